@@ -1,0 +1,35 @@
+//! Lambda: takes a batch of messages into the database.
+//!
+//! Answers SQS with the messages that could not be tried; see [`hummingbird_status::pipeline`].
+
+use std::time::Duration;
+
+use hummingbird_status::clock::Deadline;
+use hummingbird_status::config::{self, environment};
+use hummingbird_status::envelope::lambda::Invocation;
+use hummingbird_status::pipeline::{answer, ingest};
+use hummingbird_status::store::Store;
+use hummingbird_status::telemetry;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn, spawn_graceful_shutdown_handler};
+
+/// Time kept back to send the answer and flush the metrics.
+const MARGIN: Duration = Duration::from_millis(1500);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::logging(true);
+    let metrics = telemetry::lambda_metrics(environment("METRICS_NAMESPACE"), environment("AWS_LAMBDA_FUNCTION_NAME"));
+    let settings = config::settings(&environment)?;
+    let store = Store::open(&config::database(&environment)?)?;
+    spawn_graceful_shutdown_handler(async || tracing::info!("shutting down")).await;
+    run(service_fn(async |event: LambdaEvent<Invocation>| {
+        let deadline = Deadline::of_invocation(event.context.deadline, MARGIN);
+        let report = ingest(&store, &event.payload.deliveries, &settings, deadline).await;
+        telemetry::record(&report);
+        if let Some(metrics) = metrics {
+            metrics.flush(std::io::stdout())?;
+        }
+        Ok::<_, Error>(answer(&event.payload, &report)?)
+    }))
+    .await
+}

@@ -1,0 +1,134 @@
+//! Strings of foreign documents that are fit to be kept: bounded, and without NUL.
+//!
+//! PostgreSQL stores no NUL in text, and no key above 2.7 kB in an index. A value that could not be stored
+//! must not reach a statement, where it would fail the whole batch: the message is refused here, by field.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+
+use super::Refusal;
+
+/// A name, key, hash or URL: at most 1,024 bytes.
+pub type Name<'a> = Bounded<'a, 1024>;
+/// Free text such as a title or a message: at most 64 KiB.
+pub type Text<'a> = Bounded<'a, 65_536>;
+/// A document inside a string, such as an annotation that holds JSON: at most 1 MiB.
+pub type Document<'a> = Bounded<'a, 1_048_576>;
+
+/// A string of at most `MAX` bytes that holds no NUL; borrowed where it has no escapes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bounded<'a, const MAX: usize>(Cow<'a, str>);
+
+impl<'a, const MAX: usize> Bounded<'a, MAX> {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The text, unless it is empty.
+    #[must_use]
+    pub fn filled(&self) -> Option<&str> {
+        Some(self.as_str()).filter(|text| !text.is_empty())
+    }
+
+    /// Checks a string.
+    ///
+    /// # Errors
+    /// When it is too long or holds NUL; the message gives the shape, not the content.
+    pub fn new(text: Cow<'a, str>) -> Result<Self, String> {
+        if text.len() > MAX {
+            return Err(format!("string of {} bytes, at most {MAX} are kept", text.len()));
+        }
+        if memchr::memchr(0, text.as_bytes()).is_some() {
+            return Err(format!(
+                "string of {} bytes with a NUL (\\u0000), which PostgreSQL does not store",
+                text.len()
+            ));
+        }
+        Ok(Self(text))
+    }
+}
+
+impl<'de: 'a, 'a, const MAX: usize> Deserialize<'de> for Bounded<'a, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(StringVisitor)
+    }
+}
+
+struct StringVisitor<const MAX: usize>;
+
+impl<'de, const MAX: usize> Visitor<'de> for StringVisitor<MAX> {
+    type Value = Bounded<'de, MAX>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Bounded::new(Cow::Borrowed(text)).map_err(E::custom)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Bounded::new(Cow::Owned(text.to_owned())).map_err(E::custom)
+    }
+}
+
+/// The owned text of an optional field, with `""` as none.
+#[must_use]
+pub fn owned<const MAX: usize>(field: Option<&Bounded<'_, MAX>>) -> Option<String> {
+    field.and_then(Bounded::filled).map(str::to_owned)
+}
+
+/// Reads a document into a family's raw type.
+///
+/// # Errors
+/// A refusal `bad-field` that names the path of the field and the shape of its value.
+pub fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Refusal> {
+    serde_json::from_str(text).map_err(|error| {
+        // Tracking the path costs time on every field, so only a document that failed is read with it.
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let path = serde_path_to_error::deserialize::<_, T>(&mut deserializer).err();
+        let path = path.map(|error| error.path().to_string()).filter(|path| path != ".");
+        match (path, error.is_data()) {
+            (Some(path), true) => Refusal::new("bad-field", format!("{path}: {error}")),
+            (Some(path), false) => Refusal::new("not-json", format!("{path}: {error}")),
+            (None, true) => Refusal::new("bad-field", error.to_string()),
+            (None, false) => Refusal::new("not-json", error.to_string()),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Deserialize, Debug)]
+    struct Doc<'a> {
+        #[serde(borrow)]
+        meta: Meta<'a>,
+    }
+
+    #[derive(serde::Deserialize, Debug)]
+    struct Meta<'a> {
+        #[serde(borrow)]
+        name: Name<'a>,
+    }
+
+    #[test]
+    fn a_refusal_names_the_field_and_the_shape() {
+        let long = format!(r#"{{"meta":{{"name":"{}"}}}}"#, "x".repeat(1025));
+        for (text, expected) in [
+            (r#"{"meta":{"name":"a\u0000b"}}"#, "meta.name: string of 3 bytes with a NUL"),
+            (r#"{"meta":{"name":42}}"#, "meta.name: invalid type: integer `42`, expected a string"),
+            (r#"{"meta":{"name":"\ud800"}}"#, "meta.name: unexpected end of hex escape"),
+            (r#"{"meta":{}}"#, "meta: missing field `name`"),
+            (long.as_str(), "meta.name: string of 1025 bytes, at most 1024 are kept"),
+        ] {
+            let refusal = parse::<Doc<'_>>(text).map(|doc| doc.meta.name.filled().map(str::len)).expect_err(text);
+            assert!(refusal.detail.starts_with(expected), "{}", refusal.detail);
+        }
+    }
+}

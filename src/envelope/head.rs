@@ -1,0 +1,121 @@
+//! The top-level members of a JSON object in one pass, without building a tree.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// Top-level members of an object as raw JSON, in order of appearance.
+///
+/// Reading stops early at a document that has said what it is (`apiVersion` and `kind`, or `object_kind`):
+/// those are the large ones (a `PipelineRun` has 40 kB and these members come first), and whoever keeps them
+/// reads the whole text again with a type of its own. So [`Head::get`] may miss later members of such a document.
+#[derive(Debug, Default)]
+pub struct Head<'a> {
+    members: Vec<(Cow<'a, str>, &'a RawValue)>,
+}
+
+impl<'a> Head<'a> {
+    /// Reads the members of the object in `text`.
+    ///
+    /// # Errors
+    /// When `text` is not a JSON object, as far as it had to be read.
+    pub fn read(text: &'a str) -> Result<Self, serde_json::Error> {
+        let mut head = Self::default();
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let result = Members(&mut head).deserialize(&mut deserializer);
+        match result {
+            Ok(()) => deserializer.end().map(|()| head),
+            // Leaving the map before its end is an error to the parser, but ours to choose.
+            Err(_) if head.says_what_it_is() => Ok(head),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The raw value of a member; the last one wins should it appear twice.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.members.iter().rev().find(|(key, _)| key == name).map(|(_, value)| *value)
+    }
+
+    /// Whether the member is there, with a value other than `null`.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| value.get() != "null")
+    }
+
+    /// The member's value if it is a string.
+    #[must_use]
+    pub fn string(&self, name: &str) -> Option<Cow<'a, str>> {
+        string(self.get(name)?)
+    }
+
+    /// Whether the document names its own kind, as Kubernetes objects and GitLab webhooks do.
+    #[must_use]
+    pub fn says_what_it_is(&self) -> bool {
+        let has = |name| self.members.iter().any(|(key, _)| key == name);
+        (has("apiVersion") && has("kind")) || has("object_kind")
+    }
+}
+
+/// The string that a raw JSON value holds, borrowed where it has no escapes.
+pub(super) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+    serde_json::from_str::<Key<'_>>(raw.get()).ok().map(|key| key.0)
+}
+
+/// A string that borrows; `Cow` alone never does.
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+struct Members<'h, 'a>(&'h mut Head<'a>);
+
+impl<'de> DeserializeSeed<'de> for Members<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Members<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<Key<'de>>()? {
+            self.0.members.push((key.0, map.next_value()?));
+            if self.0.says_what_it_is() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stops_as_soon_as_the_document_says_what_it_is() {
+        let head = Head::read(r#"{"apiVersion":"v1","kind":"Pod","metadata":{},"broken"#).expect("early exit");
+        assert_eq!(head.string("kind").as_deref(), Some("Pod"));
+        assert!(!head.has("metadata"));
+    }
+
+    #[test]
+    fn reads_the_rest_whole_and_tells_null_from_absent() {
+        let head = Head::read(r#"{"a":null,"b":{"c":[1]},"d":"x\ny"}"#).expect("object");
+        assert!(!head.has("a") && head.get("a").is_some());
+        assert_eq!(head.get("b").map(RawValue::get), Some(r#"{"c":[1]}"#));
+        assert_eq!(head.string("d").as_deref(), Some("x\ny"));
+        assert!(Head::read(r#"{"a":1} x"#).is_err());
+        assert!(Head::read(r#"{"a":1"#).is_err());
+        assert!(Head::read("[1]").is_err());
+    }
+}

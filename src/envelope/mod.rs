@@ -1,0 +1,139 @@
+//! Bytes of a transport in, [`Message`]s out. Knows no family.
+//!
+//! A [`Delivery`] is what a transport hands over and wants acknowledged: one SQS record, one file, one
+//! archive object. Inside may be one message or many, in any nesting of gzip, base64 and the envelopes of
+//! SNS, SQS, Lambda, EventBridge, CloudEvents, Kubernetes watch events and lists, Tekton Results and NDJSON.
+//! [`unwrap()`] looks at the bytes and never trusts a label.
+//!
+//! Everything here is pure: no I/O, no clock, no environment.
+
+mod attributes;
+mod codec;
+mod context;
+pub mod field;
+mod head;
+pub mod lambda;
+pub mod pointer;
+pub mod time;
+mod unwrap;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+pub use self::field::parse;
+pub use self::head::Head;
+pub use self::unwrap::unwrap;
+
+/// Message attributes by name, whatever form the transport gave them (SNS, SQS, boto, plain).
+pub type Attributes = BTreeMap<String, String>;
+
+/// What a transport delivers and wants acknowledged as one.
+#[derive(Clone, Debug, Default)]
+pub struct Delivery {
+    /// The transport's own identifier, for instance the SQS `messageId`; empty when it gave none.
+    pub id: String,
+    /// The bytes as they came.
+    pub body: Vec<u8>,
+    /// Attributes that travelled beside the body.
+    pub attributes: Attributes,
+    /// When the transport accepted it, if it says so.
+    pub sent_at: Option<Timestamp>,
+}
+
+/// One announcement of one system, stripped of everything that carried it.
+#[derive(Debug)]
+pub struct Message<'a> {
+    /// SNS `MessageId`, else the transport's id, else a hash of the payload. Parts of one carrier get `#n`.
+    pub id: String,
+    /// Attributes of all layers; inner layers win.
+    pub attributes: Cow<'a, Attributes>,
+    /// The JSON document.
+    pub payload: &'a str,
+    /// Its top-level members, as far as they had to be read.
+    pub head: Head<'a>,
+    /// When the outermost system that says so sent it (SNS `Timestamp`, EventBridge `time`, SQS `SentTimestamp`).
+    pub sent_at: Option<Timestamp>,
+}
+
+impl Message<'_> {
+    /// The attribute `source`, a hint only.
+    #[must_use]
+    pub fn source(&self) -> Option<&str> {
+        self.attributes.get("source").map(String::as_str)
+    }
+
+    /// The attribute `event_type` (or the type of the watch event, or the EventBridge `detail-type`).
+    #[must_use]
+    pub fn event_type(&self) -> Option<&str> {
+        self.attributes.get("event_type").map(String::as_str)
+    }
+}
+
+/// What [`unwrap()`] finds inside a delivery.
+#[derive(Debug)]
+pub enum Unwrapped<'a> {
+    /// A message for the families.
+    Message(Message<'a>),
+    /// Something that belongs to the transport itself, such as a subscription confirmation.
+    Ignored(&'static str),
+    /// Something that cannot be read.
+    Refused {
+        /// Identifier as for [`Message::id`].
+        id: String,
+        /// Why.
+        refusal: Refusal,
+        /// The bytes that could not be read.
+        bytes: &'a [u8],
+    },
+}
+
+/// Why a message is kept in the table `refused` and not tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Short stable word for counting and selecting, for instance `not-json`.
+    pub reason: &'static str,
+    /// One sentence for people: the field and the shape of its value. Holds no NUL, at most 500 characters.
+    pub detail: String,
+}
+
+impl Refusal {
+    /// A refusal; `detail` is cut to 500 characters and stripped of NUL, which PostgreSQL does not store.
+    #[must_use]
+    pub fn new(reason: &'static str, detail: impl AsRef<str>) -> Self {
+        let detail = detail.as_ref().replace('\0', "\u{fffd}");
+        let detail = match detail.char_indices().nth(500) {
+            Some((end, _)) => format!("{}…", &detail[..end]),
+            None => detail,
+        };
+        Self { reason, detail }
+    }
+}
+
+/// Bounds on what one delivery may unfold to.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes that all decompression and decoding inside one delivery may produce together.
+    pub decoded_bytes: usize,
+    /// Layers of encoding (gzip, base64, strings of JSON), and as many of envelopes.
+    pub depth: usize,
+    /// Messages in one delivery.
+    pub messages: usize,
+}
+
+impl Default for Limits {
+    /// 32 MiB, 6 layers of encoding and 6 of envelopes, 100,000 messages.
+    fn default() -> Self {
+        Self { decoded_bytes: 32 << 20, depth: 6, messages: 100_000 }
+    }
+}
+
+/// What a family makes of a message that it recognised.
+#[derive(Debug)]
+pub enum Decoded<R> {
+    /// Records to be kept.
+    Records(Vec<R>),
+    /// Nothing that is kept; the word says why, for the counters.
+    Ignored(&'static str),
+}

@@ -1,0 +1,330 @@
+//! Takes carriers off, outermost first, until a message is left.
+//!
+//! Two kinds of step: bytes to text ([`Unwrapper::bytes`]: gzip, base64, strings of JSON) and document to inner
+//! document ([`Unwrapper::document`]: the envelopes, told apart by their members). Layers of either kind count
+//! against [`Limits::depth`], and what a step produces against [`Limits::decoded_bytes`].
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::codec::{self, GunzipError};
+use super::context::Context;
+use super::head::string;
+use super::{Delivery, Head, Limits, Message, Refusal, Unwrapped, pointer};
+
+/// Unfolds a delivery and hands each part to `sink`, in order. Always calls it at least once, unless the
+/// delivery is an empty list.
+pub fn unwrap(delivery: &Delivery, limits: Limits, sink: &mut dyn FnMut(Unwrapped<'_>)) {
+    let mut context = Context { id: None, sent_at: delivery.sent_at, attributes: Cow::Borrowed(&delivery.attributes) };
+    context.read_id(Some(Cow::Borrowed(&delivery.id)));
+    let mut unwrapper = Unwrapper { bytes_left: limits.decoded_bytes, messages_left: limits.messages, sink };
+    let depth = Depth { encodings: limits.depth, envelopes: limits.depth };
+    unwrapper.bytes(&context, &delivery.body, depth);
+}
+
+/// How many layers of each kind may still come off.
+#[derive(Clone, Copy)]
+struct Depth {
+    encodings: usize,
+    envelopes: usize,
+}
+
+impl Depth {
+    fn encoding(self) -> Option<Self> {
+        Some(Self { encodings: self.encodings.checked_sub(1)?, ..self })
+    }
+
+    fn envelope(self) -> Option<Self> {
+        Some(Self { envelopes: self.envelopes.checked_sub(1)?, ..self })
+    }
+}
+
+struct Unwrapper<'s> {
+    bytes_left: usize,
+    messages_left: usize,
+    sink: &'s mut dyn FnMut(Unwrapped<'_>),
+}
+
+impl Unwrapper<'_> {
+    fn refuse(&mut self, context: &Context<'_>, bytes: &[u8], reason: &'static str, detail: impl AsRef<str>) {
+        (self.sink)(Unwrapped::Refused { id: context.id_of(bytes), refusal: Refusal::new(reason, detail), bytes });
+    }
+
+    /// Takes `size` bytes of what may be produced; false when there are not that many left.
+    fn spend(&mut self, size: usize) -> bool {
+        self.bytes_left.checked_sub(size).map(|left| self.bytes_left = left).is_some()
+    }
+
+    fn too_deep(&mut self, context: &Context<'_>, bytes: &[u8]) {
+        self.refuse(context, bytes, "too-deep", "more layers of encoding or of envelopes than are taken off");
+    }
+
+    fn bytes(&mut self, context: &Context<'_>, data: &[u8], depth: Depth) {
+        if codec::is_gzip(data) {
+            return match codec::gunzip(data, self.bytes_left) {
+                Ok(inner) => self.decoded(context, data, &inner, depth),
+                Err(GunzipError::TooLarge) => self.too_large(context, data),
+                Err(GunzipError::Damaged(error)) => {
+                    self.refuse(context, data, "bad-gzip", format!("gzip of {} bytes: {error}", data.len()));
+                }
+            };
+        }
+        let Ok(text) = std::str::from_utf8(data) else {
+            let detail = format!("{} bytes that are neither gzip nor UTF-8 text", data.len());
+            return self.refuse(context, data, "not-json", detail);
+        };
+        let text = text.trim_start_matches('\u{feff}').trim();
+        match text.as_bytes().first() {
+            None => self.refuse(context, data, "empty", "an empty body"),
+            Some(b'{' | b'[') => self.documents(context, text, depth),
+            Some(b'"') => match serde_json::from_str::<Cow<'_, str>>(text) {
+                Ok(inner) => self.decoded(context, data, inner.as_bytes(), depth),
+                Err(error) => self.refuse(context, data, "not-json", format!("a string of JSON: {error}")),
+            },
+            Some(_) => match codec::base64(text) {
+                Some(inner) => self.decoded(context, data, &inner, depth),
+                None => {
+                    let detail = format!("text of {} bytes that is neither JSON nor base64", text.len());
+                    self.refuse(context, data, "not-json", detail);
+                }
+            },
+        }
+    }
+
+    /// Goes on with what a layer of encoding held.
+    fn decoded(&mut self, context: &Context<'_>, outer: &[u8], inner: &[u8], depth: Depth) {
+        match depth.encoding() {
+            None => self.too_deep(context, outer),
+            Some(depth) if self.spend(inner.len()) => self.bytes(context, inner, depth),
+            Some(_) => self.too_large(context, outer),
+        }
+    }
+
+    fn too_large(&mut self, context: &Context<'_>, data: &[u8]) {
+        let detail = format!("{} bytes unfold to more than is read of one delivery", data.len());
+        self.refuse(context, data, "too-large", detail);
+    }
+
+    /// One document or several after each other (NDJSON, Firehose).
+    fn documents(&mut self, context: &Context<'_>, text: &str, depth: Depth) {
+        if !may_hold_several(text) {
+            return self.document(context, text, depth);
+        }
+        let mut documents = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
+        let mut found = Vec::new();
+        let mut end = 0;
+        while let Some(document) = documents.next() {
+            let Ok(document) = document else { break };
+            found.push(document);
+            end = documents.byte_offset();
+        }
+        let rest = text.get(end..).unwrap_or_default().trim();
+        let alone = found.len() == 1 && rest.is_empty();
+        for (index, document) in found.iter().enumerate() {
+            let part = if alone { context.clone() } else { context.part(index) };
+            self.document(&part, document.get(), depth);
+        }
+        if !rest.is_empty() {
+            let part = if found.is_empty() { context.clone() } else { context.part(found.len()) };
+            let detail = format!("{} bytes of text that are no JSON, after {} documents", rest.len(), found.len());
+            self.refuse(&part, rest.as_bytes(), "not-json", detail);
+        }
+    }
+
+    /// One document: a carrier, or the message itself.
+    fn document(&mut self, context: &Context<'_>, text: &str, depth: Depth) {
+        if text.starts_with('[') {
+            return self.array(context, text, depth);
+        }
+        let head = match Head::read(text) {
+            Ok(head) => head,
+            Err(error) => return self.refuse(context, text.as_bytes(), "not-json", error.to_string()),
+        };
+        if head.says_what_it_is() {
+            return match head.string("kind") {
+                Some(kind) if kind.ends_with("List") => self.list(context, text, head, depth),
+                _ => self.message(context, text, head),
+            };
+        }
+        match depth.envelope() {
+            Some(depth) => self.carrier(context, text, head, depth),
+            None => self.too_deep(context, text.as_bytes()),
+        }
+    }
+
+    /// A document that does not say what it is: an envelope known by its members, else the message.
+    fn carrier(&mut self, context: &Context<'_>, text: &str, head: Head<'_>, depth: Depth) {
+        let mut inner = context.clone();
+        if let Some(records) = head.get("Records") {
+            return self.array(&inner, records.get(), depth);
+        }
+        if let Some(sns) = head.get("Sns") {
+            return self.document(&inner, sns.get(), depth);
+        }
+        if head.has("s3") && (head.has("eventSource") || head.has("eventName")) {
+            let detail = "a notification that names an object in S3: it is read by backfill, not here";
+            return self.refuse(context, text.as_bytes(), "pointer", detail);
+        }
+        if let Some(body) = head.get("body").or_else(|| head.get("Body"))
+            && ["messageId", "MessageId", "receiptHandle", "ReceiptHandle"].iter().any(|name| head.has(name))
+        {
+            inner.read_sqs(&head);
+            return self.value(&inner, body, depth);
+        }
+        if let Some(body) = head.get("Message")
+            && ["Type", "TopicArn", "MessageId", "MessageAttributes", "Timestamp"].iter().any(|name| head.has(name))
+        {
+            if head.string("Type").is_some_and(|kind| kind.ends_with("Confirmation")) {
+                return (self.sink)(Unwrapped::Ignored("confirmation"));
+            }
+            inner.read_sns(&head);
+            return self.value(&inner, body, depth);
+        }
+        if head.has("specversion")
+            && let Some(data) = head.get("data").or_else(|| head.get("data_base64"))
+        {
+            inner.read_cloudevent(&head);
+            return self.value(&inner, wrapped_run(data).unwrap_or(data), depth);
+        }
+        if let Some(kind) = head.string("type")
+            && let Some(object) = head.get("object")
+        {
+            return match &*kind {
+                "ADDED" | "MODIFIED" | "DELETED" => {
+                    inner.note("event_type", &kind);
+                    self.value(&inner, object, depth)
+                }
+                "BOOKMARK" | "ERROR" => (self.sink)(Unwrapped::Ignored("watch-bookmark")),
+                _ => self.message(context, text, head),
+            };
+        }
+        if let Some(value) = head.get("data").and_then(tekton_record) {
+            return self.value(&inner, value, depth);
+        }
+        if let (Some(kind), Some(detail)) = (head.string("detail-type"), head.get("detail")) {
+            inner.read_eventbridge(&head, &kind);
+            // An announcement that says what it is needs its carrier no longer; others are told by source and type.
+            let plain = Head::read(detail.get()).is_ok_and(|detail| detail.says_what_it_is());
+            return if plain { self.value(&inner, detail, depth) } else { self.message(&inner, text, head) };
+        }
+        self.message(context, text, head);
+    }
+
+    /// A value inside an envelope: a document, or a string that encodes one.
+    fn value(&mut self, context: &Context<'_>, value: &RawValue, depth: Depth) {
+        match value.get().as_bytes().first() {
+            Some(b'{' | b'[') => self.document(context, value.get(), depth),
+            Some(b'"') => match string(value) {
+                Some(text) if self.spend(text.len()) => self.bytes(context, text.as_bytes(), depth),
+                Some(_) => self.too_large(context, value.get().as_bytes()),
+                None => {
+                    let detail = "a string in an envelope with escapes that are no text, such as a lone surrogate";
+                    self.refuse(context, value.get().as_bytes(), "not-json", detail);
+                }
+            },
+            _ => self.refuse(context, value.get().as_bytes(), "not-json", "an envelope around nothing"),
+        }
+    }
+
+    /// A list of documents is unfolded; any other array (Travis' `["job:finish", {..}]`) is a message itself.
+    fn array(&mut self, context: &Context<'_>, text: &str, depth: Depth) {
+        if let Some(found) = pointer::find(text) {
+            let detail = format!(
+                "payload lies in S3 ({} / {}), and this reader has no S3 client for it",
+                found.bucket, found.key
+            );
+            return self.refuse(context, text.as_bytes(), "pointer", detail);
+        }
+        match serde_json::from_str::<Vec<&RawValue>>(text) {
+            Ok(items) if items.iter().all(|item| item.get().starts_with('{')) => self.each(context, &items, depth),
+            Ok(_) => self.message(context, text, Head::default()),
+            Err(error) => self.refuse(context, text.as_bytes(), "not-json", error.to_string()),
+        }
+    }
+
+    /// A Kubernetes `List` holds its objects; anything else that ends so is a message.
+    fn list(&mut self, context: &Context<'_>, text: &str, head: Head<'_>, depth: Depth) {
+        #[derive(Deserialize)]
+        struct List<'a> {
+            #[serde(borrow)]
+            items: Option<Vec<&'a RawValue>>,
+        }
+        match serde_json::from_str::<List<'_>>(text) {
+            Ok(List { items: Some(items) }) => match depth.envelope() {
+                Some(depth) => self.each(context, &items, depth),
+                None => self.too_deep(context, text.as_bytes()),
+            },
+            Ok(List { items: None }) => self.message(context, text, head),
+            Err(error) => self.refuse(context, text.as_bytes(), "not-json", error.to_string()),
+        }
+    }
+
+    fn each(&mut self, context: &Context<'_>, items: &[&RawValue], depth: Depth) {
+        for (index, item) in items.iter().enumerate() {
+            let part = if items.len() == 1 { context.clone() } else { context.part(index) };
+            self.document(&part, item.get(), depth);
+        }
+    }
+
+    fn message(&mut self, context: &Context<'_>, payload: &str, head: Head<'_>) {
+        let Some(left) = self.messages_left.checked_sub(1) else {
+            let detail = "more messages in one delivery than are read";
+            return self.refuse(context, payload.as_bytes(), "too-large", detail);
+        };
+        self.messages_left = left;
+        (self.sink)(Unwrapped::Message(Message {
+            id: context.id_of(payload.as_bytes()),
+            attributes: Cow::Borrowed(&context.attributes),
+            payload,
+            head,
+            sent_at: context.sent_at,
+        }));
+    }
+}
+
+/// The run inside the data of Tekton's own CloudEvents, `{"pipelineRun": {..}}`.
+fn wrapped_run(data: &RawValue) -> Option<&RawValue> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Data<'a> {
+        #[serde(borrow)]
+        pipeline_run: &'a RawValue,
+    }
+    serde_json::from_str::<Data<'_>>(data.get()).ok().map(|data| data.pipeline_run)
+}
+
+/// The value of a Tekton Results record, `{"data": {"type": "tekton.dev/v1.PipelineRun", "value": "<base64>"}}`.
+fn tekton_record(data: &RawValue) -> Option<&RawValue> {
+    #[derive(Deserialize)]
+    struct Data<'a> {
+        r#type: String,
+        #[serde(borrow)]
+        value: &'a RawValue,
+    }
+    let data = serde_json::from_str::<Data<'_>>(data.get()).ok()?;
+    data.r#type.contains(".dev/").then_some(data.value)
+}
+
+/// Whether `text` may hold more than one document. False is certain; true is to be found out by parsing.
+///
+/// Saves a parse of each 40 kB object just to find its end. Within one document a brace or bracket that closes is
+/// followed by a comma, another one that closes, or the end. So what follows gives a second document away: one that
+/// opens (false alarm: `}{` inside a string), or anything behind a line break, which no string holds unescaped.
+fn may_hold_several(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    memchr::memchr2_iter(b'}', b']', bytes).any(|at| {
+        let rest = &bytes[at + 1..];
+        let space = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        match rest.get(space) {
+            None | Some(b',' | b'}' | b']') => false,
+            Some(b'{' | b'[') => true,
+            Some(_) => rest[..space].contains(&b'\n'),
+        }
+    })
+}
+
+#[cfg(test)]
+#[path = "unwrap_tests.rs"]
+mod tests;

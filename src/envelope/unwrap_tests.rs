@@ -1,0 +1,179 @@
+use std::io::Write;
+
+use base64::Engine;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::*;
+
+const OBJECT: &str = r#"{"apiVersion":"tekton.dev/v1","kind":"PipelineRun","metadata":{"name":"a"}}"#;
+
+fn gzip(data: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(data).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+fn base64(data: &[u8]) -> String {
+    base64::engine::general_purpose::STANDARD.encode(data)
+}
+
+/// One line per part: `id | event_type | time | payload`, `ignored: ..` or `refused: reason`.
+fn unfold(body: impl AsRef<[u8]>) -> Vec<String> {
+    let delivery = Delivery { id: "d".to_owned(), body: body.as_ref().to_vec(), ..Delivery::default() };
+    let mut lines = Vec::new();
+    unwrap(&delivery, Limits { decoded_bytes: 10_000, ..Limits::default() }, &mut |part| {
+        lines.push(match part {
+            Unwrapped::Message(message) => {
+                let kind = message.event_type().unwrap_or("-").to_owned();
+                let time = message.sent_at.map_or("-".to_owned(), |time| time.to_string());
+                format!("{} | {kind} | {time} | {}", message.id, message.payload)
+            }
+            Unwrapped::Ignored(reason) => format!("ignored: {reason}"),
+            Unwrapped::Refused { id, refusal, .. } => format!("refused: {id} {}", refusal.reason),
+        });
+    });
+    lines
+}
+
+fn sns(message: &str) -> String {
+    format!(
+        r#"{{"Type":"Notification","MessageId":"m","TopicArn":"t","Message":{message},"Timestamp":"2026-03-04T07:49:51.123Z",
+        "MessageAttributes":{{"event_type":{{"Type":"String","Value":"ADDED"}}}}}}"#
+    )
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).expect("text")
+}
+
+#[test]
+fn encodings_nest() {
+    let bare = [format!("d | - | - | {OBJECT}")];
+    for body in [
+        OBJECT.as_bytes().to_vec(),
+        format!("\u{feff} {OBJECT}\n").into_bytes(),
+        gzip(OBJECT.as_bytes()),
+        base64(&gzip(OBJECT.as_bytes())).into_bytes(),
+        base64(OBJECT.as_bytes()).trim_end_matches('=').as_bytes().to_vec(),
+        quoted(&quoted(OBJECT)).into_bytes(),
+        gzip(base64(&gzip(quoted(OBJECT).as_bytes())).as_bytes()),
+    ] {
+        assert_eq!(unfold(body), bare);
+    }
+}
+
+#[test]
+fn carriers_come_off_and_are_listened_to() {
+    let message = format!("m | ADDED | 2026-03-04T07:49:51.123Z | {OBJECT}");
+    let packed = quoted(&base64(&gzip(OBJECT.as_bytes())));
+    for body in [
+        sns(OBJECT),
+        sns(&quoted(OBJECT)),
+        sns(&packed),
+        format!(r#"{{"Records":[{{"EventSource":"aws:sns","Sns":{}}}]}}"#, sns(&packed)),
+        format!(r#"{{"Records":[{{"messageId":"x","body":{}}}]}}"#, quoted(&sns(&packed))),
+        format!(r#"{{"MessageId":"x","ReceiptHandle":"r","Body":{}}}"#, quoted(&sns(&packed))),
+    ] {
+        assert_eq!(unfold(&body), [message.as_str()], "{body}");
+    }
+    for (body, expected) in [
+        (format!(r#"{{"type":"DELETED","object":{OBJECT}}}"#), format!("d | DELETED | - | {OBJECT}")),
+        (
+            format!(r#"{{"specversion":"1.0","type":"org.kubearchive.sinkfilters.resource.delete","source":"s","id":"i","time":"2026-03-04T07:49:51Z","data":{OBJECT}}}"#),
+            format!("s#i | DELETED | 2026-03-04T07:49:51Z | {OBJECT}"),
+        ),
+        (format!(r#"{{"specversion":"1.0","data":{{"pipelineRun":{OBJECT}}}}}"#), format!("d | - | - | {OBJECT}")),
+        (
+            format!(r#"{{"name":"r","data":{{"type":"tekton.dev/v1.PipelineRun","value":"{}"}}}}"#, base64(OBJECT.as_bytes())),
+            format!("d | - | - | {OBJECT}"),
+        ),
+        (
+            format!(r#"{{"version":"0","id":"e","detail-type":"K","source":"s","time":"2026-03-04T07:49:51Z","detail":{OBJECT}}}"#),
+            format!("e | K | 2026-03-04T07:49:51Z | {OBJECT}"),
+        ),
+        (
+            r#"{"messageId":"r","body":"{\"x\":1}","attributes":{"SentTimestamp":"1772610591200"},"messageAttributes":{"event_type":{"dataType":"String","stringValue":"push"}}}"#.to_owned(),
+            r#"r | push | 2026-03-04T07:49:51.2Z | {"x":1}"#.to_owned(),
+        ),
+    ] {
+        assert_eq!(unfold(&body), [expected], "{body}");
+    }
+}
+
+#[test]
+fn several_messages_in_one_delivery_get_numbers() {
+    let expected = [format!("d#0 | - | - | {OBJECT}"), r#"d#1 | - | - | {"x":"}{"}"#.to_owned()];
+    let second = r#"{"x":"}{"}"#;
+    for body in [
+        format!("{OBJECT}\n{second}\n"),
+        format!("{OBJECT}{second}"),
+        format!("{OBJECT} {second}"),
+        format!("[{OBJECT},{second}]"),
+        format!(r#"{{"apiVersion":"v1","kind":"List","items":[{OBJECT},{second}]}}"#),
+    ] {
+        assert_eq!(unfold(&body), expected, "{body}");
+    }
+    assert_eq!(unfold(second), [format!("d | - | - | {second}")], "a brace in a string is no boundary");
+    let broken = unfold(format!("{OBJECT}\nnot json"));
+    assert_eq!(broken, [format!("d#0 | - | - | {OBJECT}"), "refused: d#1 not-json".to_owned()]);
+    assert_eq!(unfold(r#"["job:finish",{"id":1}]"#), [r#"d | - | - | ["job:finish",{"id":1}]"#]);
+}
+
+#[test]
+fn what_belongs_to_the_transport_is_ignored() {
+    assert_eq!(
+        unfold(r#"{"Type":"SubscriptionConfirmation","Message":"You have chosen","TopicArn":"t"}"#),
+        ["ignored: confirmation"]
+    );
+    assert_eq!(unfold(r#"{"type":"BOOKMARK","object":{"kind":"PipelineRun"}}"#), ["ignored: watch-bookmark"]);
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_with_its_reason() {
+    let bomb = gzip(&vec![b' '; 20_000]);
+    let mut deep = OBJECT.to_owned();
+    for _ in 0..7 {
+        deep = base64(deep.as_bytes());
+    }
+    let deep_envelopes = (0..7).fold(OBJECT.to_owned(), |inner, _| sns(&inner));
+    for (body, reason) in [
+        (b"".to_vec(), "empty"),
+        (b"  \n".to_vec(), "empty"),
+        (b"certainly not JSON".to_vec(), "not-json"),
+        (b"{\"a\":".to_vec(), "not-json"),
+        (b"[1,".to_vec(), "not-json"),
+        (vec![0xff, 0xfe, 0x00], "not-json"),
+        (gzip(OBJECT.as_bytes())[..30].to_vec(), "bad-gzip"),
+        (bomb.clone(), "too-large"),
+        (base64(&bomb).into_bytes(), "too-large"),
+        (deep.into_bytes(), "too-deep"),
+        (deep_envelopes.into_bytes(), "too-deep"),
+        (
+            br#"["software.amazon.payloadoffloading.PayloadS3Pointer",{"s3BucketName":"b","s3Key":"k"}]"#.to_vec(),
+            "pointer",
+        ),
+        (br#"{"Records":[{"eventSource":"aws:s3","s3":{"object":{"key":"k"}}}]}"#.to_vec(), "pointer"),
+    ] {
+        let lines = unfold(&body);
+        assert!(
+            lines.len() == 1 && lines[0].starts_with("refused: ") && lines[0].ends_with(reason),
+            "{reason}: {lines:?}"
+        );
+    }
+    assert!(unfold(sns(r#""\ud800""#))[0].ends_with("not-json"), "a lone surrogate in an envelope");
+}
+
+#[test]
+fn an_id_of_nothing_but_the_content_is_stable() {
+    let delivery = Delivery { body: OBJECT.into(), ..Delivery::default() };
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        unwrap(&delivery, Limits::default(), &mut |part| {
+            if let Unwrapped::Message(message) = part {
+                ids.push(message.id);
+            }
+        });
+    }
+    assert!(ids[0].starts_with("sha256:") && ids[0] == ids[1] && ids[0].len() == 39, "{ids:?}");
+}

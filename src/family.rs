@@ -1,0 +1,93 @@
+//! The closed set of families, and the way from a message to one of them: one line a family.
+
+use std::fmt;
+
+use crate::envelope::{Decoded, Limits, Message, Refusal};
+use crate::store::{StoreError, Tx};
+use crate::{gitlab, konflux};
+
+/// What a deployment chooses about reading messages.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Bounds of the envelope.
+    pub limits: Limits,
+    /// Choices of the family gitlab.
+    pub gitlab: gitlab::Settings,
+}
+
+macro_rules! families {
+    ($($Family:ident => $room:ident, |$message:ident, $settings:ident| $decode:expr;)*) => {
+        /// A family of messages.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Family {
+            $(#[doc = concat!("See [`", stringify!($room), "`](crate::", stringify!($room), ").")] $Family,)*
+        }
+
+        impl Family {
+            /// All of them, in the order in which they are asked.
+            pub const ALL: &[Self] = &[$(Self::$Family),*];
+
+            /// The name, as in tables, folders and metrics.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$Family => stringify!($room)),* }
+            }
+
+            /// The family that a message is of, by its bytes. `None` is no error: other systems share the topic.
+            #[must_use]
+            pub fn recognise(message: &Message<'_>) -> Option<Self> {
+                $(if $room::recognise(message) { return Some(Self::$Family); })*
+                None
+            }
+
+            /// What the message says, in the family's own words.
+            ///
+            /// # Errors
+            /// When the message cannot be kept; the refusal names the field.
+            pub fn decode(self, message: &Message<'_>, settings: &Settings) -> Result<Decoded<Record>, Refusal> {
+                match self {
+                    $(Self::$Family => {
+                        let ($message, $settings) = (message, settings);
+                        let _ = $settings;
+                        Ok(match $decode? {
+                            Decoded::Records(records) => Decoded::Records(records.into_iter().map(Record::$Family).collect()),
+                            Decoded::Ignored(why) => Decoded::Ignored(why),
+                        })
+                    })*
+                }
+            }
+        }
+
+        /// A record of any family.
+        #[derive(Clone, Debug)]
+        pub enum Record {
+            $(#[doc = concat!("Of [`", stringify!($room), "`](crate::", stringify!($room), ").")] $Family($room::Record),)*
+        }
+
+        /// Writes records, numbered by their messages, family by family: always in the same order, so that
+        /// two batches never wait for each other crosswise. Returns the numbers that changed something.
+        ///
+        /// # Errors
+        /// When a statement fails.
+        pub async fn write(tx: &Tx<'_>, records: Vec<(usize, Record)>) -> Result<Vec<usize>, StoreError> {
+            $(let mut $room = Vec::new();)*
+            for (number, record) in records {
+                match record { $(Record::$Family(record) => $room.push((number, record)),)* }
+            }
+            let mut kept = Vec::new();
+            $(if !$room.is_empty() { kept.extend($room::write(tx, &$room).await?); })*
+            Ok(kept)
+        }
+    };
+}
+
+families! {
+    Konflux => konflux, |message, settings| konflux::decode(message);
+    Gitlab => gitlab, |message, settings| gitlab::decode(message, &settings.gitlab);
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}

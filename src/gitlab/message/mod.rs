@@ -1,0 +1,47 @@
+//! Webhooks as they come, and what is read off them. Pure.
+
+mod merge_request;
+mod push;
+mod time;
+
+use serde::Deserialize;
+
+use super::Settings;
+use super::record::Record;
+use crate::envelope::field::Name;
+use crate::envelope::{Decoded, Message, Refusal};
+
+/// Reads one webhook. Kinds that are not kept (note, pipeline, `tag_push`, ..) are ignored.
+///
+/// # Errors
+/// A refusal that names the field when a field that is kept has the wrong type or cannot be stored.
+pub fn decode(message: &Message<'_>, settings: &Settings) -> Result<Decoded<Record>, Refusal> {
+    // Some system hooks have no object_kind.
+    let kind = message.head.string("object_kind").or_else(|| message.head.string("event_name"));
+    match kind.as_deref() {
+        Some("push") => push::read(message, settings),
+        Some("merge_request") => {
+            let (merge_request, versions) = merge_request::read(message)?;
+            Ok(Decoded::Records(vec![Record::MergeRequest(Box::new(merge_request), versions)]))
+        }
+        Some(_) => Ok(Decoded::Ignored("kind")),
+        None => Err(Refusal::new("bad-field", "object_kind: expected a string")),
+    }
+}
+
+/// `project` of a webhook, and `source` and `target` of a merge request.
+#[derive(Deserialize)]
+struct Project<'a> {
+    id: Option<i64>,
+    #[serde(borrow)]
+    path_with_namespace: Option<Name<'a>>,
+    default_branch: Option<Name<'a>>,
+}
+
+/// `user` of a webhook: who acted.
+#[derive(Deserialize)]
+struct User<'a> {
+    id: Option<i64>,
+    #[serde(borrow)]
+    username: Option<Name<'a>>,
+}

@@ -1,0 +1,117 @@
+//! Push (gitlabhq `doc/user/project/integrations/webhook_events.md`, `lib/gitlab/data_builder/push.rb`).
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::{Project, time};
+use crate::envelope::field::{Bounded, Document, Name, owned};
+use crate::envelope::{Decoded, Message, Refusal, parse};
+use crate::gitlab::record::{Push, Record};
+use crate::gitlab::{Settings, rules};
+
+#[derive(Deserialize)]
+struct Hook<'a> {
+    #[serde(borrow)]
+    after: Name<'a>,
+    before: Option<Name<'a>>,
+    r#ref: Name<'a>,
+    user_username: Option<Name<'a>>,
+    user_name: Option<Name<'a>>,
+    project_id: Option<i64>,
+    #[serde(borrow)]
+    project: Option<Project<'a>>,
+    #[serde(borrow)]
+    commits: Option<Vec<Commit<'a>>>,
+    total_commits_count: Option<i64>,
+}
+
+/// A path as Linux bounds it.
+type Path<'a> = Bounded<'a, 4096>;
+
+#[derive(Deserialize)]
+struct Commit<'a> {
+    #[serde(borrow)]
+    id: Name<'a>,
+    title: Option<Document<'a>>,
+    message: Option<Document<'a>>,
+    #[serde(default, deserialize_with = "time::optional")]
+    timestamp: Option<Timestamp>,
+    url: Option<Name<'a>>,
+    #[serde(borrow)]
+    author: Option<Author<'a>>,
+    #[serde(borrow)]
+    added: Option<Vec<Path<'a>>>,
+    #[serde(borrow)]
+    modified: Option<Vec<Path<'a>>>,
+    #[serde(borrow)]
+    removed: Option<Vec<Path<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Author<'a> {
+    #[serde(borrow)]
+    name: Option<Name<'a>>,
+}
+
+/// Reads a push; ignores those that delete a branch, and those to branches that are not kept.
+pub(super) fn read(message: &Message<'_>, settings: &Settings) -> Result<Decoded<Record>, Refusal> {
+    let hook: Hook<'_> = parse(message.payload)?;
+    let Some(branch) = hook.r#ref.as_str().strip_prefix("refs/heads/") else {
+        return Ok(Decoded::Ignored("not-a-branch"));
+    };
+    if rules::is_no_commit(hook.after.as_str()) {
+        return Ok(Decoded::Ignored("branch-deleted"));
+    }
+    let project = hook.project.as_ref();
+    let default_branch = project.and_then(|project| project.default_branch.as_ref()).and_then(Name::filled);
+    if !rules::keeps(&settings.branches, default_branch, branch) {
+        return Ok(Decoded::Ignored("branch"));
+    }
+    let Some(repo) = project.and_then(|project| project.path_with_namespace.as_ref()).and_then(Name::filled) else {
+        return Err(Refusal::new("bad-field", "project.path_with_namespace: missing or empty"));
+    };
+
+    let commits = hook.commits.as_deref().unwrap_or_default();
+    // By id, never by place: some senders list the head first.
+    let head = commits.iter().find(|commit| commit.id == hook.after);
+    let committed_at = head.and_then(|head| head.timestamp);
+    let listed = i64::try_from(commits.len()).unwrap_or(i64::MAX);
+    let commit_count = hook.total_commits_count.unwrap_or(listed);
+    Ok(Decoded::Records(vec![Record::Push(Box::new(Push {
+        sha: hook.after.as_str().to_owned(),
+        repo: repo.to_owned(),
+        branch: branch.to_owned(),
+        project_id: hook.project_id.or_else(|| project.and_then(|project| project.id)),
+        default_branch: default_branch.map(str::to_owned),
+        before_sha: owned(hook.before.as_ref()).filter(|before| !rules::is_no_commit(before)),
+        pushed_at: message.sent_at.or(committed_at),
+        committed_at,
+        title: head.and_then(title),
+        author: head.and_then(|head| owned(head.author.as_ref()?.name.as_ref())),
+        pushed_by: owned(hook.user_username.as_ref()).or_else(|| owned(hook.user_name.as_ref())),
+        url: head.and_then(|head| owned(head.url.as_ref())),
+        commit_count,
+        changed_files: changed_files(commits),
+        files_complete: commit_count <= listed && head.is_some() && commits.iter().all(names_files),
+        message_id: message.id.clone(),
+        message_at: message.sent_at,
+    }))]))
+}
+
+fn title(commit: &Commit<'_>) -> Option<String> {
+    let text = commit.title.as_ref().and_then(Document::filled).or_else(|| commit.message.as_ref()?.filled())?;
+    text.lines().next().map(rules::title).filter(|title| !title.is_empty())
+}
+
+/// Whether a commit says which files it changed; merge commits of some versions do not.
+fn names_files(commit: &Commit<'_>) -> bool {
+    commit.added.is_some() || commit.modified.is_some() || commit.removed.is_some()
+}
+
+fn changed_files(commits: &[Commit<'_>]) -> Vec<String> {
+    let lists = commits.iter().flat_map(|commit| [&commit.added, &commit.modified, &commit.removed]);
+    let files: BTreeSet<_> = lists.flatten().flatten().filter_map(Path::filled).collect();
+    files.into_iter().map(str::to_owned).collect()
+}

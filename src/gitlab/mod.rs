@@ -1,0 +1,34 @@
+//! The family `gitlab`: pushes, merge requests and their versions, from webhooks and (at reconcile) from the API.
+//!
+//! Webhooks come late, twice and in any order, and their `updated_at` knows whole seconds only. What counts as newer
+//! is in [`record`]; the formats and their traps in [`message`](self).
+
+mod message;
+mod record;
+mod rules;
+mod store;
+
+pub use self::message::decode;
+pub use self::record::{Fact, MergeRequest, MrVersion, Push, Record, Stamp};
+pub use self::store::write;
+
+use crate::envelope::Message;
+
+/// What a deployment chooses.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Branches whose pushes are kept, beside each project's default branch; `*` stands for all.
+    pub branches: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { branches: vec!["main".to_owned()] }
+    }
+}
+
+/// Whether the message is a webhook or a system hook of GitLab.
+#[must_use]
+pub fn recognise(message: &Message<'_>) -> bool {
+    message.head.has("object_kind") || (message.head.has("event_name") && !message.head.has("apiVersion"))
+}

@@ -1,0 +1,31 @@
+-- enrich_merge_requests
+-- What not every message tells, each by its own version: an older message may be the only one that knows. The rows are
+-- there and locked, in order, since upsert_merge_requests.
+UPDATE gitlab_merge_requests AS t SET
+    sha = CASE WHEN n.head THEN i.sha ELSE t.sha END,
+    head_version_at = CASE WHEN n.head THEN i.head_version_at ELSE t.head_version_at END,
+    head_message_at = CASE WHEN n.head THEN i.head_message_at ELSE t.head_message_at END,
+    head_message_id = CASE WHEN n.head THEN i.head_message_id ELSE t.head_message_id END,
+    author = CASE WHEN n.author THEN i.author ELSE t.author END,
+    author_version_at = CASE WHEN n.author THEN i.author_version_at ELSE t.author_version_at END,
+    author_message_at = CASE WHEN n.author THEN i.author_message_at ELSE t.author_message_at END,
+    author_message_id = CASE WHEN n.author THEN i.author_message_id ELSE t.author_message_id END,
+    merged_at = LEAST(t.merged_at, i.merged_at),
+    received_at = now()
+FROM unnest(
+    $1::text[], $2::bigint[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::text[],
+    $7::text[], $8::timestamptz[], $9::timestamptz[], $10::text[], $11::timestamptz[]
+) AS i (
+    project, iid, sha, head_version_at, head_message_at, head_message_id,
+    author, author_version_at, author_message_at, author_message_id, merged_at
+)
+JOIN gitlab_merge_requests AS o ON o.project = i.project AND o.iid = i.iid
+CROSS JOIN LATERAL (SELECT
+    i.sha IS NOT NULL AND (o.sha IS NULL OR (o.head_version_at, o.head_message_at, o.head_message_id)
+        < (i.head_version_at, i.head_message_at, i.head_message_id)) AS head,
+    i.author IS NOT NULL AND (o.author IS NULL OR (o.author_version_at, o.author_message_at, o.author_message_id)
+        < (i.author_version_at, i.author_message_at, i.author_message_id)) AS author,
+    i.merged_at IS NOT NULL AND (o.merged_at IS NULL OR i.merged_at < o.merged_at) AS merged
+) AS n
+WHERE t.project = i.project AND t.iid = i.iid AND (n.head OR n.author OR n.merged)
+RETURNING t.project, t.iid

@@ -1,0 +1,43 @@
+-- upsert_merge_requests
+-- The state of a merge request, newest whole. The guard is Stamp. What not every message tells (sha, author, merged_at)
+-- is written for new rows only; enrich_merge_requests follows.
+INSERT INTO gitlab_merge_requests AS t (
+    project, iid, project_id, state, state_rank, title, draft, source_branch, target_branch, source_project_id,
+    target_project_id, author_id, merge_commit_sha, labels, url, last_action, last_actor, created_at, updated_at,
+    version_at, source, deleted_at, message_id, message_at,
+    sha, head_version_at, head_message_at, head_message_id,
+    author, author_version_at, author_message_at, author_message_id, merged_at
+)
+SELECT
+    i.project, i.iid, i.project_id, i.state, i.state_rank, i.title, i.draft, i.source_branch, i.target_branch,
+    i.source_project_id, i.target_project_id, i.author_id, i.merge_commit_sha,
+    ARRAY(SELECT jsonb_array_elements_text(i.labels::jsonb)), i.url, i.last_action, i.last_actor, i.created_at,
+    i.updated_at, i.version_at, i.source, i.deleted_at, i.message_id, i.message_at,
+    i.sha, i.head_version_at, i.head_message_at, i.head_message_id,
+    i.author, i.author_version_at, i.author_message_at, i.author_message_id, i.merged_at
+FROM unnest(
+    $1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::smallint[], $6::text[], $7::boolean[], $8::text[],
+    $9::text[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::text[], $15::text[], $16::text[],
+    $17::text[], $18::timestamptz[], $19::timestamptz[], $20::timestamptz[], $21::text[], $22::timestamptz[],
+    $23::text[], $24::timestamptz[], $25::text[], $26::timestamptz[], $27::timestamptz[], $28::text[], $29::text[],
+    $30::timestamptz[], $31::timestamptz[], $32::text[], $33::timestamptz[]
+) AS i (
+    project, iid, project_id, state, state_rank, title, draft, source_branch, target_branch, source_project_id,
+    target_project_id, author_id, merge_commit_sha, labels, url, last_action, last_actor, created_at, updated_at,
+    version_at, source, deleted_at, message_id, message_at,
+    sha, head_version_at, head_message_at, head_message_id,
+    author, author_version_at, author_message_at, author_message_id, merged_at
+)
+ORDER BY i.project, i.iid
+ON CONFLICT (project, iid) DO UPDATE SET
+    project_id = excluded.project_id, state = excluded.state, state_rank = excluded.state_rank, title = excluded.title,
+    draft = excluded.draft, source_branch = excluded.source_branch, target_branch = excluded.target_branch,
+    source_project_id = excluded.source_project_id, target_project_id = excluded.target_project_id,
+    author_id = excluded.author_id, merge_commit_sha = excluded.merge_commit_sha, labels = excluded.labels,
+    url = excluded.url, last_action = excluded.last_action, last_actor = excluded.last_actor,
+    created_at = excluded.created_at, updated_at = excluded.updated_at, version_at = excluded.version_at,
+    source = excluded.source, deleted_at = excluded.deleted_at, message_id = excluded.message_id,
+    message_at = excluded.message_at, received_at = now()
+WHERE (t.version_at, t.message_at, t.state_rank, t.message_id)
+    < (excluded.version_at, excluded.message_at, excluded.state_rank, excluded.message_id)
+RETURNING t.project, t.iid

@@ -1,0 +1,30 @@
+-- upsert_mr_versions
+-- Two halves, each with its own order: head_* the latest, seen_* the earliest (MrVersion::merge).
+INSERT INTO gitlab_mr_versions AS t (
+    project, iid, sha, head_at, head_message_at, head_message_id, seen_at, seen_message_at, seen_message_id
+)
+SELECT
+    i.project, i.iid, i.sha, i.head_at, i.head_message_at, i.head_message_id, i.seen_at, i.seen_message_at,
+    i.seen_message_id
+FROM unnest(
+    $1::text[], $2::bigint[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::text[], $7::timestamptz[],
+    $8::timestamptz[], $9::text[]
+) AS i (project, iid, sha, head_at, head_message_at, head_message_id, seen_at, seen_message_at, seen_message_id)
+ORDER BY i.project, i.iid, i.sha
+ON CONFLICT (project, iid, sha) DO UPDATE SET
+    (head_at, head_message_at, head_message_id) = (
+        SELECT h.at, h.message_at, h.message_id
+        FROM (VALUES (t.head_at, t.head_message_at, t.head_message_id),
+                     (excluded.head_at, excluded.head_message_at, excluded.head_message_id)) AS h (at, message_at, message_id)
+        ORDER BY h.at DESC NULLS LAST, h.message_at DESC, h.message_id DESC LIMIT 1),
+    (seen_at, seen_message_at, seen_message_id) = (
+        SELECT s.at, s.message_at, s.message_id
+        FROM (VALUES (t.seen_at, t.seen_message_at, t.seen_message_id),
+                     (excluded.seen_at, excluded.seen_message_at, excluded.seen_message_id)) AS s (at, message_at, message_id)
+        ORDER BY s.at, s.message_at, s.message_id LIMIT 1),
+    received_at = now()
+WHERE (t.seen_at, t.seen_message_at, t.seen_message_id)
+        > (excluded.seen_at, excluded.seen_message_at, excluded.seen_message_id)
+    OR (excluded.head_at IS NOT NULL AND (t.head_at IS NULL OR (t.head_at, t.head_message_at, t.head_message_id)
+        < (excluded.head_at, excluded.head_message_at, excluded.head_message_id)))
+RETURNING t.project, t.iid, t.sha

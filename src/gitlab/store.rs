@@ -1,0 +1,216 @@
+//! Upserts of pushes, merge requests and versions.
+
+use std::collections::{HashMap, HashSet};
+
+use super::record::{Fact, MergeRequest, MrVersion, Push, Record};
+use crate::store::{StoreError, Tx, column};
+
+/// Writes a batch and returns the numbers of the records that changed something.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn write(tx: &Tx<'_>, batch: &[(usize, Record)]) -> Result<Vec<usize>, StoreError> {
+    let mut pushes = Vec::new();
+    let mut merge_requests = Vec::new();
+    let mut versions = Vec::new();
+    for (number, record) in batch {
+        match record {
+            Record::Push(push) => pushes.push((*number, &**push)),
+            Record::MergeRequest(merge_request, heads) => {
+                merge_requests.push((*number, &**merge_request));
+                versions.extend(heads.iter().map(|head| (*number, head)));
+            }
+        }
+    }
+    let mut kept = write_pushes(tx, &pushes).await?;
+    kept.extend(write_merge_requests(tx, &merge_requests).await?);
+    kept.extend(write_versions(tx, &versions).await?);
+    kept.sort_unstable();
+    kept.dedup();
+    Ok(kept)
+}
+
+async fn write_pushes(tx: &Tx<'_>, records: &[(usize, &Push)]) -> Result<Vec<usize>, StoreError> {
+    if records.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut first: HashMap<_, (usize, &Push)> = HashMap::new();
+    for &(number, push) in records {
+        let best = first.entry((&*push.sha, &*push.repo, &*push.branch)).or_insert((number, push));
+        if push.order() < best.1.order() {
+            *best = (number, push);
+        }
+    }
+    let rows: Vec<&Push> = first.values().map(|(_, push)| *push).collect();
+    let changed = tx
+        .query(
+            include_str!("sql/upsert_pushes.sql"),
+            &[
+                /* sha */ &column(&rows, |r| r.sha.as_str()),
+                /* repo */ &column(&rows, |r| r.repo.as_str()),
+                /* ref */ &column(&rows, |r| r.branch.as_str()),
+                /* project_id */ &column(&rows, |r| r.project_id),
+                /* default_branch */ &column(&rows, |r| r.default_branch.as_deref()),
+                /* before_sha */ &column(&rows, |r| r.before_sha.as_deref()),
+                /* pushed_at */ &column(&rows, |r| r.pushed_at),
+                /* committed_at */ &column(&rows, |r| r.committed_at),
+                /* title */ &column(&rows, |r| r.title.as_deref()),
+                /* author */ &column(&rows, |r| r.author.as_deref()),
+                /* pushed_by */ &column(&rows, |r| r.pushed_by.as_deref()),
+                /* url */ &column(&rows, |r| r.url.as_deref()),
+                /* commit_count */ &column(&rows, |r| r.commit_count),
+                /* changed_files */ &column(&rows, |r| serde_json::json!(r.changed_files).to_string()),
+                /* files_complete */ &column(&rows, |r| r.files_complete),
+                /* message_id */ &column(&rows, |r| r.message_id.as_str()),
+                /* message_at */ &column(&rows, |r| r.message_at),
+            ],
+        )
+        .await?;
+    let find = |row: &tokio_postgres::Row| first.get(&(row.get("sha"), row.get("repo"), row.get("ref"))).map(|f| f.0);
+    Ok(changed.iter().filter_map(find).collect())
+}
+
+async fn write_merge_requests(tx: &Tx<'_>, records: &[(usize, &MergeRequest)]) -> Result<Vec<usize>, StoreError> {
+    if records.is_empty() {
+        return Ok(Vec::new());
+    }
+    // What a message tells may be spread over the row, so the row's change counts for all that tell of it,
+    // unless they are old news themselves: `newest` is the number of the one whose state stands.
+    let mut united: HashMap<(&str, i64), (usize, MergeRequest)> = HashMap::new();
+    for &(number, merge_request) in records {
+        let key = (merge_request.project.as_str(), merge_request.iid);
+        let entry = match united.remove(&key) {
+            Some((newest, known)) => {
+                let newest = if merge_request.stamp > known.stamp { number } else { newest };
+                (newest, known.merge(merge_request.clone()))
+            }
+            None => (number, merge_request.clone()),
+        };
+        united.insert(key, entry);
+    }
+    let rows: Vec<&MergeRequest> = united.values().map(|(_, merge_request)| merge_request).collect();
+    let head = Facts::of(&rows, |r| r.head.as_ref());
+    let author = Facts::of(&rows, |r| r.author.as_ref());
+    let project = column(&rows, |r| r.project.as_str());
+    let iid = column(&rows, |r| r.iid);
+    let merged_at = column(&rows, |r| r.merged_at);
+    let changed = tx
+        .query(
+            include_str!("sql/upsert_merge_requests.sql"),
+            &[
+                &project,
+                &iid,
+                /* project_id */ &column(&rows, |r| r.project_id),
+                /* state */ &column(&rows, |r| r.state),
+                /* state_rank */ &column(&rows, |r| r.stamp.state_rank),
+                /* title */ &column(&rows, |r| r.title.as_deref()),
+                /* draft */ &column(&rows, |r| r.draft),
+                /* source_branch */ &column(&rows, |r| r.source_branch.as_deref()),
+                /* target_branch */ &column(&rows, |r| r.target_branch.as_deref()),
+                /* source_project_id */ &column(&rows, |r| r.source_project_id),
+                /* target_project_id */ &column(&rows, |r| r.target_project_id),
+                /* author_id */ &column(&rows, |r| r.author_id),
+                /* merge_commit_sha */ &column(&rows, |r| r.merge_commit_sha.as_deref()),
+                /* labels */ &column(&rows, |r| serde_json::json!(r.labels).to_string()),
+                /* url */ &column(&rows, |r| r.url.as_deref()),
+                /* last_action */ &column(&rows, |r| r.last_action.as_deref()),
+                /* last_actor */ &column(&rows, |r| r.last_actor.as_deref()),
+                /* created_at */ &column(&rows, |r| r.created_at),
+                /* updated_at */ &column(&rows, |r| r.updated_at),
+                /* version_at */ &column(&rows, |r| r.stamp.version_at),
+                /* source */ &column(&rows, |r| r.source),
+                /* deleted_at */ &column(&rows, |r| r.deleted_at),
+                /* message_id */ &column(&rows, |r| r.stamp.message_id.as_str()),
+                /* message_at */ &column(&rows, |r| r.stamp.message_at),
+                &head.value,
+                &head.version_at,
+                &head.message_at,
+                &head.message_id,
+                &author.value,
+                &author.version_at,
+                &author.message_at,
+                &author.message_id,
+                &merged_at,
+            ],
+        )
+        .await?;
+    let enriched = tx
+        .query(
+            include_str!("sql/enrich_merge_requests.sql"),
+            &[
+                &project,
+                &iid,
+                &head.value,
+                &head.version_at,
+                &head.message_at,
+                &head.message_id,
+                &author.value,
+                &author.version_at,
+                &author.message_at,
+                &author.message_id,
+                &merged_at,
+            ],
+        )
+        .await?;
+    let keys: HashSet<(&str, i64)> =
+        changed.iter().chain(&enriched).map(|row| (row.get("project"), row.get("iid"))).collect();
+    Ok(united.iter().filter(|(key, _)| keys.contains(*key)).map(|(_, (newest, _))| *newest).collect())
+}
+
+/// The columns of a [`Fact`].
+struct Facts<'r> {
+    value: Vec<Option<&'r str>>,
+    version_at: Vec<Option<jiff::Timestamp>>,
+    message_at: Vec<Option<jiff::Timestamp>>,
+    message_id: Vec<Option<&'r str>>,
+}
+
+impl<'r> Facts<'r> {
+    fn of(rows: &[&'r MergeRequest], fact: impl Fn(&'r MergeRequest) -> Option<&'r Fact>) -> Self {
+        let facts: Vec<Option<&Fact>> = rows.iter().map(|row| fact(row)).collect();
+        Self {
+            value: column(&facts, |f| f.map(|f| f.value.as_str())),
+            version_at: column(&facts, |f| f.map(|f| f.stamp.version_at)),
+            message_at: column(&facts, |f| f.map(|f| f.stamp.message_at)),
+            message_id: column(&facts, |f| f.map(|f| f.stamp.message_id.as_str())),
+        }
+    }
+}
+
+async fn write_versions(tx: &Tx<'_>, records: &[(usize, &MrVersion)]) -> Result<Vec<usize>, StoreError> {
+    if records.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut united: HashMap<(&str, i64, &str), (Vec<(usize, &MrVersion)>, MrVersion)> = HashMap::new();
+    for &(number, version) in records {
+        let key = (version.project.as_str(), version.iid, version.sha.as_str());
+        let (mut said, known) = united.remove(&key).unwrap_or_else(|| (Vec::new(), version.clone()));
+        said.push((number, version));
+        united.insert(key, (said, known.merge(version.clone())));
+    }
+    let rows: Vec<&MrVersion> = united.values().map(|(_, version)| version).collect();
+    let changed = tx
+        .query(
+            include_str!("sql/upsert_mr_versions.sql"),
+            &[
+                /* project */ &column(&rows, |r| r.project.as_str()),
+                /* iid */ &column(&rows, |r| r.iid),
+                /* sha */ &column(&rows, |r| r.sha.as_str()),
+                /* head_at */ &column(&rows, |r| r.head.as_ref().map(|head| head.0)),
+                /* head_message_at */ &column(&rows, |r| r.head.as_ref().map(|head| head.1)),
+                /* head_message_id */ &column(&rows, |r| r.head.as_ref().map(|head| head.2.as_str())),
+                /* seen_at */ &column(&rows, |r| r.seen.0),
+                /* seen_message_at */ &column(&rows, |r| r.seen.1),
+                /* seen_message_id */ &column(&rows, |r| r.seen.2.as_str()),
+            ],
+        )
+        .await?;
+    let find = |row: &tokio_postgres::Row| {
+        let (said, version) = united.get(&(row.get("project"), row.get("iid"), row.get("sha")))?;
+        // The message that the row now names is the one that changed it.
+        let by = version.head.as_ref().unwrap_or(&version.seen);
+        let by = said.iter().find(|(_, record)| record.head.as_ref() == Some(by) || record.seen == *by);
+        by.map(|(number, _)| *number)
+    };
+    Ok(changed.iter().filter_map(find).collect())
+}

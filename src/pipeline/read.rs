@@ -1,0 +1,172 @@
+//! Deliveries to records. Pure but for the threads.
+
+use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+
+use jiff::Timestamp;
+
+use crate::envelope::{Attributes, Decoded, Delivery, Message, Refusal, Unwrapped, unwrap};
+use crate::family::{Family, Record, Settings};
+use crate::store::Refused;
+
+/// What a batch of deliveries holds.
+#[derive(Default)]
+pub struct Batch {
+    /// Records, each with the number of its message.
+    pub records: Vec<(usize, Record)>,
+    /// Messages that led to records; a record's number counts in here.
+    pub messages: Vec<Source>,
+    /// What is refused, with the number of its delivery.
+    pub refused: Vec<(usize, Refused)>,
+    /// Deliveries of which something was ignored, with the family, if any, and why.
+    pub ignored: Vec<(usize, Option<Family>, &'static str)>,
+}
+
+/// Where a record came from.
+#[derive(Debug)]
+pub struct Source {
+    /// Number of the delivery.
+    pub delivery: usize,
+    /// Id of the message.
+    pub id: String,
+    /// When it was sent.
+    pub sent_at: Option<Timestamp>,
+    /// Whose it is.
+    pub family: Family,
+}
+
+impl Batch {
+    /// Whether there is anything to be written.
+    #[must_use]
+    pub fn has_something_to_write(&self) -> bool {
+        !self.records.is_empty() || !self.refused.is_empty()
+    }
+
+    fn append(&mut self, other: Self) {
+        let offset = self.messages.len();
+        self.records.extend(other.records.into_iter().map(|(number, record)| (number + offset, record)));
+        self.messages.extend(other.messages);
+        self.refused.extend(other.refused);
+        self.ignored.extend(other.ignored);
+    }
+}
+
+/// Below this many deliveries a second thread costs more than it brings.
+const WORTH_A_THREAD: usize = 32;
+
+/// Reads all deliveries, on as many threads as there are cores: reading costs about as much as writing does, and the
+/// database rests meanwhile.
+#[must_use]
+pub fn read(deliveries: &[Delivery], settings: &Settings) -> Batch {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = cores.min(deliveries.len() / WORTH_A_THREAD).max(1);
+    let chunk = deliveries.len().div_ceil(threads).max(1);
+    let mut batch = Batch::default();
+    thread::scope(|scope| {
+        let mut chunks = deliveries.chunks(chunk).enumerate().map(|(index, part)| (index * chunk, part));
+        let own = chunks.next();
+        let others: Vec<_> =
+            chunks.map(|(first, part)| scope.spawn(move || read_chunk(part, first, settings))).collect();
+        if let Some((first, part)) = own {
+            batch.append(read_chunk(part, first, settings));
+        }
+        for other in others {
+            match other.join() {
+                Ok(part) => batch.append(part),
+                // read_one catches what a message can cause; what gets here is our own fault.
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+    });
+    batch
+}
+
+fn read_chunk(deliveries: &[Delivery], first: usize, settings: &Settings) -> Batch {
+    let mut batch = Batch::default();
+    for (number, delivery) in (first..).zip(deliveries) {
+        let before = (batch.records.len(), batch.messages.len(), batch.refused.len(), batch.ignored.len());
+        if catch_unwind(AssertUnwindSafe(|| read_one(delivery, number, settings, &mut batch))).is_err() {
+            // Half of a delivery is worse than none: all of it can be replayed from `refused`.
+            batch.records.truncate(before.0);
+            batch.messages.truncate(before.1);
+            batch.refused.truncate(before.2);
+            batch.ignored.truncate(before.3);
+            let refusal = Refusal::new("panic", "reading it failed by a fault of this program");
+            let part = Part { id: id_of(delivery), sent_at: delivery.sent_at, family: None, attributes: None };
+            batch.refused.push((number, refused(delivery, part, refusal, &delivery.body)));
+        }
+    }
+    batch
+}
+
+fn id_of(delivery: &Delivery) -> String {
+    if delivery.id.is_empty() { "undelivered".to_owned() } else { delivery.id.clone() }
+}
+
+fn read_one(delivery: &Delivery, number: usize, settings: &Settings, batch: &mut Batch) {
+    let mut parts = 0;
+    let first_refused = batch.refused.len();
+    unwrap(delivery, settings.limits, &mut |part| {
+        parts += 1;
+        match part {
+            Unwrapped::Message(message) => read_message(&message, delivery, number, settings, batch),
+            Unwrapped::Ignored(why) => batch.ignored.push((number, None, why)),
+            Unwrapped::Refused { id, refusal, bytes } => {
+                let part = Part { id, sent_at: delivery.sent_at, family: None, attributes: None };
+                batch.refused.push((number, refused(delivery, part, refusal, bytes)));
+            }
+        }
+    });
+    if parts == 0 {
+        batch.ignored.push((number, None, "empty-list"));
+    }
+    if parts == 1 {
+        // Nothing else was in there, so the delivery is kept as it came; else only the part that was refused.
+        for (_, refused) in &mut batch.refused[first_refused..] {
+            refused.body.clone_from(&delivery.body);
+        }
+    }
+}
+
+fn read_message(message: &Message<'_>, delivery: &Delivery, number: usize, settings: &Settings, batch: &mut Batch) {
+    let Some(family) = Family::recognise(message) else {
+        return batch.ignored.push((number, None, "unknown"));
+    };
+    match family.decode(message, settings) {
+        Ok(Decoded::Records(records)) => {
+            let source = batch.messages.len();
+            batch.messages.push(Source { delivery: number, id: message.id.clone(), sent_at: message.sent_at, family });
+            batch.records.extend(records.into_iter().map(|record| (source, record)));
+        }
+        Ok(Decoded::Ignored(why)) => batch.ignored.push((number, Some(family), why)),
+        Err(refusal) => {
+            let part = Part {
+                id: message.id.clone(),
+                sent_at: message.sent_at,
+                family: Some(family),
+                attributes: Some(&message.attributes),
+            };
+            batch.refused.push((number, refused(delivery, part, refusal, message.payload.as_bytes())));
+        }
+    }
+}
+
+struct Part<'a> {
+    id: String,
+    sent_at: Option<Timestamp>,
+    family: Option<Family>,
+    attributes: Option<&'a Attributes>,
+}
+
+fn refused(delivery: &Delivery, part: Part<'_>, refusal: Refusal, body: &[u8]) -> Refused {
+    Refused {
+        id: part.id,
+        sent_at: part.sent_at,
+        family: part.family.map(Family::name),
+        reason: refusal.reason,
+        detail: refusal.detail,
+        attributes: part.attributes.unwrap_or(&delivery.attributes).clone(),
+        body: body.to_vec(),
+    }
+}

@@ -1,0 +1,156 @@
+//! What became of a batch.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::commit::Committed;
+use super::read::Batch;
+use crate::envelope::Delivery;
+use crate::store::{StoreError, Verdict, chain};
+
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Nothing in it is for us.
+    Ignored,
+    /// What it says is known already, or newer is.
+    Stale,
+    /// It changed something.
+    Kept,
+    /// Something in it cannot be kept; that is in the table `refused`, the rest of it was treated as usual.
+    Refused,
+    /// It could not be tried: to be delivered again.
+    Again,
+}
+
+/// Numbers of deliveries by outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// All.
+    pub received: u64,
+    /// Changed something.
+    pub kept: u64,
+    /// Known already.
+    pub stale: u64,
+    /// Not for us.
+    pub ignored: u64,
+    /// Cannot be kept.
+    pub refused: u64,
+    /// Could not be tried.
+    pub again: u64,
+}
+
+/// What became of a batch, delivery by delivery.
+#[derive(Debug)]
+pub struct Report {
+    outcomes: Vec<Outcome>,
+    /// Id of each delivery.
+    ids: Vec<String>,
+    message_delivery: Vec<usize>,
+    refused: Vec<usize>,
+    has_records: Vec<bool>,
+    /// Why deliveries were refused or ignored, with their number: for people and counters.
+    pub reasons: BTreeMap<String, u64>,
+    /// Why nothing was written, if so; with causes.
+    pub error: Option<(Verdict, String)>,
+    /// Age of the oldest message when it was taken in.
+    pub lag: Option<Duration>,
+    /// Time spent reading.
+    pub decode: Duration,
+    /// Time spent writing, waiting included.
+    pub write: Duration,
+}
+
+impl Report {
+    pub(super) fn new(deliveries: &[Delivery], batch: &Batch, now: Timestamp) -> Self {
+        let mut report = Self {
+            outcomes: vec![Outcome::Ignored; deliveries.len()],
+            ids: deliveries.iter().map(|delivery| delivery.id.clone()).collect(),
+            message_delivery: batch.messages.iter().map(|message| message.delivery).collect(),
+            refused: batch.refused.iter().map(|(delivery, _)| *delivery).collect(),
+            has_records: vec![false; deliveries.len()],
+            reasons: BTreeMap::new(),
+            error: None,
+            lag: None,
+            decode: Duration::ZERO,
+            write: Duration::ZERO,
+        };
+        for message in &batch.messages {
+            report.has_records[message.delivery] = true;
+            report.outcomes[message.delivery] = Outcome::Stale;
+        }
+        for (delivery, refused) in &batch.refused {
+            report.outcomes[*delivery] = Outcome::Refused;
+            *report.reasons.entry(format!("refused: {}", refused.reason)).or_default() += 1;
+        }
+        for (_, family, why) in &batch.ignored {
+            let family = family.map_or("", |family| family.name());
+            *report.reasons.entry(format!("ignored: {family} {why}")).or_default() += 1;
+        }
+        let oldest = batch.messages.iter().filter_map(|message| message.sent_at).min();
+        report.lag = oldest.and_then(|oldest| Duration::try_from(now.duration_since(oldest)).ok());
+        report
+    }
+
+    pub(super) fn committed(&mut self, committed: &Committed) {
+        for message in &committed.kept {
+            let outcome = &mut self.outcomes[self.message_delivery[*message]];
+            *outcome = (*outcome).max(Outcome::Kept);
+        }
+        for message in committed.poison.keys() {
+            self.outcomes[self.message_delivery[*message]] = Outcome::Refused;
+            *self.reasons.entry("refused: database".to_owned()).or_default() += 1;
+        }
+    }
+
+    /// Nothing was written: all that had to be is to come again. What was to be ignored stays ignored.
+    pub(super) fn failed(&mut self, error: &StoreError) {
+        for delivery in 0..self.outcomes.len() {
+            if self.has_records[delivery] || self.refused.contains(&delivery) {
+                self.outcomes[delivery] = Outcome::Again;
+            }
+        }
+        self.error = Some((error.verdict(), chain(error)));
+    }
+
+    pub(super) fn finish(&mut self, decode: Duration, total: Duration) {
+        self.decode = decode;
+        self.write = total.saturating_sub(decode);
+    }
+
+    /// The outcome of each delivery, in order.
+    #[must_use]
+    pub fn outcomes(&self) -> &[Outcome] {
+        &self.outcomes
+    }
+
+    /// Ids of the deliveries that are to come again.
+    pub fn again(&self) -> impl Iterator<Item = &str> {
+        self.ids
+            .iter()
+            .zip(&self.outcomes)
+            .filter(|(_, outcome)| **outcome == Outcome::Again)
+            .map(|(id, _)| id.as_str())
+    }
+
+    /// Numbers by outcome.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts { received: self.outcomes.len() as u64, ..Counts::default() };
+        for outcome in &self.outcomes {
+            let count = match outcome {
+                Outcome::Kept => &mut counts.kept,
+                Outcome::Stale => &mut counts.stale,
+                Outcome::Ignored => &mut counts.ignored,
+                Outcome::Refused => &mut counts.refused,
+                Outcome::Again => &mut counts.again,
+            };
+            *count += 1;
+        }
+        counts
+    }
+}

@@ -1,0 +1,193 @@
+//! The only room (beside each family's `store.rs`) that speaks SQL.
+//!
+//! Every statement is a `.sql` file whose first line is `-- name`, prepared once a connection and run inside a
+//! transaction: there is no way to a statement but through a [`Tx`], and no way to a [`Tx`] but [`Store::in_tx`].
+
+mod error;
+mod iam;
+mod migrate;
+mod pool;
+mod refused;
+mod tls;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use deadpool_postgres::{Object, Pool, PoolError, Transaction};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+pub use self::error::{StoreError, Verdict, chain};
+pub use self::migrate::{Applied, MIGRATIONS, Migration, migrate};
+pub use self::refused::{Refused, refuse};
+use crate::clock::{self, Deadline};
+use crate::config::Database;
+
+/// A parameter of a statement.
+pub type Param<'p> = &'p (dyn ToSql + Sync);
+
+/// The database.
+#[derive(Clone)]
+pub struct Store {
+    pool: Pool,
+    target: String,
+    schema_is_right: Arc<AtomicBool>,
+}
+
+/// A transaction; ends with the closure that was given it.
+pub struct Tx<'t> {
+    inner: Transaction<'t>,
+}
+
+/// How often a transaction that lost a conflict is tried again at once.
+const CONFLICT_RETRIES: u32 = 8;
+
+impl Store {
+    /// Prepares for connections to a database; makes none yet.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up, for instance because the CA bundle cannot be read.
+    pub fn open(database: &Database) -> Result<Self, StoreError> {
+        let target = format!("{}:{}/{}", database.target.host, database.target.port, database.target.name);
+        Ok(Self { pool: pool::build(database)?, target, schema_is_right: Arc::default() })
+    }
+
+    /// Runs `body` in a transaction and commits it. Runs it again, a few times, when it lost a conflict with another
+    /// transaction; so `body` must be fit to be called more than once. `name` is for errors and the log.
+    ///
+    /// # Errors
+    /// When there is no connection, a statement fails, or the deadline passes. Nothing is then written, unless the
+    /// connection broke during the commit, when it cannot be told: what is written must bear being written again.
+    pub async fn in_tx<T>(
+        &self,
+        name: &'static str,
+        deadline: Deadline,
+        body: impl AsyncFn(&mut Tx<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut attempt = 0;
+        loop {
+            let mut object = self.connection(name, deadline).await?;
+            let run = async {
+                let begin =
+                    object.transaction().await.map_err(|source| StoreError::Statement { name: "begin", source })?;
+                let mut tx = Tx { inner: begin };
+                let value = body(&mut tx).await?;
+                tx.inner.commit().await.map_err(|source| StoreError::Statement { name: "commit", source })?;
+                Ok(value)
+            };
+            let result: Result<T, StoreError> = match tokio::time::timeout(deadline.remaining(), run).await {
+                Ok(result) => result,
+                Err(_) => {
+                    // A statement is still under way on this connection: it must not be used again.
+                    drop(Object::take(object));
+                    return Err(StoreError::Timeout { name });
+                }
+            };
+            match result {
+                Err(error) if error.is_conflict() && attempt < CONFLICT_RETRIES => {
+                    attempt += 1;
+                    tracing::debug!(tx = name, attempt, error = chain(&error), "conflict, trying again");
+                    drop(object);
+                    tokio::time::sleep(clock::backoff(attempt, Duration::from_millis(5), Duration::from_millis(500)))
+                        .await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Runs a script of several statements, outside of any transaction of its own. For tools and tests.
+    ///
+    /// # Errors
+    /// When there is no connection or a statement fails.
+    pub async fn script(&self, sql: &str, deadline: Deadline) -> Result<(), StoreError> {
+        let object = self.connection("script", deadline).await?;
+        object.batch_execute(sql).await.map_err(|source| StoreError::Statement { name: "script", source })
+    }
+
+    /// Makes sure, once for each `Store`, that the database has the schema of this program. A newer one is said in the
+    /// log and taken: migrations only add until all programs are new.
+    ///
+    /// # Errors
+    /// When there is no connection, or the schema is older.
+    pub async fn check_schema(&self, deadline: Deadline) -> Result<(), StoreError> {
+        if self.schema_is_right.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let found = self.in_tx("check_schema", deadline, migrate::version).await?;
+        let expected = migrate::newest();
+        if found > expected {
+            tracing::warn!(schema.found = found, schema.expected = expected, "the database has a newer schema");
+        }
+        if found < expected {
+            return Err(StoreError::Schema { found, expected });
+        }
+        self.schema_is_right.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn connection(&self, name: &'static str, deadline: Deadline) -> Result<Object, StoreError> {
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| StoreError::Connect {
+            target: self.target.clone(),
+            source,
+        };
+        match tokio::time::timeout(deadline.remaining(), self.pool.get()).await {
+            Ok(Ok(object)) => Ok(object),
+            Ok(Err(PoolError::Backend(error))) => Err(failed(error.into())),
+            Ok(Err(error)) => Err(failed(error.into())),
+            Err(_) => Err(StoreError::Timeout { name }),
+        }
+    }
+}
+
+impl Tx<'_> {
+    /// Runs a statement and returns its rows. `sql` is the text of a file that begins with `-- name`.
+    ///
+    /// # Errors
+    /// When the statement fails; the transaction is then lost.
+    pub async fn query(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Row>, StoreError> {
+        let failed = |source| StoreError::Statement { name: name_of(sql), source };
+        let statement = self.inner.prepare_cached(sql).await.map_err(failed)?;
+        self.inner.query(&statement, params).await.map_err(failed)
+    }
+
+    /// A part of this transaction that may fail by itself; lost unless [`Tx::keep`] is called.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub async fn savepoint(&mut self) -> Result<Tx<'_>, StoreError> {
+        let inner = self.inner.savepoint("part").await;
+        Ok(Tx { inner: inner.map_err(|source| StoreError::Statement { name: "savepoint", source })? })
+    }
+
+    /// Makes a savepoint part of the transaction around it.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub async fn keep(self) -> Result<(), StoreError> {
+        self.inner.commit().await.map_err(|source| StoreError::Statement { name: "release", source })
+    }
+
+    /// Takes back all since the savepoint.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub async fn take_back(self) -> Result<(), StoreError> {
+        self.inner.rollback().await.map_err(|source| StoreError::Statement { name: "rollback", source })
+    }
+
+    async fn script(&self, sql: &str) -> Result<(), StoreError> {
+        self.inner.batch_execute(sql).await.map_err(|source| StoreError::Statement { name: "script", source })
+    }
+}
+
+/// The name of a statement: its first line, without the dashes.
+fn name_of(sql: &'static str) -> &'static str {
+    sql.lines().next().unwrap_or_default().trim_start_matches("-- ")
+}
+
+/// One column of a batch: a value of each row, in order.
+pub fn column<'r, R, T>(rows: &'r [R], value: impl Fn(&'r R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}

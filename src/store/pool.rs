@@ -1,0 +1,106 @@
+//! Connections: made with a time limit, signed in freshly each time, and set up once.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::{Duration, SystemTime};
+
+use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use tokio::task::JoinHandle;
+use tokio_postgres::config::SslMode as PgSslMode;
+use tokio_postgres::{Client, Config, Error, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::error::StoreError;
+use super::{iam, tls};
+use crate::config::{Database, SignIn, SslMode};
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(5);
+/// A statement waits for another transaction's locks no longer than this; then the whole is tried again.
+const LOCK: Duration = Duration::from_secs(5);
+
+/// A pool for a database. Makes no connection yet.
+pub(super) fn build(database: &Database) -> Result<Pool, StoreError> {
+    let mode = tls::mode(database);
+    let mut config = Config::new();
+    config
+        .host(&database.target.host)
+        .port(database.target.port)
+        .dbname(&database.target.name)
+        .user(&database.target.user)
+        .application_name("hummingbird-status")
+        .connect_timeout(CONNECT)
+        // A frozen environment wakes up with sockets whose other end is long gone.
+        .tcp_user_timeout(Duration::from_secs(10))
+        .keepalives_idle(Duration::from_secs(30))
+        .ssl_mode(match mode {
+            SslMode::Disable => PgSslMode::Disable,
+            SslMode::Prefer => PgSslMode::Prefer,
+            SslMode::Require => PgSslMode::Require,
+        });
+    let connector = Connector {
+        database: database.clone(),
+        tls: if mode == SslMode::Disable { None } else { Some(tls::connector(database)?) },
+    };
+    let manager = Manager::from_connect(config, connector, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+    let pool = Pool::builder(manager).max_size(database.pool_size.max(1)).runtime(Runtime::Tokio1);
+    pool.build().map_err(|error| StoreError::Tls(error.to_string()))
+}
+
+struct Connector {
+    database: Database,
+    tls: Option<MakeRustlsConnect>,
+}
+
+type Connected = Result<(Client, JoinHandle<()>), Error>;
+
+impl Connect for Connector {
+    fn connect(&self, config: &Config) -> Pin<Box<dyn Future<Output = Connected> + Send + '_>> {
+        let mut config = config.clone();
+        match &self.database.sign_in {
+            SignIn::Password(password) => {
+                config.password(password);
+            }
+            SignIn::Iam(credentials) => {
+                match iam::token(&self.database.target, credentials, SystemTime::now()) {
+                    Ok(token) => {
+                        config.password(token);
+                    }
+                    // The server then refuses the empty password; the cause is in the log.
+                    Err(error) => tracing::error!(error = super::error::chain(&error), "no IAM token"),
+                }
+            }
+        }
+        let set_up = set_up(self.database.statement_timeout);
+        Box::pin(async move {
+            let (client, task) = match &self.tls {
+                Some(tls) => {
+                    let (client, connection) = config.connect(tls.clone()).await?;
+                    (client, tokio::spawn(async move { log_end(connection.await) }))
+                }
+                None => {
+                    let (client, connection) = config.connect(NoTls).await?;
+                    (client, tokio::spawn(async move { log_end(connection.await) }))
+                }
+            };
+            client.batch_execute(&set_up).await?;
+            Ok((client, task))
+        })
+    }
+}
+
+fn log_end(result: Result<(), Error>) {
+    if let Err(error) = result {
+        tracing::debug!(error = super::error::chain(&error), "connection ended");
+    }
+}
+
+/// One round trip for each new connection. Rows kept as JSON hold times as text, so the zone must not vary.
+fn set_up(statement_timeout: Duration) -> String {
+    let statement = statement_timeout.as_millis();
+    let lock = LOCK.min(statement_timeout / 2).as_millis();
+    format!(
+        "SET timezone = 'UTC'; SET statement_timeout = {statement}; SET lock_timeout = {lock}; \
+         SET idle_in_transaction_session_timeout = {statement}; SET jit = off"
+    )
+}

@@ -1,0 +1,76 @@
+//! Logs and metrics: set up here, in one form each for Lambda and for a terminal.
+
+use std::io::IsTerminal;
+
+use metrics::{counter, histogram};
+use tracing_subscriber::EnvFilter;
+
+use crate::pipeline::Report;
+use crate::store::Verdict;
+
+/// Metrics in CloudWatch's embedded format, to be flushed to standard output at the end of each invocation.
+pub type EmbeddedMetrics = metrics_cloudwatch_embedded::Collector;
+
+/// Sets up logging: JSON lines without times of their own in Lambda (CloudWatch has them), text on a terminal, JSON
+/// elsewhere. The level is `RUST_LOG`, else `info`.
+pub fn logging(in_lambda: bool) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second call, as in tests, finds a subscriber in place; the first one stays.
+    let _ = match (in_lambda, std::io::stderr().is_terminal()) {
+        (true, _) => builder.json().flatten_event(true).without_time().with_current_span(false).try_init(),
+        (false, true) => builder.compact().with_target(false).try_init(),
+        (false, false) => builder.json().flatten_event(true).with_current_span(false).try_init(),
+    };
+}
+
+/// Sets up metrics for a Lambda function, with its name as the one dimension.
+#[must_use]
+pub fn lambda_metrics(namespace: Option<String>, function: Option<String>) -> Option<&'static EmbeddedMetrics> {
+    metrics_cloudwatch_embedded::Builder::new()
+        .cloudwatch_namespace(namespace.unwrap_or_else(|| "HummingbirdStatus".to_owned()))
+        .with_dimension("function", function.unwrap_or_else(|| "local".to_owned()))
+        .init()
+        .inspect_err(|error| tracing::error!(error = %error, "no metrics"))
+        .ok()
+}
+
+/// Counts a batch, and says it in one line.
+pub fn record(report: &Report) {
+    let counts = report.counts();
+    counter!("received").increment(counts.received);
+    counter!("kept").increment(counts.kept);
+    counter!("stale").increment(counts.stale);
+    counter!("ignored").increment(counts.ignored);
+    counter!("refused").increment(counts.refused);
+    counter!("again").increment(counts.again);
+    if let Some(lag) = report.lag {
+        histogram!("lag_ms").record(lag.as_secs_f64() * 1e3);
+    }
+    histogram!("decode_ms").record(report.decode.as_secs_f64() * 1e3);
+    histogram!("write_ms").record(report.write.as_secs_f64() * 1e3);
+    histogram!("total_ms").record((report.decode + report.write).as_secs_f64() * 1e3);
+
+    let reasons = report.reasons.iter().map(|(reason, count)| format!("{reason} {count}"));
+    tracing::info!(
+        received = counts.received,
+        kept = counts.kept,
+        stale = counts.stale,
+        ignored = counts.ignored,
+        refused = counts.refused,
+        again = counts.again,
+        lag_ms = report.lag.map(|lag| lag.as_millis()),
+        decode_ms = report.decode.as_secs_f64() * 1e3,
+        write_ms = report.write.as_secs_f64() * 1e3,
+        reasons = reasons.collect::<Vec<_>>().join(", "),
+        "batch"
+    );
+    if let Some((verdict, error)) = &report.error {
+        match verdict {
+            Verdict::Again => tracing::error!(error = %error, "nothing written, to be delivered again"),
+            Verdict::Poison | Verdict::Bug => {
+                tracing::error!(error = %error, alarm = true, "nothing written: this program or the schema is wrong");
+            }
+        }
+    }
+}

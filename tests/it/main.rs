@@ -1,0 +1,6 @@
+//! The one integration binary: everything that needs PostgreSQL, the project's own files, or several rooms at once.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+#![expect(unreachable_pub, reason = "`pub` says what a test module offers to the others")]
+
+mod ingest;
+mod support;

@@ -1,0 +1,108 @@
+//! A PostgreSQL for the run, a fresh database for each test, and ways to look at what is in it.
+
+pub mod render;
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use hummingbird_status::clock::Deadline;
+use hummingbird_status::config;
+use hummingbird_status::local::{Cluster, Profile, Running};
+use hummingbird_status::store::{Store, migrate};
+use tokio::sync::OnceCell;
+
+/// Long enough for the busiest machine, short enough to be noticed.
+pub fn deadline() -> Deadline {
+    Deadline::within(Duration::from_secs(60))
+}
+
+/// A database of a test's own, migrated and empty.
+pub struct Db {
+    /// Connected to it.
+    pub store: Store,
+    /// Its address.
+    pub url: String,
+}
+
+/// The server of this run; ends with the process, however that ends.
+static SERVER: LazyLock<Running> = LazyLock::new(|| {
+    let base = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("postgresql");
+    std::fs::create_dir_all(&base).unwrap();
+    Cluster::open(&base, Profile::Throwaway).unwrap().start_owned().unwrap()
+});
+
+/// Starting it takes a second or two, during which no test thread should think that it hangs.
+fn server() -> &'static Running {
+    &SERVER
+}
+
+/// A store for a database of the server, with `connections` connections.
+pub fn store_of(url: &str, connections: usize) -> Store {
+    let mut database = config::from_url(url).unwrap();
+    database.pool_size = connections;
+    Store::open(&database).unwrap()
+}
+
+/// A fresh database, copied from one that was migrated.
+pub async fn database() -> Db {
+    static TEMPLATE: OnceCell<()> = OnceCell::const_new();
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    TEMPLATE
+        .get_or_init(|| async {
+            admin("CREATE DATABASE template_migrated").await;
+            let store = store_of(&server().url_of("template_migrated"), 1);
+            migrate(&store, deadline()).await.unwrap();
+        })
+        .await;
+    let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    // One at a time: PostgreSQL refuses to copy a template that another copy has open.
+    static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _one = ONE.lock().await;
+    admin(&format!("CREATE DATABASE {name} TEMPLATE template_migrated")).await;
+    let url = server().url_of(&name);
+    Db { store: store_of(&url, 4), url }
+}
+
+/// An empty database without a schema.
+pub async fn bare_database(name: &str) -> String {
+    admin(&format!("CREATE DATABASE {name}")).await;
+    server().url_of(name)
+}
+
+/// Runs a statement on the server, outside of the tests' databases.
+async fn admin(sql: &str) {
+    // A connection of its own each time: tests have runtimes of their own, and a connection dies with its runtime.
+    let store = store_of(&server().url_of("postgres"), 1);
+    store.script(sql, deadline()).await.unwrap();
+}
+
+/// The folder of the project.
+pub fn project(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Files below a folder of the project that end so, by their path in it, sorted.
+pub fn files(folder: &str, ending: &str) -> Vec<(String, Vec<u8>)> {
+    files_in(&project(folder), ending)
+}
+
+/// The same for any folder.
+pub fn files_in(root: &std::path::Path, ending: &str) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.to_string_lossy().ends_with(ending) {
+                let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
+                found.push((name, std::fs::read(&path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
