@@ -1,6 +1,48 @@
-//! The keeper of CI statuses.
+//! The keeper of CI statuses: takes what build and release systems announce, keeps one true state of each thing in
+//! PostgreSQL, whatever the order in which announcements come and however often.
 //!
-//! (docs to come)
+//! ```text
+//!            bytes            messages            records             rows
+//! transport ───────► envelope ────────► family ─────────► store ─────────► PostgreSQL
+//!                                       │ konflux          each family's store.rs,
+//!                                       │ gitlab           one transaction a batch
+//!                                       └ ..
+//!            └──────────────────── pipeline ────────────────────┘   the only one that knows the order
+//! ```
+//!
+//! # Rooms
+//!
+//! | room | what happens there | may name |
+//! |---|---|---|
+//! | [`envelope`] | bytes of a transport to messages: gzip, base64, SNS, SQS, EventBridge, lists, .. Knows no family | - |
+//! | [`family`] | which family a message is of; one line a family | `envelope`, `store`, the families |
+//! | [`konflux`], [`gitlab`] | a family each: `message` (foreign JSON to records), `record`, `rules` (pure), `store` + `sql/` | `envelope`, `store` |
+//! | [`store`] | connections, TLS, transactions, verdicts on errors, migrations, the table `refused` | `clock`, `config`, `envelope` |
+//! | [`pipeline`] | decode, write in one transaction, outcome for each delivery | `envelope`, `family`, `store`, `clock` |
+//! | [`worker`] | SQS or a folder instead of Lambda | `pipeline` and what it takes |
+//! | [`local`] | a PostgreSQL of our own, for laptops and tests | - |
+//! | [`config`], [`clock`], [`telemetry`] | environment, time, logs and metrics: nothing else touches these | |
+//! | [`custom_resource`] | the answer to CloudFormation | - |
+//! | `src/bin` | shells: wire and call. One Lambda function each, and the command line | anything |
+//!
+//! `tests/it/architecture.rs` reads the imports and fails when an arrow is not in this table.
+//!
+//! # What holds
+//!
+//! * No row is written without its version guard, which is part of the statement. So order, duplication and batching
+//!   do not matter; `tests/it/replay.rs` is the proof.
+//! * A batch holds each key once and writes keys in order: else SQLSTATE 21000, else deadlocks.
+//! * A bad message is kept in `refused`, with its bytes and the reason, and acknowledged. One that could not be tried
+//!   comes again. No message harms its batch, not even by a panic.
+//! * Number of statements for a batch depends on the tables it touches, never on the number of messages.
+//!
+//! # A new family in three steps
+//!
+//! 1. A room `src/<family>/` with `mod.rs` (`recognise`, `decode`, `write`, `Record`), `message.rs`, `record.rs`,
+//!    `store.rs` with its `sql/`, and a migration in `src/store/migrations`.
+//! 2. One line in [`family`].
+//! 3. Fixtures in `events/<family>/`. Tests fail until all three are there.
+
 pub mod clock;
 pub mod config;
 pub mod custom_resource;
@@ -12,3 +54,4 @@ pub mod local;
 pub mod pipeline;
 pub mod store;
 pub mod telemetry;
+pub mod worker;

@@ -48,8 +48,9 @@ fn size_hint(data: &[u8]) -> usize {
 /// Decodes base64 of either alphabet, padded or not, with or without line breaks. `None` when it is not base64.
 pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
     let engine = if text.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
-    if text.contains(|c: char| c.is_ascii_whitespace()) {
-        let joined: String = text.split_ascii_whitespace().collect();
+    if text.contains('\n') {
+        // Line breaks as MIME has them; a space, in contrast, is a sign of prose.
+        let joined: String = text.lines().map(|line| line.trim_end_matches('\r')).collect();
         return engine.decode(joined).ok();
     }
     engine.decode(text).ok()
@@ -91,5 +92,6 @@ mod tests {
         }
         assert_eq!(base64("-_-_").as_deref(), base64("+/+/").as_deref());
         assert_eq!(base64("not base64!"), None);
+        assert_eq!(base64("certainly not JSON"), None);
     }
 }

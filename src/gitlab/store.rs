@@ -177,11 +177,14 @@ impl<'r> Facts<'r> {
     }
 }
 
+/// All messages about one head, and what they tell together.
+type Told<'r> = (Vec<(usize, &'r MrVersion)>, MrVersion);
+
 async fn write_versions(tx: &Tx<'_>, records: &[(usize, &MrVersion)]) -> Result<Vec<usize>, StoreError> {
     if records.is_empty() {
         return Ok(Vec::new());
     }
-    let mut united: HashMap<(&str, i64, &str), (Vec<(usize, &MrVersion)>, MrVersion)> = HashMap::new();
+    let mut united: HashMap<(&str, i64, &str), Told<'_>> = HashMap::new();
     for &(number, version) in records {
         let key = (version.project.as_str(), version.iid, version.sha.as_str());
         let (mut said, known) = united.remove(&key).unwrap_or_else(|| (Vec::new(), version.clone()));

@@ -75,10 +75,10 @@ fn refusals(batch: &Batch) -> Vec<Refused> {
 /// Writes what can be written, and refuses the messages that cannot: about two savepoints for each halving.
 async fn by_halves(tx: &mut Tx<'_>, batch: &Batch, deliveries: &[Delivery]) -> Result<Committed, StoreError> {
     let mut committed = Committed::default();
-    let mut ranges = vec![0..batch.messages.len()];
-    while let Some(range) = ranges.pop() {
+    let mut ranges = Vec::from([(0, batch.messages.len())]);
+    while let Some((start, end)) = ranges.pop() {
         let records: Vec<(usize, Record)> =
-            batch.records.iter().filter(|(message, _)| range.contains(message)).cloned().collect();
+            batch.records.iter().filter(|(message, _)| (start..end).contains(message)).cloned().collect();
         let part = tx.savepoint().await?;
         match family::write(&part, records).await {
             Ok(kept) => {
@@ -87,11 +87,11 @@ async fn by_halves(tx: &mut Tx<'_>, batch: &Batch, deliveries: &[Delivery]) -> R
             }
             Err(error) if error.verdict() == Verdict::Poison => {
                 part.take_back().await?;
-                if range.len() > 1 {
-                    let middle = range.start + range.len() / 2;
-                    ranges.extend([middle..range.end, range.start..middle]);
+                if end - start > 1 {
+                    let middle = start.midpoint(end);
+                    ranges.extend([(middle, end), (start, middle)]);
                 } else {
-                    committed.poison.insert(range.start, error.complaint());
+                    committed.poison.insert(start, error.complaint());
                 }
             }
             Err(error) => return Err(error),

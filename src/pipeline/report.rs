@@ -44,6 +44,18 @@ pub struct Counts {
     pub again: u64,
 }
 
+impl Counts {
+    /// Adds the numbers of another batch.
+    pub fn add(&mut self, other: Self) {
+        self.received += other.received;
+        self.kept += other.kept;
+        self.stale += other.stale;
+        self.ignored += other.ignored;
+        self.refused += other.refused;
+        self.again += other.again;
+    }
+}
+
 /// What became of a batch, delivery by delivery.
 #[derive(Debug)]
 pub struct Report {

@@ -8,6 +8,7 @@ mod iam;
 mod migrate;
 mod pool;
 mod refused;
+mod summary;
 mod tls;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use tokio_postgres::types::ToSql;
 pub use self::error::{StoreError, Verdict, chain};
 pub use self::migrate::{Applied, MIGRATIONS, Migration, migrate};
 pub use self::refused::{Refused, refuse};
+pub use self::summary::{TableSummary, summary};
 use crate::clock::{self, Deadline};
 use crate::config::Database;
 

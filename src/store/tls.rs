@@ -75,14 +75,17 @@ mod tests {
         assert_eq!(mode(&database("127.0.0.1")), SslMode::Disable);
         assert_eq!(mode(&database("x.eu-west-1.rds.amazonaws.com")), SslMode::Require);
         assert_eq!(mode(&database("db.example.com")), SslMode::Prefer);
-        assert_eq!(mode(&database("127.0.0.1/n?sslmode=require")), SslMode::Require);
+        assert_eq!(
+            mode(&crate::config::from_url("postgres://u@127.0.0.1/n?sslmode=require").expect("URL")),
+            SslMode::Require
+        );
     }
 
     #[test]
     fn the_bundle_for_rds_is_whole() {
         let mut roots = RootCertStore::empty();
         add(&mut roots, RDS, "bundle").expect("certificates");
-        assert!(roots.len() > 90, "{}", roots.len());
+        assert!(roots.len() > 80, "{}", roots.len());
         assert!(add(&mut roots, b"nothing", "file").is_err());
         assert!(connector(&database("x.eu-west-1.rds.amazonaws.com")).is_ok());
     }

@@ -2,5 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 #![expect(unreachable_pub, reason = "`pub` says what a test module offers to the others")]
 
+mod faults;
 mod ingest;
+mod replay;
 mod support;

@@ -1,1 +1,59 @@
-fn main() {}
+//! The command line. One file a subcommand; all of them call what the Lambda functions call.
+#![expect(clippy::doc_markdown, reason = "these docs are the help texts, where backticks are noise")]
+
+mod database;
+mod db;
+mod ingest;
+mod migrate;
+mod show;
+mod up;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use hummingbird_status::telemetry;
+
+/// The keeper of CI statuses.
+///
+/// Without DATABASE_URL the commands use a PostgreSQL of their own below `.hummingbird/`.
+#[derive(Parser)]
+#[command(name = "hummingbird-status", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything on this machine: database, schema, sample messages, then the worker until Ctrl-C.
+    Up(up::UpArgs),
+    /// Take messages from SQS (SQS_QUEUE_URL), or from a folder, until stopped.
+    Worker(worker::WorkerArgs),
+    /// Take messages from files: Lambda events, or anything a message can come in. Answers as the function does.
+    Ingest(ingest::IngestArgs),
+    /// Bring the schema up to date.
+    Migrate,
+    /// The database below `.hummingbird/`.
+    #[command(subcommand)]
+    Db(db::Command),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    telemetry::logging(false);
+    let result = match Cli::parse().command {
+        Command::Up(args) => up::run(args).await,
+        Command::Worker(args) => worker::run(args).await,
+        Command::Ingest(args) => ingest::run(args).await,
+        Command::Migrate => migrate::run().await,
+        Command::Db(command) => db::run(command),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

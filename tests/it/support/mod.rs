@@ -1,5 +1,6 @@
 //! A PostgreSQL for the run, a fresh database for each test, and ways to look at what is in it.
 
+pub mod generate;
 pub mod render;
 
 use std::path::PathBuf;
@@ -71,11 +72,14 @@ pub async fn bare_database(name: &str) -> String {
     server().url_of(name)
 }
 
-/// Runs a statement on the server, outside of the tests' databases.
+/// Connected to the server, outside of the tests' databases. One for each test: tests have runtimes of their own, and a
+/// connection dies with its runtime.
+pub fn admin_store() -> Store {
+    store_of(&server().url_of("postgres"), 1)
+}
+
 async fn admin(sql: &str) {
-    // A connection of its own each time: tests have runtimes of their own, and a connection dies with its runtime.
-    let store = store_of(&server().url_of("postgres"), 1);
-    store.script(sql, deadline()).await.unwrap();
+    admin_store().script(sql, deadline()).await.unwrap();
 }
 
 /// The folder of the project.

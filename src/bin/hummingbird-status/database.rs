@@ -1,0 +1,51 @@
+//! Which database a command works on: the configured one, else the one below `.hummingbird/`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use hummingbird_status::clock::Deadline;
+use hummingbird_status::config::{self, ConfigError, environment};
+use hummingbird_status::local::{Cluster, Profile, Running};
+use hummingbird_status::store::{Store, migrate};
+
+/// Where local commands keep their data.
+pub(super) const BASE: &str = ".hummingbird";
+
+/// A database to work on. The server, if it is ours, stops when this is dropped.
+pub(super) struct Database {
+    /// Connected to it.
+    pub(super) store: Store,
+    /// The server that was started for it, or found running.
+    pub(super) server: Option<Running>,
+}
+
+/// Opens the database with so many connections. Our own one is started if need be, and brought to the newest schema;
+/// a configured one is left as it is.
+pub(super) async fn open(connections: usize) -> anyhow::Result<Database> {
+    let (mut database, server) = match config::database(&environment) {
+        Ok(database) => (database, None),
+        Err(ConfigError::NoDatabase) => {
+            let server = tokio::task::spawn_blocking(|| cluster()?.start_owned().context("cannot start PostgreSQL"));
+            let server = server.await??;
+            (config::from_url(server.url())?, Some(server))
+        }
+        Err(error) => return Err(error.into()),
+    };
+    database.pool_size = connections;
+    let store = Store::open(&database)?;
+    if server.is_some() {
+        migrate(&store, patience()).await.context("cannot bring the schema up to date")?;
+    }
+    Ok(Database { store, server })
+}
+
+/// The cluster below `.hummingbird/`.
+pub(super) fn cluster() -> anyhow::Result<Cluster> {
+    Cluster::open(Path::new(BASE), Profile::Durable).context("cannot set up a PostgreSQL of our own")
+}
+
+/// How long a command at a terminal waits for the database.
+pub(super) fn patience() -> Deadline {
+    Deadline::within(Duration::from_secs(60))
+}

@@ -1,0 +1,94 @@
+//! `db start|stop|reset|url|shell|dump`
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Command as Process, Stdio};
+
+use anyhow::{Context, bail};
+
+use super::database::cluster;
+
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// Start the server and leave it running.
+    Start,
+    /// Stop the server.
+    Stop,
+    /// Stop the server and delete its data.
+    Reset {
+        /// Do not ask.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Print the address of the running server, for other programs.
+    Url,
+    /// Query with psql. Arguments after `--` go to psql: `db shell -- -c 'TABLE releases'`.
+    Shell {
+        /// For psql.
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// Write all data with `pg_dump`, to a file or to standard output.
+    Dump {
+        /// The file.
+        file: Option<PathBuf>,
+        /// `plain` (SQL) or `custom` (compressed, for `pg_restore`).
+        #[arg(long, default_value = "plain", value_parser = ["plain", "custom"])]
+        format: String,
+    },
+}
+
+/// Runs one of them. Blocks: there is nothing to do beside it.
+pub(super) fn run(command: Command) -> anyhow::Result<()> {
+    let cluster = cluster()?;
+    match command {
+        Command::Start => {
+            cluster.start_detached()?;
+            println!("PostgreSQL runs, its data is in {}", cluster.folder().display());
+        }
+        Command::Stop => match cluster.stop()? {
+            true => println!("stopped"),
+            false => println!("was not running"),
+        },
+        Command::Reset { force } => {
+            if !force && !confirmed("Delete all data of the local database?")? {
+                bail!("nothing was deleted");
+            }
+            cluster.reset()?;
+            println!("deleted");
+        }
+        Command::Url => println!("{}", cluster.url().context("start it with `up` or `db start`")?),
+        Command::Shell { args } => {
+            let _server = cluster.start_owned()?;
+            finish(cluster.tool_command("psql")?.args(args))?;
+        }
+        Command::Dump { file, format } => {
+            let _server = cluster.start_owned()?;
+            let mut dump = cluster.tool_command("pg_dump")?;
+            dump.args(["--no-owner", "--format", &format]);
+            if let Some(file) = file {
+                let out = File::create(&file).with_context(|| format!("cannot write {}", file.display()))?;
+                dump.stdout(Stdio::from(out));
+            }
+            finish(&mut dump)?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs a program to its end; its exit status is ours.
+fn finish(process: &mut Process) -> anyhow::Result<()> {
+    let program = process.get_program().to_owned();
+    let status = process.status().with_context(|| format!("cannot run {}", program.display()))?;
+    if !status.success() {
+        bail!("{} ended with {status}", program.display());
+    }
+    Ok(())
+}
+
+fn confirmed(question: &str) -> anyhow::Result<bool> {
+    eprint!("{question} [y/N] ");
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}

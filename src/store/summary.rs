@@ -1,0 +1,28 @@
+//! What is in the database, in a few lines: for people who have just started it.
+
+use super::{StoreError, Tx};
+
+/// One table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableSummary {
+    /// Its name.
+    pub table: String,
+    /// How many rows.
+    pub rows: i64,
+    /// Rows by state, `state count, ..`, or whatever tells most about the table.
+    pub detail: String,
+}
+
+/// Counts the rows of all tables. Reads them whole: for databases of a size that people look at.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn summary(tx: &Tx<'_>) -> Result<Vec<TableSummary>, StoreError> {
+    let rows = tx.query(include_str!("sql/summary.sql"), &[]).await?;
+    let read = |row: &tokio_postgres::Row| TableSummary {
+        table: row.get("name"),
+        rows: row.get("rows"),
+        detail: row.get("detail"),
+    };
+    Ok(rows.iter().map(read).collect())
+}
