@@ -69,10 +69,10 @@ macro_rules! families {
         ///
         /// # Errors
         /// When a statement fails.
-        pub async fn write(tx: &Tx<'_>, records: Vec<(usize, Record)>) -> Result<Vec<usize>, StoreError> {
+        pub async fn write(tx: &Tx<'_>, records: &[&(usize, Record)]) -> Result<Vec<usize>, StoreError> {
             $(let mut $room = Vec::new();)*
             for (number, record) in records {
-                match record { $(Record::$Family(record) => $room.push((number, record)),)* }
+                match record { $(Record::$Family(record) => $room.push((*number, record)),)* }
             }
             let mut kept = Vec::new();
             $(if !$room.is_empty() { kept.extend($room::write(tx, &$room).await?); })*

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::field::Name;
-use super::{Attributes, Head, attributes, time};
+use super::{Attributes, Delivery, Head, attributes, time};
 
 /// What the layers so far have said about what they carry.
 #[derive(Clone)]
@@ -17,7 +17,14 @@ pub(super) struct Context<'c> {
     pub(super) attributes: Cow<'c, Attributes>,
 }
 
-impl Context<'_> {
+impl<'c> Context<'c> {
+    /// What the transport says.
+    pub(super) fn of(delivery: &'c Delivery) -> Self {
+        let mut context = Self { id: None, sent_at: delivery.sent_at, attributes: Cow::Borrowed(&delivery.attributes) };
+        context.read_id(Some(Cow::Borrowed(&delivery.id)));
+        context
+    }
+
     /// The context of one of several parts.
     pub(super) fn part(&self, index: usize) -> Self {
         Self { id: self.id.as_ref().map(|id| format!("{id}#{index}")), ..self.clone() }

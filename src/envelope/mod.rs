@@ -57,6 +57,14 @@ pub struct Message<'a> {
     pub sent_at: Option<Timestamp>,
 }
 
+impl Delivery {
+    /// An id for it: the transport's, else one that depends on nothing but the content.
+    #[must_use]
+    pub fn known_id(&self) -> String {
+        context::Context::of(self).id_of(&self.body)
+    }
+}
+
 impl Message<'_> {
     /// The attribute `source`, a hint only.
     #[must_use]
@@ -82,6 +90,10 @@ pub enum Unwrapped<'a> {
     Refused {
         /// Identifier as for [`Message::id`].
         id: String,
+        /// Attributes as for [`Message::attributes`].
+        attributes: Cow<'a, Attributes>,
+        /// Time as for [`Message::sent_at`].
+        sent_at: Option<Timestamp>,
         /// Why.
         refusal: Refusal,
         /// The bytes that could not be read.

@@ -17,8 +17,7 @@ use super::{Delivery, Head, Limits, Message, Refusal, Unwrapped, pointer};
 /// Unfolds a delivery and hands each part to `sink`, in order. Always calls it at least once, unless the
 /// delivery is an empty list.
 pub fn unwrap(delivery: &Delivery, limits: Limits, sink: &mut dyn FnMut(Unwrapped<'_>)) {
-    let mut context = Context { id: None, sent_at: delivery.sent_at, attributes: Cow::Borrowed(&delivery.attributes) };
-    context.read_id(Some(Cow::Borrowed(&delivery.id)));
+    let context = Context::of(delivery);
     let mut unwrapper = Unwrapper { bytes_left: limits.decoded_bytes, messages_left: limits.messages, sink };
     let depth = Depth { encodings: limits.depth, envelopes: limits.depth };
     unwrapper.bytes(&context, &delivery.body, depth);
@@ -49,7 +48,13 @@ struct Unwrapper<'s> {
 
 impl Unwrapper<'_> {
     fn refuse(&mut self, context: &Context<'_>, bytes: &[u8], reason: &'static str, detail: impl AsRef<str>) {
-        (self.sink)(Unwrapped::Refused { id: context.id_of(bytes), refusal: Refusal::new(reason, detail), bytes });
+        (self.sink)(Unwrapped::Refused {
+            id: context.id_of(bytes),
+            attributes: Cow::Borrowed(&context.attributes),
+            sent_at: context.sent_at,
+            refusal: Refusal::new(reason, detail),
+            bytes,
+        });
     }
 
     /// Takes `size` bytes of what may be produced; false when there are not that many left.

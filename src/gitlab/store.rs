@@ -9,7 +9,7 @@ use crate::store::{StoreError, Tx, column};
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn write(tx: &Tx<'_>, batch: &[(usize, Record)]) -> Result<Vec<usize>, StoreError> {
+pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>, StoreError> {
     let mut pushes = Vec::new();
     let mut merge_requests = Vec::new();
     let mut versions = Vec::new();

@@ -12,7 +12,7 @@ use crate::store::{Param, StoreError, Tx, column};
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn write(tx: &Tx<'_>, batch: &[(usize, Record)]) -> Result<Vec<usize>, StoreError> {
+pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>, StoreError> {
     let mut components = Vec::new();
     let mut runs = Vec::new();
     let mut snapshots = Vec::new();

@@ -54,7 +54,7 @@ async fn once(
     store.check_schema(deadline).await?;
     let whole = store
         .in_tx("ingest", deadline, async |tx| {
-            let kept = family::write(tx, batch.records.clone()).await?;
+            let kept = family::write(tx, &batch.records.iter().collect::<Vec<_>>()).await?;
             refuse(tx, &refusals(batch)).await?;
             Ok(Committed { kept: kept.into_iter().collect(), poison: HashMap::new() })
         })
@@ -68,8 +68,8 @@ async fn once(
     }
 }
 
-fn refusals(batch: &Batch) -> Vec<Refused> {
-    batch.refused.iter().map(|(_, refused)| refused.clone()).collect()
+fn refusals(batch: &Batch) -> Vec<&Refused> {
+    batch.refused.iter().map(|(_, refused)| refused).collect()
 }
 
 /// Writes what can be written, and refuses the messages that cannot: about two savepoints for each halving.
@@ -77,10 +77,10 @@ async fn by_halves(tx: &mut Tx<'_>, batch: &Batch, deliveries: &[Delivery]) -> R
     let mut committed = Committed::default();
     let mut ranges = Vec::from([(0, batch.messages.len())]);
     while let Some((start, end)) = ranges.pop() {
-        let records: Vec<(usize, Record)> =
-            batch.records.iter().filter(|(message, _)| (start..end).contains(message)).cloned().collect();
+        let records: Vec<&(usize, Record)> =
+            batch.records.iter().filter(|(message, _)| (start..end).contains(message)).collect();
         let part = tx.savepoint().await?;
-        match family::write(&part, records).await {
+        match family::write(&part, &records).await {
             Ok(kept) => {
                 part.keep().await?;
                 committed.kept.extend(kept);
@@ -97,8 +97,7 @@ async fn by_halves(tx: &mut Tx<'_>, batch: &Batch, deliveries: &[Delivery]) -> R
             Err(error) => return Err(error),
         }
     }
-    let mut refused = refusals(batch);
-    refused.extend(committed.poison.iter().map(|(number, complaint)| {
+    let poison = committed.poison.iter().map(|(number, complaint)| {
         let message = &batch.messages[*number];
         let delivery = &deliveries[message.delivery];
         Refused {
@@ -110,7 +109,8 @@ async fn by_halves(tx: &mut Tx<'_>, batch: &Batch, deliveries: &[Delivery]) -> R
             attributes: delivery.attributes.clone(),
             body: delivery.body.clone(),
         }
-    }));
-    refuse(tx, &refused).await?;
+    });
+    let poison: Vec<Refused> = poison.collect();
+    refuse(tx, &refusals(batch).into_iter().chain(&poison).collect::<Vec<_>>()).await?;
     Ok(committed)
 }

@@ -92,16 +92,21 @@ fn read_chunk(deliveries: &[Delivery], first: usize, settings: &Settings) -> Bat
             batch.messages.truncate(before.1);
             batch.refused.truncate(before.2);
             batch.ignored.truncate(before.3);
-            let refusal = Refusal::new("panic", "reading it failed by a fault of this program");
-            let part = Part { id: id_of(delivery), sent_at: delivery.sent_at, family: None, attributes: None };
-            batch.refused.push((number, refused(delivery, part, refusal, &delivery.body)));
+            let refusal = panicked();
+            let part = Part {
+                id: delivery.known_id(),
+                sent_at: delivery.sent_at,
+                family: None,
+                attributes: &delivery.attributes,
+            };
+            batch.refused.push((number, part.refused(refusal, &delivery.body)));
         }
     }
     batch
 }
 
-fn id_of(delivery: &Delivery) -> String {
-    if delivery.id.is_empty() { "undelivered".to_owned() } else { delivery.id.clone() }
+fn panicked() -> Refusal {
+    Refusal::new("panic", "reading it failed by a fault of this program")
 }
 
 fn read_one(delivery: &Delivery, number: usize, settings: &Settings, batch: &mut Batch) {
@@ -110,11 +115,11 @@ fn read_one(delivery: &Delivery, number: usize, settings: &Settings, batch: &mut
     unwrap(delivery, settings.limits, &mut |part| {
         parts += 1;
         match part {
-            Unwrapped::Message(message) => read_message(&message, delivery, number, settings, batch),
+            Unwrapped::Message(message) => read_message(&message, number, settings, batch),
             Unwrapped::Ignored(why) => batch.ignored.push((number, None, why)),
-            Unwrapped::Refused { id, refusal, bytes } => {
-                let part = Part { id, sent_at: delivery.sent_at, family: None, attributes: None };
-                batch.refused.push((number, refused(delivery, part, refusal, bytes)));
+            Unwrapped::Refused { id, attributes, sent_at, refusal, bytes } => {
+                let part = Part { id, sent_at, family: None, attributes: &attributes };
+                batch.refused.push((number, part.refused(refusal, bytes)));
             }
         }
     });
@@ -129,11 +134,16 @@ fn read_one(delivery: &Delivery, number: usize, settings: &Settings, batch: &mut
     }
 }
 
-fn read_message(message: &Message<'_>, delivery: &Delivery, number: usize, settings: &Settings, batch: &mut Batch) {
+fn read_message(message: &Message<'_>, number: usize, settings: &Settings, batch: &mut Batch) {
     let Some(family) = Family::recognise(message) else {
         return batch.ignored.push((number, None, "unknown"));
     };
-    match family.decode(message, settings) {
+    let decoded = catch_unwind(AssertUnwindSafe(|| {
+        #[cfg(test)]
+        assert!(!message.payload.contains("panic in this test"), "as asked");
+        family.decode(message, settings)
+    }));
+    match decoded.unwrap_or_else(|_| Err(panicked())) {
         Ok(Decoded::Records(records)) => {
             let source = batch.messages.len();
             batch.messages.push(Source { delivery: number, id: message.id.clone(), sent_at: message.sent_at, family });
@@ -145,28 +155,79 @@ fn read_message(message: &Message<'_>, delivery: &Delivery, number: usize, setti
                 id: message.id.clone(),
                 sent_at: message.sent_at,
                 family: Some(family),
-                attributes: Some(&message.attributes),
+                attributes: &message.attributes,
             };
-            batch.refused.push((number, refused(delivery, part, refusal, message.payload.as_bytes())));
+            batch.refused.push((number, part.refused(refusal, message.payload.as_bytes())));
         }
     }
 }
 
+/// What is known of something that is refused.
 struct Part<'a> {
     id: String,
     sent_at: Option<Timestamp>,
     family: Option<Family>,
-    attributes: Option<&'a Attributes>,
+    attributes: &'a Attributes,
 }
 
-fn refused(delivery: &Delivery, part: Part<'_>, refusal: Refusal, body: &[u8]) -> Refused {
-    Refused {
-        id: part.id,
-        sent_at: part.sent_at,
-        family: part.family.map(Family::name),
-        reason: refusal.reason,
-        detail: refusal.detail,
-        attributes: part.attributes.unwrap_or(&delivery.attributes).clone(),
-        body: body.to_vec(),
+impl Part<'_> {
+    fn refused(self, refusal: Refusal, body: &[u8]) -> Refused {
+        Refused {
+            id: self.id,
+            sent_at: self.sent_at,
+            family: self.family.map(Family::name),
+            reason: refusal.reason,
+            detail: refusal.detail,
+            attributes: self.attributes.clone(),
+            body: body.to_vec(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(name: &str) -> String {
+        format!(r#"{{"apiVersion":"tekton.dev/v1","kind":"PipelineRun","metadata":{{"name":"{name}"}}}}"#)
+    }
+
+    #[test]
+    fn a_panic_costs_one_message() {
+        let body = [run("a"), run("panic in this test"), run("b")].join("\n").into_bytes();
+        let deliveries = [
+            Delivery { id: "d".to_owned(), body, ..Delivery::default() },
+            Delivery { id: "e".to_owned(), body: run("c").into_bytes(), ..Delivery::default() },
+        ];
+        let batch = read(&deliveries, &Settings::default());
+        assert_eq!(batch.records.len(), 3);
+        let refused: Vec<_> = batch.refused.iter().map(|(delivery, r)| (*delivery, r.id.as_str(), r.reason)).collect();
+        assert_eq!(refused, [(0, "d#1", "panic")]);
+    }
+
+    #[test]
+    fn threads_keep_the_numbers() {
+        let deliveries: Vec<_> = (0..200)
+            .map(|n| Delivery { id: n.to_string(), body: run(&format!("r{n}")).into_bytes(), ..Delivery::default() })
+            .collect();
+        let batch = read(&deliveries, &Settings::default());
+        assert_eq!(batch.messages.len(), 200);
+        for (number, (source, record)) in batch.records.iter().enumerate() {
+            let Record::Konflux(crate::konflux::Record::PipelineRun(run)) = record else { panic!("{record:?}") };
+            assert_eq!((*source, batch.messages[number].delivery), (number, number));
+            assert_eq!(run.identity.name, format!("r{number}"));
+        }
+    }
+
+    #[test]
+    fn a_refusal_knows_what_its_carriers_said() {
+        let sns = r#"{"Type":"Notification","MessageId":"m","Message":"no JSON!","Timestamp":"2026-03-04T07:49:51Z",
+            "MessageAttributes":{"source":{"Type":"String","Value":"x"}}}"#;
+        let deliveries = [Delivery { id: "sqs".to_owned(), body: sns.into(), ..Delivery::default() }];
+        let batch = read(&deliveries, &Settings::default());
+        let refused = &batch.refused[0].1;
+        assert_eq!((refused.id.as_str(), refused.attributes["source"].as_str()), ("m", "x"));
+        assert_eq!(refused.sent_at.map(|at| at.to_string()).as_deref(), Some("2026-03-04T07:49:51Z"));
+        assert_eq!(refused.body, sns.as_bytes(), "as it came, envelope and all");
     }
 }

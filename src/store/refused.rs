@@ -29,11 +29,11 @@ pub struct Refused {
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn refuse(tx: &Tx<'_>, refused: &[Refused]) -> Result<(), StoreError> {
+pub async fn refuse(tx: &Tx<'_>, refused: &[&Refused]) -> Result<(), StoreError> {
     if refused.is_empty() {
         return Ok(());
     }
-    let mut rows: Vec<_> = refused.iter().collect();
+    let mut rows = refused.to_vec();
     rows.sort_by(|a, b| (&a.id, a.sent_at).cmp(&(&b.id, b.sent_at)));
     rows.dedup_by(|a, b| (&a.id, a.sent_at) == (&b.id, b.sent_at));
     // PostgreSQL takes no NUL in text or jsonb; what is refused may well hold some.
