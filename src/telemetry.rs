@@ -59,7 +59,7 @@ pub fn record(report: &Report) {
         ignored = counts.ignored,
         refused = counts.refused,
         again = counts.again,
-        lag_ms = report.lag.map(|lag| lag.as_millis()),
+        lag_ms = report.lag.map(|lag| lag.as_secs_f64() * 1e3),
         decode_ms = report.decode.as_secs_f64() * 1e3,
         write_ms = report.write.as_secs_f64() * 1e3,
         reasons = reasons.collect::<Vec<_>>().join(", "),

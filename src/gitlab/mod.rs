@@ -1,7 +1,7 @@
 //! The family `gitlab`: pushes, merge requests and their versions, from webhooks and (at reconcile) from the API.
 //!
 //! Webhooks come late, twice and in any order, and their `updated_at` knows whole seconds only. What counts as newer
-//! is in [`record`]; the formats and their traps in [`message`](self).
+//! is in `record.rs`, the formats and their traps in `message/`.
 
 mod message;
 mod record;

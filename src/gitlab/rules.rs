@@ -1,9 +1,9 @@
 //! Pure decisions: states, drafts, branches.
 
 /// A state of a merge request as GitLab keeps it, from the word, else from the number (1 opened, 2 closed, 3 merged,
-/// 4 locked), else from the action that leads to it. `None` when nothing tells.
+/// 4 locked). `None` when neither tells.
 #[must_use]
-pub(super) fn state(word: Option<&str>, number: Option<i64>, action: Option<&str>) -> Option<&'static str> {
+pub(super) fn state(word: Option<&str>, number: Option<i64>) -> Option<&'static str> {
     let by_word = match word.map(str::trim) {
         Some("opened" | "reopened") => Some("opened"),
         Some("closed") => Some("closed"),
@@ -11,20 +11,24 @@ pub(super) fn state(word: Option<&str>, number: Option<i64>, action: Option<&str
         Some("locked") => Some("locked"),
         _ => None,
     };
-    let by_number = match number {
+    by_word.or(match number {
         Some(1) => Some("opened"),
         Some(2) => Some("closed"),
         Some(3) => Some("merged"),
         Some(4) => Some("locked"),
         _ => None,
-    };
-    let by_action = match action {
+    })
+}
+
+/// The state that an action leads to: the best guess where nothing names the state.
+#[must_use]
+pub(super) fn state_after(action: Option<&str>) -> Option<&'static str> {
+    match action {
         Some("open" | "reopen") => Some("opened"),
         Some("close") => Some("closed"),
         Some("merge") => Some("merged"),
         _ => None,
-    };
-    by_word.or(by_number).or(by_action)
+    }
 }
 
 /// Decides between states of one moment: merged > closed > locked > opened.
@@ -77,11 +81,11 @@ mod tests {
 
     #[test]
     fn states_come_from_word_number_or_action() {
-        assert_eq!(state(Some("merged "), None, None), Some("merged"));
-        assert_eq!(state(None, Some(4), Some("merge")), Some("locked"));
-        assert_eq!(state(None, None, Some("merge")), Some("merged"));
-        assert_eq!(state(Some("new word"), Some(2), None), Some("closed"));
-        assert_eq!(state(None, None, Some("approved")), None);
+        assert_eq!(state(Some("merged "), None), Some("merged"));
+        assert_eq!(state(None, Some(4)), Some("locked"));
+        assert_eq!(state(Some("new word"), Some(2)), Some("closed"));
+        assert_eq!(state(None, None), None);
+        assert_eq!((state_after(Some("merge")), state_after(Some("approved"))), (Some("merged"), None));
     }
 
     #[test]

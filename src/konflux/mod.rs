@@ -1,9 +1,9 @@
 //! The family `konflux`: Components, `PipelineRuns`, Snapshots and Releases of Konflux clusters.
 //!
 //! Messages are whole Kubernetes objects, forwarded from a list and a watch on several clusters; so they come
-//! again, out of order, and as `ADDED` without being new. Which of two objects is newer is in [`record`].
+//! again, out of order, and as `ADDED` without being new. Which of two objects is newer is in `record.rs`.
 //!
-//! Source of the facts: konflux-ci and tektoncd repositories, named at each rule in [`rules`].
+//! Source of the facts: konflux-ci and tektoncd repositories, named at each rule in `rules.rs`.
 
 mod message;
 mod record;

@@ -36,11 +36,12 @@ pub struct Identity {
     pub resource_version: i64,
     /// `metadata.creationTimestamp`.
     pub created_at: Option<Timestamp>,
-    /// [`LIVE`], [`FINISHED`] or [`DELETED`]: never goes back for one uid, whatever arrives.
+    /// 0 while it may still change, 1 for a run that has come to its end, 2 once it is gone from its cluster: never
+    /// goes back for one uid, whatever arrives.
     pub rank: i16,
-    /// Order within one resourceVersion, see [`Identity::version`].
+    /// Order within one resourceVersion: by the time of the message.
     pub tie: i64,
-    /// When it was deleted; set exactly if `rank` is [`DELETED`].
+    /// When it was deleted; set exactly if `rank` is 2.
     pub deleted_at: Option<Timestamp>,
     /// The message that this state came with.
     pub message_id: String,
@@ -63,7 +64,7 @@ impl Identity {
     /// higher resourceVersion, then the tie.
     ///
     /// The tie is the time of the message: of two messages with one resourceVersion the *earlier* counts, so that the
-    /// floods after each LIST change nothing; without resourceVersion (old mocks) the later one.
+    /// floods after each LIST change nothing; without resourceVersion (old mocks) the later one. Undated ones come last.
     #[must_use]
     pub(super) fn version(&self) -> Version<'_> {
         (self.created_at, &self.uid, self.rank, self.resource_version, self.tie, &self.message_id)
@@ -72,7 +73,7 @@ impl Identity {
     /// The tie for a resourceVersion and the time of a message, in microseconds.
     #[must_use]
     pub(super) fn tie_of(resource_version: i64, message_at: Option<Timestamp>) -> i64 {
-        let micros = message_at.map_or(0, Timestamp::as_microsecond);
+        let Some(micros) = message_at.map(Timestamp::as_microsecond) else { return i64::MIN };
         if resource_version > 0 { -micros } else { micros }
     }
 }
@@ -121,7 +122,7 @@ pub struct PipelineRun {
     pub sha: Option<String>,
     /// Path of the project: no host, no `.git`.
     pub project: Option<String>,
-    /// Number of the merge or pull request; none for a push.
+    /// Number of the merge or pull request. A push may carry that of the one whose merge it is; see `event`.
     pub mr_iid: Option<i64>,
     /// Event of Pipelines as Code, raw (`push`, `Merge Request`, `retest-comment`, ..).
     pub event: Option<String>,

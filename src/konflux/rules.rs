@@ -159,10 +159,11 @@ pub(super) fn is_commit(text: &str) -> bool {
     matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// A branch without `refs/heads/`.
+/// A branch without `refs/heads/`, which labels write with hyphens.
 #[must_use]
 pub(super) fn branch(text: &str) -> String {
-    text.strip_prefix("refs/heads/").unwrap_or(text).to_owned()
+    let name = text.strip_prefix("refs/heads/").or_else(|| text.strip_prefix("refs-heads-"));
+    name.unwrap_or(text).to_owned()
 }
 
 /// Splits `namespace/name`; a bare name has no namespace.

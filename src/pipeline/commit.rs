@@ -38,7 +38,11 @@ pub(super) async fn commit(
         if deadline.remaining() <= wait {
             return Err(error);
         }
-        tracing::warn!(attempt, wait_ms = wait.as_millis(), error = chain(&error), "cannot write yet, waiting");
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        match attempt {
+            0 => tracing::warn!(wait_ms, error = chain(&error), "cannot write yet, waiting"),
+            _ => tracing::debug!(attempt, wait_ms, error = chain(&error), "cannot write yet, waiting"),
+        }
         tokio::time::sleep(wait).await;
         attempt += 1;
     }

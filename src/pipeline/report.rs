@@ -100,8 +100,8 @@ impl Report {
             *report.reasons.entry(format!("refused: {}", refused.reason)).or_default() += 1;
         }
         for (_, family, why) in &batch.ignored {
-            let family = family.map_or("", |family| family.name());
-            *report.reasons.entry(format!("ignored: {family} {why}")).or_default() += 1;
+            let family = family.map(|family| format!("{family} ")).unwrap_or_default();
+            *report.reasons.entry(format!("ignored: {family}{why}")).or_default() += 1;
         }
         let oldest = batch.messages.iter().filter_map(|message| message.sent_at).min();
         report.lag = oldest.and_then(|oldest| Duration::try_from(now.duration_since(oldest)).ok());

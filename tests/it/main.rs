@@ -2,7 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 #![expect(unreachable_pub, reason = "`pub` says what a test module offers to the others")]
 
+mod architecture;
+mod conformance;
 mod faults;
+mod fixtures;
 mod ingest;
+mod migrations;
 mod replay;
+mod sam;
+mod sql;
 mod support;
+mod worker;

@@ -8,19 +8,12 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use crate::support::generate::{Said, said};
-use crate::support::{self, deadline, render};
+use crate::support::{self, deadline, render, schema};
 
 const CASES: u32 = 200;
 
-/// Empties the tables.
-async fn clear(store: &Store) {
-    let tables = "components, pipelineruns, snapshots, releases, replaced, gitlab_pushes, gitlab_merge_requests, \
-                  gitlab_mr_versions, refused";
-    store.script(&format!("TRUNCATE {tables}"), deadline()).await.unwrap();
-}
-
 async fn take_in(store: &Store, batches: &[Vec<Delivery>]) -> String {
-    clear(store).await;
+    schema::clear(store).await;
     for batch in batches {
         let report = ingest(store, batch, &Settings::default(), deadline()).await;
         assert_eq!(report.counts().again, 0, "{:?}", report.error);

@@ -28,8 +28,8 @@ struct Cli {
 enum Command {
     /// Everything on this machine: database, schema, sample messages, then the worker until Ctrl-C.
     Up(up::UpArgs),
-    /// Take messages from SQS (SQS_QUEUE_URL), or from a folder, until stopped.
-    Worker(worker::WorkerArgs),
+    /// Take messages from SQS (SQS_QUEUE_URL), or from a folder (LOCAL_DROP_PATH, LOCAL_MIRROR_PATH), until stopped.
+    Worker,
     /// Take messages from files: Lambda events, or anything a message can come in. Answers as the function does.
     Ingest(ingest::IngestArgs),
     /// Bring the schema up to date.
@@ -44,7 +44,7 @@ async fn main() -> ExitCode {
     telemetry::logging(false);
     let result = match Cli::parse().command {
         Command::Up(args) => up::run(args).await,
-        Command::Worker(args) => worker::run(args).await,
+        Command::Worker => worker::run().await,
         Command::Ingest(args) => ingest::run(args).await,
         Command::Migrate => migrate::run().await,
         Command::Db(command) => db::run(command),

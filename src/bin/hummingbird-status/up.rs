@@ -1,5 +1,6 @@
 //! `up`: all of it on this machine.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -10,7 +11,8 @@ use hummingbird_status::family::{Family, Settings};
 use hummingbird_status::pipeline::{self, Counts};
 use hummingbird_status::store::{Store, migrate, summary};
 
-use super::{database, show, worker};
+use super::worker::{self, Source};
+use super::{database, show};
 
 #[derive(clap::Args)]
 pub(super) struct UpArgs {
@@ -20,8 +22,6 @@ pub(super) struct UpArgs {
     /// End after the samples instead of working on.
     #[arg(long)]
     once: bool,
-    #[command(flatten)]
-    worker: worker::WorkerArgs,
 }
 
 /// As SQS gives them to a function that asks for no more.
@@ -30,7 +30,8 @@ const BATCH: usize = 10;
 /// Database, schema, samples, a look at the tables, then the worker until it is stopped.
 pub(super) async fn run(args: UpArgs) -> anyhow::Result<()> {
     let settings = config::settings(&environment)?;
-    let database = database::open(args.worker.connections()).await?;
+    let source = Source::from_env()?.unwrap_or_else(|| Source::drop_folder(&Path::new(database::BASE).join("drop")));
+    let database = database::open(source.connections()).await?;
     match &database.server {
         Some(server) if server.is_owned() => {
             println!("PostgreSQL runs as long as this command, data in {}", database::BASE)
@@ -59,7 +60,8 @@ pub(super) async fn run(args: UpArgs) -> anyhow::Result<()> {
     if args.once {
         return Ok(());
     }
-    worker::work(args.worker, &database.store, settings).await
+    println!("Taking messages from {}. Ctrl-C ends it all.", source.describe());
+    worker::work(source, &database.store, settings, Ipv4Addr::LOCALHOST).await
 }
 
 /// Takes the samples in through the pipeline, as the function would.

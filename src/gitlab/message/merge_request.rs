@@ -81,14 +81,14 @@ pub(super) fn read(message: &Message<'_>) -> Result<(MergeRequest, Vec<MrVersion
     };
 
     let action = attributes.action.as_ref().and_then(Name::filled);
-    let known = rules::state(attributes.state.as_ref().and_then(Name::filled), attributes.state_id, action);
-    let state = known.unwrap_or("opened");
+    let known = rules::state(attributes.state.as_ref().and_then(Name::filled), attributes.state_id);
+    let state = known.or_else(|| rules::state_after(action)).unwrap_or("opened");
     let committed_at = attributes.last_commit.as_ref().and_then(|commit| commit.timestamp);
     // Sparse payloads have no updated_at; the time of the message is nearest to it.
     let event_at = attributes.updated_at.or(message.sent_at).or(committed_at).or(attributes.created_at);
     let event_at = event_at.unwrap_or(Timestamp::UNIX_EPOCH);
     let stamp = Stamp {
-        // A message that does not know the state must not overrule one that does.
+        // A message that does not name the state must not overrule one that does.
         version_at: if known.is_some() { second(event_at) } else { Timestamp::UNIX_EPOCH },
         message_at: message.sent_at.unwrap_or(event_at),
         state_rank: rules::state_rank(state),
@@ -135,7 +135,8 @@ pub(super) fn read(message: &Message<'_>) -> Result<(MergeRequest, Vec<MrVersion
         source_project_id: attributes.source_project_id,
         target_project_id: attributes.target_project_id,
         author_id: attributes.author_id,
-        merge_commit_sha: owned(attributes.merge_commit_sha.as_ref()),
+        // Some senders write Python's None.
+        merge_commit_sha: owned(attributes.merge_commit_sha.as_ref()).filter(|sha| sha != "None"),
         labels,
         url,
         last_action: action.map(str::to_owned),
@@ -147,7 +148,7 @@ pub(super) fn read(message: &Message<'_>) -> Result<(MergeRequest, Vec<MrVersion
         head: head.map(fact),
         author: actor.filter(|_| by_author).map(fact),
         // The first message about a merged one is that of the merge, as far as we know.
-        merged_at: (state == "merged").then_some(event_at),
+        merged_at: attributes.updated_at.or(message.sent_at).filter(|_| state == "merged"),
         project,
         stamp,
     };

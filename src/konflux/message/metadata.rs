@@ -122,21 +122,14 @@ impl Metadata<'_> {
     /// A mark of Pipelines as Code: annotations first (labels are mangled: `/` becomes `-`, and only the last 62
     /// characters are kept, pipelines-as-code `pkg/formatting/k8labels.go`), under the name that fits a build or not.
     pub(super) fn pac(&self, build: bool, mark: &str) -> Result<Option<String>, Refusal> {
-        let prefixes = if build { [BUILD, FOLLOWING] } else { [FOLLOWING, BUILD] };
-        for prefix in prefixes {
-            let key = format!("{prefix}/{mark}");
-            if let Some(found) = self.annotations.name(&key)?.map_or_else(|| self.labels.name(&key), |v| Ok(Some(v)))? {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
+        let found = Self::pac_in(&self.annotations, build, mark)?;
+        found.map_or_else(|| Self::pac_in(&self.labels, build, mark), |found| Ok(Some(found)))
     }
 
-    /// The same, of annotations only.
-    fn pac_annotation(&self, build: bool, mark: &str) -> Result<Option<String>, Refusal> {
+    fn pac_in(marks: &Marks<'_>, build: bool, mark: &str) -> Result<Option<String>, Refusal> {
         let prefixes = if build { [BUILD, FOLLOWING] } else { [FOLLOWING, BUILD] };
         for prefix in prefixes {
-            if let Some(found) = self.annotations.name(&format!("{prefix}/{mark}"))? {
+            if let Some(found) = marks.name(&format!("{prefix}/{mark}"))? {
                 return Ok(Some(found));
             }
         }
@@ -168,10 +161,15 @@ impl Metadata<'_> {
     /// The path of the project: of an annotation with a URL, else with organisation and repository, else of the mangled
     /// labels, which are right for names without `/`.
     pub(super) fn project(&self, build: bool) -> Result<Option<String>, Refusal> {
-        if let Some(project) = self.pac_annotation(build, "repo-url")?.and_then(|url| rules::project_of(&url)) {
+        if let Some(project) =
+            Self::pac_in(&self.annotations, build, "repo-url")?.and_then(|url| rules::project_of(&url))
+        {
             return Ok(Some(project));
         }
-        let parts = (self.pac_annotation(build, "url-org")?, self.pac_annotation(build, "url-repository")?);
+        let parts = (
+            Self::pac_in(&self.annotations, build, "url-org")?,
+            Self::pac_in(&self.annotations, build, "url-repository")?,
+        );
         if let (Some(org), Some(repository)) = parts {
             return Ok(Some(format!("{org}/{repository}")));
         }
@@ -187,10 +185,11 @@ impl Metadata<'_> {
 
     /// The branch that the change goes to.
     pub(super) fn target_branch(&self, build: bool) -> Result<Option<String>, Refusal> {
-        let branch = match self.pac(build, "branch")? {
+        let branch = match Self::pac_in(&self.annotations, build, "branch")? {
             Some(branch) => Some(branch),
-            None => self.either("build.appstudio.redhat.com/target_branch")?,
+            None => self.annotations.name("build.appstudio.redhat.com/target_branch")?,
         };
+        let branch = branch.map_or_else(|| self.pac(build, "branch"), |branch| Ok(Some(branch)))?;
         Ok(branch.map(|branch| rules::branch(&branch)))
     }
 

@@ -2,6 +2,9 @@
 
 pub mod generate;
 pub mod render;
+pub mod schema;
+pub mod source;
+pub mod yaml;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;

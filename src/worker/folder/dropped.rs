@@ -1,0 +1,81 @@
+//! A folder that files are put into. What is done with is moved to `.done` in it, what cannot be read to `.failed`.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Config;
+use super::files::{self, File, Stamp};
+use super::take::{self, Fate};
+use crate::pipeline::Counts;
+use crate::worker::Worker;
+
+/// The folder, as a part whose health is watched.
+const PART: &str = "drop folder";
+
+/// Watches a folder until the stop.
+pub(super) async fn watch(worker: &Worker, config: &Config, root: PathBuf) -> Counts {
+    worker.health.expect(PART);
+    tracing::info!(folder = %root.display(), "watching for files");
+    let mut total = Counts::default();
+    let mut failures = 0;
+    let mut seen = Seen::default();
+    // Nothing is known of the database yet.
+    worker.idle(&mut failures).await;
+    while worker.ready(&mut failures).await {
+        let whole = seen.whole(take::looked(worker, PART, files::after(&root, "")));
+        let settle = |file: &File, fate| match fate {
+            Fate::Done => seen.move_away(&root, file, ".done"),
+            Fate::Failed => seen.move_away(&root, file, ".failed"),
+            Fate::Again | Fate::Gone => {}
+        };
+        total.add(take::all(worker, PART, &whole, config.batch_deadline, &mut failures, settle).await);
+        worker.stop.sleep(config.interval).await;
+        worker.idle(&mut failures).await;
+    }
+    total
+}
+
+/// What is known of the files from the look before.
+#[derive(Default)]
+struct Seen {
+    stamps: HashMap<String, Stamp>,
+    /// Done with, but they cannot be moved: not to be taken again unless they change.
+    stuck: HashMap<String, Stamp>,
+}
+
+impl Seen {
+    /// Those files that have not changed since the look before, so that nobody is writing them.
+    fn whole(&mut self, found: Vec<File>) -> Vec<File> {
+        let stamps = found.iter().map(|file| (file.key.clone(), file.stamp)).collect();
+        let before = std::mem::replace(&mut self.stamps, stamps);
+        self.stuck.retain(|key, _| self.stamps.contains_key(key));
+        let is = |stamps: &HashMap<String, Stamp>, file: &File| stamps.get(&file.key) == Some(&file.stamp);
+        found.into_iter().filter(|file| is(&before, file) && !is(&self.stuck, file)).collect()
+    }
+
+    /// Moves a file into a folder of the root, below which it keeps its path.
+    fn move_away(&mut self, root: &Path, file: &File, folder: &str) {
+        if let Err(error) = move_to(&file.path, &root.join(folder).join(&file.key)) {
+            tracing::error!(file.path = %file.path.display(), error = %error, "cannot move a file away, leaving it");
+            self.stuck.insert(file.key.clone(), file.stamp);
+        }
+    }
+}
+
+/// Moves a file; beside one of that name, if there is one already. `Err` when the folders do not allow it.
+fn move_to(from: &Path, to: &Path) -> io::Result<()> {
+    if let Some(folder) = to.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut free = to.to_owned();
+    for number in 1_u32.. {
+        if !free.try_exists()? {
+            break;
+        }
+        let mut name = to.as_os_str().to_owned();
+        name.push(format!(".{number}"));
+        free = name.into();
+    }
+    std::fs::rename(from, free)
+}

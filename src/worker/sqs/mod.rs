@@ -1,0 +1,132 @@
+//! Takes messages from an SQS queue by long polling.
+//!
+//! | variable | default | |
+//! |---|---|---|
+//! | `SQS_QUEUE_URL` | - | the queue |
+//! | `WORKER_CONCURRENCY` | 2 | pollers, each with a batch of its own in hand |
+//! | `WORKER_BATCH_SIZE` | 200 | messages that a poller gathers into one batch while the queue is full |
+//! | `S3_POINTER_BUCKETS` | none | buckets, separated by commas, in which payloads too large for the queue may lie |
+//! | `AWS_ENDPOINT_URL`, `AWS_REGION`, .. | | as for every AWS SDK |
+//!
+//! A message is deleted once it is kept, known already, not for us, or in the table `refused`. One that could not be
+//! tried is handed back with a delay that grows with its receive count; while the database is away nothing is received
+//! at all, so that an outage leads no message to the dead-letter queue.
+
+mod clients;
+mod heartbeat;
+mod message;
+mod pointer;
+mod poller;
+mod queue;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+pub use self::clients::Clients;
+use self::poller::Poller;
+use self::queue::Queue;
+use super::{Stopper, Worker, WorkerError, on_a_thread, whole};
+use crate::config::{ConfigError, Lookup};
+use crate::pipeline::Counts;
+
+/// What a deployment chooses about the queue.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// URL of the queue.
+    pub queue_url: String,
+    /// Number of pollers.
+    pub concurrency: usize,
+    /// Messages in a batch, at most.
+    pub batch_size: usize,
+    /// Buckets from which payloads may be read. A message must never choose whom we talk to.
+    pub pointer_buckets: Vec<String>,
+    /// How long a receive waits for a message.
+    pub wait: Duration,
+    /// How long a batch is tried while the database is away.
+    pub batch_deadline: Duration,
+}
+
+impl Config {
+    /// The defaults, for a queue.
+    #[must_use]
+    pub fn new(queue_url: impl Into<String>) -> Self {
+        Self {
+            queue_url: queue_url.into(),
+            concurrency: 2,
+            batch_size: 200,
+            pointer_buckets: Vec::new(),
+            wait: Duration::from_secs(20),
+            batch_deadline: Duration::from_secs(60),
+        }
+    }
+
+    /// What the environment says; `None` without a queue.
+    ///
+    /// # Errors
+    /// When a variable cannot be read.
+    pub fn from_env(lookup: Lookup<'_>) -> Result<Option<Self>, ConfigError> {
+        let Some(queue_url) = lookup("SQS_QUEUE_URL") else { return Ok(None) };
+        let mut config = Self::new(queue_url);
+        config.concurrency = whole(lookup, "WORKER_CONCURRENCY", (config.concurrency, 1, 64), "1 to 64")?;
+        config.batch_size = whole(lookup, "WORKER_BATCH_SIZE", (config.batch_size, 1, 1000), "1 to 1000")?;
+        let buckets = lookup("S3_POINTER_BUCKETS").unwrap_or_default();
+        let buckets = buckets.split(',').map(|bucket| bucket.trim().to_owned());
+        config.pointer_buckets = buckets.filter(|bucket| !bucket.is_empty()).collect();
+        Ok(Some(config))
+    }
+}
+
+/// Polls until the worker is stopped, and returns what became of the messages. Each poller finishes its batch first.
+///
+/// An unreachable queue is no error: it is tried again, said once in the log and by `/healthz` as long as it lasts.
+///
+/// # Errors
+/// When a poller panics; the others are stopped before.
+pub async fn run(worker: &Worker, config: &Config, clients: &Clients) -> Result<Counts, WorkerError> {
+    let queue = Queue::new(clients.sqs.clone(), config.queue_url.clone());
+    worker.health.expect(queue::QUEUE);
+    // The pollers' own, because one that panics stops the others, as does dropping this future.
+    let (stopper, stop) = Stopper::new();
+    let visibility = worker.stop.unless(queue.visibility()).await.unwrap_or(queue::VISIBILITY);
+    tracing::info!(
+        sqs.queue = config.queue_url,
+        sqs.visibility_s = visibility.as_secs(),
+        pollers = config.concurrency,
+        "polling"
+    );
+    let poller = Arc::new(Poller {
+        worker: Worker { stop, ..worker.clone() },
+        config: config.clone(),
+        queue,
+        s3: clients.s3.clone(),
+        visibility,
+    });
+    let mut pollers = JoinSet::new();
+    for _ in 0..config.concurrency {
+        let poller = Arc::clone(&poller);
+        pollers.spawn(on_a_thread(move || async move { poller.run().await }));
+    }
+    super::join(pollers, &worker.stop, &stopper).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_says_it() {
+        let read = |variables: &[(&str, &str)]| {
+            let find = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, text)| (*text).to_owned());
+            Config::from_env(&find)
+        };
+        assert!(read(&[]).unwrap().is_none());
+        let config =
+            read(&[("SQS_QUEUE_URL", "http://q"), ("S3_POINTER_BUCKETS", "a, b,"), ("WORKER_CONCURRENCY", "3")]);
+        let config = config.unwrap().unwrap();
+        assert_eq!((config.queue_url.as_str(), config.concurrency, config.batch_size), ("http://q", 3, 200));
+        assert_eq!(config.pointer_buckets, ["a", "b"]);
+        assert!(read(&[("SQS_QUEUE_URL", "q"), ("WORKER_BATCH_SIZE", "0")]).is_err());
+    }
+}

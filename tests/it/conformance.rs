@@ -1,0 +1,145 @@
+//! Samples from elsewhere, in the folder that `CONFORMANCE_DIR` names; they are not part of this project.
+//!
+//! Takes whatever is there: a file that nobody expected must do no harm, and one that is known by its name or by
+//! `SOURCES.md` beside it must come to what is known of it. Prints what became of each file (`--nocapture`).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use hummingbird_status::envelope::Delivery;
+use hummingbird_status::family::Settings;
+use hummingbird_status::pipeline::Outcome::{self, Ignored, Kept, Stale};
+use hummingbird_status::pipeline::ingest;
+
+use crate::support::{self, deadline, files_in, project, render, schema};
+
+/// Folders whose data is for families that are still to come, and the issues that bring them.
+const NOT_YET: &[(&str, u32)] =
+    &[("conformance/travis", 6), ("conformance/kcidb", 7), ("conformance/buildkite-bot", 5)];
+
+/// What a file may come to by the beginning of its name, first match. Stale: another file says the same or newer.
+const EXPECTED: &[(&str, &[Outcome])] = &[
+    // Templates with placeholders, of which only the beginning is known: anything but harm.
+    ("konflux/plr-template", &[Kept, Stale, Outcome::Refused]),
+    ("konflux/plr-", &[Kept, Stale]),
+    ("konflux/component-", &[Kept, Stale]),
+    ("konflux/snapshot-", &[Kept, Stale]),
+    ("konflux/release-", &[Kept, Stale]),
+    ("konflux/SYNTHETIC-release-", &[Kept, Stale]),
+    ("konflux/releaseplan", &[Ignored]),
+    ("konflux/application", &[Ignored]),
+    ("konflux/integrationtestscenario", &[Ignored]),
+    ("gitlab/mr-", &[Kept, Stale]),
+    ("gitlab/system-hook-mr", &[Kept, Stale]),
+    ("gitlab/push-main", &[Kept, Stale]),
+    ("gitlab/push-branch-delete", &[Ignored]),
+    // Depends on the branch.
+    ("gitlab/push-", &[Kept, Stale, Ignored]),
+    ("gitlab/tag-", &[Ignored]),
+    ("gitlab/note-", &[Ignored]),
+    ("gitlab/issue-", &[Ignored]),
+    ("gitlab/pipeline", &[Ignored]),
+    ("gitlab/release", &[Ignored]),
+    // Answers of the API are for reconcile; as messages they are of no family.
+    ("gitlab_api/", &[Ignored]),
+    ("envelopes/", &[Kept, Stale]),
+];
+
+/// The folder, if one is named; relative to the project, as in `CONFORMANCE_DIR=../shared`.
+fn folder() -> Option<PathBuf> {
+    let name = std::env::var("CONFORMANCE_DIR").ok().filter(|name| !name.is_empty());
+    if name.is_none() {
+        println!("CONFORMANCE_DIR is not set");
+    }
+    name.map(|name| project(&name))
+}
+
+/// Files that hold data, below a folder that may be missing.
+fn data(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let all = if folder.is_dir() { files_in(folder, "") } else { Vec::new() };
+    all.into_iter().filter(|(name, _)| name.ends_with(".json") || name.ends_with(".json.gz")).collect()
+}
+
+/// The notes of all `SOURCES.md`, by file (`konflux/application.json`).
+fn notes(root: &Path) -> BTreeMap<String, String> {
+    let mut notes = BTreeMap::new();
+    for (name, text) in if root.is_dir() { files_in(root, "SOURCES.md") } else { Vec::new() } {
+        let folder = name.trim_end_matches("SOURCES.md");
+        for row in String::from_utf8_lossy(&text).lines().filter_map(|line| line.strip_prefix("| ")) {
+            let cells: Vec<&str> = row.split(" | ").collect();
+            if let [file, .., note] = cells.as_slice() {
+                let folder = if file.contains('/') { "" } else { folder };
+                notes.insert(format!("{folder}{file}"), note.trim_end_matches(" |").to_owned());
+            }
+        }
+    }
+    notes
+}
+
+/// What a file may come to, if anything is known.
+fn expected(name: &str, note: Option<&String>) -> Option<&'static [Outcome]> {
+    if note.is_some_and(|note| note.contains("must be ignored") || note.contains("ignored kind")) {
+        return Some(&[Ignored]);
+    }
+    EXPECTED.iter().find(|(start, _)| name.starts_with(start)).map(|(_, outcomes)| *outcomes)
+}
+
+/// What is wrong with what became of a file.
+fn problem(outcome: Outcome, reason: &str, expected: Option<&[Outcome]>) -> Option<String> {
+    if outcome == Outcome::Again || reason.contains("panic") {
+        return Some("must never be".to_owned());
+    }
+    let expected = expected.filter(|expected| !expected.contains(&outcome))?;
+    Some(format!("expected one of {expected:?}"))
+}
+
+#[tokio::test]
+async fn conformance() {
+    let Some(root) = folder() else { return };
+    let samples = root.join("samples/hummingbird");
+    let notes = notes(&samples);
+    let deliveries: Vec<Delivery> =
+        data(&samples).into_iter().map(|(id, body)| Delivery { id, body, ..Delivery::default() }).collect();
+    let db = support::database().await;
+    let mut broken = Vec::new();
+    for delivery in &deliveries {
+        let name = &delivery.id;
+        let report = ingest(&db.store, std::slice::from_ref(delivery), &Settings::default(), deadline()).await;
+        let outcome = report.outcomes()[0];
+        let reasons: Vec<&str> = report.reasons.keys().map(String::as_str).collect();
+        let details = format!("FROM refused WHERE id = '{}'", name.replace('\'', "''"));
+        let details = render::table(&db.store, &["detail"], &details).await;
+        let reason = [reasons.join(", "), details].join(" ");
+        println!("{name} -> {outcome:?} {}", reason.trim());
+        if let Some(problem) = problem(outcome, &reason, expected(name, notes.get(name))) {
+            broken.push(format!("{name} -> {outcome:?} {reason}: {problem}"));
+        }
+    }
+    println!("{} samples", deliveries.len());
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+
+    let one_by_one = render::all(&db.store).await;
+    schema::clear(&db.store).await;
+    ingest(&db.store, &deliveries, &Settings::default(), deadline()).await;
+    assert!(render::all(&db.store).await == one_by_one, "all in one batch give other rows than one by one");
+
+    for (folder, issue) in NOT_YET {
+        for (name, _) in data(&root.join(folder)) {
+            println!("{folder}/{name}: not yet: issue {issue}");
+        }
+    }
+}
+
+#[test]
+fn what_is_known_of_a_file_counts() {
+    let note = "real dump (irrelevant kind, must be ignored)".to_owned();
+    assert_eq!(expected("konflux/component-x.json", Some(&note)), Some(&[Ignored][..]));
+    assert_eq!(expected("konflux/releaseplanadmission.json", None), Some(&[Ignored][..]));
+    assert_eq!(expected("konflux/release-failed.json", None), Some(&[Kept, Stale][..]));
+    assert_eq!(expected("konflux/never-heard-of.json", None), None);
+    assert!(problem(Outcome::Again, "", None).is_some());
+    assert!(problem(Outcome::Refused, "refused: panic ", None).is_some());
+    assert!(problem(Outcome::Refused, "refused: bad-field", Some(&[Kept])).is_some());
+    assert_eq!(problem(Outcome::Refused, "refused: bad-field", None), None);
+    assert_eq!(problem(Kept, "", Some(&[Kept, Stale])), None);
+}

@@ -1,0 +1,194 @@
+//! Every file of `events/`: what becomes of it, and the rows that it makes, alone in an empty database.
+//!
+//! The snapshots are to be read beside `events/README.md`, which says what each file is about. Telling columns only; a
+//! column that is null is left out.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use hummingbird_status::envelope::Delivery;
+use hummingbird_status::envelope::lambda::Invocation;
+use hummingbird_status::family::Settings;
+use hummingbird_status::pipeline::{Report, answer, ingest};
+use hummingbird_status::store::Store;
+
+use crate::support::{self, deadline, files, render, schema};
+
+/// What tells most about a row of each table, in lines of columns that belong together.
+const COLUMNS: &[(&str, &[&str])] = &[
+    (
+        "components",
+        &[
+            "name namespace cluster resource_version created_at deleted_at",
+            "application git_project git_revision git_context git_versions git_url",
+            "last_built_commit container_image last_promoted_image",
+        ],
+    ),
+    (
+        "pipelineruns",
+        &[
+            "name namespace cluster resource_version deleted_at",
+            "type type_label state status reason verdict message",
+            "application component sha project mr_iid event target_branch source_branch",
+            "snapshot scenario release_namespace release_name",
+            "created_at started_at finished_at",
+            "image_digest image_url log_url",
+            "results labels",
+        ],
+    ),
+    (
+        "snapshots",
+        &[
+            "name namespace cluster resource_version created_at deleted_at",
+            "type application component component_count image_digest image",
+            "sha project mr_iid event target_branch source_plr",
+            "group_members",
+            "scenarios",
+            "test_state test_reason test_message release_state release_message",
+            "conditions",
+        ],
+    ),
+    (
+        "releases",
+        &[
+            "name namespace cluster resource_version deleted_at",
+            "state reason failed_phase failure_reason last_task message",
+            "application component snapshot release_plan target automated author",
+            "sha project mr_iid",
+            "release_plr_namespace release_plr attempt_count attempts",
+            "created_at started_at finished_at expires_at",
+            "conditions",
+        ],
+    ),
+    ("replaced", &["kind name uid"]),
+    (
+        "gitlab_pushes",
+        &[
+            "repo ref sha before_sha default_branch project_id",
+            "pushed_at committed_at title author pushed_by url",
+            "commit_count files_complete changed_files",
+        ],
+    ),
+    (
+        "gitlab_merge_requests",
+        &[
+            "project iid project_id state draft title",
+            "sha source_branch target_branch source_project_id target_project_id",
+            "author_id author last_action last_actor labels merge_commit_sha",
+            "created_at updated_at version_at merged_at source url",
+        ],
+    ),
+    ("gitlab_mr_versions", &["project iid sha head_at seen_at"]),
+    ("refused", &["id family reason detail"]),
+];
+
+/// Columns of which the beginning is enough, and how much of it.
+const CUT: &[(&str, u8)] = &[
+    ("sha", 8),
+    ("before_sha", 8),
+    ("merge_commit_sha", 8),
+    ("last_built_commit", 8),
+    ("image_digest", 15),
+    ("container_image", 90),
+    ("last_promoted_image", 90),
+    ("image", 90),
+    ("log_url", 60),
+    ("detail", 120),
+];
+
+/// A query for all rows, each as text of some lines.
+fn all_rows() -> String {
+    let cell = |column: &str| match CUT.iter().find(|(name, _)| *name == column) {
+        Some((name, length)) => format!("'{name}=' || left({name}, {length})"),
+        None => format!("'{column}=' || {column}::text"),
+    };
+    let line = |columns: &str| {
+        let cells: Vec<String> = columns.split(' ').map(cell).collect();
+        format!("nullif(concat_ws('  ', {}), '')", cells.join(", "))
+    };
+    let of_table = |(place, (table, lines)): (usize, &(&str, &[&str]))| {
+        let lines: Vec<String> = lines.iter().map(|columns| line(columns)).collect();
+        format!("SELECT {place}, '  {table}: ' || concat_ws(E'\\n    ', {}) FROM {table}", lines.join(", "))
+    };
+    let parts: Vec<String> = COLUMNS.iter().enumerate().map(of_table).collect();
+    format!("SELECT x FROM ({}) AS r (place, x) ORDER BY place, x COLLATE \"C\"", parts.join(" UNION ALL "))
+}
+
+/// Takes deliveries into an empty database, and says why which rows are there then.
+async fn take_in(store: &Store, deliveries: &[Delivery]) -> (Report, String) {
+    schema::clear(store).await;
+    let report = ingest(store, deliveries, &Settings::default(), deadline()).await;
+    assert_eq!(report.error, None);
+    let mut text = String::new();
+    for (reason, count) in &report.reasons {
+        writeln!(text, "  {reason} {count}").unwrap();
+    }
+    for row in render::rows(store, &all_rows()).await {
+        writeln!(text, "{row}").unwrap();
+    }
+    (report, text)
+}
+
+/// Each file of a family's folder, alone.
+async fn family(folder: &str) -> String {
+    let db = support::database().await;
+    let mut text = String::new();
+    for (name, body) in files(&format!("events/{folder}"), ".json") {
+        let delivery = Delivery { id: name.clone(), body, ..Delivery::default() };
+        let (report, rest) = take_in(&db.store, &[delivery]).await;
+        writeln!(text, "{} {:?}\n{rest}", name.trim_end_matches(".json"), report.outcomes()[0]).unwrap();
+    }
+    text
+}
+
+#[tokio::test]
+async fn konflux() {
+    insta::assert_snapshot!(family("konflux").await);
+}
+
+#[tokio::test]
+async fn gitlab() {
+    insta::assert_snapshot!(family("gitlab").await);
+}
+
+/// Each as an invocation of its own: what becomes of each delivery, and what SQS is answered.
+#[tokio::test]
+async fn envelope() {
+    let db = support::database().await;
+    let mut text = String::new();
+    for (name, body) in files("events/envelope", ".json") {
+        let invocation = Invocation::read(&body);
+        let (report, rest) = take_in(&db.store, &invocation.deliveries).await;
+        let answer = answer(&invocation, &report).map(|answer| serde_json::to_string(&answer).unwrap());
+        // What README.md promises for every one of them, as long as the database answers.
+        assert_eq!(answer.unwrap(), r#"{"batchItemFailures":[]}"#, "{name}");
+        let of = if invocation.partial { "SQS" } else { "another caller" };
+        writeln!(text, "{}, of {of}", name.trim_end_matches(".json")).unwrap();
+        for (delivery, outcome) in invocation.deliveries.iter().zip(report.outcomes()) {
+            let id = if delivery.id.is_empty() { "-" } else { &delivery.id };
+            writeln!(text, "  {id} {outcome:?}").unwrap();
+        }
+        writeln!(text, "{rest}").unwrap();
+    }
+    insta::assert_snapshot!(text);
+}
+
+/// README.md says of each file what it is about: without that nobody can tell whether a snapshot is right.
+#[test]
+fn every_file_is_in_the_readme() {
+    let readme = std::fs::read_to_string(support::project("events/README.md")).unwrap();
+    let mut listed = BTreeSet::new();
+    let mut folder = "";
+    for line in readme.lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            folder = heading;
+        }
+        if let Some(name) =
+            line.strip_prefix("| ").and_then(|row| row.split(" | ").next()).filter(|name| *name != "file")
+        {
+            assert!(listed.insert(format!("{folder}/{name}.json")), "{name} is listed twice");
+        }
+    }
+    let files: BTreeSet<String> = files("events", ".json").into_iter().map(|(name, _)| name).collect();
+    assert_eq!(listed, files);
+}

@@ -1,0 +1,226 @@
+//! The template against the code: functions, variables, and what keeps messages from being lost between SQS and us.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::support::source::{Source, sources};
+use crate::support::{files, project, yaml};
+
+/// Variables that something else than our code reads.
+const OF_LIBRARIES: &[(&str, &str)] =
+    &[("RUST_LOG", "tracing_subscriber::EnvFilter"), ("RUST_BACKTRACE", "the standard library")];
+
+fn template() -> String {
+    std::fs::read_to_string(project("sam/template.yaml")).unwrap()
+}
+
+/// Names of the shells of Lambda functions: the files of src/bin that run the Lambda runtime.
+fn lambdas(sources: &[Source]) -> BTreeSet<String> {
+    let is_lambda = |source: &&Source| source.paths().iter().any(|named| named.segments[0] == "lambda_runtime");
+    let name =
+        |source: &Source| source.path.trim_start_matches("src/bin/").split(['.', '/']).next().unwrap().to_owned();
+    sources.iter().filter(|source| source.path.starts_with("src/bin/")).filter(is_lambda).map(name).collect()
+}
+
+/// Names of variables that the configuration and the programs hold as text.
+fn variables(sources: &[Source]) -> BTreeSet<String> {
+    let reads = |source: &&Source| source.path == "src/config.rs" || source.path.starts_with("src/bin/");
+    let is_name = |text: &&str| {
+        text.contains('_') && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+    };
+    sources.iter().filter(reads).flat_map(Source::texts).filter(is_name).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_template_fits_the_code() {
+    let sources = sources("src");
+    let found = problems(&template(), &lambdas(&sources), &variables(&sources));
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// What is wrong with a template, given the Lambda functions and the variables of the code.
+fn problems(template: &str, lambdas: &BTreeSet<String>, variables: &BTreeSet<String>) -> Vec<String> {
+    let template = yaml::read(template);
+    let mut found = Vec::new();
+    let functions = of_kind(&template, "AWS::Serverless::Function");
+    let mut built = BTreeSet::new();
+    for (name, function) in &functions {
+        let binary = function["Metadata"]["BuildProperties"]["Binary"].as_str().unwrap_or_default();
+        if !lambdas.contains(binary) {
+            found.push(format!("{name}: no Lambda function src/bin/{binary}.rs"));
+        }
+        built.insert(binary.to_owned());
+        if function["Metadata"]["BuildMethod"] != "rust-cargolambda" || function["Properties"]["CodeUri"] != "../" {
+            found.push(format!("{name}: is not built by rust-cargolambda from the root of the package"));
+        }
+        for variable in members(&function["Properties"]["Environment"]["Variables"]) {
+            found.extend(unread(name, variable, variables));
+        }
+        let timeout = function["Properties"]["Timeout"].as_u64().unwrap_or_default();
+        let statement = function.pointer("/Properties/Environment/Variables/DATABASE_STATEMENT_TIMEOUT");
+        let statement = statement.and_then(Value::as_str).and_then(|text| text.parse().ok()).unwrap_or(u64::MAX);
+        if statement >= timeout {
+            found.push(format!("{name}: a statement may take {statement} s, the function {timeout} s"));
+        }
+        found.extend(event_sources(name, function, &template));
+    }
+    found.extend(lambdas.difference(&built).map(|binary| format!("src/bin/{binary}.rs is in no function")));
+    for variable in members(&template["Globals"]["Function"]["Environment"]["Variables"]) {
+        found.extend(unread("Globals", variable, variables));
+    }
+    found.extend(queues(&template));
+    found
+}
+
+fn members(object: &Value) -> impl Iterator<Item = &String> {
+    object.as_object().into_iter().flat_map(|object| object.keys())
+}
+
+fn of_kind<'t>(template: &'t Value, kind: &str) -> BTreeMap<&'t str, &'t Value> {
+    let resources = template["Resources"].as_object().into_iter().flatten();
+    resources
+        .filter(|(_, resource)| resource["Type"] == kind)
+        .map(|(name, resource)| (name.as_str(), resource))
+        .collect()
+}
+
+/// A variable that is set and that nothing reads.
+fn unread(place: &str, variable: &str, variables: &BTreeSet<String>) -> Option<String> {
+    let known = variables.contains(variable) || OF_LIBRARIES.iter().any(|(name, _)| *name == variable);
+    (!known).then(|| format!("{place}: nothing reads {variable}"))
+}
+
+/// Queues that feed a function: how failures are answered, and how long a message stays away.
+fn event_sources(name: &str, function: &Value, template: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    let events = function["Properties"]["Events"].as_object().into_iter().flatten();
+    for (event, source) in events.filter(|(_, source)| source["Type"] == "SQS") {
+        let source = &source["Properties"];
+        if !source["FunctionResponseTypes"]
+            .as_array()
+            .is_some_and(|types| types.contains(&"ReportBatchItemFailures".into()))
+        {
+            found.push(format!("{name}.{event}: without ReportBatchItemFailures what fails is deleted"));
+        }
+        let queue = source["Queue"]["Fn::GetAtt"].as_str().unwrap_or_default().trim_end_matches(".Arn");
+        let queue = &template["Resources"][queue]["Properties"];
+        let timeout = function["Properties"]["Timeout"].as_u64().unwrap_or(u64::MAX / 10);
+        let window = source["MaximumBatchingWindowInSeconds"]["Ref"].as_str().unwrap_or_default();
+        let window = template["Parameters"][window]["MaxValue"].as_u64().unwrap_or_default();
+        let visibility = queue["VisibilityTimeout"].as_u64().unwrap_or_default();
+        if visibility < 6 * timeout + window {
+            found.push(format!("{name}.{event}: invisible for {visibility} s, less than 6 x {timeout} s + {window} s"));
+        }
+        if queue["RedrivePolicy"]["maxReceiveCount"].as_u64().unwrap_or_default() < 5 {
+            found.push(format!("{name}.{event}: a message is given up after less than 5 receives"));
+        }
+    }
+    found
+}
+
+/// What may come into the queues, and how.
+fn queues(template: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, subscription) in of_kind(template, "AWS::SNS::Subscription") {
+        if subscription["Properties"]["RawMessageDelivery"] != false {
+            found.push(format!("{name}: RawMessageDelivery is not false, which loses the ids and times of SNS"));
+        }
+    }
+    let mut protected = Vec::new();
+    for (name, policy) in of_kind(template, "AWS::SQS::QueuePolicy") {
+        protected
+            .extend(policy["Properties"]["Queues"].as_array().into_iter().flatten().map(|queue| queue["Ref"].clone()));
+        let statements = policy["Properties"]["PolicyDocument"]["Statement"].as_array();
+        for statement in statements.into_iter().flatten().filter(|statement| statement["Effect"] == "Allow") {
+            let topic = &statement["Condition"]["ArnEquals"]["aws:SourceArn"]["Ref"];
+            let pinned = statement["Principal"]["Service"] == "sns.amazonaws.com" && topic == "SnsTopicArn";
+            if !pinned || statement["Action"] != "sqs:SendMessage" {
+                found.push(format!("{name}: allows more than that SNS sends from SnsTopicArn"));
+            }
+        }
+    }
+    let open =
+        of_kind(template, "AWS::SQS::Queue").into_keys().filter(|queue| !protected.contains(&Value::from(*queue)));
+    found.extend(open.map(|queue| format!("{queue}: has no policy")));
+    let pattern = template["Parameters"]["SnsTopicArn"]["AllowedPattern"].as_str().unwrap_or_default();
+    if !pattern.starts_with("^arn:") || pattern.contains(".*") {
+        found.push("SnsTopicArn: its pattern lets a wildcard pass, and the policy with it".to_owned());
+    }
+    found
+}
+
+#[test]
+fn planted_faults_are_reported() {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    let sources = sources("src");
+    let (lambdas, variables) = (names(&["ingest", "migrate"]), variables(&sources));
+    let good = template();
+    let planted = |old: &str, new: &str| {
+        assert!(good.contains(old), "{old}");
+        problems(&good.replacen(old, new, 1), &lambdas, &variables).join("\n")
+    };
+    for (old, new, report) in [
+        ("{Binary: ingest}", "{Binary: ingestt}", "no Lambda function src/bin/ingestt.rs"),
+        ("{Binary: migrate}", "{Binary: ingest}", "src/bin/migrate.rs is in no function"),
+        ("CodeUri: ../", "CodeUri: .", "is not built by rust-cargolambda"),
+        ("DATABASE_SSLMODE: ", "DATABASE_SSL: ", "Globals: nothing reads DATABASE_SSL"),
+        ("GITLAB_BRANCHES: ", "GITLAB_BRANCH: ", "IngestFunction: nothing reads GITLAB_BRANCH"),
+        ("[ReportBatchItemFailures]", "[]", "without ReportBatchItemFailures"),
+        ("VisibilityTimeout: 240", "VisibilityTimeout: 200", "invisible for 200 s, less than 6 x 30 s + 30 s"),
+        ("maxReceiveCount: 40", "maxReceiveCount: 4", "after less than 5 receives"),
+        ("RawMessageDelivery: false", "RawMessageDelivery: true", "RawMessageDelivery is not false"),
+        ("{\"aws:SourceArn\": !Ref SnsTopicArn}", "{}", "QueuePolicy: allows more"),
+        ("{Service: sns.amazonaws.com}", "\"*\"", "QueuePolicy: allows more"),
+        ("Action: sqs:SendMessage", "Action: sqs:*", "QueuePolicy: allows more"),
+        ("Queues: [!Ref DeadLetterQueue]", "Queues: []", "DeadLetterQueue: has no policy"),
+        ("DATABASE_STATEMENT_TIMEOUT: \"20\"", "DATABASE_STATEMENT_TIMEOUT: \"30\"", "a statement may take 30 s"),
+        ("[A-Za-z0-9_-]+$", ".*$", "SnsTopicArn: its pattern"),
+    ] {
+        let found = planted(old, new);
+        assert!(found.contains(report), "{new}: {found}");
+    }
+    let more = names(&["ingest", "migrate", "reconcile"]);
+    assert_eq!(problems(&good, &more, &variables), ["src/bin/reconcile.rs is in no function"]);
+}
+
+/// What the code reads is written down where people look for it, apart from what Lambda sets by itself.
+#[test]
+fn every_variable_is_documented() {
+    let sources = sources("src");
+    let config = &sources.iter().find(|source| source.path == "src/config.rs").unwrap().text;
+    let docs = config.lines().filter(|line| line.starts_with("//!")).collect::<Vec<_>>().join("\n");
+    let manuals = files("sam", ".md").into_iter().map(|(_, text)| String::from_utf8(text).unwrap());
+    let readme = std::fs::read_to_string(project("README.md")).unwrap_or_default();
+    let manuals = manuals.chain([docs, readme, template()]).collect::<Vec<_>>().join("\n");
+    let variables = variables(&sources);
+    assert!(variables.contains("DATABASE_URL") && variables.contains("METRICS_NAMESPACE"), "{variables:?}");
+    let unknown: Vec<_> = variables
+        .iter()
+        .filter(|variable| !variable.starts_with("AWS_") && !manuals.contains(variable.as_str()))
+        .collect();
+    assert!(unknown.is_empty(), "written down nowhere: {unknown:?}");
+}
+
+/// The file of the template belongs to build and validate: under global, `sam deploy` would deploy the source.
+#[test]
+fn deploy_takes_what_was_built() {
+    let text = std::fs::read_to_string(project("samconfig.toml")).unwrap();
+    assert_eq!(with_template_file(&text), ["default.build.parameters", "default.validate.parameters"]);
+    let wrong = text.replace("[default.deploy.parameters]", "[default.deploy.parameters]\ntemplate_file = \"x\"");
+    assert_eq!(with_template_file(&wrong).last().map(String::as_str), Some("default.deploy.parameters"));
+}
+
+/// Sections of a TOML file that have the key `template_file`.
+fn with_template_file(text: &str) -> Vec<String> {
+    let mut section = "";
+    let mut found = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']');
+        } else if line.starts_with("template_file") {
+            found.push(section.to_owned());
+        }
+    }
+    found
+}
