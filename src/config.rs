@@ -192,30 +192,35 @@ pub fn from_url(text: &str) -> Result<Database, ConfigError> {
         variable: "DATABASE_URL",
         expected: "postgres://user:password@host:port/name, with sslmode and sslrootcert as only options",
     };
-    let Ok(url) = url::Url::parse(text) else { return Err(invalid) };
     let decode =
         |part: &str| percent_encoding::percent_decode_str(part).decode_utf8().ok().map(|text| text.into_owned());
-    let (Some(host), Some(user), Some(password)) =
-        (url.host_str(), decode(url.username()), decode(url.password().unwrap_or_default()))
+    let Some((scheme, rest)) = text.split_once("://") else { return Err(invalid) };
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (sign_in, address) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let (user, password) = sign_in.split_once(':').unwrap_or((sign_in, ""));
+    // The last colon begins the port, unless it is within the brackets of an IPv6 address.
+    let (host, port) = match address.rsplit_once(':').filter(|(_, port)| !port.contains(']')) {
+        Some((host, port)) => (host, port.parse().ok()),
+        None => (address, Some(5432)),
+    };
+    let host = decode(host.trim_start_matches('[').trim_end_matches(']'));
+    let (Some(host), Some(port), Some(user), Some(password), Some(name)) =
+        (host, port, decode(user), decode(password), decode(path))
     else {
         return Err(invalid);
     };
-    if !matches!(url.scheme(), "postgres" | "postgresql") || host.is_empty() || user.is_empty() {
+    if !matches!(scheme, "postgres" | "postgresql") || host.is_empty() || user.is_empty() || name.contains('/') {
         return Err(invalid);
     }
-    let name = decode(url.path().trim_start_matches('/')).filter(|name| !name.is_empty());
-    let target = Target {
-        host: host.trim_matches(['[', ']']).to_owned(),
-        port: url.port().unwrap_or(5432),
-        name: name.unwrap_or_else(|| user.clone()),
-        user,
-        ssl_mode: None,
-    };
-    let mut database = bare(target, password);
-    for (key, value) in url.query_pairs() {
-        match &*key {
+    let name = Some(name).filter(|name| !name.is_empty()).unwrap_or_else(|| user.clone());
+    let mut database = bare(Target { host, port, name, user, ssl_mode: None }, password);
+    for option in query.split('&').filter(|option| !option.is_empty()) {
+        let (key, value) = option.split_once('=').unwrap_or((option, ""));
+        let Some(value) = decode(value) else { return Err(invalid) };
+        match key {
             "sslmode" => database.target.ssl_mode = Some(value.parse()?),
-            "sslrootcert" => database.ca_bundle = Some(value.into_owned()),
+            "sslrootcert" => database.ca_bundle = Some(value),
             "application_name" | "connect_timeout" => {}
             _ => return Err(invalid),
         }
@@ -286,6 +291,20 @@ mod tests {
     }
 
     #[test]
+    fn hosts_come_in_many_forms() {
+        for (url, host, port, name) in [
+            ("postgres://u@h", "h", 5432, "u"),
+            ("postgresql://u@[::1]:6000/n", "::1", 6000, "n"),
+            ("postgres://u@[::1]/n", "::1", 5432, "n"),
+            ("postgres://u:p@ss@h:1/n", "h", 1, "n"),
+            ("postgres://u@%2Frun%2Fpostgresql/n", "/run/postgresql", 5432, "n"),
+        ] {
+            let target = from_url(url).expect(url).target;
+            assert_eq!((target.host.as_str(), target.port, target.name.as_str()), (host, port, name), "{url}");
+        }
+    }
+
+    #[test]
     fn single_variables_count_over_the_secret() {
         let secret = r#"{"username":"s","password":"p","host":"h","port":5433,"engine":"postgres"}"#;
         let found =
@@ -301,6 +320,8 @@ mod tests {
             [("DATABASE_URL", "postgres://u:hunter2@h/n?options=x")],
             [("DATABASE_URL", "mysql://u:hunter2@h/n")],
             [("DATABASE_URL", "hunter2")],
+            [("DATABASE_URL", "postgres://u:hunter2@h:x/n")],
+            [("DATABASE_URL", "postgres://:hunter2@h/n")],
             [("DATABASE_SECRET", r#"{"password":"hunter2","port":"x"}"#)],
         ] {
             let error = read(&variables).err().expect("error");

@@ -3,7 +3,10 @@
 use std::io::IsTerminal;
 
 use metrics::{counter, histogram};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::pipeline::Report;
 use crate::store::Verdict;
@@ -11,16 +14,19 @@ use crate::store::Verdict;
 /// Metrics in CloudWatch's embedded format, to be flushed to standard output at the end of each invocation.
 pub type EmbeddedMetrics = metrics_cloudwatch_embedded::Collector;
 
-/// Sets up logging: JSON lines without times of their own in Lambda (CloudWatch has them), text on a terminal, JSON
-/// elsewhere. The level is `RUST_LOG`, else `info`.
-pub fn logging(in_lambda: bool) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+/// Sets up logging on standard error: JSON lines without times of their own in Lambda (CloudWatch has them), text on a
+/// terminal, JSON elsewhere. `levels` is what `RUST_LOG` holds: `info`, or `warn,hummingbird_status=debug`.
+pub fn logging(in_lambda: bool, levels: Option<&str>) {
+    // Not EnvFilter: it matches spans by regular expressions, which would be a fifth of the ingest function's size.
+    let filter = levels.and_then(|levels| levels.parse().ok());
+    let filter = filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let registry = tracing_subscriber::registry().with(filter);
+    let lines = fmt::layer().with_writer(std::io::stderr);
     // A second call, as in tests, finds a subscriber in place; the first one stays.
     let _ = match (in_lambda, std::io::stderr().is_terminal()) {
-        (true, _) => builder.json().flatten_event(true).without_time().with_current_span(false).try_init(),
-        (false, true) => builder.compact().with_target(false).try_init(),
-        (false, false) => builder.json().flatten_event(true).with_current_span(false).try_init(),
+        (true, _) => registry.with(lines.json().flatten_event(true).without_time().with_current_span(false)).try_init(),
+        (false, true) => registry.with(lines.compact().with_target(false)).try_init(),
+        (false, false) => registry.with(lines.json().flatten_event(true).with_current_span(false)).try_init(),
     };
 }
 

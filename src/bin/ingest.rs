@@ -17,7 +17,7 @@ const MARGIN: Duration = Duration::from_millis(1500);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    telemetry::logging(true);
+    telemetry::logging(true, environment("RUST_LOG").as_deref());
     let metrics = telemetry::lambda_metrics(environment("METRICS_NAMESPACE"), environment("AWS_LAMBDA_FUNCTION_NAME"));
     let settings = config::settings(&environment)?;
     let store = Store::open(&config::database(&environment)?)?;

@@ -16,7 +16,7 @@ const MARGIN: Duration = Duration::from_secs(30);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    telemetry::logging(true);
+    telemetry::logging(true, environment("RUST_LOG").as_deref());
     run(service_fn(async |event: LambdaEvent<Request>| {
         let request = event.payload;
         if request.is_delete() {

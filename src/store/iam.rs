@@ -8,9 +8,13 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign};
 use aws_sigv4::sign::v4;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::error::StoreError;
 use crate::config::{AwsCredentials, Target};
+
+/// All but what RFC 3986 calls unreserved.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The token for one target, valid from `now`.
 pub(super) fn token(target: &Target, credentials: &AwsCredentials, now: SystemTime) -> Result<String, StoreError> {
@@ -34,16 +38,16 @@ pub(super) fn token(target: &Target, credentials: &AwsCredentials, now: SystemTi
         .settings(settings)
         .build()
         .map_err(|error| failed(error.to_string()))?;
-    let mut url = url::Url::parse(&format!("https://{}:{}/", target.host, target.port))
-        .map_err(|error| failed(error.to_string()))?;
-    url.query_pairs_mut().append_pair("Action", "connect").append_pair("DBUser", &target.user);
-    let request = SignableRequest::new("GET", url.as_str(), std::iter::empty(), SignableBody::Bytes(&[]))
+    let user = utf8_percent_encode(&target.user, RESERVED);
+    let mut token = format!("{}:{}/?Action=connect&DBUser={user}", target.host, target.port);
+    let url = format!("https://{token}");
+    let request = SignableRequest::new("GET", &*url, std::iter::empty(), SignableBody::Bytes(&[]))
         .map_err(|error| failed(error.to_string()))?;
     let signed = sign(request, &parameters.into()).map_err(|error| failed(error.to_string()))?;
     for (name, value) in signed.output().params() {
-        url.query_pairs_mut().append_pair(name, value);
+        token.push_str(&format!("&{name}={}", utf8_percent_encode(value, RESERVED)));
     }
-    Ok(url.as_str().trim_start_matches("https://").to_owned())
+    Ok(token)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod worker;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use hummingbird_status::config::environment;
 use hummingbird_status::telemetry;
 
 /// The keeper of CI statuses.
@@ -41,7 +42,7 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    telemetry::logging(false);
+    telemetry::logging(false, environment("RUST_LOG").as_deref());
     let result = match Cli::parse().command {
         Command::Up(args) => up::run(args).await,
         Command::Worker => worker::run().await,
