@@ -21,7 +21,12 @@ async fn main() -> Result<(), Error> {
     let metrics = telemetry::lambda_metrics(environment("METRICS_NAMESPACE"), environment("AWS_LAMBDA_FUNCTION_NAME"));
     let settings = config::settings(&environment)?;
     let store = Store::open(&config::database(&environment)?)?;
-    spawn_graceful_shutdown_handler(async || tracing::info!("shutting down")).await;
+    // SIGTERM comes only to who has registered as an extension; where there is nobody to register with, the library
+    // panics, and it goes without.
+    let shutdown = spawn_graceful_shutdown_handler(async || tracing::info!("shutting down"));
+    if tokio::spawn(shutdown).await.is_err() {
+        tracing::warn!("this runtime has no extensions, so that there will be no word before the end");
+    }
     run(service_fn(async |event: LambdaEvent<Invocation>| {
         let deadline = Deadline::of_invocation(event.context.deadline, MARGIN);
         let report = ingest(&store, &event.payload.deliveries, &settings, deadline).await;
