@@ -136,6 +136,10 @@ fn path_at(text: &str, line: usize, column: usize) -> String {
             _ => {}
         }
     }
+    if read.ends_with('[') {
+        // A list where none was expected: the list itself is meant, and nothing in it.
+        levels.pop();
+    }
     levels.iter().fold(String::new(), |path, level| match level {
         Level::Object { key: "", .. } => path,
         Level::Object { key, .. } if path.is_empty() => (*key).to_owned(),
