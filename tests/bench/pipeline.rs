@@ -1,1 +1,47 @@
-fn main() {}
+//! How fast messages become rows, beside other ways to do the same, on one PostgreSQL that waits for its disk.
+//!
+//! `cargo bench --bench pipeline` for all, `cargo bench --bench pipeline -- throughput` for one section. What counts are
+//! the ratios: both sides of each are measured in turn in the same run, and the median of the rounds is shown.
+#![expect(clippy::unwrap_used, reason = "a measurement that cannot go on may panic")]
+#![expect(unreachable_pub, reason = "`pub` says what a module offers to the others")]
+
+mod decode;
+mod hot;
+mod measure;
+mod payload;
+mod proxy;
+mod rows;
+mod server;
+mod states;
+#[path = "../it/support/mod.rs"]
+#[allow(dead_code, reason = "made for the tests; a benchmark needs little of it")]
+mod support;
+mod throughput;
+mod trips;
+
+use server::Server;
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let wants = |section: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == section);
+    // One thread, as the function has: what reads in parallel there does so here.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    if wants("decode") {
+        decode::run();
+    }
+    let server = Server::start();
+    runtime.block_on(async {
+        if wants("throughput") {
+            throughput::run(&server).await;
+        }
+        if wants("states") {
+            states::run(&server).await;
+        }
+        if wants("trips") {
+            trips::run(&server).await;
+        }
+        if wants("hot") {
+            hot::run(&server).await;
+        }
+    });
+}

@@ -4,6 +4,7 @@
 
 mod architecture;
 mod conformance;
+mod contention;
 mod faults;
 mod fixtures;
 mod ingest;

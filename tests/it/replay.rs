@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use crate::support::generate::{Said, said};
-use crate::support::{self, deadline, render, schema};
+use crate::support::{self, deadline, difference, render, schema};
 
 const CASES: u32 = 200;
 
@@ -66,13 +66,4 @@ fn any_history_of_the_same_messages_gives_the_same_tables() {
     if let Err(error) = result {
         panic!("{error}");
     }
-}
-
-/// The lines that only one of two texts has.
-fn difference(expected: &str, found: &str) -> String {
-    let only = |mark: char, these: &str, those: &str| -> String {
-        let those: Vec<_> = those.lines().collect();
-        these.lines().filter(|line| !those.contains(line)).map(|line| format!("{mark} {line}\n")).collect()
-    };
-    format!("\n{}{}", only('-', expected, found), only('+', found, expected))
 }

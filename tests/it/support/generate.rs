@@ -48,7 +48,12 @@ impl Said {
 
 /// Base64 of gzip.
 pub fn pack(bytes: &[u8]) -> String {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    pack_at(Compression::fast(), bytes)
+}
+
+/// The same, as small as asked for.
+pub fn pack_at(level: Compression, bytes: &[u8]) -> String {
+    let mut encoder = GzEncoder::new(Vec::new(), level);
     encoder.write_all(bytes).unwrap();
     base64::engine::general_purpose::STANDARD.encode(encoder.finish().unwrap())
 }

@@ -1,6 +1,8 @@
 //! A PostgreSQL for the run, a fresh database for each test, and ways to look at what is in it.
 
 pub mod generate;
+pub mod hot;
+pub mod random;
 pub mod render;
 pub mod schema;
 pub mod source;
@@ -112,4 +114,13 @@ pub fn files_in(root: &std::path::Path, ending: &str) -> Vec<(String, Vec<u8>)> 
     }
     found.sort();
     found
+}
+
+/// The lines that only one of two texts has.
+pub fn difference(expected: &str, found: &str) -> String {
+    let only = |mark: char, these: &str, those: &str| -> String {
+        let those: Vec<_> = those.lines().collect();
+        these.lines().filter(|line| !those.contains(line)).map(|line| format!("{mark} {line}\n")).collect()
+    };
+    format!("\n{}{}", only('-', expected, found), only('+', found, expected))
 }

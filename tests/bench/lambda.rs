@@ -1,0 +1,132 @@
+//! The ingest function as its environment meets it: size, start, first and later invocations, memory.
+//!
+//! `cargo bench --bench lambda`. A second program to compare with may be named: `.. --bench lambda -- /path/to/ingest`.
+#![expect(clippy::unwrap_used, reason = "a measurement that cannot go on may panic")]
+#![expect(unreachable_pub, reason = "`pub` says what a module offers to the others")]
+
+#[allow(dead_code, reason = "shared with the other benchmark, which needs more of it")]
+mod measure;
+#[allow(dead_code, reason = "shared with the other benchmark, which needs more of it")]
+mod payload;
+mod runtime_api;
+mod server;
+#[path = "../it/support/mod.rs"]
+#[allow(dead_code, reason = "made for the tests; a benchmark needs little of it")]
+mod support;
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use measure::{median, millis, print};
+use runtime_api::Function;
+use serde_json::Value;
+use server::Server;
+
+/// Starts of each program.
+const STARTS: usize = 15;
+/// Invocations of one that is warm.
+const WARM: usize = 15;
+
+fn main() {
+    let mut programs = vec![env!("CARGO_BIN_EXE_ingest").to_owned()];
+    programs.extend(std::env::args().skip(1).filter(|argument| !argument.starts_with('-')));
+    // The service must not share a thread with the measurement: both would wait for each other.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let server = Server::start();
+    runtime.block_on(async {
+        for (number, program) in programs.iter().enumerate() {
+            measure(&server, program, number).await;
+        }
+    });
+}
+
+/// Measures a program and prints it.
+async fn measure(server: &Server, program: &str, number: usize) {
+    let url = server.database(&format!("lambda_{number}")).await;
+    let store = support::store_of(&url, 1);
+    let clear = async || store.script("TRUNCATE pipelineruns", support::deadline()).await.unwrap();
+    let variables = HashMap::from([("DATABASE_URL", url.clone())]);
+
+    let bytes = std::fs::read(program).unwrap();
+    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+    packed.write_all(&bytes).unwrap();
+    let packed = packed.finish().unwrap().len();
+
+    let small = payload::event(10, 0);
+    let mut starts = Vec::new();
+    let mut cold = Vec::new();
+    for _ in 0..STARTS {
+        clear().await;
+        let mut function = Function::start(program, &variables).await;
+        starts.push(millis(function.ready().await));
+        // As it is when the first event waits for the start to end.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        cold.push(millis(expect_all_taken(&mut function, &small).await));
+    }
+    let size = |bytes: usize| format!("{:.2} MB", bytes as f64 / 1e6);
+    let fastest = starts.iter().copied().fold(f64::INFINITY, f64::min);
+    let mut table = vec![
+        ["size, stripped".to_owned(), size(bytes.len()), "5 MB".to_owned()],
+        ["size, packed".to_owned(), size(packed), "4 MB".to_owned()],
+        [
+            "start to first /next".to_owned(),
+            format!("{:.1} ms (best {fastest:.1})", median(starts)),
+            "15 ms".to_owned(),
+        ],
+        ["first invocation, 10 messages".to_owned(), format!("{:.1} ms", median(cold)), String::new()],
+    ];
+    let aim = "40 MB".to_owned();
+    let events = [
+        ("10 packed runs", small, String::new()),
+        // Lambda sends no more than 6 MB.
+        ("700 packed runs", payload::event(700, 0), aim.clone()),
+        ("1000 packed runs", payload::event(1000, 0), aim.clone()),
+        ("1000 plain runs of 10 kB", plain_event(1000, 10_000), aim),
+    ];
+    for (name, event, aim) in events {
+        let mut function = Function::start(program, &variables).await;
+        let mut warm = Vec::new();
+        for round in 0..=WARM {
+            clear().await;
+            let time = expect_all_taken(&mut function, &event).await;
+            if round > 0 {
+                warm.push(millis(time));
+            }
+        }
+        let peak = function.peak_memory() as f64 / 1e6;
+        let name = format!("{name}, event of {:.2} MB", event.len() as f64 / 1e6);
+        table.push([format!("warm invocation: {name}"), format!("{:.1} ms", median(warm)), String::new()]);
+        table.push([format!("peak memory: {name}"), format!("{peak:.1} MB"), aim]);
+    }
+    print(&format!("Function: {program}"), ["", "found", "aim"], &table);
+}
+
+async fn expect_all_taken(function: &mut Function, event: &[u8]) -> Duration {
+    let (time, answer) = function.invoke(event).await;
+    assert_eq!(answer, r#"{"batchItemFailures":[]}"#);
+    time
+}
+
+/// The SQS event with `count` runs that are not packed, in bodies of at most `size` bytes.
+fn plain_event(count: usize, size: usize) -> Vec<u8> {
+    payload::event_of((0..count).map(|number| (number, plain(number, size))), 0)
+}
+
+/// A run that lost tasks until its body has the size.
+fn plain(number: usize, size: usize) -> String {
+    let mut run: Value = serde_json::from_str(&payload::json(number, 0)).unwrap();
+    let mut text = run.to_string();
+    // The text is quoted in the envelope.
+    while text.len() + text.matches('"').count() + 1200 > size
+        && let Some(tasks) = run["spec"]["pipelineSpec"]["tasks"].as_array_mut()
+        && tasks.pop().is_some()
+    {
+        run["status"]["childReferences"].as_array_mut().unwrap().pop();
+        text = run.to_string();
+    }
+    text
+}

@@ -1,0 +1,184 @@
+//! A TCP proxy on loopback that makes PostgreSQL far away, and listens to what is said.
+//!
+//! Latency, not bandwidth: each chunk is passed on a fixed time after it came, whatever came before it, so bytes that
+//! are sent in a stream arrive in a stream. Threads rather than tasks, because tokio's timer counts whole milliseconds.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A question to the server and the time until its answer was complete.
+pub type Trip = (String, Duration);
+
+/// A running proxy. Lives until the process ends, as its connections do.
+pub struct Proxy {
+    address: SocketAddr,
+    trips: Arc<Mutex<Vec<Trip>>>,
+}
+
+impl Proxy {
+    /// Adds `one_way` in each direction. With `listen` it keeps [`Proxy::take_trips`], which costs time itself.
+    pub fn start(target: SocketAddr, one_way: Duration, listen: bool) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let trips = Arc::<Mutex<Vec<Trip>>>::default();
+        let kept = Arc::clone(&trips);
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let (client, server) = (client.unwrap(), TcpStream::connect(target).unwrap());
+                let talk = listen.then(|| Arc::new(Mutex::new(Talk::new(Arc::clone(&kept)))));
+                let (questions, answers) = (talk.clone(), talk);
+                pass(client.try_clone().unwrap(), server.try_clone().unwrap(), one_way, move |bytes| {
+                    if let Some(talk) = &questions {
+                        talk.lock().unwrap().question(bytes);
+                    }
+                });
+                pass(server, client, one_way, move |bytes| {
+                    if let Some(talk) = &answers {
+                        talk.lock().unwrap().answer(bytes);
+                    }
+                });
+            }
+        });
+        Self { address, trips }
+    }
+
+    /// The URL of a database by way of this proxy.
+    pub fn url(&self, url: &str) -> String {
+        url.replace(&address_in(url).to_string(), &self.address.to_string())
+    }
+
+    /// All questions since the last call.
+    pub fn take_trips(&self) -> Vec<Trip> {
+        std::mem::take(&mut self.trips.lock().unwrap())
+    }
+}
+
+/// Where the server of a URL listens.
+pub fn address_in(url: &str) -> SocketAddr {
+    let rest = url.rsplit('@').next().unwrap();
+    rest.split('/').next().unwrap().parse().unwrap()
+}
+
+/// Passes bytes on, `delay` after they came: one thread reads and stamps them, another one waits and writes.
+fn pass(mut from: TcpStream, to: TcpStream, delay: Duration, mut listen: impl FnMut(&[u8]) + Send + 'static) {
+    from.set_nodelay(true).unwrap();
+    to.set_nodelay(true).unwrap();
+    let (sender, receiver) = channel::<(Instant, Vec<u8>)>();
+    thread::spawn(move || write_when_due(to, &receiver));
+    thread::spawn(move || {
+        let mut buffer = vec![0; 256 << 10];
+        while let Ok(size @ 1..) = from.read(&mut buffer) {
+            let due = Instant::now() + delay;
+            listen(&buffer[..size]);
+            if sender.send((due, buffer[..size].to_vec())).is_err() {
+                break;
+            }
+        }
+    });
+}
+
+fn write_when_due(mut to: TcpStream, receiver: &Receiver<(Instant, Vec<u8>)>) {
+    /// A sleeping thread wakes up late by about this much.
+    const LATE: Duration = Duration::from_micros(60);
+    while let Ok((due, bytes)) = receiver.recv() {
+        let left = due.saturating_duration_since(Instant::now());
+        if left > LATE {
+            thread::sleep(left - LATE);
+        }
+        if to.write_all(&bytes).is_err() {
+            return;
+        }
+    }
+    to.shutdown(Shutdown::Write).ok();
+}
+
+/// What goes through a connection, read as PostgreSQL's protocol (version 3, no TLS).
+struct Talk {
+    questions: Frames,
+    answers: Frames,
+    /// First line of each prepared statement.
+    names: HashMap<Vec<u8>, String>,
+    /// What the next Sync asks for.
+    asked: Option<String>,
+    waiting: Option<(String, Instant)>,
+    trips: Arc<Mutex<Vec<Trip>>>,
+}
+
+impl Talk {
+    fn new(trips: Arc<Mutex<Vec<Trip>>>) -> Self {
+        let frames = |started| Frames { bytes: Vec::new(), started };
+        Self {
+            questions: frames(false),
+            answers: frames(true),
+            names: HashMap::new(),
+            asked: None,
+            waiting: None,
+            trips,
+        }
+    }
+
+    fn question(&mut self, bytes: &[u8]) {
+        for (kind, body) in self.questions.read(bytes) {
+            match kind {
+                b'P' => {
+                    let mut parts = body.split(|byte| *byte == 0);
+                    let name = parts.next().unwrap_or_default().to_vec();
+                    let sql = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
+                    let sql = sql.lines().next().unwrap_or_default().trim_start_matches("-- ").to_owned();
+                    self.asked = Some(format!("prepare {sql}"));
+                    self.names.insert(name, sql);
+                }
+                b'B' => {
+                    let name = body.split(|byte| *byte == 0).nth(1).unwrap_or_default();
+                    self.asked = Some(self.names.get(name).cloned().unwrap_or_default());
+                }
+                b'Q' => {
+                    let sql = String::from_utf8_lossy(body.strip_suffix(b"\0").unwrap_or(&body)).into_owned();
+                    self.waiting = Some((sql, Instant::now()));
+                }
+                b'S' => self.waiting = Some((self.asked.take().unwrap_or_default(), Instant::now())),
+                _ => {}
+            }
+        }
+    }
+
+    fn answer(&mut self, bytes: &[u8]) {
+        for (kind, _) in self.answers.read(bytes) {
+            if kind == b'Z'
+                && let Some((question, since)) = self.waiting.take()
+            {
+                self.trips.lock().unwrap().push((question, since.elapsed()));
+            }
+        }
+    }
+}
+
+/// Cuts a stream into messages: a letter (missing in the very first one), a length, a body.
+struct Frames {
+    bytes: Vec<u8>,
+    started: bool,
+}
+
+impl Frames {
+    fn read(&mut self, bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
+        self.bytes.extend_from_slice(bytes);
+        let mut found = Vec::new();
+        let mut at = 0;
+        loop {
+            let head = usize::from(self.started);
+            let Some(length) = self.bytes.get(at + head..at + head + 4) else { break };
+            let length = u32::from_be_bytes(length.try_into().unwrap()) as usize;
+            let Some(body) = self.bytes.get(at + head + 4..at + head + length) else { break };
+            found.push((if self.started { self.bytes[at] } else { 0 }, body.to_vec()));
+            at += head + length;
+            self.started = true;
+        }
+        self.bytes.drain(..at);
+        found
+    }
+}

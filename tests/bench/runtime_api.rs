@@ -1,0 +1,157 @@
+//! The Lambda service as a function sees it: hands out events, takes answers, notes when.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::http::{Response, StatusCode};
+use axum::routing::{get, post};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{Mutex, Notify};
+
+/// Time that each invocation has.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A function that runs, and its side of the service.
+pub struct Function {
+    child: Child,
+    started: Instant,
+    service: Arc<Service>,
+    events: UnboundedSender<Bytes>,
+    answers: UnboundedReceiver<Answer>,
+}
+
+struct Answer {
+    at: Instant,
+    status: String,
+    body: Bytes,
+}
+
+struct Service {
+    events: Mutex<UnboundedReceiver<Bytes>>,
+    answers: UnboundedSender<Answer>,
+    first_poll: std::sync::Mutex<Option<Instant>>,
+    polled: Notify,
+}
+
+impl Function {
+    /// Starts a program as the service would, with more variables of its own.
+    pub async fn start(program: &str, variables: &HashMap<&str, String>) -> Self {
+        let (events, to_function) = unbounded_channel();
+        let (from_function, answers) = unbounded_channel();
+        let service = Arc::new(Service {
+            events: Mutex::new(to_function),
+            answers: from_function,
+            first_poll: std::sync::Mutex::new(None),
+            polled: Notify::new(),
+        });
+        let address = serve(Arc::clone(&service)).await;
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
+            .env("AWS_LAMBDA_FUNCTION_NAME", "ingest")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
+            .env("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/ingest")
+            .env("AWS_LAMBDA_LOG_STREAM_NAME", "bench")
+            .envs(std::env::vars().filter(|(name, _)| name.starts_with("MALLOC_")))
+            .envs(variables)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let started = Instant::now();
+        let child = command.spawn().unwrap();
+        Self { child, started, service, events, answers }
+    }
+
+    /// Waits until it asks for the first event, and says how long that took since its start.
+    pub async fn ready(&self) -> Duration {
+        loop {
+            let polled = self.service.polled.notified();
+            if let Some(at) = *self.service.first_poll.lock().unwrap() {
+                return at - self.started;
+            }
+            tokio::time::timeout(LIMIT, polled).await.unwrap();
+        }
+    }
+
+    /// Invokes it: the time until its answer was here, and the answer.
+    pub async fn invoke(&mut self, event: &[u8]) -> (Duration, String) {
+        let start = Instant::now();
+        self.events.send(Bytes::copy_from_slice(event)).unwrap();
+        let answer = tokio::time::timeout(LIMIT, self.answers.recv()).await.unwrap().unwrap();
+        assert_eq!(answer.status, "response", "{}", String::from_utf8_lossy(&answer.body));
+        (answer.at - start, String::from_utf8_lossy(&answer.body).into_owned())
+    }
+
+    /// The most memory that it had resident, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    }
+}
+
+impl Drop for Function {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+async fn serve(service: Arc<Service>) -> SocketAddr {
+    let router = Router::new()
+        .route("/2018-06-01/runtime/invocation/next", get(next))
+        .route("/2018-06-01/runtime/invocation/{id}/{status}", post(answer))
+        .route("/2018-06-01/runtime/init/error", post(not_started))
+        .route("/2020-01-01/extension/register", post(register))
+        // The helper for a graceful end subscribes to nothing, so there is never an event for it.
+        .route("/2020-01-01/extension/event/next", get(std::future::pending::<()>))
+        // A batch of 1000 is larger than any default, and so may an answer be.
+        .layer(axum::extract::DefaultBodyLimit::disable())
+        .with_state(service);
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    address
+}
+
+async fn next(State(service): State<Arc<Service>>) -> Response<Body> {
+    service.first_poll.lock().unwrap().get_or_insert_with(Instant::now);
+    service.polled.notify_waiters();
+    let event = service.events.lock().await.recv().await.unwrap_or_default();
+    let end = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + LIMIT;
+    Response::builder()
+        .header("Lambda-Runtime-Aws-Request-Id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd")
+        .header("Lambda-Runtime-Deadline-Ms", end.as_millis().to_string())
+        .header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-west-1:123456789012:function:ingest")
+        .header("Lambda-Runtime-Trace-Id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1")
+        .body(Body::from(event))
+        .unwrap()
+}
+
+async fn answer(
+    State(service): State<Arc<Service>>,
+    Path((_, status)): Path<(String, String)>,
+    body: Bytes,
+) -> StatusCode {
+    service.answers.send(Answer { at: Instant::now(), status, body }).unwrap();
+    StatusCode::ACCEPTED
+}
+
+async fn register() -> Response<Body> {
+    let body = r#"{"functionName":"ingest","functionVersion":"$LATEST","handler":"bootstrap"}"#;
+    Response::builder()
+        .header("Lambda-Extension-Identifier", "4d2f1a7e-0000-4000-8000-000000000000")
+        .body(Body::from(body))
+        .unwrap()
+}
+
+async fn not_started(body: String) {
+    eprintln!("it did not start: {body}");
+}
