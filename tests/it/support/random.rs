@@ -6,7 +6,8 @@ pub struct Random(u64);
 impl Random {
     /// Begins at a seed.
     pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(0x1234_5678))
+        // Not a multiple of what `next` adds, or neighbouring seeds would give one sequence, a step apart.
+        Self(seed.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(0x1234_5678))
     }
 
     /// The next number.
