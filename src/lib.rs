@@ -16,8 +16,9 @@
 //! |---|---|---|
 //! | [`envelope`] | bytes of a transport to messages: gzip, base64, SNS, SQS, EventBridge, lists, .. Knows no family | - |
 //! | [`family`] | which family a message is of; one line a family | `envelope`, `store`, the families |
-//! | [`konflux`], [`gitlab`] | a family each: `message` (foreign JSON to records), `record`, `rules` (pure), `store` + `sql/` | `envelope`, `store` |
+//! | [`konflux`], [`gitlab`] | a family each: `message` (foreign JSON to records), `record`, `rules` (pure), `store` + `sql/` | `envelope`, `store`, `outbox` |
 //! | [`store`] | connections, TLS, transactions, verdicts on errors, migrations, the table `refused` | `clock`, `config`, `envelope` |
+//! | [`outbox`] | events for the outside, written by the transaction that caused them | `store` |
 //! | [`pipeline`] | decode, write in one transaction, outcome for each delivery | `envelope`, `family`, `store`, `clock` |
 //! | [`worker`] | SQS or a folder instead of Lambda | `pipeline` and what it takes |
 //! | [`local`] | a PostgreSQL of our own, for laptops and tests | - |
@@ -51,6 +52,7 @@ pub mod family;
 pub mod gitlab;
 pub mod konflux;
 pub mod local;
+pub mod outbox;
 pub mod pipeline;
 pub mod store;
 pub mod telemetry;

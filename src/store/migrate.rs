@@ -22,8 +22,10 @@ pub struct Migration {
 }
 
 /// All of them, oldest first.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "konflux_gitlab", sql: include_str!("migrations/0001_konflux_gitlab.sql") }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "konflux_gitlab", sql: include_str!("migrations/0001_konflux_gitlab.sql") },
+    Migration { version: 2, name: "outbox", sql: include_str!("migrations/0002_outbox.sql") },
+];
 
 /// What [`migrate`] did.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]

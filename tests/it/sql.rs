@@ -128,6 +128,7 @@ fn planted_faults_are_reported() {
         ("(a, b)\nSELECT", "(a)\nSELECT", "INSERT has 1 columns, SELECT 2"),
         ("i.a, i.b::jsonb", "i.b, i.a::jsonb", "column a gets i.b"),
         ("AS i (a, b)", "AS i (a, b, c)", "unnest has 2 arrays and 3 names"),
+        ("AS i (a, b)", "WITH ORDINALITY AS i (a, b)", "unnest has 2 arrays and 1 names"),
         ("AS i (a, b)", "AS i (b, a)", "INSERT (a, b) is not the list of unnest (b, a)"),
         ("$2::text[]", "$3::text[]", "not $1, $2, .. in order"),
     ] {

@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // family.rs: and the families.
     ("family", &["envelope", "store"]),
     ("pipeline", &["clock", "envelope", "family", "store"]),
+    ("outbox", &["store"]),
     ("telemetry", &["pipeline", "store"]),
     ("worker", &["clock", "config", "envelope", "family", "pipeline", "store", "telemetry"]),
 ];

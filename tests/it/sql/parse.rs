@@ -59,12 +59,16 @@ impl Statement {
         self.code.split_once("unnest(").map(|_| items(inside(&self.code[self.code.find("unnest(").unwrap()..])))
     }
 
-    /// The names that `unnest(..) AS i (..)` gives them.
+    /// The names that `unnest(..) AS i (..)` gives them, without the number of the row that `WITH ORDINALITY` adds.
     pub fn unnest_names(&self) -> Option<Vec<String>> {
         let rest = &self.code[self.code.find("unnest(")?..];
         let arrays = inside(rest);
         let rest = &rest["unnest(".len() + arrays.len() + 1..];
-        Some(items(inside(rest)))
+        let mut names = items(inside(rest));
+        if rest.trim_start().starts_with("WITH ORDINALITY") {
+            names.pop();
+        }
+        Some(names)
     }
 
     pub fn conflict(&self) -> Option<Conflict> {
