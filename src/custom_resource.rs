@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::https;
+
 /// The part of a request that is needed; a function that is invoked by hand gets none of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
@@ -69,7 +71,7 @@ fn answer<T: Serialize>(request: &Request, result: Result<&T, &str>) -> Result<S
 pub async fn respond<T: Serialize>(request: &Request, result: Result<&T, &str>) -> anyhow::Result<()> {
     let Some(url) = &request.response_url else { return Ok(()) };
     let body = answer(request, result)?;
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
+    let client = https::client().timeout(Duration::from_secs(10)).build()?;
     let mut tries = 0;
     loop {
         tries += 1;

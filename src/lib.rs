@@ -24,6 +24,8 @@
 //! | [`local`] | a PostgreSQL of our own, for laptops and tests | - |
 //! | [`config`], [`clock`], [`telemetry`] | environment, time, logs and metrics: nothing else touches these | |
 //! | [`custom_resource`] | the answer to CloudFormation | - |
+//! | [`https`], [`aws`] | how requests go out; what clients of AWS begin with | `config`, `https` |
+//! | [`extension`] | word from Lambda before it ends a function | - |
 //! | `src/bin` | shells: wire and call. One Lambda function each, and the command line | anything |
 //!
 //! `tests/it/architecture.rs` reads the imports and fails when an arrow is not in this table.
@@ -44,12 +46,15 @@
 //! 2. One line in [`family`].
 //! 3. Fixtures in `events/<family>/`. Tests fail until all three are there.
 
+pub mod aws;
 pub mod clock;
 pub mod config;
 pub mod custom_resource;
 pub mod envelope;
+pub mod extension;
 pub mod family;
 pub mod gitlab;
+pub mod https;
 pub mod konflux;
 pub mod local;
 pub mod outbox;

@@ -9,8 +9,8 @@ use hummingbird_status::config::{self, environment};
 use hummingbird_status::envelope::lambda::Invocation;
 use hummingbird_status::pipeline::{answer, ingest};
 use hummingbird_status::store::Store;
-use hummingbird_status::telemetry;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn, spawn_graceful_shutdown_handler};
+use hummingbird_status::{extension, telemetry};
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 
 /// Time kept back to send the answer and flush the metrics.
 const MARGIN: Duration = Duration::from_millis(1500);
@@ -21,13 +21,8 @@ async fn main() -> Result<(), Error> {
     let metrics = telemetry::lambda_metrics(environment("METRICS_NAMESPACE"), environment("AWS_LAMBDA_FUNCTION_NAME"));
     let settings = config::settings(&environment)?;
     let store = Store::open(&config::database(&environment)?)?;
-    // SIGTERM comes only to who has registered as an extension; where there is nobody to register with, the library
-    // panics, and it goes without.
-    let shutdown = spawn_graceful_shutdown_handler(async || tracing::info!("shutting down"));
-    if tokio::spawn(shutdown).await.is_err() {
-        tracing::warn!("this runtime has no extensions, so that there will be no word before the end");
-    }
-    run(service_fn(async |event: LambdaEvent<Invocation>| {
+    let end = extension::end().await;
+    let events = run(service_fn(async |event: LambdaEvent<Invocation>| {
         let deadline = Deadline::of_invocation(event.context.deadline, MARGIN);
         let report = ingest(&store, &event.payload.deliveries, &settings, deadline).await;
         telemetry::record(&report);
@@ -35,6 +30,9 @@ async fn main() -> Result<(), Error> {
             metrics.flush(std::io::stdout())?;
         }
         Ok::<_, Error>(answer(&event.payload, &report)?)
-    }))
-    .await
+    }));
+    tokio::select! {
+        result = events => result,
+        () = end => Ok(()),
+    }
 }

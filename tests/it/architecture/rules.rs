@@ -7,8 +7,11 @@ use crate::support::source::{Named, Source};
 /// What a room may name of the crate, besides itself: rooms, or paths in them. A room that is not here is reported.
 const ARROWS: &[(&str, &[&str])] = &[
     ("clock", &[]),
-    ("custom_resource", &[]),
+    ("aws", &["config", "https"]),
+    ("custom_resource", &["https"]),
     ("envelope", &[]),
+    ("extension", &[]),
+    ("https", &[]),
     ("local", &[]),
     ("config", &["family::Settings"]),
     ("store", &["clock", "config", "envelope"]),
@@ -17,7 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("pipeline", &["clock", "envelope", "family", "store"]),
     ("outbox", &["store"]),
     ("telemetry", &["pipeline", "store"]),
-    ("worker", &["clock", "config", "envelope", "family", "pipeline", "store", "telemetry"]),
+    ("worker", &["aws", "clock", "config", "envelope", "family", "pipeline", "store", "telemetry"]),
 ];
 
 /// What a family may name; the same for all of them, so that none can name another.
@@ -30,8 +33,9 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("lambda_runtime", &["src/bin/"]),
     ("aws_lambda_events", &["src/envelope/", "src/pipeline.rs", "src/pipeline/", "src/bin/"]),
     ("aws_sdk_*", &["src/archive", "src/deliver", "src/worker"]),
-    ("aws_config", &["src/archive", "src/deliver", "src/worker"]),
-    ("reqwest", &["src/custom_resource.rs", "src/deliver", "src/reconcile"]),
+    ("aws_config", &["src/archive", "src/aws", "src/deliver", "src/worker"]),
+    ("aws_smithy_*", &["src/aws"]),
+    ("reqwest", &["src/aws", "src/custom_resource.rs", "src/https.rs", "src/deliver", "src/reconcile"]),
     ("std::env", &["src/config.rs", "src/local/", "src/bin/"]),
 ];
 

@@ -61,6 +61,7 @@ impl Fake {
             .credentials_provider(aws_sdk_sqs::config::SharedCredentialsProvider::new(credentials))
             .retry_config(aws_config::retry::RetryConfig::disabled())
             .endpoint_url(&endpoint)
+            .http_client(hummingbird_status::aws::http_client())
             .build();
         Self { url: format!("{endpoint}/1/queue"), state, clients: Clients::new(&config, true) }
     }

@@ -1,0 +1,85 @@
+//! The HTTP client of the AWS SDK, over reqwest.
+//!
+//! The SDK's own brings a second TLS library, in C, and HTTP/2, which cargo then builds into the smallest function too:
+//! 0.4 MB of a program of 5.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use reqwest::Body;
+use reqwest::redirect::Policy;
+
+use crate::https;
+
+/// As the SDK's own client has it, where nothing else is asked for.
+const CONNECT: Duration = Duration::from_millis(3100);
+
+/// What differs between connectors: timeouts for connecting and for reading.
+type Timeouts = (Option<Duration>, Option<Duration>);
+
+/// Connectors, each with its pool of connections, by what was asked for.
+#[derive(Debug, Default)]
+pub(super) struct Connectors(Mutex<BTreeMap<Timeouts, SharedHttpConnector>>);
+
+impl HttpClient for Connectors {
+    fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        let timeouts = (settings.connect_timeout(), settings.read_timeout());
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry(timeouts).or_insert_with(|| SharedHttpConnector::new(Connector::new(timeouts))).clone()
+    }
+}
+
+/// A client, or why there is none: the SDK has no place to say so before the first request.
+#[derive(Debug)]
+struct Connector(Result<reqwest::Client, Arc<reqwest::Error>>);
+
+impl Connector {
+    fn new((connect, read): Timeouts) -> Self {
+        let client = https::client().redirect(Policy::none()).connect_timeout(connect.unwrap_or(CONNECT));
+        let client = match read {
+            Some(read) => client.read_timeout(read),
+            None => client,
+        };
+        Self(client.build().map_err(Arc::new))
+    }
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let client = self.0.clone();
+        HttpConnectorFuture::new(async move {
+            let client = client.map_err(|error| ConnectorError::user(Box::new(error)))?;
+            send(&client, request).await
+        })
+    }
+}
+
+async fn send(client: &reqwest::Client, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+    let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+    let request = request.map(|body| match body.bytes() {
+        Some(bytes) => Body::from(bytes.to_vec()),
+        None => Body::wrap(body),
+    });
+    let answer = client.execute(request.try_into().map_err(failure)?).await.map_err(failure)?;
+    let answer = http::Response::<Body>::from(answer).map(SdkBody::from_body_1_x);
+    answer.try_into().map_err(|error| ConnectorError::other(Box::new(error), None))
+}
+
+/// Whether it is worth another try is the SDK's to decide, from the kind.
+fn failure(error: reqwest::Error) -> ConnectorError {
+    // An address may be signed, and is a credential then.
+    let error = error.without_url();
+    match () {
+        () if error.is_timeout() => ConnectorError::timeout(error.into()),
+        () if error.is_builder() => ConnectorError::user(error.into()),
+        () => ConnectorError::io(error.into()),
+    }
+}

@@ -1,0 +1,11 @@
+//! HTTP requests to the outside: one TLS for all of them, of `ring` as PostgreSQL's, with the machine's authorities.
+
+use reqwest::ClientBuilder;
+
+/// Begins a client. Proxies are those of the environment (`HTTPS_PROXY`, `NO_PROXY`).
+#[must_use]
+pub fn client() -> ClientBuilder {
+    // Whoever came first has installed the very same one.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    reqwest::Client::builder().user_agent(concat!("hummingbird-status/", env!("CARGO_PKG_VERSION")))
+}
