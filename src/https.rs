@@ -3,7 +3,6 @@
 use reqwest::ClientBuilder;
 
 /// Begins a client. Proxies are those of the environment (`HTTPS_PROXY`, `NO_PROXY`).
-#[must_use]
 pub fn client() -> ClientBuilder {
     // Whoever came first has installed the very same one.
     drop(rustls::crypto::ring::default_provider().install_default());
