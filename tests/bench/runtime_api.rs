@@ -60,6 +60,7 @@ impl Function {
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
             .env("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/ingest")
             .env("AWS_LAMBDA_LOG_STREAM_NAME", "bench")
+            .envs(memory_settings())
             .envs(std::env::vars().filter(|(name, _)| name.starts_with("MALLOC_")))
             .envs(variables)
             .stdout(Stdio::null())
@@ -102,6 +103,15 @@ impl Drop for Function {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// What the deployed function has set for the allocator.
+fn memory_settings() -> Vec<(&'static str, &'static str)> {
+    let lines = include_str!("../../sam/template.yaml").lines().map(str::trim);
+    let settings = lines.filter(|line| line.starts_with("MALLOC_")).filter_map(|line| line.split_once(": "));
+    let settings: Vec<_> = settings.map(|(name, value)| (name, value.trim_matches('"'))).collect();
+    assert_eq!(settings.len(), 3, "{settings:?}");
+    settings
 }
 
 async fn serve(service: Arc<Service>) -> SocketAddr {

@@ -8,8 +8,13 @@ use crate::support::source::{Source, sources};
 use crate::support::{files, project, yaml};
 
 /// Variables that something else than our code reads.
-const OF_LIBRARIES: &[(&str, &str)] =
-    &[("RUST_LOG", "tracing_subscriber::EnvFilter"), ("RUST_BACKTRACE", "the standard library")];
+const OF_LIBRARIES: &[(&str, &str)] = &[
+    ("RUST_LOG", "tracing_subscriber::EnvFilter"),
+    ("RUST_BACKTRACE", "the standard library"),
+    ("MALLOC_MMAP_THRESHOLD_", "glibc"),
+    ("MALLOC_TRIM_THRESHOLD_", "glibc"),
+    ("MALLOC_TOP_PAD_", "glibc"),
+];
 
 fn template() -> String {
     std::fs::read_to_string(project("sam/template.yaml")).unwrap()
