@@ -16,7 +16,7 @@
 //! |---|---|---|
 //! | [`envelope`] | bytes of a transport to messages: gzip, base64, SNS, SQS, EventBridge, lists, .. Knows no family | - |
 //! | [`family`] | which family a message is of; one line a family | `envelope`, `store`, the families |
-//! | [`konflux`], [`gitlab`] | a family each: `message` (foreign JSON to records), `record`, `rules` (pure), `store` + `sql/` | `envelope`, `store`, `outbox` |
+//! | [`konflux`], [`gitlab`], [`bots`] | a family each: `message` (foreign JSON to records), `record`, `rules` (pure), `store` + `sql/` | `envelope`, `store`, `outbox` |
 //! | [`store`] | connections, TLS, transactions, verdicts on errors, migrations, the table `refused` | `clock`, `config`, `envelope` |
 //! | [`outbox`] | events for the outside, written by the transaction that caused them | `store` |
 //! | [`pipeline`] | decode, write in one transaction, outcome for each delivery | `envelope`, `family`, `store`, `clock` |
@@ -47,6 +47,7 @@
 //! 3. Fixtures in `events/<family>/`. Tests fail until all three are there.
 
 pub mod aws;
+pub mod bots;
 pub mod clock;
 pub mod config;
 pub mod custom_resource;

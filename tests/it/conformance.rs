@@ -3,6 +3,8 @@
 //! Takes whatever is there: a file that nobody expected must do no harm, and one that is known by its name or by
 //! `SOURCES.md` beside it must come to what is known of it. Prints what became of each file (`--nocapture`).
 
+mod bots;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

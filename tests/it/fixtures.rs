@@ -79,6 +79,8 @@ const COLUMNS: &[(&str, &[&str])] = &[
         ],
     ),
     ("gitlab_mr_versions", &["project iid sha head_at seen_at"]),
+    ("bots", &["name status updated_at interval_seconds comment", "meta warnings"]),
+    ("bot_beats", &["name at status before"]),
     ("refused", &["id family reason detail"]),
 ];
 
@@ -149,6 +151,11 @@ async fn konflux() {
 #[tokio::test]
 async fn gitlab() {
     insta::assert_snapshot!(family("gitlab").await);
+}
+
+#[tokio::test]
+async fn bots() {
+    insta::assert_snapshot!(family("bots").await);
 }
 
 /// Each as an invocation of its own: what becomes of each delivery, and what SQS is answered.

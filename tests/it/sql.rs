@@ -229,9 +229,10 @@ fn labels_are_in_the_order_of_the_columns() {
     assert!(checked > 100, "only {checked} labels found");
 }
 
-/// Fields that are named otherwise than their columns.
+/// Fields that may be named otherwise than their columns.
 const OTHER_FIELDS: &[(&str, &str)] = &[
     ("ref", "branch"),
+    ("updated_at", "at"),
     ("head_at", "head"),
     ("head_message_at", "head"),
     ("head_message_id", "head"),
@@ -247,8 +248,8 @@ fn label_problem(columns: &[String], labels: &[(String, String)]) -> Option<Stri
         return Some(format!("labels {names:?} do not follow each other among the columns {columns:?}"));
     }
     labels.iter().find_map(|(label, code)| {
-        let field = OTHER_FIELDS.iter().find(|(column, _)| column == label).map_or(label.as_str(), |(_, field)| field);
-        let named = words(code).any(|word| word.rsplit('.').any(|part| part == field));
+        let fits = |part: &str| part == label || OTHER_FIELDS.contains(&(label, part));
+        let named = words(code).any(|word| word.rsplit('.').any(fits));
         (!named).then(|| format!("/* {label} */ is before `{}`", code.trim()))
     })
 }

@@ -1,6 +1,7 @@
 //! The command line. One file a subcommand; all of them call what the Lambda functions call.
 #![expect(clippy::doc_markdown, reason = "these docs are the help texts, where backticks are noise")]
 
+mod bot_status;
 mod database;
 mod db;
 mod ingest;
@@ -35,6 +36,8 @@ enum Command {
     Ingest(ingest::IngestArgs),
     /// Bring the schema up to date.
     Migrate,
+    /// Say how a bot is: ok, warning, failed or gone.
+    BotStatus(bot_status::BotStatusArgs),
     /// The database below `.hummingbird/`.
     #[command(subcommand)]
     Db(db::Command),
@@ -48,6 +51,7 @@ async fn main() -> ExitCode {
         Command::Worker => worker::run().await,
         Command::Ingest(args) => ingest::run(args).await,
         Command::Migrate => migrate::run().await,
+        Command::BotStatus(args) => bot_status::run(args).await,
         Command::Db(command) => db::run(command),
     };
     match result {

@@ -43,7 +43,7 @@ pub(super) async fn run(args: UpArgs) -> anyhow::Result<()> {
     if args.events.is_dir() {
         let counts = samples(&database.store, &args.events, &settings).await?;
         println!(
-            "{} sample messages of {}: {} kept, {} known already, {} ignored, {} refused (on purpose: envelope/sqs-poison)",
+            "{} sample messages of {}: {} kept, {} known already, {} ignored, {} refused (on purpose: sqs-poison and sqs-bots of envelope)",
             counts.received,
             args.events.display(),
             counts.kept,

@@ -18,6 +18,7 @@ mod message;
 mod pointer;
 mod poller;
 mod queue;
+mod send;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ use tokio::task::JoinSet;
 pub use self::clients::Clients;
 use self::poller::Poller;
 use self::queue::Queue;
+pub use self::send::{SendError, send};
 use super::{Stopper, Worker, WorkerError, on_a_thread, whole};
 use crate::config::{ConfigError, Lookup};
 use crate::pipeline::Counts;

@@ -67,7 +67,7 @@ fn hash(text: &str) -> u64 {
 
 /// Any message of any kind.
 pub fn said() -> impl Strategy<Value = Said> {
-    prop_oneof![6 => kubernetes(), 4 => merge_request(), 1 => push(), 1 => poison()]
+    prop_oneof![6 => kubernetes(), 4 => merge_request(), 1 => push(), 3 => beat(), 1 => poison()]
 }
 
 fn kubernetes() -> impl Strategy<Value = Said> {
@@ -149,6 +149,20 @@ fn push() -> impl Strategy<Value = Said> {
         });
         Said { payload, event_type: "push", sent, packed: false }
     })
+}
+
+/// Heartbeats: some by their own time, and those of one moment told apart by their ids.
+fn beat() -> impl Strategy<Value = Said> {
+    (0..2_u8, 0..4_usize, 0..5_u32, prop::option::weighted(0.3, 0..5_u32), 0..2_u8).prop_map(
+        |(name, status, sent, ts, comment)| {
+            let status = ["ok", "warning", "failed", "gone"][status];
+            let mut payload = json!({"name": format!("bot{name}"), "status": status, "comment": format!("c{comment}")});
+            if let Some(ts) = ts {
+                payload["ts"] = json!(at(ts));
+            }
+            Said { payload, event_type: "", sent, packed: false }
+        },
+    )
 }
 
 /// What is refused must be the same in any order, too.

@@ -19,6 +19,8 @@ pub async fn all(store: &Store) -> String {
         "gitlab_pushes",
         "gitlab_merge_requests",
         "gitlab_mr_versions",
+        "bots",
+        "bot_beats",
         "refused",
     ] {
         text.push_str(&format!("== {table}\n"));

@@ -1,0 +1,68 @@
+//! Upserts of bots and their heartbeats.
+
+use std::collections::HashMap;
+
+use super::record::{Beat, Record};
+use crate::store::{StoreError, Tx, column};
+
+/// Writes a batch and returns the numbers of the records that changed something: a heartbeat that comes late does not
+/// change its bot, but the history.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>, StoreError> {
+    let mut newest: HashMap<&str, &Beat> = HashMap::new();
+    let mut beats: HashMap<_, (usize, &Beat)> = HashMap::new();
+    for (number, beat) in batch {
+        let best = newest.entry(&beat.name).or_insert(beat);
+        if best.order() < beat.order() {
+            *best = beat;
+        }
+        beats.entry((&*beat.name, beat.at, &*beat.message_id)).or_insert((*number, beat));
+    }
+    let rows: Vec<&Beat> = newest.into_values().collect();
+    tx.query(
+        include_str!("sql/upsert_bots.sql"),
+        &[
+            /* name */ &column(&rows, |r| r.name.as_str()),
+            /* status */ &column(&rows, |r| r.status.name()),
+            /* comment */ &column(&rows, |r| r.comment.as_deref()),
+            /* meta */ &column(&rows, |r| r.meta.as_str()),
+            /* interval_seconds */ &column(&rows, |r| r.interval_seconds),
+            /* warnings */ &column(&rows, |r| serde_json::json!(r.warnings).to_string()),
+            /* updated_at */ &column(&rows, |r| r.at),
+            /* message_id */ &column(&rows, |r| r.message_id.as_str()),
+            /* message_at */ &column(&rows, |r| r.message_at),
+        ],
+    )
+    .await?;
+    let rows: Vec<&Beat> = beats.values().map(|(_, beat)| *beat).collect();
+    let new = tx
+        .query(
+            include_str!("sql/insert_beats.sql"),
+            &[
+                /* name */ &column(&rows, |r| r.name.as_str()),
+                /* at */ &column(&rows, |r| r.at),
+                /* message_id */ &column(&rows, |r| r.message_id.as_str()),
+                /* status */ &column(&rows, |r| r.status.name()),
+                /* comment */ &column(&rows, |r| r.comment.as_deref()),
+                /* message_at */ &column(&rows, |r| r.message_at),
+            ],
+        )
+        .await?;
+    if new.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys: Vec<(&str, jiff::Timestamp, &str)> =
+        new.iter().map(|row| (row.get("name"), row.get("at"), row.get("message_id"))).collect();
+    tx.query(
+        include_str!("sql/link_beats.sql"),
+        &[
+            /* name */ &column(&keys, |(name, ..)| *name),
+            /* at */ &column(&keys, |(_, at, _)| *at),
+            /* message_id */ &column(&keys, |(.., message_id)| *message_id),
+        ],
+    )
+    .await?;
+    Ok(keys.iter().filter_map(|key| beats.get(key).map(|(number, _)| *number)).collect())
+}

@@ -1,0 +1,146 @@
+//! The command `bot-status`, run as a program against servers on loopback; and the order of heartbeats.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, StatusCode};
+use hummingbird_status::envelope::Delivery;
+use hummingbird_status::family::Settings;
+use hummingbird_status::pipeline::ingest;
+use serde_json::{Value, json};
+
+use crate::support::{self, deadline, render};
+
+/// Bodies that a server took.
+pub type Taken = Arc<Mutex<Vec<Value>>>;
+
+/// A server that answers everything alike, and what it is sent; the token that came with it is in there as `token`.
+pub async fn answering(status: u16) -> (String, Taken) {
+    let taken = Taken::default();
+    let shared = Arc::clone(&taken);
+    let answer = move |headers: HeaderMap, body: Bytes| async move {
+        let mut sent: Value = serde_json::from_slice(&body).unwrap();
+        if let Some(token) = headers.get("authorization") {
+            sent["token"] = json!(token.to_str().unwrap());
+        }
+        shared.lock().unwrap().push(sent);
+        StatusCode::from_u16(status).unwrap()
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/status", listener.local_addr().unwrap());
+    tokio::spawn(axum::serve(listener, Router::new().fallback(answer)).into_future());
+    (url, taken)
+}
+
+/// Runs `hummingbird-status bot-status`; whether it succeeded, and what it wrote on standard error.
+pub async fn run(args: Vec<String>, variables: BTreeMap<&'static str, String>) -> (bool, String) {
+    let run = move || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hummingbird-status"));
+        command.arg("bot-status").args(args).env("NO_PROXY", "127.0.0.1").env_remove("BOT_STATUS_QUEUE");
+        command.envs(variables).output().unwrap()
+    };
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    (output.status.success(), String::from_utf8(output.stderr).unwrap())
+}
+
+fn args(list: &[&str]) -> Vec<String> {
+    list.iter().map(|arg| (*arg).to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_report_goes_to_any_server() {
+    let (url, taken) = answering(202).await;
+    let list = ["-q", &url, "-n", "a", "-s", "ok", "--interval", "60", "-m", "k: v"];
+    let token = [("BOT_STATUS_TOKEN", "t0ken".to_owned())].into();
+    assert_eq!(run(args(&list), token).await, (true, String::new()));
+    let sent = json!({"name": "a", "status": "ok", "interval": 60, "meta": {"k": "v"}, "token": "Bearer t0ken"});
+    assert_eq!(*taken.lock().unwrap(), [sent]);
+}
+
+#[tokio::test]
+async fn what_was_not_taken_is_a_failure() {
+    let (url, taken) = answering(403).await;
+    for (list, said) in [
+        (["-q", &url, "-n", "a", "-s", "ok"], "127.0.0.1 answered 403"),
+        (["-q", "http://127.0.0.1:1/secret", "-n", "a", "-s", "ok"], "127.0.0.1 cannot be reached"),
+        (["-q", "http://127.0.0.1:1/123456789012/q", "-n", "a", "-s", "ok"], "SQS did not take"),
+        (["-q", "amqp://h/secret", "-n", "a", "-s", "ok"], "--queue: expected"),
+        (["-q", &url, "-n", " ", "-s", "ok"], "name: string of 0 characters"),
+    ] {
+        let aws =
+            [("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x"), ("AWS_ENDPOINT_URL", "http://127.0.0.1:1")];
+        let aws = aws.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+        let (success, errors) = run(args(&list), aws).await;
+        assert!(!success && errors.contains(said) && !errors.contains("secret"), "{list:?}: {errors}");
+    }
+    assert_eq!(taken.lock().unwrap().len(), 1);
+}
+
+/// From the command to the table: what SQS was sent is what the worker would receive.
+#[tokio::test]
+async fn a_report_goes_to_sqs() {
+    let queue = Arc::new(Mutex::new(Vec::new()));
+    let shared = Arc::clone(&queue);
+    let answer = move |headers: HeaderMap, body: Bytes| async move {
+        assert_eq!(headers["x-amz-target"], "AmazonSQS.SendMessage");
+        let request: Value = serde_json::from_slice(&body).unwrap();
+        shared.lock().unwrap().push(request);
+        json!({"MessageId": "m"}).to_string()
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(axum::serve(listener, Router::new().fallback(answer)).into_future());
+    let aws = [("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x"), ("AWS_ENDPOINT_URL", &endpoint)];
+    let aws: BTreeMap<_, _> = aws.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+    let url = format!("{endpoint}/123456789012/bots.fifo");
+    assert_eq!(run(args(&["-q", &url, "-n", "a b", "-s", "failed", "-c", "x"]), aws).await, (true, String::new()));
+    let sent = queue.lock().unwrap().remove(0);
+    assert_eq!((&sent["QueueUrl"], &sent["MessageGroupId"]), (&json!(url), &json!("a_b")));
+
+    let db = support::database().await;
+    let source = sent["MessageAttributes"]["source"]["StringValue"].as_str().unwrap().to_owned();
+    let body = sent["MessageBody"].as_str().unwrap().as_bytes().to_vec();
+    let attributes = [("source".to_owned(), source)].into();
+    let delivery = Delivery { id: "m".to_owned(), body, attributes, sent_at: None };
+    ingest(&db.store, &[delivery], &Settings::default(), deadline()).await;
+    let rows = render::table(&db.store, &["name", "status", "comment"], "FROM bots").await;
+    assert_eq!(rows, "a b | failed | x");
+}
+
+fn beat(id: &str, status: &str, second: u32) -> Delivery {
+    let body = json!({"name": "b", "status": status}).to_string().into_bytes();
+    let sent_at = format!("2026-03-10T10:00:{second:02}Z").parse().ok();
+    Delivery { id: id.to_owned(), body, sent_at, ..Delivery::default() }
+}
+
+#[tokio::test]
+async fn what_is_gone_stays_gone_until_it_reports_again() {
+    let db = support::database().await;
+    let take = async |delivery| {
+        ingest(&db.store, &[delivery], &Settings::default(), deadline()).await;
+        render::rows(&db.store, "SELECT status FROM bots").await.join("")
+    };
+    assert_eq!(take(beat("1", "gone", 30)).await, "gone");
+    assert_eq!(take(beat("2", "ok", 29)).await, "gone");
+    assert_eq!(take(beat("3", "ok", 31)).await, "ok");
+    let history = "FROM bot_transitions ORDER BY at";
+    let rows = render::table(&db.store, &["from_status", "to_status"], history).await;
+    assert_eq!(rows, "- | ok\nok | gone\ngone | ok");
+}
+
+/// The history that a late heartbeat tears apart is that of the right order.
+#[tokio::test]
+async fn a_late_heartbeat_parts_the_history() {
+    let db = support::database().await;
+    for (id, status, second) in
+        [("1", "ok", 10), ("3", "ok", 30), ("5", "failed", 50), ("2", "failed", 20), ("4", "failed", 40)]
+    {
+        ingest(&db.store, &[beat(id, status, second)], &Settings::default(), deadline()).await;
+    }
+    let rows =
+        render::table(&db.store, &["message_id", "from_status", "to_status"], "FROM bot_transitions ORDER BY at");
+    assert_eq!(rows.await, "1 | - | ok\n2 | ok | failed\n3 | failed | ok\n4 | ok | failed");
+}
