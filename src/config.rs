@@ -48,6 +48,8 @@ pub struct Database {
     pub statement_timeout: Duration,
     /// Connections of this process.
     pub pool_size: usize,
+    /// Whether its connections may only read; set by the commands that need no more.
+    pub read_only: bool,
 }
 
 /// Where the database is. Holds no password, so that it may be shown.
@@ -180,6 +182,7 @@ fn bare(target: Target, password: String) -> Database {
         ca_bundle: None,
         statement_timeout: Duration::from_secs(20),
         pool_size: 1,
+        read_only: false,
     }
 }
 

@@ -21,6 +21,7 @@
 //! | [`outbox`] | events for the outside, written by the transaction that caused them | `store` |
 //! | [`pipeline`] | decode, write in one transaction, outcome for each delivery | `envelope`, `family`, `store`, `clock` |
 //! | [`worker`] | SQS or a folder instead of Lambda | `pipeline` and what it takes |
+//! | [`page`] | what everybody can see, over HTTP: HTML, JSON, badges, feeds | `clock`, `config`, `store`, reads of the families |
 //! | [`local`] | a PostgreSQL of our own, for laptops and tests | - |
 //! | [`config`], [`clock`], [`telemetry`] | environment, time, logs and metrics: nothing else touches these | |
 //! | [`custom_resource`] | the answer to CloudFormation | - |
@@ -59,6 +60,7 @@ pub mod https;
 pub mod konflux;
 pub mod local;
 pub mod outbox;
+pub mod page;
 pub mod pipeline;
 pub mod store;
 pub mod telemetry;

@@ -13,7 +13,7 @@ mod update;
 pub use self::message::decode;
 pub use self::record::{Beat, Record, Status};
 pub use self::rules::{DEFAULT_FLOOR, Effective, Pulse, effective, grace};
-pub use self::store::write;
+pub use self::store::{reads, write};
 pub use self::update::{Update, meta_pair};
 
 use crate::envelope::Message;

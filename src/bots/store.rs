@@ -1,4 +1,6 @@
-//! Upserts of bots and their heartbeats.
+//! Upserts of bots and their heartbeats; `reads` is for pages.
+
+pub mod reads;
 
 use std::collections::HashMap;
 

@@ -10,7 +10,7 @@ mod store;
 
 pub use self::message::decode;
 pub use self::record::{Fact, MergeRequest, MrVersion, Push, Record, Stamp};
-pub use self::store::write;
+pub use self::store::{reads, write};
 
 use crate::envelope::Message;
 

@@ -1,5 +1,7 @@
 //! Upserts of pushes, merge requests and versions.
 
+pub mod reads;
+
 use std::collections::{HashMap, HashSet};
 
 use super::record::{Fact, MergeRequest, MrVersion, Push, Record};

@@ -1,5 +1,7 @@
 //! Upserts of the four kinds: one statement a kind, and two more for names that several objects claim.
 
+pub mod reads;
+
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;

@@ -7,6 +7,7 @@ mod error;
 mod iam;
 mod migrate;
 mod pool;
+mod reader;
 mod refused;
 mod summary;
 mod tls;
@@ -21,7 +22,9 @@ use tokio_postgres::types::ToSql;
 
 pub use self::error::{StoreError, Verdict, chain};
 pub use self::migrate::{Applied, MIGRATIONS, Migration, migrate};
-pub use self::refused::{Refused, refuse};
+pub(crate) use self::reader::rows;
+pub use self::reader::{FromRow, Reader};
+pub use self::refused::{Refused, RefusedCount, RefusedRow, count_refused, list_refused, refuse};
 pub use self::summary::{TableSummary, summary};
 use crate::clock::{self, Deadline};
 use crate::config::Database;

@@ -71,7 +71,7 @@ impl Connect for Connector {
                 }
             }
         }
-        let set_up = set_up(self.database.statement_timeout);
+        let set_up = set_up(self.database.statement_timeout, self.database.read_only);
         Box::pin(async move {
             let (client, task) = match &self.tls {
                 Some(tls) => {
@@ -96,11 +96,14 @@ fn log_end(result: Result<(), Error>) {
 }
 
 /// One round trip for each new connection. Rows kept as JSON hold times as text, so the zone must not vary.
-fn set_up(statement_timeout: Duration) -> String {
+fn set_up(statement_timeout: Duration, read_only: bool) -> String {
     let statement = statement_timeout.as_millis();
     let lock = LOCK.min(statement_timeout / 2).as_millis();
+    // Filters that were not asked for are NULL: a plan for all of them at once would serve none.
+    let reading = "; SET default_transaction_read_only = on; SET plan_cache_mode = force_custom_plan";
+    let reading = if read_only { reading } else { "" };
     format!(
         "SET timezone = 'UTC'; SET statement_timeout = {statement}; SET lock_timeout = {lock}; \
-         SET idle_in_transaction_session_timeout = {statement}; SET jit = off"
+         SET idle_in_transaction_session_timeout = {statement}; SET jit = off{reading}"
     )
 }

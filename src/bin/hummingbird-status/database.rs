@@ -18,6 +18,20 @@ pub(super) struct Database {
     pub(super) store: Store,
     /// The server that was started for it, or found running.
     pub(super) server: Option<Running>,
+    config: config::Database,
+}
+
+impl Database {
+    /// The same for reading only, with so many connections and so much time for a statement.
+    pub(super) fn for_reading(&self, connections: usize, statement: Duration) -> anyhow::Result<Store> {
+        let config = config::Database {
+            pool_size: connections,
+            statement_timeout: statement,
+            read_only: true,
+            ..self.config.clone()
+        };
+        Ok(Store::open(&config)?)
+    }
 }
 
 /// Opens the database with so many connections. Our own one is started if need be, and brought to the newest schema;
@@ -37,7 +51,7 @@ pub(super) async fn open(connections: usize) -> anyhow::Result<Database> {
     if server.is_some() {
         migrate(&store, patience()).await.context("cannot bring the schema up to date")?;
     }
-    Ok(Database { store, server })
+    Ok(Database { store, server, config: database })
 }
 
 /// The cluster below `.hummingbird/`.

@@ -6,6 +6,7 @@ mod database;
 mod db;
 mod ingest;
 mod migrate;
+mod page;
 mod show;
 mod up;
 mod worker;
@@ -28,7 +29,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything on this machine: database, schema, sample messages, then the worker until Ctrl-C.
+    /// Everything on this machine: database, schema, sample messages, then the worker and the pages until Ctrl-C.
     Up(up::UpArgs),
     /// Take messages from SQS (SQS_QUEUE_URL), or from a folder (LOCAL_DROP_PATH, LOCAL_MIRROR_PATH), until stopped.
     Worker,
@@ -36,6 +37,8 @@ enum Command {
     Ingest(ingest::IngestArgs),
     /// Bring the schema up to date.
     Migrate,
+    /// Serve the pages, JSON, badges and feeds.
+    Page(page::PageArgs),
     /// Say how a bot is: ok, warning, failed or gone.
     BotStatus(bot_status::BotStatusArgs),
     /// The database below `.hummingbird/`.
@@ -51,6 +54,7 @@ async fn main() -> ExitCode {
         Command::Worker => worker::run().await,
         Command::Ingest(args) => ingest::run(args).await,
         Command::Migrate => migrate::run().await,
+        Command::Page(args) => page::run(args).await,
         Command::BotStatus(args) => bot_status::run(args).await,
         Command::Db(command) => db::run(command),
     };

@@ -1,6 +1,6 @@
 //! `up`: all of it on this machine.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -10,15 +10,19 @@ use hummingbird_status::envelope::lambda::Invocation;
 use hummingbird_status::family::{Family, Settings};
 use hummingbird_status::pipeline::{self, Counts};
 use hummingbird_status::store::{Store, migrate, summary};
+use hummingbird_status::worker::Stopper;
 
 use super::worker::{self, Source};
-use super::{database, show};
+use super::{database, page, show};
 
 #[derive(clap::Args)]
 pub(super) struct UpArgs {
     /// Folder with sample messages: one folder a family, and `envelope` with whole Lambda events.
     #[arg(long, default_value = "events")]
     events: PathBuf,
+    /// Where to show the pages; another port is taken if this one is.
+    #[arg(long, default_value = page::DEFAULT, env = "PAGE_ADDRESS")]
+    listen: SocketAddr,
     /// End after the samples instead of working on.
     #[arg(long)]
     once: bool,
@@ -60,6 +64,17 @@ pub(super) async fn run(args: UpArgs) -> anyhow::Result<()> {
     if args.once {
         return Ok(());
     }
+    // Ends the pages when this function ends.
+    let (_stopper, stop) = Stopper::new();
+    let (listener, link) = match page::listen(args.listen).await {
+        Err(error) if args.listen.port() != 0 => {
+            println!("{error:#}: taking another port");
+            page::listen(SocketAddr::new(args.listen.ip(), 0)).await?
+        }
+        other => other?,
+    };
+    tokio::spawn(page::show(listener, page::for_pages(&database)?, stop));
+    println!("Pages on {link}");
     println!("Taking messages from {}. Ctrl-C ends it all.", source.describe());
     worker::work(source, &database.store, settings, Ipv4Addr::LOCALHOST).await
 }

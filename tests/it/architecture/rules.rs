@@ -19,6 +19,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("family", &["envelope", "store"]),
     ("pipeline", &["clock", "envelope", "family", "store"]),
     ("outbox", &["store"]),
+    // And what families offer to read.
+    ("page", &["bots", "clock", "config", "gitlab::reads", "konflux::reads", "store"]),
     ("telemetry", &["pipeline", "store"]),
     ("worker", &["aws", "clock", "config", "envelope", "family", "pipeline", "store", "telemetry"]),
 ];

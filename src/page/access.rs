@@ -1,0 +1,78 @@
+//! Who may see the pages, where nothing in front of them decides it.
+//!
+//! | variable | default | |
+//! |---|---|---|
+//! | `PAGE_BASIC_AUTH` | - | `user:password`: pages ask for it; none: everybody who reaches them sees them |
+
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+
+use super::Page;
+use crate::config::{ConfigError, Lookup};
+
+/// Who may see the pages.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Access {
+    /// Whoever reaches them.
+    Open,
+    /// Whoever knows the name and the password, of which this is the hash: one of equal length for all, so that the
+    /// time of a comparison tells nothing.
+    Basic([u8; 32]),
+}
+
+impl Access {
+    /// As `PAGE_BASIC_AUTH` says.
+    ///
+    /// # Errors
+    /// When it is not `user:password`.
+    pub fn from_env(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
+        let Some(secret) = lookup("PAGE_BASIC_AUTH") else { return Ok(Self::Open) };
+        let (user, password) = secret.split_once(':').unwrap_or_default();
+        if user.is_empty() || password.is_empty() {
+            return Err(ConfigError::Invalid { variable: "PAGE_BASIC_AUTH", expected: "user:password" });
+        }
+        Ok(Self::Basic(Sha256::digest(&secret).into()))
+    }
+
+    fn allows(&self, given: Option<&str>) -> bool {
+        let Self::Basic(hash) = self else { return true };
+        let given =
+            given.and_then(|given| given.split_once(' ')).filter(|(kind, _)| kind.eq_ignore_ascii_case("basic"));
+        let given = given.and_then(|(_, secret)| STANDARD.decode(secret.trim()).ok());
+        given.is_some_and(|given| Sha256::digest(given).as_slice() == hash)
+    }
+}
+
+/// Lets through what may pass. Health is for load balancers, which know no password.
+pub(super) async fn check(State(page): State<Page>, request: Request, next: Next) -> Response {
+    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if matches!(request.uri().path(), "/healthz" | "/readyz") || page.access.allows(given) {
+        return next.run(request).await;
+    }
+    let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"Hummingbird Status\", charset=\"UTF-8\"")];
+    (StatusCode::UNAUTHORIZED, challenge, "a name and a password are needed\n").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_right_password_opens() {
+        let read = |value: Option<&'static str>| Access::from_env(&move |_| value.map(str::to_owned));
+        assert!(read(None).is_ok_and(|access| access.allows(None)));
+        assert!(read(Some("hunter2")).is_err() && read(Some("u:")).is_err());
+        let Ok(access) = read(Some("u:p:q")) else { panic!("no access") };
+        let basic = |secret: &str| format!("Basic {}", STANDARD.encode(secret));
+        assert!(access.allows(Some(&basic("u:p:q"))) && access.allows(Some(&basic("u:p:q").replace("Basic", "basic"))));
+        for wrong in [basic("u:p"), basic("u:p:q:"), basic(""), "Basic !".to_owned(), "Bearer u:p:q".to_owned()] {
+            assert!(!access.allows(Some(&wrong)), "{wrong}");
+        }
+        assert!(!access.allows(None));
+    }
+}

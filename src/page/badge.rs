@@ -1,0 +1,121 @@
+//! Badges: SVG, and the JSON that shields.io makes one of.
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use maud::{PreEscaped, html};
+use serde_json::json;
+
+use super::html::Tone;
+use super::problem::Problem;
+use super::{Page, bots, params};
+use crate::bots::Effective;
+use crate::gitlab::reads as gitlab;
+use crate::konflux::reads as konflux;
+
+pub(super) fn routes() -> Router<Page> {
+    Router::new().route("/badge.svg", get(all_bots)).route("/badge/{kind}/{*name}", get(one))
+}
+
+/// What a badge says.
+struct Badge {
+    label: String,
+    message: String,
+    tone: Tone,
+}
+
+async fn all_bots(State(page): State<Page>) -> Result<Response, Problem> {
+    let bots = bots::all(&mut page.reader().await?, page.now(), None).await?;
+    let counts = bots::counts(&bots);
+    let worst = counts.iter().find(|(state, number)| *number > 0 && *state != Effective::Gone);
+    let (message, tone) = match worst {
+        Some((state, number)) => (format!("{number} {}", state.name()), Tone::of(state.name())),
+        None => ("none".to_owned(), Tone::Quiet),
+    };
+    Ok(svg(&Badge { label: "bots".to_owned(), message, tone }))
+}
+
+/// `/badge/bots/NAME.svg`, `/badge/components/NAME.json`, `/badge/mr/PROJECT/IID.svg`.
+async fn one(State(page): State<Page>, Path((kind, file)): Path<(String, String)>) -> Result<Response, Problem> {
+    let file = params::name(&file);
+    let missing = || Problem::NotFound("a badge is /badge/{bots,components,mr}/NAME.svg or .json".to_owned());
+    let (name, format) = file.rsplit_once('.').ok_or_else(missing)?;
+    let state = match kind.as_str() {
+        "bots" => bot(&page, name).await?,
+        "components" => component(&page, name).await?,
+        "mr" => merge_request(&page, name).await?,
+        _ => return Err(missing()),
+    };
+    // A badge of something unknown is a badge: it stands in pages of others.
+    let state = state.unwrap_or_else(|| "unknown".to_owned());
+    let badge = Badge { label: name.to_owned(), tone: Tone::of(&state), message: state.replace('_', " ") };
+    match format {
+        "svg" => Ok(svg(&badge)),
+        "json" => Ok(shields(&badge)),
+        _ => Err(missing()),
+    }
+}
+
+async fn bot(page: &Page, name: &str) -> Result<Option<String>, Problem> {
+    let bot = bots::all(&mut page.reader().await?, page.now(), Some(name)).await?.pop();
+    Ok(bot.map(|bot| bot.effective.to_owned()))
+}
+
+async fn component(page: &Page, name: &str) -> Result<Option<String>, Problem> {
+    let runs = konflux::runs_of_component(&mut page.reader().await?, name, 200).await?;
+    let build = runs.into_iter().find(|run| run.kind == "build" && run.mr_iid.is_none());
+    Ok(build.map(|build| build.state))
+}
+
+async fn merge_request(page: &Page, name: &str) -> Result<Option<String>, Problem> {
+    let parts = name.rsplit_once('/').and_then(|(project, iid)| Some((project, iid.parse().ok()?)));
+    let Some((project, iid)) = parts else { return Ok(None) };
+    let found = gitlab::merge_request(&mut page.reader().await?, project, iid).await?;
+    Ok(found.map(|row| row.state))
+}
+
+const CACHED: (header::HeaderName, &str) = (header::CACHE_CONTROL, "public, max-age=60");
+
+/// <https://shields.io/badges/endpoint-badge>
+fn shields(badge: &Badge) -> Response {
+    let color = match badge.tone {
+        Tone::Good => "success",
+        Tone::Notice => "important",
+        Tone::Bad => "critical",
+        Tone::Running => "informational",
+        Tone::Quiet => "inactive",
+    };
+    let body = json!({"schemaVersion": 1, "label": badge.label, "message": badge.message, "color": color});
+    ([CACHED], axum::Json(body)).into_response()
+}
+
+/// Two boxes with text. Colours of a contrast of 4.5 and more with white.
+fn svg(badge: &Badge) -> Response {
+    let color = match badge.tone {
+        Tone::Good => "#116329",
+        Tone::Notice => "#7d4e00",
+        Tone::Bad => "#b3141d",
+        Tone::Running => "#0550ae",
+        Tone::Quiet => "#57606a",
+    };
+    let width = |text: &str| 12 + 7 * text.chars().take(60).count();
+    let short = |text: &str| -> String { text.chars().take(60).collect() };
+    let (label, message) = (short(&badge.label), short(&badge.message));
+    let (left, right) = (width(&label), width(&message));
+    let said = format!("{label}: {message}");
+    let svg = html! {
+        svg xmlns="http://www.w3.org/2000/svg" width=(left + right) height="20" role="img" aria-label=(said) {
+            title { (said) }
+            rect width=(left) height="20" fill="#333" {}
+            rect x=(left) width=(right) height="20" fill=(color) {}
+            g fill="#fff" text-anchor="middle" font-family="Verdana,Geneva,DejaVu Sans,sans-serif" font-size="11" {
+                text x=(left / 2) y="14" { (label) }
+                text x=(left + right / 2) y="14" { (message) }
+            }
+        }
+    };
+    let document = PreEscaped(svg.into_string()).into_string();
+    ([CACHED, (header::CONTENT_TYPE, "image/svg+xml")], document).into_response()
+}

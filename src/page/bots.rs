@@ -1,0 +1,404 @@
+//! Bots: what is on the board, and each with its history. What is late or stale is decided here, by the clock.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use jiff::{SignedDuration, Timestamp};
+use maud::{Markup, html};
+use serde::Serialize;
+
+use super::html::{Shell, Tone, empty, facts, or_none, shell, span, state, table, time, toned};
+use super::lists::{Field, Rows, form, json, pager};
+use super::params::{self, Params, cursor, encode_path};
+use super::problem::Problem;
+use super::{Page, html};
+use crate::bots::reads::{self, BotRow, Slot, Transition};
+use crate::bots::{Effective, effective, grace};
+use crate::store::{Reader, StoreError};
+
+/// Bots on a page.
+const ROWS: i64 = 100;
+/// Seconds of a slot of the strip, and slots: the last day.
+const DAY: (i64, i64) = (3_600, 24);
+/// The last month.
+const MONTH: (i64, i64) = (86_400, 30);
+
+pub(super) fn routes() -> Router<Page> {
+    Router::new()
+        .route("/bots", get(page))
+        .route("/bots/{*name}", get(detail))
+        .route("/api/v1/bots", get(list_json))
+        .route("/api/v1/bots/{*name}", get(detail_json))
+}
+
+/// A bot, with its state at this moment.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Bot {
+    /// As it is stored.
+    #[serde(flatten)]
+    pub(super) row: BotRow,
+    /// `failed`, `stale`, `warning`, `late`, `ok` or `gone`.
+    pub(super) effective: &'static str,
+    /// Seconds between heartbeats, as told or as measured.
+    pub(super) expected_seconds: Option<i64>,
+}
+
+impl Bot {
+    pub(super) fn state(&self) -> Effective {
+        Effective::of(self.effective).unwrap_or(Effective::Failed)
+    }
+}
+
+/// All bots at a time, worst first.
+pub(super) async fn all(reader: &mut Reader, now: Timestamp, name: Option<&str>) -> Result<Vec<Bot>, StoreError> {
+    let rows = reads::list(reader, name).await?;
+    let bot = |row: BotRow| {
+        let pulse = row.pulse();
+        let expected_seconds = grace(&pulse).map(|interval| interval.as_secs());
+        Bot { effective: effective(&pulse, now).name(), expected_seconds, row }
+    };
+    let mut bots: Vec<Bot> = rows.into_iter().map(bot).collect();
+    bots.sort_by(|a, b| a.state().cmp(&b.state()).then_with(|| natural(&a.row.name, &b.row.name)));
+    Ok(bots)
+}
+
+/// Names as people sort them: `a2` before `a10`.
+fn natural(a: &str, b: &str) -> Ordering {
+    fn key(name: &str) -> Vec<(u64, String)> {
+        let mut parts = Vec::new();
+        let mut rest = name;
+        while !rest.is_empty() {
+            let text = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+            let digits = rest[text..].find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len() - text);
+            let number = if digits == 0 { 0 } else { rest[text..text + digits].parse().unwrap_or(u64::MAX) };
+            parts.push((number, rest[..text].to_lowercase()));
+            rest = &rest[text + digits..];
+        }
+        parts
+    }
+    let (left, right) = (key(a), key(b));
+    let texts = |(x, y): (&(u64, String), &(u64, String))| x.1.cmp(&y.1).then(x.0.cmp(&y.0));
+    let first = left.iter().zip(&right).map(texts).find(|order| order.is_ne());
+    first.unwrap_or_else(|| left.len().cmp(&right.len())).then_with(|| a.cmp(b))
+}
+
+/// How many bots are in each state, worst first.
+pub(super) fn counts(bots: &[Bot]) -> Vec<(Effective, i64)> {
+    let number = |wanted: Effective| bots.iter().filter(|bot| bot.state() == wanted).count();
+    Effective::ALL.into_iter().map(|wanted| (wanted, i64::try_from(number(wanted)).unwrap_or(i64::MAX))).collect()
+}
+
+/// The page of the list that was asked for.
+async fn rows(page: &Page, params: &Params) -> Result<(Rows<Bot>, Vec<(Effective, i64)>), Problem> {
+    let wanted = params.one_of("status", &Effective::ALL.map(Effective::name))?;
+    let sort = params.one_of("sort", &["severity", "name", "updated"])?.unwrap_or("severity");
+    let show_gone = params.text("show") == Some("gone") || wanted == Some("gone");
+    let text = params.text("q").map(str::to_lowercase);
+    let mut bots = all(&mut page.reader().await?, page.now(), None).await?;
+    let counts = counts(&bots);
+    bots.retain(|bot| {
+        let found = |text: &String| {
+            let comment = bot.row.comment.as_deref().unwrap_or_default();
+            bot.row.name.to_lowercase().contains(text) || comment.to_lowercase().contains(text)
+        };
+        (show_gone || bot.effective != "gone")
+            && wanted.is_none_or(|wanted| bot.effective == wanted)
+            && text.as_ref().is_none_or(found)
+    });
+    match sort {
+        "name" => bots.sort_by(|a, b| natural(&a.row.name, &b.row.name)),
+        "updated" => bots.sort_by_key(|bot| std::cmp::Reverse(bot.row.updated_at)),
+        _ => {}
+    }
+    if let Some(after) = params.after()? {
+        let last = bots.iter().position(|bot| Some(&bot.row.name) == after.first());
+        bots.drain(..last.map_or(0, |last| last + 1));
+    }
+    Ok((Rows::new(bots, ROWS, |bot| cursor(&[&bot.row.name])), counts))
+}
+
+async fn list_json(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
+    Ok(json(&rows(&page, &params).await?.0))
+}
+
+async fn page(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
+    if params.wants_json {
+        return board_json(&page).await;
+    }
+    let now = page.now();
+    let (list, counts) = rows(&page, &params).await?;
+    let strips = strips(&page, &list.results, now, DAY).await?;
+    let choices = Effective::ALL.map(|state| (state.name(), state.name()));
+    let fields = [
+        Field::Text("q", "Name or comment"),
+        Field::Choice("status", "Status", &choices),
+        Field::Choice("sort", "Sorted by", &[("severity", "severity"), ("name", "name"), ("updated", "last heard")]),
+        Field::Choice("show", "Also show", &[("gone", "gone")]),
+    ];
+    let content = html! {
+        h1 { "Bots" }
+        (summary(&counts))
+        (form("/bots", &params, &fields))
+        @if list.results.is_empty() {
+            (empty(if params.text("q").is_some() || params.text("status").is_some() {
+                "No bot fits this filter."
+            } else {
+                "No bot has reported yet. One does with: hummingbird-status bot-status -q QUEUE -n NAME -s ok"
+            }))
+        } @else {
+            (table("Bots", &["Name", "Status", "Comment", "Last heard", "Last 24 hours"], &html! {
+                @for bot in &list.results {
+                    tr {
+                        th scope="row" { a href={ "/bots/" (encode_path(&bot.row.name)) } { (bot.row.name) } }
+                        td { (state(bot.effective)) (said(bot)) }
+                        td { (bot.row.comment.as_deref().unwrap_or_default()) (warnings(&bot.row)) }
+                        td { (time(bot.row.known_time(), now)) }
+                        td { (strip(strips.get(&bot.row.name), DAY)) }
+                    }
+                }
+            }))
+            (pager("/bots", &params, list.next.as_deref()))
+        }
+    };
+    let json = format!("/api/v1/bots{}", params.with(&[("refresh", None)]));
+    let around = Shell {
+        title: "Bots",
+        current: "/bots",
+        refresh: params.refresh(),
+        json: Some(&json),
+        feed: Some("/feed.atom"),
+    };
+    Ok(shell(around, &content).into_response())
+}
+
+/// How many bots are how, in a line.
+pub(super) fn summary(counts: &[(Effective, i64)]) -> Markup {
+    html! {
+        ul.counts {
+            @for (effective, number) in counts.iter().filter(|(_, number)| *number > 0) {
+                li { a href={ "/bots?status=" (effective.name()) } { (toned(Tone::of(effective.name()), html! { (number) " " (effective.name()) })) } }
+            }
+        }
+    }
+}
+
+/// What a bot said, where its state is another by now.
+fn said(bot: &Bot) -> Markup {
+    html! { @if bot.row.status != bot.effective { span.dim { " (said " (bot.row.status) ")" } } }
+}
+
+fn warnings(row: &BotRow) -> Markup {
+    html! { @for warning in &row.warnings { p { (toned(Tone::Notice, warning)) } } }
+}
+
+/// JSON as openSUSE's bot-status gives it.
+pub(super) async fn board_json(page: &Page) -> Result<Response, Problem> {
+    let mut bots = all(&mut page.reader().await?, page.now(), None).await?;
+    bots.retain(|bot| bot.effective != "gone");
+    bots.sort_by(|a, b| a.row.name.cmp(&b.row.name));
+    let result = |bot: &Bot| {
+        serde_json::json!({
+            "name": bot.row.name, "status": bot.row.status, "comment": bot.row.comment, "meta": bot.row.meta,
+            // A string there, too.
+            "updated": bot.row.updated_at.as_second().to_string(),
+        })
+    };
+    let results: Vec<_> = bots.iter().map(result).collect();
+    Ok(json(&serde_json::json!({"time": page.now().as_second(), "results": results})))
+}
+
+type Strips = HashMap<String, Vec<Slot>>;
+
+async fn strips(page: &Page, bots: &[Bot], now: Timestamp, span: (i64, i64)) -> Result<Strips, Problem> {
+    let names: Vec<&str> = bots.iter().map(|bot| bot.row.name.as_str()).collect();
+    let since = first_slot(now, span);
+    let mut strips = Strips::new();
+    for slot in reads::slots(&mut page.reader().await?, &names, since, span.0).await? {
+        strips.entry(slot.name.clone()).or_default().push(slot);
+    }
+    Ok(strips)
+}
+
+/// Where a strip begins, such that its last slot is the one that now is in.
+fn first_slot(now: Timestamp, (seconds, slots): (i64, i64)) -> Timestamp {
+    let begin = (now.as_second().div_euclid(seconds) - slots + 1) * seconds;
+    Timestamp::from_second(begin).unwrap_or(now)
+}
+
+/// Heartbeats as a row of bars: the colour is the worst status of the slot, no heartbeat is a low bar.
+fn strip(slots: Option<&Vec<Slot>>, (seconds, number): (i64, i64)) -> Markup {
+    let slots: HashMap<i64, &Slot> = slots.into_iter().flatten().map(|slot| (slot.slot, slot)).collect();
+    let beats: i64 = slots.values().map(|slot| slot.beats).sum();
+    let bad = slots.values().filter(|slot| slot.worst == 2).count();
+    let unit = if seconds == 3_600 { "hours" } else { "days" };
+    html! {
+        svg.strip width=(number * 6) height="20" viewBox={ "0 0 " (number * 6) " 20" } role="img"
+            aria-label={ (beats) " heartbeats in " (number) " " (unit) ", failures in " (bad) " of them" } {
+            @for place in 0..number {
+                @let class = slots.get(&place).map(|slot| match slot.worst { 0 => "good", 1 => "notice", 2 => "bad", _ => "quiet" });
+                @let top = if class.is_some() { 2 } else { 16 };
+                rect class=[class] x=(place * 6) y=(top) width="5" height=(20 - top) {}
+            }
+        }
+    }
+}
+
+/// A bot with its history.
+#[derive(Serialize)]
+struct Detail {
+    #[serde(flatten)]
+    bot: Bot,
+    transitions: Vec<Transition>,
+    /// Share of the last 24 hours, 7 and 30 days in which it did not say `failed`; none when it was not there yet.
+    uptime: [Option<f64>; 3],
+}
+
+async fn find(page: &Page, name: &str) -> Result<Detail, Problem> {
+    let name = params::name(name);
+    let now = page.now();
+    let mut reader = page.reader().await?;
+    let bot = all(&mut reader, now, Some(&name)).await?.pop();
+    let Some(bot) = bot else { return Err(Problem::NotFound(format!("no bot is called {name:?}"))) };
+    let transitions = reads::transitions(&mut reader, Some(&name), 500).await?;
+    let uptime = [1, 7, 30].map(|days| uptime(&transitions, now, SignedDuration::from_hours(24 * days)));
+    Ok(Detail { bot, transitions, uptime })
+}
+
+/// Share of a time until now in which a bot had not failed, by its changes, newest first.
+fn uptime(transitions: &[Transition], now: Timestamp, window: SignedDuration) -> Option<f64> {
+    let begin = now.checked_sub(window).ok()?;
+    let (mut up, mut known) = (0.0, 0.0);
+    let mut end = now;
+    for change in transitions {
+        let start = change.at.max(begin).min(end);
+        let seconds = end.duration_since(start).as_secs_f64();
+        if change.to_status != "gone" {
+            known += seconds;
+            up += if change.to_status == "failed" { 0.0 } else { seconds };
+        }
+        end = start;
+        if change.at <= begin {
+            break;
+        }
+    }
+    (known > 0.0).then(|| up / known)
+}
+
+async fn detail_json(State(page): State<Page>, Path(name): Path<String>) -> Result<Response, Problem> {
+    Ok(json(&find(&page, &name).await?))
+}
+
+async fn detail(State(page): State<Page>, Path(name): Path<String>, params: Params) -> Result<Response, Problem> {
+    let detail = find(&page, &name).await?;
+    if params.wants_json {
+        return Ok(json(&detail));
+    }
+    let now = page.now();
+    let bot = &detail.bot;
+    let days = strips(&page, std::slice::from_ref(bot), now, MONTH).await?;
+    let hours = strips(&page, std::slice::from_ref(bot), now, DAY).await?;
+    let expected = match (bot.expected_seconds, bot.row.interval_seconds) {
+        (Some(seconds), told) => {
+            let how = if told.is_some() { "as it says" } else { "as measured" };
+            html! { "every " (span(seconds.unsigned_abs())) ", " (how) }
+        }
+        (None, _) => html! { span.none { "unknown: it is never stale" } },
+    };
+    let percent = |share: Option<f64>| share.map_or_else(|| "-".to_owned(), |share| format!("{:.2} %", share * 100.0));
+    let path = encode_path(&bot.row.name);
+    let content = html! {
+        h1 { (bot.row.name) " " (state(bot.effective)) }
+        p { (or_none(bot.row.comment.as_deref())) (said(bot)) }
+        (warnings(&bot.row))
+        (facts(&[
+            ("Last heard", time(bot.row.known_time(), now)),
+            ("Heartbeat", expected),
+            ("Not failed in 24 h, 7 d, 30 d", html! { (detail.uptime.map(percent).join(", ")) }),
+            ("Last message", html! { (bot.row.message_id) }),
+            ("Badge", html! { img src={ "/badge/bots/" (path) ".svg" } alt={ (bot.row.name) ": " (bot.effective) }; }),
+        ]))
+        h2 { "Last 24 hours" } (strip(hours.get(&bot.row.name), DAY))
+        h2 { "Last 30 days" } (strip(days.get(&bot.row.name), MONTH))
+        @if let Some(meta) = bot.row.meta.as_object().filter(|meta| !meta.is_empty()) {
+            h2 { "What it tells about itself" }
+            dl {
+                @for (key, value) in meta {
+                    div { dt { (key) } dd { @match value.as_str() { Some(text) => (text), None => (value.to_string()) } } }
+                }
+            }
+        }
+        h2 { "Changes" }
+        (transitions(&detail.transitions, now, false))
+        h2 { "Last message as JSON" }
+        pre.scroll tabindex="0" { (serde_json::to_string_pretty(&bot.row).unwrap_or_default()) }
+    };
+    let (json, feed) = (format!("/api/v1/bots/{path}"), format!("/feed/bots/{path}"));
+    let around = Shell {
+        title: &bot.row.name,
+        current: "/bots",
+        refresh: params.refresh(),
+        json: Some(&json),
+        feed: Some(&feed),
+    };
+    Ok(html::shell(around, &content).into_response())
+}
+
+/// Changes of status as a table.
+pub(super) fn transitions(list: &[Transition], now: Timestamp, with_name: bool) -> Markup {
+    let heads = ["Bot", "When", "From", "To", "Comment"];
+    html! {
+        @if list.is_empty() { (empty("No change yet.")) } @else {
+            (table("Changes of status, newest first", &heads[usize::from(!with_name)..], &html! {
+                @for change in list {
+                    tr {
+                        @if with_name { th scope="row" { a href={ "/bots/" (encode_path(&change.name)) } { (change.name) } } }
+                        td { (time(Some(change.at).filter(|at| *at > Timestamp::UNIX_EPOCH), now)) }
+                        td { @if let Some(from) = &change.from_status { (state(from)) } @else { span.none { "first seen" } } }
+                        td { (state(&change.to_status)) }
+                        td { (change.comment.as_deref().unwrap_or_default()) }
+                    }
+                }
+            }))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_sort_as_people_do() {
+        let mut names = ["b", "a10", "A2", "a", "日本", "a2b", "_x"];
+        names.sort_by(|a, b| natural(a, b));
+        assert_eq!(names, ["_x", "a", "A2", "a2b", "a10", "b", "日本"]);
+    }
+
+    #[test]
+    fn uptime_counts_what_is_known() {
+        let at = |second: i64| Timestamp::from_second(second).expect("time");
+        let change = |second: i64, to: &str| Transition {
+            name: "b".to_owned(),
+            from_status: None,
+            to_status: to.to_owned(),
+            at: at(second),
+            comment: None,
+            message_id: String::new(),
+        };
+        let day = SignedDuration::from_secs(100);
+        let near = |share: Option<f64>, expected: f64| share.is_some_and(|share| (share - expected).abs() < 1e-9);
+        let history = [change(180, "ok"), change(150, "failed"), change(50, "warning")];
+        assert!(near(uptime(&history, at(200), day), 0.7));
+        assert!(near(uptime(&history[..1], at(200), day), 1.0));
+        assert!(near(
+            uptime(&[change(190, "gone"), change(180, "failed"), change(0, "ok")], at(200), day),
+            80.0 / 90.0
+        ));
+        assert_eq!(uptime(&[], at(200), day), None);
+        assert_eq!(uptime(&[change(0, "gone")], at(200), day), None);
+    }
+}

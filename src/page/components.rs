@@ -1,0 +1,177 @@
+//! Components: the newest build of each, what its tests say, whether it is released.
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use jiff::Timestamp;
+use maud::{Markup, html};
+use serde::Serialize;
+
+use super::Page;
+use super::html::{Shell, Tone, empty, facts, or_none, outside, shell, short, state, table, time, toned};
+use super::lists::{Field, ROWS, Rows, form, json, pager};
+use super::params::{self, Params, bad_after, cursor, encode, encode_path};
+use super::problem::Problem;
+use crate::konflux::reads::{self, ComponentDetail, ComponentRow, RunRow};
+
+pub(super) fn routes() -> Router<Page> {
+    Router::new()
+        .route("/components", get(page))
+        .route("/components/{*name}", get(detail))
+        .route("/api/v1/components", get(list_json))
+        .route("/api/v1/components/{*name}", get(detail_json))
+}
+
+async fn rows(page: &Page, params: &Params) -> Result<Rows<ComponentRow>, Problem> {
+    let after = params.after()?;
+    let after = after.as_deref().map(|keys| keys.first().ok_or_else(bad_after)).transpose()?;
+    let wanted = (params.text("application"), params.text("q"), after.map(String::as_str));
+    let rows = reads::components(&mut page.reader().await?, wanted, ROWS + 1).await?;
+    Ok(Rows::new(rows, ROWS, |row| cursor(&[&row.name])))
+}
+
+async fn list_json(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
+    Ok(json(&rows(&page, &params).await?))
+}
+
+async fn page(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
+    let list = rows(&page, &params).await?;
+    if params.wants_json {
+        return Ok(json(&list));
+    }
+    let now = page.now();
+    let fields = [Field::Text("q", "Name, project or folder"), Field::Text("application", "Application")];
+    let content = html! {
+        h1 { "Components" }
+        (form("/components", &params, &fields))
+        @if list.results.is_empty() { (empty("No component, or none that fits this filter.")) } @else {
+            (table("Components by name, with the newest build of their branch",
+                &["Component", "Application", "Project and folder", "Build", "Tests", "Release", "Built"], &html! {
+                @for row in &list.results {
+                    tr {
+                        th scope="row" { a href={ "/components/" (encode_path(&row.name)) } { (row.name) } }
+                        td { @if let Some(application) = &row.application {
+                            a href={ "/components?application=" (encode(application)) } { (application) } } }
+                        td { (or_none(row.git_project.as_deref())) " " span.dim { (row.git_context) } }
+                        td { (maybe(row.build_state.as_deref(), "no build")) " " (commit(row.build_sha.as_deref())) }
+                        td { (maybe(row.test_state.as_deref(), "no tests")) }
+                        td { @match (&row.release, &row.released) {
+                            (Some(name), Some(released)) => a href={ "/releases/" (encode_path(name)) } { (state(released)) },
+                            _ => (maybe(row.release_state.as_deref(), "no release")),
+                        } }
+                        td { @if row.build.is_some() { (time(row.built_at, now)) } }
+                    }
+                }
+            }))
+            (pager("/components", &params, list.next.as_deref()))
+        }
+    };
+    let json = format!("/api/v1/components{}", params.with(&[("refresh", None)]));
+    let around =
+        Shell { title: "Components", current: "/components", refresh: params.refresh(), json: Some(&json), feed: None };
+    Ok(shell(around, &content).into_response())
+}
+
+/// A state, or that there is none.
+pub(super) fn maybe(text: Option<&str>, none: &str) -> Markup {
+    html! { @match text { Some(text) => (state(text)), None => (toned(Tone::Quiet, none)) } }
+}
+
+/// A commit with a link to its page.
+pub(super) fn commit(sha: Option<&str>) -> Markup {
+    html! { @if let Some(sha) = sha { a.sha href={ "/commits/" (encode_path(sha)) } title=(sha) { (short(sha)) } } }
+}
+
+#[derive(Serialize)]
+struct Detail {
+    name: String,
+    /// None when only its runs have been heard of.
+    component: Option<ComponentDetail>,
+    runs: Vec<RunRow>,
+}
+
+async fn find(page: &Page, name: &str) -> Result<Detail, Problem> {
+    let name = params::name(name);
+    let mut reader = page.reader().await?;
+    let component = reads::component(&mut reader, &name).await?;
+    let runs = reads::runs_of_component(&mut reader, &name, 100).await?;
+    if component.is_none() && runs.is_empty() {
+        return Err(Problem::NotFound(format!("no component is called {name:?}")));
+    }
+    Ok(Detail { name, component, runs })
+}
+
+async fn detail_json(State(page): State<Page>, Path(name): Path<String>) -> Result<Response, Problem> {
+    Ok(json(&find(&page, &name).await?))
+}
+
+async fn detail(State(page): State<Page>, Path(name): Path<String>, params: Params) -> Result<Response, Problem> {
+    let found = find(&page, &name).await?;
+    if params.wants_json {
+        return Ok(json(&found));
+    }
+    let now = page.now();
+    let Detail { name, component, runs } = &found;
+    let text = |text: &Option<String>| or_none(text.as_deref());
+    let content = html! {
+        h1 { (name) @if component.as_ref().is_some_and(|found| found.deleted_at.is_some()) { " " (toned(Tone::Quiet, "deleted")) } }
+        @if let Some(component) = component {
+            (facts(&[
+                ("Application", text(&component.application)),
+                ("Project", text(&component.git_project)),
+                ("Folder", or_none(Some(&component.git_context))),
+                ("Branch", text(&component.git_revision)),
+                ("Last built commit", text(&component.last_built_commit)),
+                ("Last promoted image", text(&component.last_promoted_image)),
+                ("Namespace", text(&component.namespace)),
+                ("Last message", html! { (component.message_id) " " (time(component.message_at, now)) }),
+            ]))
+        } @else { p { "The component itself has not been heard of, only its runs." } }
+        h2 { "Runs" }
+        (run_table(runs, now, false))
+    };
+    let json = format!("/api/v1/components/{}", encode_path(name));
+    let around =
+        Shell { title: name, current: "/components", refresh: params.refresh(), json: Some(&json), feed: None };
+    Ok(shell(around, &content).into_response())
+}
+
+/// Runs as a table.
+pub(super) fn run_table(runs: &[RunRow], now: Timestamp, with_component: bool) -> Markup {
+    let heads = ["Component", "Run", "Kind", "State", "Tests", "Commit", "For", "Created", "Took", "Message"];
+    html! {
+        @if runs.is_empty() { (empty("No runs.")) } @else {
+            (table("Runs", &heads[usize::from(!with_component)..], &html! {
+                @for run in runs {
+                    tr {
+                        @if with_component { th scope="row" {
+                            @if let Some(name) = &run.component { a href={ "/components/" (encode_path(name)) } { (name) } }
+                        } }
+                        td { (outside(run.log_url.as_deref(), &run.name)) }
+                        td { (run.kind) @if let Some(scenario) = &run.scenario { " " (scenario) } }
+                        td { (state(&run.state)) }
+                        td { @if let Some(verdict) = &run.verdict { (state(verdict)) } }
+                        td { (commit(run.sha.as_deref())) }
+                        td { (merge_request(run.project.as_deref(), run.mr_iid)) }
+                        td { (time(run.created_at, now)) }
+                        td { (took(run.started_at, run.finished_at)) }
+                        td { (run.message.as_deref().unwrap_or_default()) }
+                    }
+                }
+            }))
+        }
+    }
+}
+
+/// A merge request with a link to its page.
+pub(super) fn merge_request(project: Option<&str>, iid: Option<i64>) -> Markup {
+    html! {
+        @if let (Some(project), Some(iid)) = (project, iid) { a href={ "/mr/" (encode_path(project)) "/" (iid) } { "!" (iid) } }
+    }
+}
+
+fn took(start: Option<Timestamp>, end: Option<Timestamp>) -> Markup {
+    let seconds = start.zip(end).map(|(start, end)| end.duration_since(start).as_secs().max(0).unsigned_abs());
+    html! { @if let Some(seconds) = seconds { (super::html::span(seconds)) } }
+}

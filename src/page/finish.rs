@@ -1,0 +1,108 @@
+//! What every answer gets: headers for security, an `ETag`, gzip; and problems in JSON for clients of JSON.
+
+use std::io::Write;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
+};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use sha2::{Digest, Sha256};
+
+use super::problem::Told;
+
+/// The same for all: nothing is loaded from elsewhere, nothing runs, nobody frames it.
+const SECURITY: &[(&str, &str)] = &[
+    (
+        "content-security-policy",
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
+    ("strict-transport-security", "max-age=31536000"),
+];
+/// Below so many bytes gzip saves no packet.
+const WORTH_PACKING: usize = 1000;
+/// No page is so long.
+const LONGEST: usize = 32 << 20;
+
+/// Finishes the answer of a handler.
+pub(super) async fn finish(request: Request, next: Next) -> Response {
+    let asked = request.headers().clone();
+    let head = request.method() == Method::HEAD;
+    let wants_json = request.uri().path().starts_with("/api/")
+        || request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "format=json"));
+    let mut response = next.run(request).await;
+    if let Some(Told(text)) = response.extensions_mut().remove::<Told>()
+        && wants_json
+    {
+        let status = response.status();
+        response = (status, axum::Json(serde_json::json!({"error": text}))).into_response();
+    }
+    let (mut parts, body) = response.into_parts();
+    for (name, value) in SECURITY {
+        parts.headers.insert(*name, HeaderValue::from_static(value));
+    }
+    parts.headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
+    parts.headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
+    // What handlers make is in memory as a whole.
+    let Ok(bytes) = to_bytes(body, LONGEST).await else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    if parts.status == StatusCode::OK {
+        let tag = etag(&bytes);
+        if matches(&asked, &tag) {
+            parts.status = StatusCode::NOT_MODIFIED;
+            parts.headers.remove(CONTENT_LENGTH);
+            parts.headers.remove(CONTENT_TYPE);
+            insert(&mut parts.headers, ETAG, &tag);
+            return Response::from_parts(parts, Body::empty());
+        }
+        insert(&mut parts.headers, ETAG, &tag);
+    }
+    let packed = if !head && bytes.len() >= WORTH_PACKING && accepts_gzip(&asked) { gzip(&bytes) } else { None };
+    if packed.is_some() {
+        parts.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    parts.headers.remove(CONTENT_LENGTH);
+    Response::from_parts(parts, packed.map_or_else(|| Body::from(bytes), Body::from))
+}
+
+fn insert(headers: &mut HeaderMap, name: axum::http::HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// Weak, as it stands for the packed form as well.
+fn etag(bytes: &[u8]) -> String {
+    let hash = Sha256::digest(bytes);
+    let hex: String = hash[..12].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("W/\"{hex}\"")
+}
+
+fn matches(asked: &HeaderMap, tag: &str) -> bool {
+    let given = asked.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let bare = tag.trim_start_matches("W/");
+    given.split(',').map(str::trim).any(|one| one == "*" || one.trim_start_matches("W/") == bare)
+}
+
+fn accepts_gzip(asked: &HeaderMap) -> bool {
+    let given = asked.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    given.split(',').any(|coding| {
+        let mut parts = coding.split(';').map(str::trim);
+        parts.next() == Some("gzip") && !parts.any(|part| matches!(part, "q=0" | "q=0.0"))
+    })
+}
+
+fn gzip(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::fast());
+    encoder.write_all(bytes).ok()?;
+    encoder.finish().ok()
+}

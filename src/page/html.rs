@@ -1,0 +1,240 @@
+//! Pieces of pages: the shell around them, states, times, links, tables.
+
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use jiff::{SignedDuration, Timestamp};
+use maud::{DOCTYPE, Markup, Render, html};
+
+use super::PAGES;
+
+/// The one stylesheet.
+const STYLE: &str = include_str!("style.css");
+
+/// What is around the content of a page.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Shell<'a> {
+    /// In the window's title.
+    pub(super) title: &'a str,
+    /// Path of the entry of the navigation that it belongs to.
+    pub(super) current: &'a str,
+    /// Seconds until the browser loads it again.
+    pub(super) refresh: Option<i64>,
+    /// Path and query of the same as JSON.
+    pub(super) json: Option<&'a str>,
+    /// Path of a feed about it.
+    pub(super) feed: Option<&'a str>,
+}
+
+/// A whole page.
+pub(super) fn shell(shell: Shell<'_>, content: &Markup) -> Html<String> {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                @if let Some(seconds) = shell.refresh { meta http-equiv="refresh" content=(seconds); }
+                title { (shell.title) " · Hummingbird Status" }
+                link rel="stylesheet" href="/style.css";
+                link rel="icon" href="/icon.svg" type="image/svg+xml";
+                @if let Some(feed) = shell.feed {
+                    link rel="alternate" type="application/atom+xml" title=(shell.title) href=(feed);
+                }
+            }
+            body {
+                a.skip href="#content" { "Skip to content" }
+                header {
+                    nav aria-label="Main" {
+                        ul {
+                            @for entry in PAGES {
+                                li {
+                                    @let current = (entry.path == shell.current).then_some("page");
+                                    a href=(entry.path) aria-current=[current] { (entry.title) }
+                                }
+                            }
+                        }
+                    }
+                }
+                main id="content" { (content) }
+                footer {
+                    p {
+                        @if let Some(json) = shell.json { a href=(json) { "This as JSON" } " · " }
+                        @if let Some(feed) = shell.feed { a href=(feed) { "Feed" } " · " }
+                        "Hummingbird Status"
+                    }
+                }
+            }
+        }
+    };
+    Html(page.into_string())
+}
+
+/// The stylesheet, as an answer.
+pub(super) async fn style() -> Response {
+    let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=300")];
+    (headers, STYLE).into_response()
+}
+
+/// The icon, as an answer.
+pub(super) async fn icon() -> Response {
+    let svg = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="7" fill="#1a7f37"/><path d="M4.5 8.5l2.5 2.5 4.5-5.5" fill="none" stroke="#fff" stroke-width="2"/></svg>"##;
+    let headers = [(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "public, max-age=86400")];
+    (StatusCode::OK, headers, svg).into_response()
+}
+
+/// How good or bad a state is: its colour and icon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tone {
+    Good,
+    Notice,
+    Bad,
+    Running,
+    Quiet,
+}
+
+impl Tone {
+    /// The tone of any state of any family.
+    pub(super) fn of(state: &str) -> Self {
+        match state {
+            "ok" | "succeeded" | "passed" | "merged" | "released" | "delivered" => Self::Good,
+            "warning" | "late" | "cancelled" | "superseded" | "skipped" | "not_released" => Self::Notice,
+            "failed" | "timed_out" | "stale" | "stuck" | "error" | "missing" | "dead" => Self::Bad,
+            "running" | "pending" | "opened" | "locked" => Self::Running,
+            _ => Self::Quiet,
+        }
+    }
+
+    fn class(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Notice => "notice",
+            Self::Bad => "bad",
+            Self::Running => "running",
+            Self::Quiet => "quiet",
+        }
+    }
+
+    fn icon(self) -> &'static str {
+        match self {
+            Self::Good => "✔",
+            Self::Notice => "!",
+            Self::Bad => "✖",
+            Self::Running => "▶",
+            Self::Quiet => "–",
+        }
+    }
+}
+
+/// A state as icon, text and colour.
+pub(super) fn state(text: &str) -> Markup {
+    toned(Tone::of(text), text.replace('_', " "))
+}
+
+/// A text in a tone.
+pub(super) fn toned(tone: Tone, text: impl Render) -> Markup {
+    html! { span class={ "state " (tone.class()) } { span.icon aria-hidden="true" { (tone.icon()) } " " (text) } }
+}
+
+/// A number that is bad unless it is zero.
+pub(super) fn count(number: i64, tone: Tone, what: &str) -> Markup {
+    toned(if number == 0 { Tone::Quiet } else { tone }, html! { (number) " " (what) })
+}
+
+/// A time as its distance from now, with the time itself for machines and on hover.
+pub(super) fn time(at: Option<Timestamp>, now: Timestamp) -> Markup {
+    let Some(at) = at else { return html! { span.none { "unknown" } } };
+    let whole = Timestamp::from_second(at.as_second()).unwrap_or(at);
+    html! { time datetime=(whole) title=(whole) { (ago(now.duration_since(at))) } }
+}
+
+/// A distance in time, in words.
+pub(super) fn ago(distance: SignedDuration) -> String {
+    let seconds = distance.as_secs();
+    let text = span(seconds.unsigned_abs());
+    match seconds {
+        0 => "now".to_owned(),
+        1.. => format!("{text} ago"),
+        _ => format!("in {text}"),
+    }
+}
+
+/// A length of time in its largest unit.
+pub(super) fn span(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..5400 => format!("{} min", seconds.div_ceil(60).max(1)),
+        5400..172_800 => format!("{} h", (seconds + 1800) / 3600),
+        _ => format!("{} d", (seconds + 43_200) / 86_400),
+    }
+}
+
+/// A link to elsewhere, if the address is one of the web: messages may hold any, `javascript:` included.
+pub(super) fn outside(url: Option<&str>, text: &str) -> Markup {
+    let url = url.filter(|url| url.starts_with("https://") || url.starts_with("http://"));
+    html! {
+        @if let Some(url) = url { a href=(url) rel="noreferrer noopener" { (text) } } @else { (text) }
+    }
+}
+
+/// The beginning of a commit.
+pub(super) fn short(sha: &str) -> &str {
+    sha.char_indices().nth(8).map_or(sha, |(end, _)| &sha[..end])
+}
+
+/// A value, or a mark that there is none.
+pub(super) fn or_none(text: Option<&str>) -> Markup {
+    html! { @match text.filter(|text| !text.is_empty()) { Some(text) => (text), None => span.none { "none" } } }
+}
+
+/// A table with a caption and heads; wide ones scroll by themselves.
+pub(super) fn table(caption: &str, heads: &[&str], rows: &Markup) -> Markup {
+    html! {
+        div.scroll role="region" aria-label=(caption) tabindex="0" {
+            table {
+                caption { (caption) }
+                thead { tr { @for head in heads { th scope="col" { (head) } } } }
+                tbody { (rows) }
+            }
+        }
+    }
+}
+
+/// What is said where a list is empty.
+pub(super) fn empty(text: &str) -> Markup {
+    html! { p.empty { (text) } }
+}
+
+/// Names and values.
+pub(super) fn facts(pairs: &[(&str, Markup)]) -> Markup {
+    html! { dl { @for (name, value) in pairs { div { dt { (name) } dd { (value) } } } } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_are_words() {
+        for (seconds, text) in [
+            (0, "now"),
+            (1, "1 s ago"),
+            (59, "59 s ago"),
+            (61, "2 min ago"),
+            (5400, "2 h ago"),
+            (200_000, "2 d ago"),
+            (-90, "in 2 min"),
+        ] {
+            assert_eq!(ago(SignedDuration::from_secs(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn only_addresses_of_the_web_are_links() {
+        assert_eq!(outside(Some("javascript:alert(1)"), "x").into_string(), "x");
+        assert_eq!(outside(None, "<").into_string(), "&lt;");
+        let link = outside(Some("https://h/\"><script>"), "x").into_string();
+        assert!(link.starts_with("<a href=\"https://h/&quot;&gt;&lt;script&gt;\""), "{link}");
+        assert_eq!(short("äöüäöüäöü"), "äöüäöüäö");
+    }
+}

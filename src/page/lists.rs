@@ -1,0 +1,88 @@
+//! What all lists have: a form of filters, pages, and an answer in HTML or JSON.
+
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+use serde::Serialize;
+
+use super::params::Params;
+
+/// Rows on a page.
+pub(super) const ROWS: i64 = 50;
+
+/// A page of a list, as JSON.
+#[derive(Debug, Serialize)]
+pub(super) struct Rows<T> {
+    /// The rows.
+    pub(super) results: Vec<T>,
+    /// `after` of the next page; none at the end.
+    pub(super) next: Option<String>,
+}
+
+impl<T> Rows<T> {
+    /// A page of what was read with one row more than is shown; `key` is the place of a row in the list.
+    pub(super) fn new(mut results: Vec<T>, most: i64, key: impl Fn(&T) -> String) -> Self {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let more = results.len() > most;
+        results.truncate(most);
+        let next = results.last().filter(|_| more).map(key);
+        Self { results, next }
+    }
+}
+
+/// A field of the form.
+pub(super) enum Field<'a> {
+    /// Free text.
+    Text(&'a str, &'a str),
+    /// One of some values; the first of a pair is the value, the second what is shown.
+    Choice(&'a str, &'a str, &'a [(&'a str, &'a str)]),
+    /// Yes or nothing.
+    Tick(&'a str, &'a str),
+}
+
+/// The form of a list, filled in as it was asked. Without a script: it asks for the page again.
+pub(super) fn form(action: &str, params: &Params, fields: &[Field<'_>]) -> Markup {
+    html! {
+        form method="get" action=(action) role="search" {
+            @for field in fields {
+                @match field {
+                    Field::Text(name, label) => {
+                        label { span { (label) } input type="search" name=(name) value=(params.text(name).unwrap_or_default()) maxlength="300"; }
+                    }
+                    Field::Choice(name, label, choices) => {
+                        label { span { (label) }
+                            select name=(name) {
+                                option value="" { "any" }
+                                @for (value, shown) in *choices {
+                                    option value=(value) selected[params.text(name) == Some(value)] { (shown) }
+                                }
+                            }
+                        }
+                    }
+                    Field::Tick(name, label) => {
+                        label.tick { input type="checkbox" name=(name) value="1" checked[params.text(name).is_some()]; span { (label) } }
+                    }
+                }
+            }
+            button type="submit" { "Filter" }
+            a href=(action) { "Reset" }
+        }
+    }
+}
+
+/// Ways to the other pages of a list.
+pub(super) fn pager(path: &str, params: &Params, next: Option<&str>) -> Markup {
+    let first = params.text("after").is_some();
+    html! {
+        @if first || next.is_some() {
+            nav.pager aria-label="Pages" {
+                @if first { a href={ (path) (params.with(&[("after", None)])) } rel="start" { "First page" } }
+                @if let Some(next) = next { a href={ (path) (params.with(&[("after", Some(next))])) } rel="next" { "Next page" } }
+            }
+        }
+    }
+}
+
+/// A document, as an answer.
+pub(super) fn json(value: &impl Serialize) -> Response {
+    axum::Json(serde_json::json!(value)).into_response()
+}

@@ -1,0 +1,327 @@
+//! Merge requests: a list with what their heads came to, and each with its versions by component.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use jiff::{SignedDuration, Timestamp};
+use maud::{Markup, html};
+use serde::Serialize;
+
+use super::Page;
+use super::components::{commit, maybe, run_table};
+use super::html::{Shell, Tone, empty, facts, or_none, outside, shell, short, state, table, time, toned};
+use super::lists::{Field, ROWS, Rows, form, json, pager};
+use super::params::{self, Params, bad_after, cursor, encode, encode_path};
+use super::problem::Problem;
+use super::releases::release_table;
+use crate::gitlab::reads::{self, MergeRequestCounts, MergeRequestRow, VersionRow, Wanted};
+use crate::konflux::reads::{self as konflux, ReleaseRow, RunRow};
+
+/// Days without a change after which an open one is stale.
+const STALE_DAYS: i64 = 30;
+const STATES: [&str; 4] = ["opened", "merged", "closed", "locked"];
+
+pub(super) fn routes() -> Router<Page> {
+    Router::new()
+        .route("/mrs", get(page))
+        .route("/mr/{*key}", get(detail))
+        .route("/api/v1/mrs", get(list_json))
+        .route("/api/v1/mr/{*key}", get(detail_json))
+}
+
+/// How the newest builds or tests of a commit stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Tally {
+    succeeded: usize,
+    failed: usize,
+    running: usize,
+    other: usize,
+}
+
+impl Tally {
+    /// Counts the runs of a kind.
+    pub(super) fn of<'r>(runs: impl IntoIterator<Item = &'r RunRow>, kind: &str) -> Self {
+        let mut tally = Self::default();
+        for run in runs.into_iter().filter(|run| run.kind == kind) {
+            let count = match run.state.as_str() {
+                "succeeded" if run.verdict.as_deref().is_none_or(|verdict| !matches!(verdict, "failed" | "error")) => {
+                    &mut tally.succeeded
+                }
+                "succeeded" | "failed" | "timed_out" => &mut tally.failed,
+                "running" | "pending" => &mut tally.running,
+                _ => &mut tally.other,
+            };
+            *count += 1;
+        }
+        tally
+    }
+
+    /// The numbers that are not zero.
+    pub(super) fn show(self) -> Markup {
+        let parts = [
+            (self.failed, Tone::Bad, "failed"),
+            (self.running, Tone::Running, "running"),
+            (self.succeeded, Tone::Good, "succeeded"),
+            (self.other, Tone::Notice, "cancelled"),
+        ];
+        html! { @for (number, tone, what) in parts { @if number > 0 { (toned(tone, html! { (number) " " (what) })) " " } } }
+    }
+}
+
+#[derive(Serialize)]
+struct Item {
+    #[serde(flatten)]
+    row: MergeRequestRow,
+    builds: Tally,
+    tests: Tally,
+}
+
+async fn rows(page: &Page, params: &Params) -> Result<Rows<Item>, Problem> {
+    let days = params.number("stale_days", STALE_DAYS, 1, 3650)?;
+    let stale = params.text("stale").map(|_| before(page.now(), days));
+    let after = match params.after()?.as_deref() {
+        None => None,
+        Some([at, project, iid]) => Some((params::time(at)?, project.clone(), iid.parse().map_err(|_| bad_after())?)),
+        Some(_) => return Err(bad_after()),
+    };
+    let wanted = Wanted {
+        project: params.text("project"),
+        author: params.text("author"),
+        state: params.one_of("state", &STATES)?,
+        draft: params.one_of("draft", &["yes", "no"])?.map(|draft| draft == "yes"),
+        stale_since: stale,
+        text: params.text("q"),
+        after,
+        oldest_first: params.one_of("sort", &["newest", "oldest"])? == Some("oldest"),
+    };
+    let mut reader = page.reader().await?;
+    let list = reads::merge_requests(&mut reader, &wanted, ROWS + 1).await?;
+    let shas: Vec<&str> = list.iter().filter_map(|row| row.sha.as_deref()).collect();
+    let mut runs: HashMap<String, Vec<RunRow>> = HashMap::new();
+    for run in konflux::runs_of_commits(&mut reader, &shas).await? {
+        runs.entry(run.sha.clone().unwrap_or_default()).or_default().push(run);
+    }
+    let item = |row: MergeRequestRow| {
+        let of = row.sha.as_ref().and_then(|sha| runs.get(sha)).map_or(&[][..], Vec::as_slice);
+        Item { builds: Tally::of(of, "build"), tests: Tally::of(of, "test"), row }
+    };
+    let items = list.into_iter().map(item).collect();
+    let key = |item: &Item| cursor(&[&item.row.version_at.to_string(), &item.row.project, &item.row.iid.to_string()]);
+    Ok(Rows::new(items, ROWS, key))
+}
+
+/// So many days ago.
+pub(super) fn before(now: Timestamp, days: i64) -> Timestamp {
+    now.saturating_sub(SignedDuration::from_hours(24 * days)).unwrap_or(now)
+}
+
+/// Numbers of merge requests.
+pub(super) async fn counts(page: &Page, project: Option<&str>) -> Result<Option<MergeRequestCounts>, Problem> {
+    Ok(reads::counts(&mut page.reader().await?, project, before(page.now(), STALE_DAYS)).await?)
+}
+
+async fn list_json(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
+    Ok(json(&rows(&page, &params).await?))
+}
+
+async fn page(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
+    let list = rows(&page, &params).await?;
+    if params.wants_json {
+        return Ok(json(&list));
+    }
+    let now = page.now();
+    let counts = counts(&page, params.text("project")).await?;
+    let states = STATES.map(|state| (state, state));
+    let fields = [
+        Field::Text("q", "Title, number, branch or head"),
+        Field::Text("project", "Project"),
+        Field::Text("author", "Author"),
+        Field::Choice("state", "State", &states),
+        Field::Choice("draft", "Draft", &[("yes", "yes"), ("no", "no")]),
+        Field::Choice("sort", "Sorted by", &[("newest", "newest change"), ("oldest", "oldest change")]),
+        Field::Tick("stale", "stale only"),
+    ];
+    let content = html! {
+        h1 { "Merge requests" }
+        @if let Some(counts) = &counts { (count_line(counts)) }
+        (form("/mrs", &params, &fields))
+        @if list.results.is_empty() { (empty("No merge request, or none that fits this filter.")) } @else {
+            (table("Merge requests", &["Number", "Title", "State", "Builds of the head", "Tests", "Author", "Changed"], &html! {
+                @for item in &list.results {
+                    tr {
+                        th scope="row" { a href=(path(&item.row)) { (item.row.project) "!" (item.row.iid) } }
+                        td { (or_none(item.row.title.as_deref())) (labels(&item.row.labels)) }
+                        td { (state(&item.row.state)) @if item.row.draft { " " (toned(Tone::Quiet, "draft")) } }
+                        td { (item.builds.show()) } td { (item.tests.show()) }
+                        td { @if let Some(author) = &item.row.author { a href={ "/mrs?author=" (encode(author)) } { (author) } } }
+                        td { (time(item.row.updated_at, now)) }
+                    }
+                }
+            }))
+            (pager("/mrs", &params, list.next.as_deref()))
+        }
+    };
+    let json = format!("/api/v1/mrs{}", params.with(&[("refresh", None)]));
+    let around =
+        Shell { title: "Merge requests", current: "/mrs", refresh: params.refresh(), json: Some(&json), feed: None };
+    Ok(shell(around, &content).into_response())
+}
+
+/// The page of a merge request.
+pub(super) fn path(row: &MergeRequestRow) -> String {
+    format!("/mr/{}/{}", encode_path(&row.project), row.iid)
+}
+
+fn labels(labels: &[String]) -> Markup {
+    html! { @if !labels.is_empty() { " " span.dim { (labels.join(", ")) } } }
+}
+
+/// How many there are of each state.
+pub(super) fn count_line(counts: &MergeRequestCounts) -> Markup {
+    html! {
+        ul.counts {
+            li { a href="/mrs?state=opened" { (toned(Tone::Running, html! { (counts.opened) " open" })) } }
+            li { a href="/mrs?state=opened&draft=yes" { (toned(Tone::Quiet, html! { (counts.drafts) " drafts" })) } }
+            li { a href="/mrs?stale=1&sort=oldest" { (super::html::count(counts.stale, Tone::Notice, "stale")) } }
+            li { a href="/mrs?state=merged" { (toned(Tone::Good, html! { (counts.merged) " merged" })) } }
+            li { a href="/mrs?state=closed" { (toned(Tone::Quiet, html! { (counts.closed) " closed" })) } }
+        }
+    }
+}
+
+/// A merge request with all that is known of it.
+#[derive(Serialize)]
+struct Detail {
+    merge_request: MergeRequestRow,
+    versions: Vec<VersionRow>,
+    runs: Vec<RunRow>,
+    releases: Vec<ReleaseRow>,
+}
+
+async fn find(page: &Page, key: &str) -> Result<Detail, Problem> {
+    let key = params::name(key);
+    let parts = key.rsplit_once('/').and_then(|(project, iid)| Some((project, iid.parse::<i64>().ok()?)));
+    let Some((project, iid)) = parts else {
+        return Err(Problem::NotFound("an address of a merge request ends with its number".to_owned()));
+    };
+    let mut reader = page.reader().await?;
+    let Some(merge_request) = reads::merge_request(&mut reader, project, iid).await? else {
+        return Err(Problem::NotFound(format!("no merge request {project}!{iid} is known")));
+    };
+    let versions = reads::versions(&mut reader, project, iid).await?;
+    let mut shas: BTreeSet<&str> = versions.iter().map(|version| version.sha.as_str()).collect();
+    shas.extend([&merge_request.sha].into_iter().flatten().map(String::as_str));
+    let shas: Vec<&str> = shas.into_iter().collect();
+    let runs = konflux::runs_of_commits(&mut reader, &shas).await?;
+    let releases = konflux::releases_of_commits(&mut reader, &shas).await?;
+    Ok(Detail { merge_request, versions, runs, releases })
+}
+
+async fn detail_json(State(page): State<Page>, Path(key): Path<String>) -> Result<Response, Problem> {
+    Ok(json(&find(&page, &key).await?))
+}
+
+async fn detail(State(page): State<Page>, Path(key): Path<String>, params: Params) -> Result<Response, Problem> {
+    let found = find(&page, &key).await?;
+    if params.wants_json {
+        return Ok(json(&found));
+    }
+    let now = page.now();
+    let row = &found.merge_request;
+    let name = format!("{}!{}", row.project, row.iid);
+    let text = |text: &Option<String>| or_none(text.as_deref());
+    let content = html! {
+        h1 { (text(&row.title)) " " (state(&row.state)) @if row.draft { " " (toned(Tone::Quiet, "draft")) } }
+        (facts(&[
+            ("Merge request", outside(row.url.as_deref(), &name)),
+            ("Branches", html! { (text(&row.source_branch)) " → " (text(&row.target_branch)) }),
+            ("Author", text(&row.author)),
+            ("Labels", or_none(Some(&row.labels.join(", ")))),
+            ("Head", commit(row.sha.as_deref())),
+            ("Opened", time(row.created_at, now)),
+            ("Changed", time(row.updated_at, now)),
+            ("Merged", time(row.merged_at, now)),
+            ("Last action", html! { (text(&row.last_action)) " " (text(&row.last_actor)) }),
+            ("Last message", html! { (row.message_id) " " (time(Some(row.message_at), now)) }),
+        ]))
+        h2 { "Versions by component" }
+        (matrix(&found, now))
+        h2 { "Runs" }
+        (run_table(&found.runs, now, true))
+        @if !found.releases.is_empty() { h2 { "Releases" } (release_table(&found.releases, now)) }
+    };
+    let json = format!("/api/v1{}", path(row));
+    let around = Shell { title: &name, current: "/mrs", refresh: params.refresh(), json: Some(&json), feed: None };
+    Ok(shell(around, &content).into_response())
+}
+
+/// Newest versions that have a column.
+const COLUMNS: usize = 6;
+
+/// Components by version: build and tests of each. A component that a version does not build inherits what the version
+/// before it came to.
+fn matrix(found: &Detail, now: Timestamp) -> Markup {
+    let mut cells: BTreeMap<&str, HashMap<&str, Vec<&RunRow>>> = BTreeMap::new();
+    for run in &found.runs {
+        if let (Some(component), Some(sha)) = (run.component.as_deref(), run.sha.as_deref()) {
+            cells.entry(component).or_default().entry(sha).or_default().push(run);
+        }
+    }
+    if cells.is_empty() || found.versions.is_empty() {
+        return empty("No run of any of its versions is known.");
+    }
+    let shown = &found.versions[..found.versions.len().min(COLUMNS)];
+    let number = |index: usize| found.versions.len() - index;
+    html! {
+        div.scroll role="region" aria-label="Versions by component" tabindex="0" {
+            table {
+                caption { "Newest version first" @if found.versions.len() > COLUMNS { "; " (found.versions.len() - COLUMNS) " older ones are not shown" } }
+                thead { tr {
+                    th scope="col" { "Component" }
+                    @for (index, version) in shown.iter().enumerate() {
+                        th scope="col" { "v" (number(index)) " " (commit(Some(&version.sha))) " " (time(Some(version.created_at), now)) }
+                    }
+                } }
+                tbody {
+                    @for (component, by_sha) in &cells {
+                        tr {
+                            th scope="row" { a href={ "/components/" (encode_path(component)) } { (component) } }
+                            @for (index, version) in shown.iter().enumerate() {
+                                td { (cell(found, by_sha, index, version, &number)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn cell(
+    found: &Detail,
+    by_sha: &HashMap<&str, Vec<&RunRow>>,
+    index: usize,
+    version: &VersionRow,
+    number: &impl Fn(usize) -> usize,
+) -> Markup {
+    if let Some(runs) = by_sha.get(version.sha.as_str()) {
+        let build = runs.iter().find(|run| run.kind == "build");
+        let tests = Tally::of(runs.iter().copied(), "test");
+        return html! {
+            @if let Some(build) = build { (maybe(Some(&build.state), "")) } @else { span.none { "no build" } }
+            @if tests != Tally::default() { br; "tests: " (tests.show()) }
+        };
+    }
+    // Versions come newest first, so those after this one are older.
+    let older = found.versions.iter().enumerate().skip(index + 1);
+    let inherited = older.into_iter().find(|(_, version)| by_sha.contains_key(version.sha.as_str()));
+    html! {
+        @match inherited {
+            Some((place, version)) => span.dim title=(short(&version.sha)) { "as v" (number(place)) },
+            None => span.none { "not built" },
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! For machines that look after this one: `/healthz`, `/readyz`, `/metrics`; and the stylesheet.
+
+use std::fmt::Write as _;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use super::problem::Problem;
+use super::{Page, html, overview};
+use crate::store::chain;
+
+pub(super) fn routes() -> Router<Page> {
+    Router::new()
+        .route("/style.css", get(html::style))
+        .route("/icon.svg", get(html::icon))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+}
+
+/// Whether the database answers.
+async fn ready(State(page): State<Page>) -> Response {
+    match page.reader().await {
+        Ok(_) => "ok\n".into_response(),
+        Err(error) => {
+            tracing::warn!(error = chain(&error), "not ready");
+            (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n").into_response()
+        }
+    }
+}
+
+/// What the overview counts, in the text format of Prometheus 0.0.4.
+async fn metrics(State(page): State<Page>) -> Result<Response, Problem> {
+    let summary = overview::read(&page).await?;
+    let mut text = String::new();
+    let mut gauge = |name: &str, help: &str, values: &[(String, i64)]| {
+        let name = format!("hummingbird_{name}");
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+        for (labels, value) in values {
+            let _ = writeln!(text, "{name}{labels} {value}");
+        }
+    };
+    let label = |key: &str, value: &str| {
+        let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        format!("{key}=\"{value}\"")
+    };
+    let bots: Vec<_> = summary.bots.iter().map(|(state, n)| (format!("{{{}}}", label("state", state)), *n)).collect();
+    gauge("bots", "Bots by their state at this moment.", &bots);
+    if let Some(counts) = &summary.merge_requests {
+        let states = [("opened", counts.opened), ("merged", counts.merged), ("closed", counts.closed)];
+        let states = states.map(|(state, n)| (format!("{{{}}}", label("state", state)), n));
+        gauge("merge_requests", "Merge requests by state.", &states);
+        gauge("merge_requests_stale", "Open ones without a change for 30 days.", &[(String::new(), counts.stale)]);
+    }
+    if let Some(counts) = &summary.pipelines {
+        for (name, help, number) in [
+            ("runs_unfinished", "Runs that are not finished.", counts.unfinished),
+            ("runs_stuck", "Runs that should have ended.", counts.stuck),
+            ("runs_failed_24h", "Runs that failed in the last 24 hours.", counts.failed),
+            ("releases_failed_24h", "Releases that failed in the last 24 hours.", counts.failed_releases),
+            ("releases_unfinished", "Releases that are not finished.", counts.unfinished_releases),
+        ] {
+            gauge(name, help, &[(String::new(), number)]);
+        }
+    }
+    let refused = summary.refused.iter();
+    let refused: Vec<_> = refused
+        .map(|count| {
+            (format!("{{{},{}}}", label("family", &count.family), label("reason", &count.reason)), count.messages)
+        })
+        .collect();
+    gauge("refused_24h", "Messages refused in the last 24 hours.", &refused);
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
+}

@@ -1,0 +1,168 @@
+//! Everything at a glance: how each family is, and what needs somebody first.
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use jiff::{SignedDuration, Timestamp};
+use maud::{Markup, html};
+use serde::Serialize;
+
+use super::components::run_table;
+use super::html::{Shell, Tone, count, shell, state, table, time, toned};
+use super::lists::json;
+use super::params::{Params, encode_path};
+use super::problem::Problem;
+use super::releases::release_table;
+use super::{Page, bots, merge_requests, refused};
+use crate::gitlab::reads::MergeRequestCounts;
+use crate::konflux::reads::{self as konflux, Counts, ReleaseRow, RunRow, WantedReleases};
+use crate::store::{RefusedCount, count_refused};
+
+/// A run that has not ended by then is stuck: builds may take 4 hours, tests 10 (Konflux's own limits).
+pub(super) const STUCK: SignedDuration = SignedDuration::from_hours(10);
+/// What counts as lately.
+pub(super) const LATELY: SignedDuration = SignedDuration::from_hours(24);
+/// Things of a kind that are shown.
+const SHOWN: i64 = 10;
+
+pub(super) fn routes() -> Router<Page> {
+    Router::new().route("/", get(page)).route("/api/v1/summary", get(summary))
+}
+
+/// How everything is.
+#[derive(Serialize)]
+pub(super) struct Summary {
+    /// When this was so.
+    pub(super) at: Timestamp,
+    /// Bots by state.
+    pub(super) bots: std::collections::BTreeMap<&'static str, i64>,
+    /// Merge requests.
+    pub(super) merge_requests: Option<MergeRequestCounts>,
+    /// Runs and releases.
+    pub(super) pipelines: Option<Counts>,
+    /// Refused in the last 24 hours.
+    pub(super) refused: Vec<RefusedCount>,
+    /// What needs somebody.
+    #[serde(skip)]
+    attention: Attention,
+}
+
+struct Attention {
+    bots: Vec<bots::Bot>,
+    stuck: Vec<RunRow>,
+    failed: Vec<RunRow>,
+    releases: Vec<ReleaseRow>,
+}
+
+/// Reads it all.
+pub(super) async fn read(page: &Page) -> Result<Summary, Problem> {
+    let now = page.now();
+    let ago = |span: SignedDuration| now.saturating_sub(span).unwrap_or(now);
+    let mut reader = page.reader().await?;
+    let mut all = bots::all(&mut reader, now, None).await?;
+    let of_bots = bots::counts(&all).into_iter().map(|(state, number)| (state.name(), number)).collect();
+    all.retain(|bot| matches!(bot.effective, "failed" | "stale" | "warning"));
+    all.truncate(SHOWN as usize);
+    let failed_releases = WantedReleases { state: Some("failed"), ..WantedReleases::default() };
+    let mut releases = konflux::releases(&mut reader, &failed_releases, SHOWN).await?;
+    releases.retain(|release| release.created_at.is_some_and(|at| at >= ago(LATELY)));
+    let attention = Attention {
+        bots: all,
+        stuck: konflux::stuck_runs(&mut reader, ago(STUCK), SHOWN).await?,
+        failed: konflux::failed_runs(&mut reader, ago(LATELY), SHOWN).await?,
+        releases,
+    };
+    let pipelines = konflux::counts(&mut reader, ago(STUCK), ago(LATELY)).await?;
+    let refused = count_refused(&mut reader, ago(refused::COUNTED)).await?;
+    drop(reader);
+    let merge_requests = merge_requests::counts(page, None).await?;
+    Ok(Summary { at: now, bots: of_bots, merge_requests, pipelines, refused, attention })
+}
+
+async fn summary(State(page): State<Page>) -> Result<Response, Problem> {
+    Ok(json(&read(&page).await?))
+}
+
+async fn page(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
+    if params.wants_json {
+        // Where the board of openSUSE's bot-status is asked for its JSON.
+        return bots::board_json(&page).await;
+    }
+    let summary = read(&page).await?;
+    let now = summary.at;
+    let content = html! {
+        h1 { "Overview" }
+        (cards(&summary))
+        (attention(&summary.attention, now))
+    };
+    let around = Shell {
+        title: "Overview",
+        current: "/",
+        refresh: params.refresh(),
+        json: Some("/api/v1/summary"),
+        feed: Some("/feed.atom"),
+    };
+    Ok(shell(around, &content).into_response())
+}
+
+fn cards(summary: &Summary) -> Markup {
+    let now = summary.at;
+    let number = |name| summary.bots.get(name).copied().unwrap_or(0);
+    let refused: i64 = summary.refused.iter().map(|count| count.messages).sum();
+    html! {
+        ul.cards {
+            li {
+                h2 { a href="/bots" { "Bots" } }
+                p { (count(number("failed"), Tone::Bad, "failed")) ", " (count(number("stale"), Tone::Bad, "stale")) ", "
+                    (count(number("warning") + number("late"), Tone::Notice, "with a warning or late")) ", " (toned(Tone::Good, html! { (number("ok")) " ok" })) }
+            }
+            @if let Some(counts) = &summary.merge_requests {
+                li {
+                    h2 { a href="/mrs?state=opened" { "Merge requests" } }
+                    p { (toned(Tone::Running, html! { (counts.opened) " open" })) ", " (count(counts.stale, Tone::Notice, "stale")) }
+                    p.dim { "Newest message " (time(counts.newest, now)) }
+                }
+            }
+            @if let Some(counts) = &summary.pipelines {
+                li {
+                    h2 { a href="/components" { "Pipelines" } }
+                    p { (count(counts.stuck, Tone::Bad, "stuck")) ", " (count(counts.failed, Tone::Bad, "failed in 24 h")) ", "
+                        (toned(Tone::Running, html! { (counts.unfinished) " unfinished" })) }
+                    p.dim { "Newest run " (time(counts.newest, now)) }
+                }
+                li {
+                    h2 { a href="/releases" { "Releases" } }
+                    p { (count(counts.failed_releases, Tone::Bad, "failed in 24 h")) ", " (toned(Tone::Running, html! { (counts.unfinished_releases) " unfinished" })) }
+                }
+            }
+            li {
+                h2 { a href="/refused" { "Refused messages" } }
+                p { (count(refused, Tone::Notice, "in 24 h")) }
+            }
+        }
+    }
+}
+
+fn attention(attention: &Attention, now: Timestamp) -> Markup {
+    let Attention { bots, stuck, failed, releases } = attention;
+    let nothing = bots.is_empty() && stuck.is_empty() && failed.is_empty() && releases.is_empty();
+    html! {
+        @if nothing { p { (toned(Tone::Good, "Nothing needs attention.")) } }
+        @if !bots.is_empty() {
+            h2 { "Bots that need somebody" }
+            (table("Worst first", &["Bot", "Status", "Comment", "Last heard"], &html! {
+                @for bot in bots {
+                    tr {
+                        th scope="row" { a href={ "/bots/" (encode_path(&bot.row.name)) } { (bot.row.name) } }
+                        td { (state(bot.effective)) } td { (bot.row.comment.as_deref().unwrap_or_default()) }
+                        td { (time(bot.row.known_time(), now)) }
+                    }
+                }
+            }))
+        }
+        @if !releases.is_empty() { h2 { "Releases that failed in 24 hours" } (release_table(releases, now)) }
+        @if !failed.is_empty() { h2 { "Runs that failed in 24 hours" } (run_table(failed, now, true)) }
+        @if !stuck.is_empty() { h2 { "Runs that should have ended" } (run_table(stuck, now, true)) }
+    }
+}

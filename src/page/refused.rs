@@ -1,0 +1,78 @@
+//! What could not be kept, and why. Its bytes are not shown: they may hold anything.
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use jiff::SignedDuration;
+use maud::html;
+
+use super::Page;
+use super::html::{Shell, empty, or_none, shell, table, time};
+use super::lists::{Field, ROWS, Rows, form, json, pager};
+use super::params::{self, Params, bad_after, cursor};
+use super::problem::Problem;
+use crate::store::{RefusedCount, RefusedRow, count_refused, list_refused};
+
+/// How far back is counted.
+pub(super) const COUNTED: SignedDuration = SignedDuration::from_hours(24);
+
+pub(super) fn routes() -> Router<Page> {
+    Router::new().route("/refused", get(page)).route("/api/v1/refused", get(list_json))
+}
+
+async fn rows(page: &Page, params: &Params) -> Result<Rows<RefusedRow>, Problem> {
+    let after = match params.after()?.as_deref() {
+        None => None,
+        Some([at, id]) => Some((params::time(at)?, id.clone())),
+        Some(_) => return Err(bad_after()),
+    };
+    let wanted = (params.text("family"), params.text("reason"), params.text("q"));
+    let rows = list_refused(&mut page.reader().await?, wanted, after.as_ref(), ROWS + 1).await?;
+    Ok(Rows::new(rows, ROWS, |row| cursor(&[&row.received_at.to_string(), &row.id])))
+}
+
+async fn list_json(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
+    Ok(json(&rows(&page, &params).await?))
+}
+
+async fn page(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
+    let list = rows(&page, &params).await?;
+    if params.wants_json {
+        return Ok(json(&list));
+    }
+    let now = page.now();
+    let since = now.saturating_sub(COUNTED).unwrap_or(now);
+    let counts: Vec<RefusedCount> = count_refused(&mut page.reader().await?, since).await?;
+    let fields = [Field::Text("q", "Id or detail"), Field::Text("family", "Family"), Field::Text("reason", "Reason")];
+    let content = html! {
+        h1 { "Refused messages" }
+        p { "Messages that cannot be kept are put aside with their bytes and the reason, and can be replayed." }
+        @if !counts.is_empty() {
+            (table("In the last 24 hours", &["Family", "Reason", "Messages", "Newest"], &html! {
+                @for count in &counts {
+                    tr {
+                        td { (or_none(Some(&count.family))) } td { (count.reason) }
+                        td { (count.messages) } td { (time(Some(count.newest), now)) }
+                    }
+                }
+            }))
+        }
+        (form("/refused", &params, &fields))
+        @if list.results.is_empty() { (empty("Nothing was refused, or nothing that fits this filter.")) } @else {
+            (table("Refused messages, newest first", &["Message", "Family", "Reason", "Detail", "Bytes", "Received"], &html! {
+                @for row in &list.results {
+                    tr {
+                        th scope="row" { (row.id) } td { (or_none(row.family.as_deref())) } td { (row.reason) }
+                        td { (row.detail) } td { (row.bytes) } td { (time(Some(row.received_at), now)) }
+                    }
+                }
+            }))
+            (pager("/refused", &params, list.next.as_deref()))
+        }
+    };
+    let json = format!("/api/v1/refused{}", params.with(&[("refresh", None)]));
+    let around =
+        Shell { title: "Refused", current: "/refused", refresh: params.refresh(), json: Some(&json), feed: None };
+    Ok(shell(around, &content).into_response())
+}

@@ -1,0 +1,195 @@
+//! Releases: what failed and why, what is under way, what went out within something newer.
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use jiff::{SignedDuration, Timestamp};
+use maud::{Markup, html};
+use serde::Serialize;
+
+use super::Page;
+use super::components::commit;
+use super::html::{Shell, Tone, empty, facts, or_none, shell, state, table, time, toned};
+use super::lists::{Field, ROWS, Rows, form, json, pager};
+use super::params::{self, Params, bad_after, cursor, encode, encode_path};
+use super::problem::Problem;
+use crate::konflux::reads::{self, ReleaseGroup, ReleaseRow, Superseded, WantedReleases};
+
+const STATES: [&str; 4] = ["failed", "running", "pending", "succeeded"];
+/// How far back failures are grouped.
+const GROUPED: SignedDuration = SignedDuration::from_hours(24 * 30);
+
+pub(super) fn routes() -> Router<Page> {
+    Router::new()
+        .route("/releases", get(page))
+        .route("/releases/{*name}", get(detail))
+        .route("/api/v1/releases", get(list_json))
+        .route("/api/v1/releases/{*name}", get(detail_json))
+}
+
+/// A page of releases, with what failed lately on the first one.
+#[derive(Serialize)]
+struct List {
+    #[serde(flatten)]
+    rows: Rows<ReleaseRow>,
+    /// Failures of the last 30 days by plan, phase, reason and task.
+    groups: Vec<ReleaseGroup>,
+    /// Snapshots that were released within a newer one.
+    superseded: Vec<Superseded>,
+}
+
+async fn list(page: &Page, params: &Params) -> Result<List, Problem> {
+    let after = match params.after()?.as_deref() {
+        None => None,
+        Some([at, name]) => Some((params::time(at)?, name.clone())),
+        Some(_) => return Err(bad_after()),
+    };
+    let first = after.is_none();
+    let wanted = WantedReleases {
+        state: params.one_of("state", &STATES)?,
+        application: params.text("application"),
+        release_plan: params.text("plan"),
+        text: params.text("q"),
+        after,
+    };
+    let mut reader = page.reader().await?;
+    let rows = reads::releases(&mut reader, &wanted, ROWS + 1).await?;
+    let key = |row: &ReleaseRow| cursor(&[&row.created_at.unwrap_or_default().to_string(), &row.name]);
+    let rows = Rows::new(rows, ROWS, key);
+    let since = page.now().saturating_sub(GROUPED).unwrap_or_else(|_| page.now());
+    let (groups, superseded) = if first {
+        (reads::failed_release_groups(&mut reader, since).await?, reads::superseded(&mut reader, since).await?)
+    } else {
+        (Vec::new(), Vec::new())
+    };
+    Ok(List { rows, groups, superseded })
+}
+
+async fn list_json(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
+    Ok(json(&list(&page, &params).await?))
+}
+
+async fn page(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
+    let list = list(&page, &params).await?;
+    if params.wants_json {
+        return Ok(json(&list));
+    }
+    let now = page.now();
+    let choices = STATES.map(|state| (state, state));
+    let fields = [
+        Field::Text("q", "Name, reason or message"),
+        Field::Choice("state", "State", &choices),
+        Field::Text("application", "Application"),
+        Field::Text("plan", "Plan"),
+    ];
+    let content = html! {
+        h1 { "Releases" }
+        (groups(&list.groups, now))
+        (form("/releases", &params, &fields))
+        @if list.rows.results.is_empty() { (empty("No release, or none that fits this filter.")) } @else {
+            (release_table(&list.rows.results, now))
+            (pager("/releases", &params, list.rows.next.as_deref()))
+        }
+        @if !list.superseded.is_empty() {
+            h2 { "Superseded" }
+            p { "Released within a newer snapshot: no failures." }
+            (table("Superseded snapshots of 30 days, newest first", &["Snapshot", "Component", "Created", "Message"], &html! {
+                @for row in &list.superseded {
+                    tr {
+                        th scope="row" { (row.name) } td { (or_none(row.component.as_deref())) }
+                        td { (time(row.created_at, now)) } td { (row.release_message.as_deref().unwrap_or_default()) }
+                    }
+                }
+            }))
+        }
+    };
+    let json = format!("/api/v1/releases{}", params.with(&[("refresh", None)]));
+    let around =
+        Shell { title: "Releases", current: "/releases", refresh: params.refresh(), json: Some(&json), feed: None };
+    Ok(shell(around, &content).into_response())
+}
+
+fn groups(groups: &[ReleaseGroup], now: Timestamp) -> Markup {
+    let heads = ["Plan", "Phase", "Reason", "Last task", "Failed", "Newest"];
+    html! {
+        @if !groups.is_empty() {
+            (table("Failures of 30 days by reason", &heads, &html! {
+                @for group in groups {
+                    tr {
+                        th scope="row" { a href={ "/releases?state=failed&plan=" (encode(&group.release_plan)) } { (or_none(Some(&group.release_plan))) } }
+                        td { (group.failed_phase) } td { (group.reason) } td { (group.last_task) }
+                        td { (toned(Tone::Bad, group.releases)) } td { (time(group.newest, now)) }
+                    }
+                }
+            }))
+        }
+    }
+}
+
+/// Releases as a table.
+pub(super) fn release_table(rows: &[ReleaseRow], now: Timestamp) -> Markup {
+    let heads = ["Release", "State", "Component", "Plan", "Commit", "Attempts", "Created", "Reason"];
+    html! {
+        (table("Releases, newest first", &heads, &html! {
+            @for row in rows {
+                tr {
+                    th scope="row" { a href={ "/releases/" (encode_path(&row.name)) } { (row.name) } }
+                    td { (state(&row.state)) }
+                    td { @match &row.component {
+                        Some(name) => a href={ "/components/" (encode_path(name)) } { (name) },
+                        None => (or_none(row.snapshot.as_deref())),
+                    } }
+                    td { (or_none(row.release_plan.as_deref())) }
+                    td { (commit(row.sha.as_deref())) }
+                    td { (row.attempt_count) }
+                    td { (time(row.created_at, now)) }
+                    td { @if row.state == "failed" { (why(row)) } }
+                }
+            }
+        }))
+    }
+}
+
+/// Why a release failed, in short.
+fn why(row: &ReleaseRow) -> Markup {
+    let parts = [&row.failed_phase, &row.failure_reason, &row.last_task, &row.message];
+    let parts: Vec<&str> = parts.into_iter().filter_map(|part| part.as_deref()).collect();
+    html! { (parts.join(" · ")) }
+}
+
+async fn find(page: &Page, name: &str) -> Result<ReleaseRow, Problem> {
+    let name = params::name(name);
+    let found = reads::release(&mut page.reader().await?, &name).await?;
+    found.ok_or_else(|| Problem::NotFound(format!("no release is called {name:?}")))
+}
+
+async fn detail_json(State(page): State<Page>, Path(name): Path<String>) -> Result<Response, Problem> {
+    Ok(json(&find(&page, &name).await?))
+}
+
+async fn detail(State(page): State<Page>, Path(name): Path<String>, params: Params) -> Result<Response, Problem> {
+    let row = find(&page, &name).await?;
+    if params.wants_json {
+        return Ok(json(&row));
+    }
+    let now = page.now();
+    let text = |text: &Option<String>| or_none(text.as_deref());
+    let content = html! {
+        h1 { (row.name) " " (state(&row.state)) }
+        (facts(&[
+            ("Application", text(&row.application)), ("Component", text(&row.component)),
+            ("Snapshot", text(&row.snapshot)), ("Plan", text(&row.release_plan)), ("Target", text(&row.target)),
+            ("Commit", commit(row.sha.as_deref())), ("Author", text(&row.author)),
+            ("Attempts", html! { (row.attempt_count) }), ("Failed phase", text(&row.failed_phase)),
+            ("Reason", text(&row.reason)), ("Reason of the last attempt", text(&row.failure_reason)),
+            ("Last task", text(&row.last_task)), ("Message", text(&row.message)),
+            ("Created", time(row.created_at, now)), ("Started", time(row.started_at, now)),
+            ("Finished", time(row.finished_at, now)), ("Last message", html! { (row.message_id) }),
+        ]))
+    };
+    let json = format!("/api/v1/releases/{}", encode_path(&row.name));
+    let around =
+        Shell { title: &row.name, current: "/releases", refresh: params.refresh(), json: Some(&json), feed: None };
+    Ok(shell(around, &content).into_response())
+}

@@ -1,0 +1,352 @@
+//! The pages over real HTTP: every address of every page answers, says what it should, and escapes what it is given.
+
+use std::collections::BTreeMap;
+
+use hummingbird_status::envelope::Delivery;
+use hummingbird_status::family::{Family, Settings};
+use hummingbird_status::page::{Access, Page, router};
+use hummingbird_status::pipeline::ingest;
+use hummingbird_status::store::Store;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::support::{self, Db, deadline, files};
+
+/// The evening of the story in events/README.md.
+const NOW: &str = "2026-03-10T13:00:00Z";
+
+/// An answer.
+struct Answer {
+    status: u16,
+    headers: BTreeMap<String, String>,
+    body: String,
+}
+
+/// Pages of a database, on loopback.
+struct Site {
+    base: String,
+    client: reqwest::Client,
+}
+
+impl Site {
+    async fn of(store: &Store, now: &str) -> Self {
+        let now: Timestamp = now.parse().unwrap();
+        Self::serving(Page::new(store.clone()).at(move || now)).await
+    }
+
+    async fn serving(page: Page) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(axum::serve(listener, router(page)).into_future());
+        Self { base, client: hummingbird_status::https::client().no_proxy().build().unwrap() }
+    }
+
+    async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = self.client.get(format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        let text = |value: &reqwest::header::HeaderValue| value.to_str().unwrap().to_owned();
+        let headers = answer.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+        Answer { status, headers, body: String::from_utf8_lossy(&answer.bytes().await.unwrap()).into_owned() }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.get_with(path, &[]).await
+    }
+
+    async fn json(&self, path: &str) -> Value {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        serde_json::from_str(&answer.body).unwrap()
+    }
+}
+
+async fn take(store: &Store, deliveries: &[Delivery]) {
+    let report = ingest(store, deliveries, &Settings::default(), deadline()).await;
+    assert_eq!((report.error.as_ref(), report.counts().again), (None, 0));
+}
+
+/// A database with all fixtures.
+async fn filled() -> Db {
+    let db = support::database().await;
+    for family in Family::ALL {
+        let files = files(&format!("events/{family}"), ".json");
+        let deliveries = files.into_iter().map(|(id, body)| Delivery { id, body, ..Delivery::default() });
+        take(&db.store, &deliveries.collect::<Vec<_>>()).await;
+    }
+    let poison = Delivery { id: "poison".to_owned(), body: b"not json".to_vec(), ..Delivery::default() };
+    take(&db.store, &[poison]).await;
+    db
+}
+
+/// Addresses that a page leads to, on this site.
+fn links(html: &str) -> Vec<String> {
+    let unescape =
+        |text: &str| text.replace("&amp;", "&").replace("&quot;", "\"").replace("&lt;", "<").replace("&gt;", ">");
+    let starts = html.match_indices("=\"/").map(|(at, _)| at);
+    let links = starts.filter(|at| html[..*at].ends_with("href") || html[..*at].ends_with("src"));
+    links.map(|at| unescape(html[at + 2..].split('"').next().unwrap())).collect()
+}
+
+/// All addresses of a site that can be reached from its first page, with their answers.
+async fn crawl(site: &Site) -> BTreeMap<String, Answer> {
+    let mut seen: BTreeMap<String, Answer> = BTreeMap::new();
+    let mut next = vec!["/".to_owned(), "/badge.svg".to_owned(), "/feed.atom".to_owned(), "/metrics".to_owned()];
+    while let Some(path) = next.pop() {
+        // One page in each order and filter leads to all: the rest only multiplies them.
+        if seen.contains_key(&path) || seen.len() > 400 {
+            continue;
+        }
+        let answer = site.get(&path).await;
+        if answer.headers["content-type"].starts_with("text/html") {
+            next.extend(links(&answer.body));
+        }
+        seen.insert(path, answer);
+    }
+    seen
+}
+
+/// What a page must be whatever it shows.
+fn problems(path: &str, answer: &Answer) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut check = |right: bool, what: &str| {
+        if !right {
+            found.push(format!("{path}: {what}"));
+        }
+    };
+    check(answer.status == 200, &format!("answers {}", answer.status));
+    let csp = &answer.headers["content-security-policy"];
+    check(csp.starts_with("default-src 'none'") && !csp.contains("unsafe"), "policy");
+    check(answer.headers["x-content-type-options"] == "nosniff", "nosniff");
+    check(answer.headers.contains_key("etag"), "no etag");
+    if answer.headers["content-type"].starts_with("text/html") {
+        let body = &answer.body;
+        check(body.starts_with("<!DOCTYPE html><html lang=\"en\">"), "no doctype or language");
+        check(!body.contains("<script") && !body.contains(" style=") && !body.contains("javascript:"), "a script");
+        check(body.matches("<h1").count() == 1, "not one h1");
+        check(body.matches("<th>").count() == 0, "a head without scope");
+        check(body.matches("<main").count() == 1, "no main");
+    }
+    found
+}
+
+#[tokio::test]
+async fn every_page_that_is_linked_is_there() {
+    let db = filled().await;
+    let site = Site::of(&db.store, NOW).await;
+    let pages = crawl(&site).await;
+    for start in
+        ["/bots/", "/mr/", "/components/", "/commits/", "/releases/", "/api/v1/mr/", "/feed/bots/", "/badge/bots/"]
+    {
+        assert!(pages.keys().any(|path| path.starts_with(start)), "no page of {start}: {:?}", pages.keys());
+    }
+    let found: Vec<String> = pages.iter().flat_map(|(path, answer)| problems(path, answer)).collect();
+    assert!(found.is_empty(), "of {}:\n{}", pages.len(), found.join("\n"));
+    println!("{} addresses", pages.len());
+}
+
+#[tokio::test]
+async fn empty_databases_have_pages_too() {
+    let db = support::database().await;
+    let site = Site::of(&db.store, NOW).await;
+    let pages = crawl(&site).await;
+    let found: Vec<String> = pages.iter().flat_map(|(path, answer)| problems(path, answer)).collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    assert!(pages["/"].body.contains("Nothing needs attention"));
+    assert!(pages["/bots"].body.contains("No bot has reported yet"));
+}
+
+/// A name that is markup, an attribute's end, an entity, and a path.
+const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;/../%2e%2f?x=#y";
+
+#[tokio::test]
+async fn hostile_names_are_names() {
+    let db = support::database().await;
+    let x = HOSTILE;
+    let at = "2026-03-10T12:00:00Z";
+    let git = json!({"source": {"git": {"url": format!("https://h/g/{x}"), "context": x}}, "application": x});
+    let metadata = |kind: &str| {
+        json!({"name": format!("{kind}{x}"), "uid": kind, "creationTimestamp": at, "namespace": x, "labels": {
+            "appstudio.openshift.io/application": x, "appstudio.openshift.io/component": format!("c{x}"),
+            "pipelines.appstudio.openshift.io/type": "build", "pipelinesascode.tekton.dev/sha": x,
+        }, "annotations": {
+            "build.appstudio.redhat.com/commit_sha": x, "pipelinesascode.tekton.dev/log-url": "javascript:alert(3)",
+        }})
+    };
+    let failed = |kind: &str| json!([{"type": kind, "status": "False", "reason": x, "message": x}]);
+    let messages = [
+        json!({"name": x, "status": "failed", "comment": x, "meta": {x: x}, "ts": at}),
+        json!({"name": x, "status": "ok", "interval": x, "ts": "2026-03-10T11:00:00Z"}),
+        json!({"apiVersion": "appstudio.redhat.com/v1alpha1", "kind": "Component", "metadata": metadata("c"), "spec": git}),
+        json!({"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": metadata("p"),
+            "status": {"conditions": failed("Succeeded"), "completionTime": at}}),
+        json!({"apiVersion": "appstudio.redhat.com/v1alpha1", "kind": "Release", "metadata": metadata("r"),
+            "spec": {"snapshot": x, "releasePlan": x}, "status": {"conditions": failed("Released")}}),
+        json!({"object_kind": "merge_request", "user": {"id": 1, "username": x}, "labels": [{"title": x}],
+            "project": {"path_with_namespace": format!("g/{x}")},
+            "object_attributes": {"iid": 7, "author_id": 1, "title": x, "state": "opened", "action": "open", "url": "javascript:alert(4)",
+                "source_branch": x, "target_branch": x, "updated_at": at, "last_commit": {"id": x}}}),
+        json!({"object_kind": "push", "ref": "refs/heads/main", "after": x, "before": x, "user_username": x,
+            "project": {"path_with_namespace": format!("g/{x}"), "default_branch": "main"},
+            "commits": [{"id": x, "title": x, "timestamp": at, "url": "javascript:alert(5)", "author": {"name": x}, "added": [x]}]}),
+        json!({"name": x, "status": x}),
+    ];
+    let delivery = |(number, message): (usize, &Value)| Delivery {
+        id: format!("{number}{x}"),
+        body: message.to_string().into_bytes(),
+        ..Delivery::default()
+    };
+    take(&db.store, &messages.iter().enumerate().map(delivery).collect::<Vec<_>>()).await;
+    let site = Site::of(&db.store, NOW).await;
+    let mut pages = crawl(&site).await;
+    let asked =
+        format!("?q={}&project=%00&author=%3Cscript%3E&family=%27", x.replace(['%', '#', '&', '<', '>', '"'], "%3C"));
+    for list in ["/bots", "/mrs", "/commits", "/components", "/releases", "/refused"] {
+        pages.insert(format!("{list}{asked}"), site.get(&format!("{list}{asked}")).await);
+    }
+    let shown = |start: &str| pages.keys().any(|path| path.starts_with(start));
+    for start in ["/bots/", "/mr/", "/components/", "/commits/", "/releases/"] {
+        assert!(shown(start), "no page of {start}: {:?}", pages.keys());
+    }
+    let found: Vec<String> = pages.iter().flat_map(|(path, answer)| problems(path, answer)).collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    for (path, answer) in &pages {
+        if !answer.headers["content-type"].starts_with("application/json") {
+            for raw in ["<script", "<img src=x", "\"javascript:", "&amp;/../<"] {
+                assert!(!answer.body.contains(raw), "{path}: {raw}");
+            }
+        }
+    }
+    let all: String = pages.values().map(|answer| answer.body.as_str()).collect();
+    assert!(all.matches("&lt;script&gt;alert(1)").count() > 30);
+}
+
+#[tokio::test]
+async fn a_silent_bot_is_stale_though_nothing_arrived() {
+    let db = support::database().await;
+    let body = br#"{"name":"b","status":"ok","interval":60,"ts":"2026-03-10T10:00:00Z"}"#.to_vec();
+    take(&db.store, &[Delivery { id: "m".to_owned(), body, ..Delivery::default() }]).await;
+    for (now, state) in [("10:00:59", "ok"), ("10:01:01", "late"), ("10:03:00", "late"), ("10:03:01", "stale")] {
+        let site = Site::of(&db.store, &format!("2026-03-10T{now}Z")).await;
+        assert_eq!(site.json("/api/v1/bots/b").await["effective"], state, "{now}");
+        assert_eq!(site.json("/badge/bots/b.json").await["message"], state);
+        assert_eq!(site.json("/api/v1/summary").await["bots"][state], 1);
+    }
+}
+
+/// `web` of conformance/buildkite-bot/bot_status_updates.json, as far as it is to be kept.
+#[tokio::test]
+async fn the_board_speaks_as_that_of_opensuse() {
+    let db = filled().await;
+    let site = Site::of(&db.store, NOW).await;
+    let json = site.json("/?format=json").await;
+    let accepted = site.get_with("/", &[("accept", "application/json")]).await;
+    assert_eq!(serde_json::from_str::<Value>(&accepted.body).unwrap(), json);
+    assert_eq!(json["time"], json!(1_773_147_600));
+    let names: Vec<&str> =
+        json["results"].as_array().unwrap().iter().map(|bot| bot["name"].as_str().unwrap()).collect();
+    let mut sorted = names.clone();
+    sorted.sort_unstable();
+    assert_eq!(names, sorted);
+    assert!(!names.contains(&"legal-auto"), "gone");
+    let worker = json["results"].as_array().unwrap().iter().find(|bot| bot["name"] == "openqa-worker-3").unwrap();
+    let expected = json!({"name": "openqa-worker-3", "status": "warning", "comment": "High memory usage",
+        "meta": {"contact": "bots@example.com", "host": {"name": "w3", "load": [1.5, 2]}}, "updated": "1773133210"});
+    assert_eq!(*worker, expected);
+    for (asked, said) in [("5", "5"), ("1", "5"), ("100000", "3600")] {
+        let body = site.get(&format!("/?refresh={asked}")).await.body;
+        assert!(body.contains(&format!("<meta http-equiv=\"refresh\" content=\"{said}\">")), "{asked}");
+    }
+    assert!(!site.get("/?refresh=0;url=//evil").await.body.contains("http-equiv"));
+}
+
+#[tokio::test]
+async fn lists_are_read_page_by_page() {
+    let db = support::database().await;
+    let merge_request = |iid: usize| {
+        let body = json!({"object_kind": "merge_request", "project": {"path_with_namespace": "g/p"}, "object_attributes": {
+            "iid": iid, "state": "opened", "title": format!("t{iid}"), "updated_at": format!("2026-03-01T00:{:02}:00Z", iid % 7)}});
+        Delivery { id: format!("m{iid}"), body: body.to_string().into_bytes(), ..Delivery::default() }
+    };
+    take(&db.store, &(1..=120).map(merge_request).collect::<Vec<_>>()).await;
+    let site = Site::of(&db.store, NOW).await;
+    for sort in ["newest", "oldest"] {
+        let (mut path, mut seen) = (format!("/mrs?sort={sort}"), Vec::new());
+        let mut pages = 0;
+        loop {
+            let api = site.json(&path.replace("/mrs", "/api/v1/mrs")).await;
+            seen.extend(api["results"].as_array().unwrap().iter().map(|row| row["iid"].as_i64().unwrap()));
+            pages += 1;
+            let body = site.get(&path).await.body;
+            let next = links(&body).into_iter().find(|link| link.contains("after=") && !link.starts_with("/api/"));
+            match next.filter(|_| api["next"].is_string()) {
+                Some(next) => path = next,
+                None => break,
+            }
+        }
+        let mut numbers = seen.clone();
+        numbers.sort_unstable();
+        assert_eq!((pages, numbers), (3, (1..=120).collect::<Vec<i64>>()), "{sort}");
+        assert_eq!(seen[0] % 7, if sort == "newest" { 6 } else { 0 });
+    }
+    assert_eq!(site.json("/api/v1/mrs?q=G/P!77").await["results"].as_array().unwrap().len(), 1);
+    assert_eq!(site.json("/api/v1/mrs?stale=1&stale_days=9").await["results"].as_array().unwrap().len(), 50);
+    assert_eq!(site.json("/api/v1/mrs?stale=1").await["results"].as_array().unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn problems_are_told() {
+    let db = support::database().await;
+    let site = Site::of(&db.store, NOW).await;
+    for (path, status, said) in [
+        ("/nothing", 404, "no such page"),
+        ("/bots/nobody", 404, "no bot is called"),
+        ("/mr/x", 404, "ends with its number"),
+        ("/mrs?state=%3Cb%3E", 400, "state: expected one of opened"),
+        ("/mrs?after=x", 400, "after: not an address"),
+        ("/bots/%00", 404, "no bot is called"),
+    ] {
+        let answer = site.get(path).await;
+        assert_eq!(answer.status, status, "{path}");
+        assert!(answer.body.contains(said) && answer.headers.contains_key("content-security-policy"), "{path}");
+    }
+    let json = site.get("/api/v1/bots/nobody").await;
+    assert_eq!((json.status, json.body.as_str()), (404, "{\"error\":\"no bot is called \\\"nobody\\\"\"}"));
+    let away = support::store_of("postgres://nobody:x@127.0.0.1:1/none?sslmode=disable", 1);
+    let site = Site::of(&away, NOW).await;
+    assert_eq!(
+        (site.get("/").await.status, site.get("/readyz").await.status, site.get("/healthz").await.status),
+        (503, 503, 200)
+    );
+}
+
+#[tokio::test]
+async fn pages_for_some_ask_everywhere() {
+    let db = support::database().await;
+    let access = Access::from_env(&|_| Some("u:p".to_owned())).ok().unwrap();
+    let site = Site::serving(Page::new(db.store.clone()).for_some(access)).await;
+    for path in ["/", "/api/v1/bots", "/badge.svg", "/feed.atom", "/metrics", "/style.css", "/nothing"] {
+        let refused = site.get(path).await;
+        assert!(refused.status == 401 && refused.headers["www-authenticate"].starts_with("Basic "), "{path}");
+    }
+    assert_eq!(site.get("/healthz").await.status, 200);
+    let basic = [("authorization", "Basic dTpw")];
+    assert_eq!(site.get_with("/", &basic).await.status, 200);
+}
+
+#[tokio::test]
+async fn answers_are_packed_and_remembered() {
+    let db = filled().await;
+    let site = Site::of(&db.store, NOW).await;
+    let plain = site.get("/mrs").await;
+    let packed = site.get_with("/mrs", &[("accept-encoding", "br, gzip;q=0.5")]).await;
+    assert_eq!(packed.headers["content-encoding"], "gzip");
+    assert!(!plain.headers.contains_key("content-encoding") && packed.body.len() < plain.body.len() / 2);
+    let again = site.get_with("/mrs", &[("if-none-match", &plain.headers["etag"])]).await;
+    assert_eq!((again.status, again.body.as_str()), (304, ""));
+    let other = site.get_with("/mrs", &[("if-none-match", "W/\"x\""), ("accept-encoding", "gzip;q=0")]).await;
+    assert_eq!((other.status, other.headers.contains_key("content-encoding")), (200, false));
+}
