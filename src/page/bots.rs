@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::html::{Shell, Tone, empty, facts, or_none, shell, span, state, table, time, toned};
 use super::lists::{Field, Rows, form, json, pager};
 use super::params::{self, Params, cursor, encode_path};
-use super::problem::Problem;
+use super::problem::{Problem, ProblemResponses};
 use super::{Page, html};
 use crate::bots::reads::{self, BotRow, Slot, Transition};
 use crate::bots::{Effective, effective, grace};
@@ -36,7 +36,7 @@ pub(super) fn routes() -> Router<Page> {
 }
 
 /// A bot, with its state at this moment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct Bot {
     /// As it is stored.
     #[serde(flatten)]
@@ -121,7 +121,11 @@ async fn rows(page: &Page, params: &Params) -> Result<(Rows<Bot>, Vec<(Effective
     Ok((Rows::new(bots, ROWS, |bot| cursor(&[&bot.row.name])), counts))
 }
 
-async fn list_json(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
+/// Bots with their state at this moment.
+#[utoipa::path(get, path = "/api/v1/bots",
+    params(("q" = Option<String>, Query, description = "Text to look for"), ("status" = Option<String>, Query, description = "One of failed, stale, warning, late, ok, gone"), ("sort" = Option<String>, Query, description = "severity, name or updated"), ("show" = Option<String>, Query, description = "`gone`: also those taken off the board"), ("after" = Option<String>, Query, description = "`next` of the page before")),
+    responses((status = 200, description = "Bots with their state at this moment.", body = Rows<Bot>), ProblemResponses))]
+pub(super) async fn list_json(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
     Ok(json(&rows(&page, &params).await?.0))
 }
 
@@ -248,8 +252,9 @@ fn strip(slots: Option<&Vec<Slot>>, (seconds, number): (i64, i64)) -> Markup {
 }
 
 /// A bot with its history.
-#[derive(Serialize)]
-struct Detail {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = BotDetail)]
+pub(super) struct Detail {
     #[serde(flatten)]
     bot: Bot,
     transitions: Vec<Transition>,
@@ -288,7 +293,11 @@ fn uptime(transitions: &[Transition], now: Timestamp, window: SignedDuration) ->
     (known > 0.0).then(|| up / known)
 }
 
-async fn detail_json(State(page): State<Page>, Path(name): Path<String>) -> Result<Response, Problem> {
+/// A bot with its history.
+#[utoipa::path(get, path = "/api/v1/bots/{name}",
+    params(("name" = String, Path, description = "Name of the bot")),
+    responses((status = 200, description = "A bot with its history.", body = Detail), ProblemResponses))]
+pub(super) async fn detail_json(State(page): State<Page>, Path(name): Path<String>) -> Result<Response, Problem> {
     Ok(json(&find(&page, &name).await?))
 }
 

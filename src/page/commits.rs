@@ -15,7 +15,7 @@ use super::html::{Shell, Tone, empty, facts, or_none, outside, shell, short, sta
 use super::lists::{Field, ROWS, Rows, form, json, pager};
 use super::merge_requests::{Tally, path};
 use super::params::{self, Params, bad_after, cursor, encode, encode_path};
-use super::problem::Problem;
+use super::problem::{Problem, ProblemResponses};
 use super::releases::release_table;
 use crate::gitlab::reads::{self, MergeRequestRow, PushRow};
 use crate::konflux::reads::{self as konflux, ReleaseRow, RunRow};
@@ -28,8 +28,9 @@ pub(super) fn routes() -> Router<Page> {
         .route("/api/v1/commits/{*sha}", get(detail_json))
 }
 
-#[derive(Serialize)]
-struct Item {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = CommitItem)]
+pub(super) struct Item {
     #[serde(flatten)]
     row: PushRow,
     builds: Tally,
@@ -59,7 +60,11 @@ async fn rows(page: &Page, params: &Params) -> Result<Rows<Item>, Problem> {
     Ok(Rows::new(list.into_iter().map(item).collect(), ROWS, key))
 }
 
-async fn list_json(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
+/// Pushes with what they came to.
+#[utoipa::path(get, path = "/api/v1/commits",
+    params(("q" = Option<String>, Query, description = "Text to look for"), ("project" = Option<String>, Query, description = "Only of this project"), ("branch" = Option<String>, Query, description = "Only of this branch"), ("after" = Option<String>, Query, description = "`next` of the page before")),
+    responses((status = 200, description = "Pushes with what they came to.", body = Rows<Item>), ProblemResponses))]
+pub(super) async fn list_json(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
     Ok(json(&rows(&page, &params).await?))
 }
 
@@ -99,8 +104,9 @@ async fn page(State(page): State<Page>, params: Params) -> Result<Response, Prob
 }
 
 /// A commit with all that is known of it.
-#[derive(Serialize)]
-struct Detail {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = CommitDetail)]
+pub(super) struct Detail {
     sha: String,
     pushes: Vec<PushRow>,
     /// Merge requests that have or had it as their head.
@@ -133,7 +139,11 @@ async fn find(page: &Page, sha: &str) -> Result<Detail, Problem> {
     Ok(Detail { sha, pushes, merge_requests, affected, missing, runs, releases })
 }
 
-async fn detail_json(State(page): State<Page>, Path(sha): Path<String>) -> Result<Response, Problem> {
+/// A commit with all that is known of it.
+#[utoipa::path(get, path = "/api/v1/commits/{sha}",
+    params(("sha" = String, Path, description = "The whole commit")),
+    responses((status = 200, description = "A commit with all that is known of it.", body = Detail), ProblemResponses))]
+pub(super) async fn detail_json(State(page): State<Page>, Path(sha): Path<String>) -> Result<Response, Problem> {
     Ok(json(&find(&page, &sha).await?))
 }
 

@@ -12,7 +12,7 @@ use super::Page;
 use super::html::{Shell, Tone, empty, facts, or_none, outside, shell, short, state, table, time, toned};
 use super::lists::{Field, ROWS, Rows, form, json, pager};
 use super::params::{self, Params, bad_after, cursor, encode, encode_path};
-use super::problem::Problem;
+use super::problem::{Problem, ProblemResponses};
 use crate::konflux::reads::{self, ComponentDetail, ComponentRow, RunRow};
 
 pub(super) fn routes() -> Router<Page> {
@@ -31,7 +31,11 @@ async fn rows(page: &Page, params: &Params) -> Result<Rows<ComponentRow>, Proble
     Ok(Rows::new(rows, ROWS, |row| cursor(&[&row.name])))
 }
 
-async fn list_json(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
+/// Components with their newest build.
+#[utoipa::path(get, path = "/api/v1/components",
+    params(("q" = Option<String>, Query, description = "Text to look for"), ("application" = Option<String>, Query, description = "Only of this application"), ("after" = Option<String>, Query, description = "`next` of the page before")),
+    responses((status = 200, description = "Components with their newest build.", body = Rows<ComponentRow>), ProblemResponses))]
+pub(super) async fn list_json(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
     Ok(json(&rows(&page, &params).await?))
 }
 
@@ -83,8 +87,9 @@ pub(super) fn commit(sha: Option<&str>) -> Markup {
     html! { @if let Some(sha) = sha { a.sha href={ "/commits/" (encode_path(sha)) } title=(sha) { (short(sha)) } } }
 }
 
-#[derive(Serialize)]
-struct Detail {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = ComponentPage)]
+pub(super) struct Detail {
     name: String,
     /// None when only its runs have been heard of.
     component: Option<ComponentDetail>,
@@ -102,7 +107,11 @@ async fn find(page: &Page, name: &str) -> Result<Detail, Problem> {
     Ok(Detail { name, component, runs })
 }
 
-async fn detail_json(State(page): State<Page>, Path(name): Path<String>) -> Result<Response, Problem> {
+/// A component with its runs.
+#[utoipa::path(get, path = "/api/v1/components/{name}",
+    params(("name" = String, Path, description = "Name of the component")),
+    responses((status = 200, description = "A component with its runs.", body = Detail), ProblemResponses))]
+pub(super) async fn detail_json(State(page): State<Page>, Path(name): Path<String>) -> Result<Response, Problem> {
     Ok(json(&find(&page, &name).await?))
 }
 

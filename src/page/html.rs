@@ -61,7 +61,7 @@ pub(super) fn shell(shell: Shell<'_>, content: &Markup) -> Html<String> {
                     p {
                         @if let Some(json) = shell.json { a href=(json) { "This as JSON" } " · " }
                         @if let Some(feed) = shell.feed { a href=(feed) { "Feed" } " · " }
-                        "Hummingbird Status"
+                        a href="/api/v1/openapi.json" { "API" }
                     }
                 }
             }

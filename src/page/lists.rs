@@ -10,7 +10,7 @@ use super::params::Params;
 pub(super) const ROWS: i64 = 50;
 
 /// A page of a list, as JSON.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct Rows<T> {
     /// The rows.
     pub(super) results: Vec<T>,

@@ -15,7 +15,7 @@ use super::components::{commit, maybe, run_table};
 use super::html::{Shell, Tone, empty, facts, or_none, outside, shell, short, state, table, time, toned};
 use super::lists::{Field, ROWS, Rows, form, json, pager};
 use super::params::{self, Params, bad_after, cursor, encode, encode_path};
-use super::problem::Problem;
+use super::problem::{Problem, ProblemResponses};
 use super::releases::release_table;
 use crate::gitlab::reads::{self, MergeRequestCounts, MergeRequestRow, VersionRow, Wanted};
 use crate::konflux::reads::{self as konflux, ReleaseRow, RunRow};
@@ -33,7 +33,7 @@ pub(super) fn routes() -> Router<Page> {
 }
 
 /// How the newest builds or tests of a commit stand.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub(super) struct Tally {
     succeeded: usize,
     failed: usize,
@@ -71,8 +71,9 @@ impl Tally {
     }
 }
 
-#[derive(Serialize)]
-struct Item {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = MergeRequestItem)]
+pub(super) struct Item {
     #[serde(flatten)]
     row: MergeRequestRow,
     builds: Tally,
@@ -123,7 +124,11 @@ pub(super) async fn counts(page: &Page, project: Option<&str>) -> Result<Option<
     Ok(reads::counts(&mut page.reader().await?, project, before(page.now(), STALE_DAYS)).await?)
 }
 
-async fn list_json(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
+/// Merge requests with what their heads came to.
+#[utoipa::path(get, path = "/api/v1/mrs",
+    params(("q" = Option<String>, Query, description = "Text to look for"), ("project" = Option<String>, Query, description = "Only of this project"), ("author" = Option<String>, Query, description = "Only of this author"), ("state" = Option<String>, Query, description = "opened, merged, closed or locked"), ("draft" = Option<String>, Query, description = "yes or no"), ("stale" = Option<String>, Query, description = "Any value: open ones without a change for long only"), ("stale_days" = Option<i64>, Query, description = "How many days that is, 30 if not given"), ("sort" = Option<String>, Query, description = "newest or oldest"), ("after" = Option<String>, Query, description = "`next` of the page before")),
+    responses((status = 200, description = "Merge requests with what their heads came to.", body = Rows<Item>), ProblemResponses))]
+pub(super) async fn list_json(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
     Ok(json(&rows(&page, &params).await?))
 }
 
@@ -193,8 +198,9 @@ pub(super) fn count_line(counts: &MergeRequestCounts) -> Markup {
 }
 
 /// A merge request with all that is known of it.
-#[derive(Serialize)]
-struct Detail {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = MergeRequestDetail)]
+pub(super) struct Detail {
     merge_request: MergeRequestRow,
     versions: Vec<VersionRow>,
     runs: Vec<RunRow>,
@@ -220,7 +226,11 @@ async fn find(page: &Page, key: &str) -> Result<Detail, Problem> {
     Ok(Detail { merge_request, versions, runs, releases })
 }
 
-async fn detail_json(State(page): State<Page>, Path(key): Path<String>) -> Result<Response, Problem> {
+/// A merge request with its versions, runs and releases.
+#[utoipa::path(get, path = "/api/v1/mr/{key}",
+    params(("key" = String, Path, description = "Project and number, `group/project/7`")),
+    responses((status = 200, description = "A merge request with its versions, runs and releases.", body = Detail), ProblemResponses))]
+pub(super) async fn detail_json(State(page): State<Page>, Path(key): Path<String>) -> Result<Response, Problem> {
     Ok(json(&find(&page, &key).await?))
 }
 

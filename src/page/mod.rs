@@ -8,6 +8,7 @@
 //! in `overview.rs`. The same rows make the HTML and, under `/api/v1`, the JSON.
 
 mod access;
+mod api;
 mod badge;
 mod bots;
 mod commits;
@@ -112,7 +113,7 @@ pub async fn serve(
 /// All pages, to be served anywhere.
 pub fn router(page: Page) -> Router {
     let routers = PAGES.iter().map(|entry| (entry.routes)());
-    let routers = routers.chain([badge::routes(), feed::routes(), operations::routes()]);
+    let routers = routers.chain([api::routes(), badge::routes(), feed::routes(), operations::routes()]);
     let all = routers.fold(Router::new(), Router::merge);
     all.fallback(async || Problem::NotFound("no such page".to_owned()))
         .layer(axum::middleware::from_fn_with_state(page.clone(), access::check))

@@ -12,7 +12,7 @@ use super::components::run_table;
 use super::html::{Shell, Tone, count, shell, state, table, time, toned};
 use super::lists::json;
 use super::params::{Params, encode_path};
-use super::problem::Problem;
+use super::problem::{Problem, ProblemResponses};
 use super::releases::release_table;
 use super::{Page, bots, merge_requests, refused};
 use crate::gitlab::reads::MergeRequestCounts;
@@ -31,7 +31,7 @@ pub(super) fn routes() -> Router<Page> {
 }
 
 /// How everything is.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Summary {
     /// When this was so.
     pub(super) at: Timestamp,
@@ -80,7 +80,10 @@ pub(super) async fn read(page: &Page) -> Result<Summary, Problem> {
     Ok(Summary { at: now, bots: of_bots, merge_requests, pipelines, refused, attention })
 }
 
-async fn summary(State(page): State<Page>) -> Result<Response, Problem> {
+/// How everything is.
+#[utoipa::path(get, path = "/api/v1/summary",
+    responses((status = 200, description = "How everything is.", body = Summary), ProblemResponses))]
+pub(super) async fn summary(State(page): State<Page>) -> Result<Response, Problem> {
     Ok(json(&read(&page).await?))
 }
 

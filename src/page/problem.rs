@@ -56,6 +56,33 @@ impl IntoResponse for Problem {
     }
 }
 
+/// The same in JSON, as the document of the API tells it.
+#[derive(utoipa::ToSchema)]
+#[schema(as = Error)]
+#[expect(dead_code, reason = "names what `finish` writes")]
+pub(super) struct ErrorBody {
+    /// A sentence for people.
+    error: String,
+}
+
+/// What every address of the API may answer instead.
+#[derive(utoipa::IntoResponses)]
+#[expect(dead_code, reason = "for the document only")]
+pub(super) enum ProblemResponses {
+    /// The request makes no sense.
+    #[response(status = 400)]
+    Bad(ErrorBody),
+    /// A name and a password are needed.
+    #[response(status = 401)]
+    Unauthorized,
+    /// There is no such thing.
+    #[response(status = 404)]
+    NotFound(ErrorBody),
+    /// The database does not answer.
+    #[response(status = 503)]
+    Away(ErrorBody),
+}
+
 /// What a problem says, for clients that read JSON.
 #[derive(Clone)]
 pub(super) struct Told(pub(super) String);

@@ -11,7 +11,7 @@ use super::Page;
 use super::html::{Shell, empty, or_none, shell, table, time};
 use super::lists::{Field, ROWS, Rows, form, json, pager};
 use super::params::{self, Params, bad_after, cursor};
-use super::problem::Problem;
+use super::problem::{Problem, ProblemResponses};
 use crate::store::{RefusedCount, RefusedRow, count_refused, list_refused};
 
 /// How far back is counted.
@@ -32,7 +32,11 @@ async fn rows(page: &Page, params: &Params) -> Result<Rows<RefusedRow>, Problem>
     Ok(Rows::new(rows, ROWS, |row| cursor(&[&row.received_at.to_string(), &row.id])))
 }
 
-async fn list_json(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
+/// Messages that could not be kept.
+#[utoipa::path(get, path = "/api/v1/refused",
+    params(("q" = Option<String>, Query, description = "Text to look for"), ("family" = Option<String>, Query, description = "Only of this family"), ("reason" = Option<String>, Query, description = "Only of this reason"), ("after" = Option<String>, Query, description = "`next` of the page before")),
+    responses((status = 200, description = "Messages that could not be kept.", body = Rows<RefusedRow>), ProblemResponses))]
+pub(super) async fn list_json(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
     Ok(json(&rows(&page, &params).await?))
 }
 

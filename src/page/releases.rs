@@ -13,7 +13,7 @@ use super::components::commit;
 use super::html::{Shell, Tone, empty, facts, or_none, shell, state, table, time, toned};
 use super::lists::{Field, ROWS, Rows, form, json, pager};
 use super::params::{self, Params, bad_after, cursor, encode, encode_path};
-use super::problem::Problem;
+use super::problem::{Problem, ProblemResponses};
 use crate::konflux::reads::{self, ReleaseGroup, ReleaseRow, Superseded, WantedReleases};
 
 const STATES: [&str; 4] = ["failed", "running", "pending", "succeeded"];
@@ -29,8 +29,9 @@ pub(super) fn routes() -> Router<Page> {
 }
 
 /// A page of releases, with what failed lately on the first one.
-#[derive(Serialize)]
-struct List {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = ReleaseList)]
+pub(super) struct List {
     #[serde(flatten)]
     rows: Rows<ReleaseRow>,
     /// Failures of the last 30 days by plan, phase, reason and task.
@@ -66,7 +67,11 @@ async fn list(page: &Page, params: &Params) -> Result<List, Problem> {
     Ok(List { rows, groups, superseded })
 }
 
-async fn list_json(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
+/// Releases, and on the first page what failed lately.
+#[utoipa::path(get, path = "/api/v1/releases",
+    params(("q" = Option<String>, Query, description = "Text to look for"), ("state" = Option<String>, Query, description = "failed, running, pending or succeeded"), ("application" = Option<String>, Query, description = "Only of this application"), ("plan" = Option<String>, Query, description = "Only of this plan"), ("after" = Option<String>, Query, description = "`next` of the page before")),
+    responses((status = 200, description = "Releases, and on the first page what failed lately.", body = List), ProblemResponses))]
+pub(super) async fn list_json(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
     Ok(json(&list(&page, &params).await?))
 }
 
@@ -164,7 +169,11 @@ async fn find(page: &Page, name: &str) -> Result<ReleaseRow, Problem> {
     found.ok_or_else(|| Problem::NotFound(format!("no release is called {name:?}")))
 }
 
-async fn detail_json(State(page): State<Page>, Path(name): Path<String>) -> Result<Response, Problem> {
+/// A release.
+#[utoipa::path(get, path = "/api/v1/releases/{name}",
+    params(("name" = String, Path, description = "Name of the release")),
+    responses((status = 200, description = "A release.", body = ReleaseRow), ProblemResponses))]
+pub(super) async fn detail_json(State(page): State<Page>, Path(name): Path<String>) -> Result<Response, Problem> {
     Ok(json(&find(&page, &name).await?))
 }
 

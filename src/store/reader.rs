@@ -27,7 +27,7 @@ pub trait FromRow: Sized {
 macro_rules! rows {
     ($($(#[$meta:meta])* pub struct $Name:ident { $($(#[$of_field:meta])* pub $field:ident: $Type:ty,)* })*) => {
         $($(#[$meta])*
-        #[derive(Clone, Debug, serde::Serialize)]
+        #[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
         pub struct $Name { $($(#[$of_field])* pub $field: $Type,)* }
 
         impl $crate::store::FromRow for $Name {

@@ -297,6 +297,77 @@ async fn lists_are_read_page_by_page() {
     assert_eq!(site.json("/api/v1/mrs?stale=1").await["results"].as_array().unwrap().len(), 0);
 }
 
+/// What is wrong with a value, given its schema in an OpenAPI document; no more of JSON Schema than that document has.
+fn misfits(document: &Value, schema: &Value, value: &Value, place: &str) -> Vec<String> {
+    if let Some(name) = schema["$ref"].as_str() {
+        let schema = document.pointer(name.trim_start_matches('#'));
+        return schema.map_or(vec![format!("{name} is not there")], |schema| misfits(document, schema, value, place));
+    }
+    let parts = |key: &str| schema[key].as_array().into_iter().flatten();
+    if schema["oneOf"].is_array() {
+        let all: Vec<_> = parts("oneOf").map(|part| misfits(document, part, value, place)).collect();
+        return if all.iter().any(Vec::is_empty) { Vec::new() } else { all.concat() };
+    }
+    let mut found: Vec<String> = parts("allOf").flat_map(|part| misfits(document, part, value, place)).collect();
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_i64() || number.is_u64() => "integer",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let mut kinds = parts("type").chain(schema.get("type").filter(|kind| kind.is_string())).peekable();
+    if kinds.peek().is_some() && !kinds.any(|said| said == kind || (said == "number" && kind == "integer")) {
+        found.push(format!("{place}: {kind}, not {}", schema["type"]));
+    }
+    for name in parts("required").filter_map(Value::as_str).filter(|name| value.get(name).is_none()) {
+        found.push(format!("{place}: no {name}"));
+    }
+    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+        found.extend(misfits(document, &schema["items"], item, &format!("{place}[{index}]")));
+    }
+    for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
+        if let Some(value) = value.get(name) {
+            found.extend(misfits(document, schema, value, &format!("{place}.{name}")));
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn the_api_is_as_its_document_says() {
+    let db = filled().await;
+    let site = Site::of(&db.store, NOW).await;
+    let document = site.json("/api/v1/openapi.json").await;
+    let templates = document["paths"].as_object().unwrap();
+    let mut used = BTreeMap::new();
+    let mut found = Vec::new();
+    for (path, answer) in crawl(&site).await {
+        let bare = path.split('?').next().unwrap();
+        if !bare.starts_with("/api/") || bare.ends_with("openapi.json") {
+            continue;
+        }
+        let fits = |template: &&String| match template.split_once('{') {
+            Some((start, _)) => bare.starts_with(start),
+            None => bare == *template,
+        };
+        let Some(template) = templates.keys().find(fits) else {
+            found.push(format!("{path} is not in the document"));
+            continue;
+        };
+        *used.entry(template).or_insert(0) += 1;
+        let schema = &templates[template]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
+        assert!(schema.is_object(), "{template}");
+        found.extend(misfits(&document, schema, &serde_json::from_str(&answer.body).unwrap(), &path));
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    assert_eq!(used.len(), templates.len(), "{used:?}");
+    let wrong = json!({"at": 7, "bots": {}});
+    assert!(!misfits(&document, &json!({"$ref": "#/components/schemas/Summary"}), &wrong, "").is_empty());
+}
+
 #[tokio::test]
 async fn problems_are_told() {
     let db = support::database().await;
