@@ -2,7 +2,8 @@
 //!
 //! | variable | default | |
 //! |---|---|---|
-//! | `PAGE_BASIC_AUTH` | - | `user:password`: pages ask for it; none: everybody who reaches them sees them |
+//! | `PAGE_ACCESS` | `basic` with a password, else `public` | `public`; `iam`: what is in front decides; `basic` |
+//! | `PAGE_BASIC_AUTH` | - | `user:password` that pages ask for |
 
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
@@ -26,12 +27,19 @@ pub enum Access {
 }
 
 impl Access {
-    /// As `PAGE_BASIC_AUTH` says.
+    /// As the variables say.
     ///
     /// # Errors
-    /// When it is not `user:password`.
+    /// When one of them makes no sense, or a password is to be asked for and there is none.
     pub fn from_env(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
-        let Some(secret) = lookup("PAGE_BASIC_AUTH") else { return Ok(Self::Open) };
+        let secret = lookup("PAGE_BASIC_AUTH");
+        let secret = match (lookup("PAGE_ACCESS").as_deref(), secret) {
+            (Some("public" | "iam"), _) | (None, None) => return Ok(Self::Open),
+            (Some("basic") | None, secret) => secret.unwrap_or_default(),
+            (Some(_), _) => {
+                return Err(ConfigError::Invalid { variable: "PAGE_ACCESS", expected: "public, iam or basic" });
+            }
+        };
         let (user, password) = secret.split_once(':').unwrap_or_default();
         if user.is_empty() || password.is_empty() {
             return Err(ConfigError::Invalid { variable: "PAGE_BASIC_AUTH", expected: "user:password" });
@@ -64,7 +72,12 @@ mod tests {
 
     #[test]
     fn only_the_right_password_opens() {
-        let read = |value: Option<&'static str>| Access::from_env(&move |_| value.map(str::to_owned));
+        let read = |value: Option<&'static str>| {
+            Access::from_env(&move |name| value.filter(|_| name == "PAGE_BASIC_AUTH").map(str::to_owned))
+        };
+        let access =
+            |kind: &'static str| Access::from_env(&move |name| (name == "PAGE_ACCESS").then(|| kind.to_owned()));
+        assert!(access("basic").is_err() && access("open").is_err() && access("iam").is_ok());
         assert!(read(None).is_ok_and(|access| access.allows(None)));
         assert!(read(Some("hunter2")).is_err() && read(Some("u:")).is_err());
         let Ok(access) = read(Some("u:p:q")) else { panic!("no access") };

@@ -1,4 +1,4 @@
-//! The document of the API (OpenAPI 3.1): `/api/v1/openapi.json`. An address under `/api/v1` has a line in it.
+//! The document of the API (`OpenAPI` 3.1): `/api/v1/openapi.json`. An address under `/api/v1` has a line in it.
 
 use axum::Router;
 use axum::routing::get;

@@ -22,7 +22,9 @@ fn template() -> String {
 
 /// Names of the shells of Lambda functions: the files of src/bin that run the Lambda runtime.
 fn lambdas(sources: &[Source]) -> BTreeSet<String> {
-    let is_lambda = |source: &&Source| source.paths().iter().any(|named| named.segments[0] == "lambda_runtime");
+    let is_lambda = |source: &&Source| {
+        source.paths().iter().any(|named| matches!(&*named.segments[0], "lambda_runtime" | "lambda_http"))
+    };
     let name =
         |source: &Source| source.path.trim_start_matches("src/bin/").split(['.', '/']).next().unwrap().to_owned();
     sources.iter().filter(|source| source.path.starts_with("src/bin/")).filter(is_lambda).map(name).collect()
@@ -30,7 +32,9 @@ fn lambdas(sources: &[Source]) -> BTreeSet<String> {
 
 /// Names of variables that the configuration and the programs hold as text.
 fn variables(sources: &[Source]) -> BTreeSet<String> {
-    let reads = |source: &&Source| source.path == "src/config.rs" || source.path.starts_with("src/bin/");
+    let reads = |source: &&Source| {
+        matches!(&*source.path, "src/config.rs" | "src/page/access.rs") || source.path.starts_with("src/bin/")
+    };
     let is_name = |text: &&str| {
         text.contains('_') && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
     };
@@ -159,7 +163,7 @@ fn queues(template: &Value) -> Vec<String> {
 fn planted_faults_are_reported() {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     let sources = sources("src");
-    let (lambdas, variables) = (names(&["ingest", "migrate"]), variables(&sources));
+    let (lambdas, variables) = (names(&["ingest", "migrate", "page"]), variables(&sources));
     let good = template();
     let planted = |old: &str, new: &str| {
         assert!(good.contains(old), "{old}");
@@ -185,7 +189,7 @@ fn planted_faults_are_reported() {
         let found = planted(old, new);
         assert!(found.contains(report), "{new}: {found}");
     }
-    let more = names(&["ingest", "migrate", "reconcile"]);
+    let more = names(&["ingest", "migrate", "page", "reconcile"]);
     assert_eq!(problems(&good, &more, &variables), ["src/bin/reconcile.rs is in no function"]);
 }
 

@@ -33,6 +33,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("tokio_postgres", &["src/store/", "src/{family}/store.rs", "src/{family}/store/"]),
     ("deadpool_postgres", &["src/store/", "src/{family}/store.rs", "src/{family}/store/"]),
     ("lambda_runtime", &["src/bin/"]),
+    ("lambda_http", &["src/bin/"]),
     ("aws_lambda_events", &["src/envelope/", "src/pipeline.rs", "src/pipeline/", "src/bin/"]),
     ("aws_sdk_*", &["src/archive", "src/deliver", "src/worker"]),
     ("aws_config", &["src/archive", "src/aws", "src/deliver", "src/worker"]),
