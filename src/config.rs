@@ -12,11 +12,17 @@
 //! | `DATABASE_STATEMENT_TIMEOUT` | 20 | seconds, to stay below the function's timeout |
 //! | `DATABASE_POOL_SIZE` | 1 | connections of this process |
 //! | `GITLAB_BRANCHES` | `main` | branches whose pushes are kept beside each default branch, separated by commas; `*` for all |
+//! | `GITLAB_URL`, `GITLAB_TOKEN`, `GITLAB_CA_BUNDLE` | `https://gitlab.com`, - | reconcile: where to ask, the token (`Bearer ..` for one of OAuth), PEM file to trust as well |
+//! | `GITLAB_INSTANCES` | | instead: JSON `[{"url", "token", "host", "ca_bundle"}, ..]` |
+//! | `RECONCILE_CONCURRENCY` | 4 | requests at a time |
 //! | `MAX_DECODED_BYTES` | 33554432 | bytes that one message may unfold to |
+
+mod gitlab;
 
 use std::str::FromStr;
 use std::time::Duration;
 
+pub use self::gitlab::{GitLab, Token, gitlab};
 use crate::family::Settings;
 
 /// A variable that is missing or cannot be read.
@@ -126,6 +132,14 @@ pub fn environment(name: &str) -> Option<String> {
 fn number<T: FromStr>(lookup: Lookup<'_>, variable: &'static str, default: T) -> Result<T, ConfigError> {
     let invalid = |_| ConfigError::Invalid { variable, expected: "a whole number" };
     lookup(variable).map_or(Ok(default), |text| text.trim().parse().map_err(invalid))
+}
+
+/// `RECONCILE_CONCURRENCY`: requests to GitLab at a time.
+///
+/// # Errors
+/// When it is no number.
+pub fn reconcile_concurrency(lookup: Lookup<'_>) -> Result<usize, ConfigError> {
+    number(lookup, "RECONCILE_CONCURRENCY", 4)
 }
 
 /// The settings of the families.

@@ -9,6 +9,7 @@ mod faults;
 mod fixtures;
 mod ingest;
 mod migrations;
+mod reconcile;
 mod replay;
 mod sam;
 mod sql;

@@ -30,7 +30,7 @@ fn lambdas(sources: &[Source]) -> BTreeSet<String> {
 
 /// Names of variables that the configuration and the programs hold as text.
 fn variables(sources: &[Source]) -> BTreeSet<String> {
-    let reads = |source: &&Source| source.path == "src/config.rs" || source.path.starts_with("src/bin/");
+    let reads = |source: &&Source| source.path.starts_with("src/config") || source.path.starts_with("src/bin/");
     let is_name = |text: &&str| {
         text.contains('_') && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
     };
@@ -69,6 +69,8 @@ fn problems(template: &str, lambdas: &BTreeSet<String>, variables: &BTreeSet<Str
             found.push(format!("{name}: a statement may take {statement} s, the function {timeout} s"));
         }
         found.extend(event_sources(name, function, &template));
+        found.extend(schedules(name, function));
+        found.extend(open_secrets(name, function));
     }
     found.extend(lambdas.difference(&built).map(|binary| format!("src/bin/{binary}.rs is in no function")));
     for variable in members(&template["Globals"]["Function"]["Environment"]["Variables"]) {
@@ -124,6 +126,30 @@ fn event_sources(name: &str, function: &Value, template: &Value) -> Vec<String> 
     found
 }
 
+/// Functions of a schedule: one run at a time, and the schedule is what tries again.
+fn schedules(name: &str, function: &Value) -> Vec<String> {
+    let properties = &function["Properties"];
+    let mut found = Vec::new();
+    let events = properties["Events"].as_object().into_iter().flatten();
+    for (event, _) in events.filter(|(_, source)| source["Type"] == "Schedule") {
+        if properties["ReservedConcurrentExecutions"] != 1 {
+            found.push(format!("{name}.{event}: two runs may meet"));
+        }
+        if properties["EventInvokeConfig"]["MaximumRetryAttempts"] != 0 {
+            found.push(format!("{name}.{event}: Lambda tries a failed run again, twice, before its time"));
+        }
+    }
+    found
+}
+
+/// Variables whose names say that they hold a secret, and that come from somewhere else than a secret.
+fn open_secrets(name: &str, function: &Value) -> Vec<String> {
+    let variables = function["Properties"]["Environment"]["Variables"].as_object().into_iter().flatten();
+    let secret = variables.filter(|(variable, _)| variable.ends_with("_TOKEN") || variable.ends_with("_INSTANCES"));
+    let open = secret.filter(|(_, value)| !value.to_string().contains("{{resolve:secretsmanager:"));
+    open.map(|(variable, _)| format!("{name}: {variable} is not out of a secret")).collect()
+}
+
 /// What may come into the queues, and how.
 fn queues(template: &Value) -> Vec<String> {
     let mut found = Vec::new();
@@ -159,7 +185,7 @@ fn queues(template: &Value) -> Vec<String> {
 fn planted_faults_are_reported() {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     let sources = sources("src");
-    let (lambdas, variables) = (names(&["ingest", "migrate"]), variables(&sources));
+    let (lambdas, variables) = (names(&["ingest", "migrate", "reconcile"]), variables(&sources));
     let good = template();
     let planted = |old: &str, new: &str| {
         assert!(good.contains(old), "{old}");
@@ -168,6 +194,18 @@ fn planted_faults_are_reported() {
     for (old, new, report) in [
         ("{Binary: ingest}", "{Binary: ingestt}", "no Lambda function src/bin/ingestt.rs"),
         ("{Binary: migrate}", "{Binary: ingest}", "src/bin/migrate.rs is in no function"),
+        ("{Binary: reconcile}", "{Binary: migrate}", "src/bin/reconcile.rs is in no function"),
+        ("GITLAB_TOKEN: ", "GITLAB_SECRET: ", "ReconcileFunction: nothing reads GITLAB_SECRET"),
+        (
+            "ReservedConcurrentExecutions: 1",
+            "ReservedConcurrentExecutions: 2",
+            "ReconcileFunction.Schedule: two runs may meet",
+        ),
+        (
+            "{{resolve:secretsmanager:${GitlabTokenSecretArn}}}",
+            "${GitlabUrl}",
+            "ReconcileFunction: GITLAB_TOKEN is not out of a secret",
+        ),
         ("CodeUri: ../", "CodeUri: .", "is not built by rust-cargolambda"),
         ("DATABASE_SSLMODE: ", "DATABASE_SSL: ", "Globals: nothing reads DATABASE_SSL"),
         ("GITLAB_BRANCHES: ", "GITLAB_BRANCH: ", "IngestFunction: nothing reads GITLAB_BRANCH"),
@@ -185,8 +223,8 @@ fn planted_faults_are_reported() {
         let found = planted(old, new);
         assert!(found.contains(report), "{new}: {found}");
     }
-    let more = names(&["ingest", "migrate", "reconcile"]);
-    assert_eq!(problems(&good, &more, &variables), ["src/bin/reconcile.rs is in no function"]);
+    let more = names(&["ingest", "migrate", "reconcile", "tidy"]);
+    assert_eq!(problems(&good, &more, &variables), ["src/bin/tidy.rs is in no function"]);
 }
 
 /// What the code reads is written down where people look for it, apart from what Lambda sets by itself.

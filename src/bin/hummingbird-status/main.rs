@@ -5,6 +5,7 @@ mod database;
 mod db;
 mod ingest;
 mod migrate;
+mod reconcile;
 mod show;
 mod up;
 mod worker;
@@ -33,6 +34,8 @@ enum Command {
     Worker,
     /// Take messages from files: Lambda events, or anything a message can come in. Answers as the function does.
     Ingest(ingest::IngestArgs),
+    /// Compare what is kept with what GitLab says, and correct it; mark what got stuck.
+    Reconcile(reconcile::ReconcileArgs),
     /// Bring the schema up to date.
     Migrate,
     /// The database below `.hummingbird/`.
@@ -47,6 +50,7 @@ async fn main() -> ExitCode {
         Command::Up(args) => up::run(args).await,
         Command::Worker => worker::run().await,
         Command::Ingest(args) => ingest::run(args).await,
+        Command::Reconcile(args) => reconcile::run(args).await,
         Command::Migrate => migrate::run().await,
         Command::Db(command) => db::run(command),
     };

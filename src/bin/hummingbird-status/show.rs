@@ -11,6 +11,16 @@ fn table(header: &[&str]) -> Table {
     table
 }
 
+/// Rows under a header, on standard output; nothing if there are none.
+pub(super) fn rows<const N: usize>(header: [&str; N], rows: &[[String; N]]) {
+    if rows.is_empty() {
+        return;
+    }
+    let mut table = table(&header);
+    table.add_rows(rows);
+    println!("{table}");
+}
+
 /// Why something was ignored or refused, in one line.
 pub(super) fn reasons(report: &Report) -> String {
     report.reasons.iter().map(|(reason, count)| format!("{reason} ({count})")).collect::<Vec<_>>().join(", ")

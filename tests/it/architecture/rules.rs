@@ -19,6 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("family", &["envelope", "store"]),
     ("pipeline", &["clock", "envelope", "family", "store"]),
     ("outbox", &["store"]),
+    ("reconcile", &["clock", "config", "envelope::Refusal", "family::Family", "gitlab", "store"]),
     ("telemetry", &["pipeline", "store"]),
     ("worker", &["aws", "clock", "config", "envelope", "family", "pipeline", "store", "telemetry"]),
 ];
