@@ -17,6 +17,7 @@ mod address;
 mod client;
 mod error;
 mod limits;
+mod patient;
 mod project;
 mod report;
 
@@ -31,6 +32,7 @@ use self::client::Client;
 pub use self::client::Pace;
 use self::error::Trouble;
 pub use self::error::{ApiError, SetupError};
+use self::patient::Patient;
 use self::project::Check;
 pub use self::report::{Correction, Missing, Moved, RefusedItem, Report, Unreachable};
 use crate::clock::{self, Deadline};
@@ -100,7 +102,7 @@ const RESERVE: Duration = Duration::from_secs(2);
 
 /// All that the workers of a run share.
 struct Run {
-    store: Store,
+    store: Patient,
     clients: Vec<Client>,
     options: Options,
     deadline: Deadline,
@@ -130,8 +132,9 @@ pub async fn run(
     let started = clock::now();
     let made = instances.iter().zip(1..).map(|(gitlab, number)| Client::new(gitlab, number, options.pace));
     let clients = made.collect::<Result<Vec<_>, _>>()?;
-    store.check_schema(deadline).await?;
-    let projects = store.in_tx("reconcile_projects", deadline, async |tx| gitlab::projects(tx).await).await?;
+    let store = Patient { store: store.clone(), deadline };
+    store.check_schema().await?;
+    let projects = store.in_tx("reconcile_projects", async |tx| gitlab::projects(tx).await).await?;
     let mut state = State {
         report: Report { dry_run: options.dry_run, started_at: Some(started), ..Report::default() },
         silent: vec![0; clients.len()],
@@ -145,7 +148,7 @@ pub async fn run(
         }
     }
     let workers = options.concurrency.clamp(1, 64);
-    let run = Run { store: store.clone(), clients, options, deadline, state: Mutex::new(state) };
+    let run = Run { store, clients, options, deadline, state: Mutex::new(state) };
     // On one thread: they wait for GitLab nearly all of the time.
     join_all((0..workers).map(|_| run.work())).await;
     run.sweep_families(started).await;
@@ -199,8 +202,7 @@ impl Run {
             };
             let started = clock::now();
             let deadline = self.deadline.or_within(self.deadline.remaining().saturating_sub(RESERVE));
-            let mut check =
-                Check::new(&self.store, &self.clients[number], &self.options, (deadline, self.deadline), &project);
+            let mut check = Check::new(&self.store, &self.clients[number], &self.options, deadline, &project);
             let result = check.run(started).await;
             let found = std::mem::take(&mut check.found);
             self.finish(number, project, started, found, result).await;
@@ -225,7 +227,10 @@ impl Run {
                     state.report.projects += 1;
                     None
                 }
-                Err(Trouble::Api(ApiError::OutOfTime | ApiError::Limited)) => {
+                Err(Trouble::Api(ApiError::OutOfTime)) => return state.report.left.push(project.path),
+                Err(Trouble::Api(ApiError::Limited)) => {
+                    // It would be the same for the next project.
+                    state.stopped[number] = true;
                     return state.report.left.push(project.path);
                 }
                 Err(Trouble::Api(error @ ApiError::Unauthorized)) => {
@@ -262,8 +267,7 @@ impl Run {
         let whole = self.options.since.is_none_or(|since| project.swept_at.is_some_and(|swept| since <= swept));
         let swept_at = (problem.is_none() && self.options.sweep && whole).then_some(started);
         let checked = [Checked { project: project.path, checked_at: started, swept_at, problem }];
-        let keep =
-            self.store.in_tx("reconcile_checked", self.deadline, async |tx| gitlab::keep_checked(tx, &checked).await);
+        let keep = self.store.in_tx("reconcile_checked", async |tx| gitlab::keep_checked(tx, &checked).await);
         if let Err(error) = keep.await {
             // The rows are right; only the order of the next run is not.
             tracing::warn!(error = chain(&error), "cannot keep when a project was checked");
@@ -274,7 +278,7 @@ impl Run {
     async fn sweep_families(&self, now: Timestamp) {
         for family in Family::ALL {
             let write = !self.options.dry_run;
-            let swept = self.store.in_tx("sweep", self.deadline, async |tx| family.sweep(tx, now, write).await);
+            let swept = self.store.in_tx("sweep", async |tx| family.sweep(tx, now, write).await);
             match swept.await {
                 Ok(stale) => self.state().report.stale.extend(stale),
                 Err(error) => self.state().report.stopped = Some(format!("{family}: {}", chain(&error))),

@@ -6,11 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::client::{Client, Page};
 use super::error::{ApiError, Trouble};
+use super::patient::Patient;
 use super::report::{Correction, Missing, Moved, RefusedItem, Report};
 use super::{Options, address};
 use crate::clock::{self, Deadline};
 use crate::gitlab::{self, Answer, Change, Comparison, MergeRequest, Project, Record};
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
 
 /// A merge request of which something was heard so lately may be too new for a replica of GitLab's database: it is not
 /// taken for deleted yet.
@@ -24,13 +25,11 @@ const UNTIMED: SignedDuration = SignedDuration::from_hours(24);
 
 /// A project at work.
 pub(super) struct Check<'c> {
-    pub(super) store: &'c Store,
+    pub(super) store: &'c Patient,
     pub(super) client: &'c Client,
     pub(super) options: &'c Options,
-    /// For questions.
+    /// For questions. What is written has a little longer: what was found out is not to be lost.
     pub(super) deadline: Deadline,
-    /// For what is written, a little later: what was found out is not to be lost.
-    pub(super) last: Deadline,
     pub(super) project: &'c Project,
     /// What was found so far; it stands even if the check does not come to its end.
     pub(super) found: Report,
@@ -51,10 +50,10 @@ struct Finding {
 
 impl<'c> Check<'c> {
     pub(super) fn new(
-        store: &'c Store,
+        store: &'c Patient,
         client: &'c Client,
         options: &'c Options,
-        (deadline, last): (Deadline, Deadline),
+        deadline: Deadline,
         project: &'c Project,
     ) -> Self {
         Self {
@@ -62,7 +61,6 @@ impl<'c> Check<'c> {
             client,
             options,
             deadline,
-            last,
             project,
             found: Report::default(),
             compared: HashSet::new(),
@@ -74,7 +72,7 @@ impl<'c> Check<'c> {
     /// The open merge requests, then what has changed since the last time, then the heads that these led to.
     pub(super) async fn run(&mut self, started: Timestamp) -> Result<(), Trouble> {
         let path = self.project.path.as_str();
-        let open = self.store.in_tx("reconcile_open", self.last, async |tx| gitlab::known(tx, path, None).await);
+        let open = self.store.in_tx("reconcile_open", async |tx| gitlab::known(tx, path, None).await);
         let open = open.await?;
         let mut parts: Vec<&[MergeRequest]> = open.chunks(address::BULK).rev().collect();
         while let Some(part) = parts.pop() {
@@ -152,8 +150,7 @@ impl<'c> Check<'c> {
             let answer = page.content;
             self.confirm(&answer, false).await?;
             let iids: Vec<i64> = answer.merge_requests.iter().map(|found| found.iid).collect();
-            let known =
-                self.store.in_tx("reconcile_known", self.last, async |tx| gitlab::known(tx, path, Some(&iids)).await);
+            let known = self.store.in_tx("reconcile_known", async |tx| gitlab::known(tx, path, Some(&iids)).await);
             let known = known.await?;
             let known: HashMap<i64, &MergeRequest> = known.iter().map(|known| (known.iid, known)).collect();
             self.found.checked += iids.iter().filter(|iid| self.compared.insert(**iid)).count() as u64;
@@ -246,7 +243,7 @@ impl<'c> Check<'c> {
             return Ok((0..records.len()).collect());
         }
         let batch: Vec<(usize, &Record)> = records.iter().enumerate().collect();
-        let kept = self.store.in_tx("reconcile", self.last, async |tx| gitlab::write(tx, &batch).await);
+        let kept = self.store.in_tx("reconcile", async |tx| gitlab::write(tx, &batch).await);
         Ok(kept.await?.into_iter().collect())
     }
 
@@ -257,7 +254,7 @@ impl<'c> Check<'c> {
         }
         let path = self.project.path.as_str();
         let since = started.checked_sub(UNTIMED).unwrap_or(started);
-        let left = self.store.in_tx("reconcile_untimed", self.last, async |tx| gitlab::untimed(tx, path, since).await);
+        let left = self.store.in_tx("reconcile_untimed", async |tx| gitlab::untimed(tx, path, since).await);
         self.untimed.extend(left.await?);
         while let Some(iid) = self.untimed.pop_first() {
             let url = address::versions(&self.client.root, path, iid);
@@ -271,8 +268,7 @@ impl<'c> Check<'c> {
                 }
                 Err(error) => return Err(error.into()),
             };
-            let timed =
-                self.store.in_tx("reconcile_timed", self.last, async |tx| gitlab::timed_heads(tx, path, iid).await);
+            let timed = self.store.in_tx("reconcile_timed", async |tx| gitlab::timed_heads(tx, path, iid).await);
             let timed = timed.await?;
             let versions = pages.into_iter().flat_map(|page| page.content);
             let versions: Vec<_> = versions.filter(|version| !timed.contains(&version.sha)).collect();

@@ -186,3 +186,32 @@ impl Report {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+
+    #[test]
+    fn corrections_are_counted_as_lost_webhooks() {
+        let correction = |iid, new: &str| Correction {
+            project: "g/p".to_owned(),
+            iid,
+            changes: vec![Change { field: "state", old: "opened".to_owned(), new: new.to_owned() }],
+        };
+        let report = Report {
+            corrections: vec![correction(2, "merged"), correction(1, "deleted")],
+            requests: 5,
+            stopped: Some("why".to_owned()),
+            ..Report::default()
+        };
+        let recorder = PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || report.record());
+        let metrics = recorder.handle().render();
+        for line in ["corrected 2", "deleted 1", "requests 5", "stopped 1", "missing 0", "total_ms_count 1"] {
+            assert!(metrics.lines().any(|found| found == line), "{line}: {metrics}");
+        }
+        assert!(!report.is_whole() && Report::default().is_whole());
+    }
+}

@@ -76,7 +76,7 @@ pub(super) async fn run(args: ReconcileArgs) -> anyhow::Result<()> {
     let deadline = Deadline::within(Duration::from_secs(args.time_limit));
     let report = reconcile::run(&database.store, &instances, options, deadline).await?;
     match std::io::stdout().is_terminal() {
-        true => print(&report),
+        true => println!("{}", tables(&report)),
         false => println!("{}", serde_json::to_string(&report).context("cannot write the report")?),
     }
     if !report.is_whole() {
@@ -107,33 +107,39 @@ fn since(text: &str) -> Result<Timestamp, String> {
 }
 
 /// The report as tables; those without rows are left out.
-fn print(report: &Report) {
-    let mut corrections = Vec::new();
-    for correction in &report.corrections {
-        for change in &correction.changes {
-            let merge_request = format!("{}!{}", correction.project, correction.iid);
-            corrections.push([merge_request, change.field.to_owned(), change.old.clone(), change.new.clone()]);
-        }
-    }
-    show::rows(["corrected", "field", "old", "new"], &corrections);
+fn tables(report: &Report) -> String {
+    let corrected = report.corrections.iter().flat_map(|correction| {
+        let merge_request = format!("{}!{}", correction.project, correction.iid);
+        correction
+            .changes
+            .iter()
+            .map(move |change| [merge_request.clone(), change.field.to_owned(), change.old.clone(), change.new.clone()])
+    });
     let missing = report.missing.iter().map(|m| [format!("{}!{}", m.project, m.iid), m.state.to_owned()]);
-    show::rows(["never heard of", "state"], &missing.collect::<Vec<_>>());
     let unreachable = report.unreachable.iter().map(|u| [u.project.clone(), u.problem.clone()]);
-    show::rows(["unreachable", "why"], &unreachable.collect::<Vec<_>>());
     let moved = report.moved.iter().map(|m| [m.project.clone(), m.to.clone()]);
-    show::rows(["moved", "to"], &moved.collect::<Vec<_>>());
     let refused = report.refused.iter().map(|r| {
         let iid = r.iid.map_or_else(|| "?".to_owned(), |iid| iid.to_string());
         [format!("{}!{iid}", r.project), r.detail.clone()]
     });
-    show::rows(["not understood", "why"], &refused.collect::<Vec<_>>());
-    show::rows(["left to the next run"], &report.left.iter().map(|project| [project.clone()]).collect::<Vec<_>>());
+    let left = report.left.iter().map(|project| [project.clone()]);
     let stale = report.stale.iter().map(|s| [s.kind.to_owned(), s.name.clone(), s.state.clone(), s.since.to_string()]);
-    show::rows(["stuck", "name", "state", "since"], &stale.collect::<Vec<_>>());
-    println!(
-        "{}{} merge requests of {} projects checked: {} corrected, {} never heard of, {} completed, {} heads filled in; \
+    let mut text = [
+        show::rows(["corrected", "field", "old", "new"], corrected),
+        show::rows(["never heard of", "state"], missing),
+        show::rows(["unreachable", "why"], unreachable),
+        show::rows(["moved", "to"], moved),
+        show::rows(["not understood", "why"], refused),
+        show::rows(["left to the next run"], left),
+        show::rows(["stuck", "name", "state", "since"], stale),
+    ]
+    .concat();
+    if report.dry_run {
+        text += "Nothing was written. ";
+    }
+    text + &format!(
+        "{} merge requests of {} projects checked: {} corrected, {} never heard of, {} completed, {} heads filled in; \
          {} requests in {:.1} s",
-        if report.dry_run { "Nothing written. " } else { "" },
         report.checked,
         report.projects,
         report.corrections.len(),
@@ -142,5 +148,51 @@ fn print(report: &Report) {
         report.versions,
         report.requests,
         report.seconds
-    );
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use hummingbird_status::gitlab::Change;
+    use hummingbird_status::reconcile::{Correction, Unreachable};
+
+    use super::*;
+
+    #[test]
+    fn times_come_in_three_forms() {
+        let at = |text: &str| since(text).ok().map(|at| at.to_string());
+        assert_eq!(at("2026-03-10T09:00:00+01:00").as_deref(), Some("2026-03-10T08:00:00Z"));
+        assert_eq!(at("2026-03-10").as_deref(), Some("2026-03-10T00:00:00Z"));
+        let three_days_ago = since("3d").expect("span");
+        assert!((0..60).contains(&(clock::now().duration_since(three_days_ago).as_secs() - 3 * 24 * 3600)));
+        assert_eq!((at("yesterday"), at(""), at("10/03/2026")), (None, None, None));
+    }
+
+    #[test]
+    fn tables_without_rows_are_left_out() {
+        let change = Change { field: "state", old: "opened".to_owned(), new: "merged".to_owned() };
+        let report = Report {
+            dry_run: true,
+            checked: 7,
+            projects: 1,
+            requests: 2,
+            seconds: 0.25,
+            corrections: vec![Correction { project: "g/p".to_owned(), iid: 1, changes: vec![change] }],
+            unreachable: vec![Unreachable { project: "g/q".to_owned(), problem: "GitLab answers 404".to_owned() }],
+            ..Report::default()
+        };
+        insta::assert_snapshot!(tables(&report), @r"
+        ┌───────────┬───────┬────────┬────────┐
+        │ corrected ┆ field ┆ old    ┆ new    │
+        ╞═══════════╪═══════╪════════╪════════╡
+        │ g/p!1     ┆ state ┆ opened ┆ merged │
+        └───────────┴───────┴────────┴────────┘
+        ┌─────────────┬────────────────────┐
+        │ unreachable ┆ why                │
+        ╞═════════════╪════════════════════╡
+        │ g/q         ┆ GitLab answers 404 │
+        └─────────────┴────────────────────┘
+        Nothing was written. 7 merge requests of 1 projects checked: 1 corrected, 0 never heard of, 0 completed, 0 heads filled in; 2 requests in 0.2 s
+        ");
+    }
 }

@@ -11,14 +11,11 @@ fn table(header: &[&str]) -> Table {
     table
 }
 
-/// Rows under a header, on standard output; nothing if there are none.
-pub(super) fn rows<const N: usize>(header: [&str; N], rows: &[[String; N]]) {
-    if rows.is_empty() {
-        return;
-    }
+/// Rows under a header, as lines; nothing if there are none.
+pub(super) fn rows<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = table(&header);
     table.add_rows(rows);
-    println!("{table}");
+    if table.is_empty() { String::new() } else { format!("{table}\n") }
 }
 
 /// Why something was ignored or refused, in one line.

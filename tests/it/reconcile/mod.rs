@@ -3,7 +3,9 @@
 mod answers;
 mod cli;
 mod fake;
+mod lambda;
 mod load;
+mod order;
 mod races;
 mod repairs;
 mod runs;

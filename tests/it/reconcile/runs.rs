@@ -149,3 +149,26 @@ async fn instances_that_cannot_be_asked_are_named_by_their_place() {
     let error = run(&instances).await;
     assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
 }
+
+/// A connection that slept with its function, or a fail-over.
+#[tokio::test]
+async fn connections_that_died_are_replaced() {
+    let (db, gitlab) = projects(&["g/a", "g/b"]).await;
+    let url = db.url.clone();
+    let kill: Answer = Arc::new(move |state, uri| {
+        let url = url.clone();
+        let kill = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                          WHERE datname = current_database() AND pid <> pg_backend_pid()";
+            runtime.block_on(async { support::store_of(&url, 1).script(others, support::deadline()).await }).unwrap();
+        });
+        kill.join().unwrap();
+        state.truth(uri)
+    });
+    gitlab.script("g%2Fa", kill.clone());
+    gitlab.script("g%2Fb", kill);
+    let report = run(&db, &gitlab, open_only()).await;
+    assert_eq!(corrections(&report), ["g/a!1 state: opened -> merged", "g/b!1 state: opened -> merged"]);
+    assert!(report.is_whole(), "{report:?}");
+}
