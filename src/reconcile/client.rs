@@ -14,6 +14,7 @@ use super::{address, limits};
 use crate::clock::{self, Deadline};
 use crate::config::GitLab;
 use crate::envelope::Refusal;
+use crate::https;
 
 /// How patient a client is.
 #[derive(Clone, Copy, Debug)]
@@ -98,8 +99,7 @@ impl Client {
             value.set_sensitive(true);
             Ok((name, value))
         });
-        let mut http = reqwest::Client::builder()
-            .user_agent(concat!("hummingbird-status/", env!("CARGO_PKG_VERSION")))
+        let mut http = https::client()
             // Not by reqwest, which would send a PRIVATE-TOKEN along to another host.
             .redirect(Policy::none())
             .connect_timeout(pace.connect)

@@ -19,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("family", &["envelope", "store"]),
     ("pipeline", &["clock", "envelope", "family", "store"]),
     ("outbox", &["store"]),
-    ("reconcile", &["clock", "config", "envelope::Refusal", "family::Family", "gitlab", "store"]),
+    ("reconcile", &["clock", "config", "envelope::Refusal", "family::Family", "gitlab", "https", "store"]),
     ("telemetry", &["pipeline", "store"]),
     ("worker", &["aws", "clock", "config", "envelope", "family", "pipeline", "store", "telemetry"]),
 ];
