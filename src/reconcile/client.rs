@@ -191,7 +191,8 @@ impl Client {
                         let location = header(&reply.headers, &LOCATION);
                         let location = location.and_then(|location| address::at_home(&self.root, location));
                         match location {
-                            Some(location) if hops <= HOPS => {
+                            // To itself: from http to https, which is for the configuration to say.
+                            Some(location) if hops <= HOPS && location != url => {
                                 moved_to = address::project_in(&location);
                                 url = location;
                                 continue;

@@ -105,13 +105,22 @@ async fn redirects_to_elsewhere_are_not_followed() {
     assert_eq!(corrections(&report), ["g/p!1 state: opened -> merged"]);
     assert_eq!(elsewhere.asked(), [""; 0]);
     // A circle comes to an end.
-    for _ in 0..10 {
-        gitlab.script("", fixed(301, &[("location", "/api/v4/projects/1/merge_requests")], ""));
+    for number in 0..10 {
+        let location = format!("/api/v4/projects/{number}/merge_requests");
+        gitlab.script("", fixed(301, &[("location", &location)], ""));
     }
     super::add_open(&db, &gitlab, "g/p", [2]).await;
     gitlab.asked();
     assert_eq!(run(&db, &gitlab, open_only()).await.unreachable.len(), 1);
     assert_eq!(gitlab.asked().len(), 6);
+    gitlab.state().script.clear();
+    // From http to https: the token would be sent in the clear each time.
+    let upgrade = |_: &mut super::fake::State, uri: &axum::http::Uri| {
+        answer(301, &[("location", &format!("https://gitlab.example.com{uri}"))], "")
+    };
+    gitlab.script("", Arc::new(upgrade));
+    assert_eq!(run(&db, &gitlab, open_only()).await.unreachable.len(), 1);
+    assert_eq!(gitlab.asked().len(), 1);
 }
 
 #[tokio::test]

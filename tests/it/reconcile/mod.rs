@@ -10,6 +10,7 @@ mod races;
 mod repairs;
 mod runs;
 mod stuck;
+mod tls;
 
 use std::time::Duration;
 
