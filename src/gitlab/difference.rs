@@ -55,7 +55,8 @@ pub fn compare(known: &MergeRequest, mut answer: MergeRequest) -> Comparison {
 }
 
 /// The record that says that a merge request is gone: closed, and deleted at the time at which a complete answer did
-/// not hold it. What was known of it stays.
+/// not hold it. What was known of it stays. As new as what is known, so that any news that comes meanwhile wins: to say
+/// once more that it is gone is easy, and only open ones are asked for.
 #[must_use]
 pub fn gone(known: &MergeRequest, asked_at: Timestamp) -> (MergeRequest, Vec<Change>) {
     let mut gone = known.clone();
@@ -63,7 +64,7 @@ pub fn gone(known: &MergeRequest, asked_at: Timestamp) -> (MergeRequest, Vec<Cha
     gone.deleted_at = Some(asked_at);
     gone.source = "reconcile";
     gone.stamp = Stamp {
-        version_at: second(asked_at).max(known.stamp.version_at),
+        version_at: known.stamp.version_at,
         message_at: asked_at,
         state_rank: rules::state_rank(gone.state),
         message_id: format!("{ASKED}{asked_at}"),

@@ -129,6 +129,11 @@ impl Client {
         })
     }
 
+    /// Whether it has no token.
+    pub(super) fn is_anonymous(&self) -> bool {
+        self.sign_in.is_none()
+    }
+
     /// Requests that were sent, each try and each hop counted.
     pub(super) fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)

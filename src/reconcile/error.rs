@@ -12,7 +12,7 @@ pub enum ApiError {
     #[error("GitLab limits the rate of requests for longer than there is time")]
     Limited,
     /// The token is wrong or has expired: there is no use in going on.
-    #[error("GitLab does not accept the token (401)")]
+    #[error("GitLab does not let us in (401)")]
     Unauthorized,
     /// Not for us: 403, 404 or another answer that will be the same next time.
     #[error("GitLab answers {status}")]

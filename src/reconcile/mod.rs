@@ -56,12 +56,22 @@ pub struct Options {
     pub concurrency: usize,
     /// How patient to be with GitLab.
     pub pace: Pace,
+    /// Is told of each project that is done with: how many are, of how many.
+    pub progress: fn(usize, usize),
 }
 
 impl Default for Options {
     fn default() -> Self {
         let pace = Pace::default();
-        Self { projects: Vec::new(), dry_run: false, since: None, sweep: true, concurrency: 4, pace }
+        Self {
+            projects: Vec::new(),
+            dry_run: false,
+            since: None,
+            sweep: true,
+            concurrency: 4,
+            pace,
+            progress: |_, _| (),
+        }
     }
 }
 
@@ -114,6 +124,9 @@ struct State {
     /// Projects to be done, with the number of their instance.
     queue: VecDeque<(usize, Project)>,
     report: Report,
+    /// How many there were, and how many are done with, well or not.
+    projects: usize,
+    done: usize,
     /// Of each instance: projects in a row without an answer, and whether it is not asked any more.
     silent: Vec<u32>,
     stopped: Vec<bool>,
@@ -147,6 +160,7 @@ pub async fn run(
             Err(problem) => state.report.unreachable.push(Unreachable { project: project.path, problem }),
         }
     }
+    state.projects = state.queue.len();
     let workers = options.concurrency.clamp(1, 64);
     let run = Run { store, clients, options, deadline, state: Mutex::new(state) };
     // On one thread: they wait for GitLab nearly all of the time.
@@ -221,6 +235,8 @@ impl Run {
         let problem = {
             let mut state = self.state();
             state.report.add(found);
+            state.done += 1;
+            (self.options.progress)(state.done, state.projects);
             match result {
                 Ok(()) => {
                     state.silent[number] = 0;
@@ -235,7 +251,7 @@ impl Run {
                 }
                 Err(Trouble::Api(error @ ApiError::Unauthorized)) => {
                     state.stopped[number] = true;
-                    state.report.stopped = Some(format!("{}: {error}", self.clients[number].host));
+                    state.report.stopped = Some(format!("{}: {error}{}", self.clients[number].host, self.hint(number)));
                     return state.report.left.push(project.path);
                 }
                 Err(Trouble::Store(error)) => {
@@ -251,7 +267,11 @@ impl Run {
                             state.report.stopped = Some(format!("{}: {error}", self.clients[number].host));
                         }
                     }
-                    let problem = error.to_string();
+                    let hint = match error {
+                        Trouble::Api(ApiError::Refused { status: 403 | 404 }) => self.hint(number),
+                        _ => "",
+                    };
+                    let problem = format!("{error}{hint}");
                     state
                         .report
                         .unreachable
@@ -272,6 +292,11 @@ impl Run {
             // The rows are right; only the order of the next run is not.
             tracing::warn!(error = chain(&error), "cannot keep when a project was checked");
         }
+    }
+
+    /// Why an instance may show nothing.
+    fn hint(&self, number: usize) -> &'static str {
+        if self.clients[number].is_anonymous() { ": no token is configured" } else { "" }
     }
 
     /// Lets each family look for what got stuck, in a transaction of its own.

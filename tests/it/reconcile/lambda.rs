@@ -96,5 +96,5 @@ async fn a_run_that_was_stopped_is_an_error_of_the_function() {
     gitlab.script("", fixed(401, &[], TOKEN));
     let (kind, answer, _) = invoke(&db, &gitlab, scheduled()).await;
     assert_eq!(kind, "error");
-    assert!(answer.contains("GitLab does not accept the token (401)"), "{answer}");
+    assert!(answer.contains("GitLab does not let us in (401)"), "{answer}");
 }

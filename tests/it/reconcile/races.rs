@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::fake::{Answer, item, webhook};
-use super::{Db, merge_requests, open_only, render, run, tell, with_open};
+use super::{Db, SENT, merge_requests, open_only, render, run, tell, with_open};
 use crate::support::store_of;
 
 /// Takes a webhook in while the request waits for its answer: after the rows were read, before any is written.
@@ -77,16 +77,33 @@ async fn a_webhook_of_the_same_second_that_was_sent_before_the_run_loses() {
     );
 }
 
-/// It is gone when GitLab is asked; a webhook from before that comes late.
+/// It is gone when GitLab is asked, while a webhook tells news of it: whoever is right, the next run will see.
 #[tokio::test]
-async fn a_late_webhook_does_not_bring_back_what_was_deleted() {
+async fn news_win_over_a_deletion_and_old_messages_do_not() {
+    for first in ["webhook", "answer"] {
+        let (db, gitlab) = with_open(1..=1).await;
+        gitlab.state().projects.get_mut("g/p").unwrap().remove(&1);
+        let news = webhook("g/p", &item(1, "opened", "2026-03-10T11:00:00.000Z"), "update");
+        let sent_at = from_now(5);
+        if first == "webhook" {
+            gitlab.script("merge_requests", during(&db, news, sent_at));
+            assert_eq!(run(&db, &gitlab, open_only()).await.overtaken, 1);
+        } else {
+            run(&db, &gitlab, open_only()).await;
+            tell(&db.store, &news, &sent_at).await;
+        }
+        assert!(merge_requests(&db).await.ends_with("| opened | Change 1 | 0001 | rebuild | robin | webhook | false"));
+    }
+    // What was sent before, and tells nothing new, comes once more.
     let (db, gitlab) = with_open(1..=1).await;
-    gitlab.state().projects.get_mut("g/p").unwrap().remove(&1);
+    let item = gitlab.state().projects.get_mut("g/p").unwrap().remove(&1).unwrap();
     run(&db, &gitlab, open_only()).await;
     let deleted = merge_requests(&db).await;
     assert!(deleted.ends_with("| closed | Change 1 | 0001 | rebuild | robin | reconcile | true"), "{deleted}");
-    tell(&db.store, &webhook("g/p", &item(1, "opened", "2026-03-10T11:00:00.000Z"), "update"), &from_now(5)).await;
-    assert_eq!(merge_requests(&db).await, deleted);
+    for sent_at in [SENT.to_owned(), from_now(-30)] {
+        tell(&db.store, &webhook("g/p", &item, "update"), &sent_at).await;
+        assert_eq!(merge_requests(&db).await, deleted);
+    }
 }
 
 /// The webhook came while the answer was on its way: it is not reported as a correction.

@@ -34,7 +34,7 @@ async fn a_wrong_token_ends_the_run() {
     let before = render::all(&db.store).await;
     let report = run(&db, &gitlab, one_by_one()).await;
     assert_eq!(gitlab.asked().len(), 1);
-    assert_eq!(report.stopped.as_deref(), Some("127.0.0.1: GitLab does not accept the token (401)"));
+    assert_eq!(report.stopped.as_deref(), Some("127.0.0.1: GitLab does not let us in (401)"));
     assert_eq!(report.left, ["g/a", "g/b"]);
     assert_eq!(render::all(&db.store).await, before);
 }
