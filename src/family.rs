@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::envelope::{Decoded, Limits, Message, Refusal};
 use crate::store::{StoreError, Tx};
-use crate::{gitlab, konflux};
+use crate::{gitlab, kcidb, konflux};
 
 /// What a deployment chooses about reading messages.
 #[derive(Clone, Debug, Default)]
@@ -84,6 +84,7 @@ macro_rules! families {
 families! {
     Konflux => konflux, |message, settings| konflux::decode(message);
     Gitlab => gitlab, |message, settings| gitlab::decode(message, &settings.gitlab);
+    Kcidb => kcidb, |message, settings| kcidb::decode(message);
 }
 
 impl fmt::Display for Family {
