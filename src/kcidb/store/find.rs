@@ -57,8 +57,9 @@ pub async fn find(tx: &Tx<'_>, query: &Query) -> Result<Found, StoreError> {
     if query.children {
         let [checkouts, builds, tests, issues, _] = keys.each_ref().map(ids);
         let versions: Vec<i64> = keys[Kind::Issue as usize].iter().map(|(_, version)| *version).collect();
-        let rows =
-            tx.query(include_str!("sql/kcidb_find_children.sql"), &[&builds, &checkouts, &tests, &issues, &versions]).await?;
+        let rows = tx
+            .query(include_str!("sql/kcidb_find_children.sql"), &[&builds, &checkouts, &tests, &issues, &versions])
+            .await?;
         add(&mut keys, &rows);
     }
     let mut found = Found::default();

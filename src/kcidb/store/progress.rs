@@ -108,7 +108,9 @@ async fn announce_checkouts(
     if !reached.is_empty() {
         let ids: Vec<&str> = reached.iter().map(|(id, _)| *id).collect();
         let names: Vec<&str> = reached.iter().map(|(_, milestone)| milestone.name()).collect();
-        kept = tx.query(include_str!("sql/reach_kcidb_milestones.sql"), &[&ids, &names, &vec![overdue; ids.len()]]).await?;
+        kept = tx
+            .query(include_str!("sql/reach_kcidb_milestones.sql"), &[&ids, &names, &vec![overdue; ids.len()]])
+            .await?;
         told.extend(kept.iter().filter_map(|row| {
             let name: &str = row.get("milestone");
             let milestone = Milestone::ALL.into_iter().find(|milestone| milestone.name() == name)?;
