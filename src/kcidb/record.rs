@@ -10,6 +10,29 @@ use jiff::Timestamp;
 pub enum Record {
     /// Objects, kept or refused together.
     Submission(Box<Submission>),
+    /// How an issue is found in what failed.
+    IssueRegex(Box<IssueRegex>),
+}
+
+/// A regular expression of an issue, with its filters. Key: (id).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct IssueRegex {
+    /// `origin:anything`.
+    pub id: String,
+    /// The issue that it finds.
+    pub issue_id: String,
+    /// In which version; without one the highest that is known.
+    pub issue_version: Option<i64>,
+    /// Expressions by filter, as in `triage::FILTERS`.
+    pub filters: [Option<String>; 7],
+    /// The one filter that must be equal.
+    pub package_name: Option<String>,
+    /// Whether it is used no more.
+    pub deleted: bool,
+    /// Message that told.
+    pub message_id: String,
+    /// When that was sent.
+    pub message_at: Option<Timestamp>,
 }
 
 /// All objects of a message.

@@ -111,6 +111,8 @@ const COLUMNS: &[(&str, &[&str])] = &[
         &["id version origin categories report_url report_subject culprit_code culprit_tool culprit_harness comment"],
     ),
     ("kcidb_incidents", &["id origin issue_id issue_version build_id test_id present"]),
+    ("kcidb_issue_regexes", &["id issue_id issue_version deleted text_match architecture_match package_name_match"]),
+    ("kcidb_requeue", &["stage after_id"]),
     ("kcidb_log_excerpts", &["sha256 text"]),
     ("kcidb_milestones", &["checkout_id milestone overdue"]),
     ("kcidb_occurrences", &["incident_id checkout_id"]),

@@ -1,6 +1,7 @@
 //! The family kcidb against PostgreSQL: order, repetition, events, and all real submissions that are at hand.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use hummingbird_status::envelope::Delivery;
 use hummingbird_status::family::Settings;
@@ -163,6 +164,29 @@ async fn a_test_that_moves_away_no_longer_holds_up_its_checkout() {
     assert_eq!(told[1], ["test.updated o:t2", "checkout.tests_finished o:c", "checkout.ready_to_report o:c"]);
 }
 
+/// Some origins give their builds no status and never say that they are done.
+#[tokio::test]
+async fn a_checkout_that_is_silent_for_long_counts_as_finished() {
+    let db = support::database().await;
+    let all = json!({"checkouts": [checkout(json!({}))], "builds": [build(json!({}))], "tests": [test(json!({}))]});
+    take_in(&db.store, &[said(1, "m1", &all)]).await;
+    let sweep = async |silence: u64| {
+        let silence = Duration::from_secs(silence);
+        db.store.in_tx("sweep", deadline(), async |tx| kcidb::finish_overdue(tx, silence, 10).await).await.unwrap()
+    };
+    let known = events(&db.store).await.len();
+    assert_eq!(sweep(3600).await, 0);
+    assert_eq!(sweep(0).await, 1);
+    assert_eq!(sweep(0).await, 0);
+    let told = events(&db.store).await[known..].to_vec();
+    assert_eq!(
+        told,
+        ["checkout.build_setups_finished o:c", "checkout.tests_finished o:c", "checkout.ready_to_report o:c"]
+    );
+    let overdue = render::rows(&db.store, "SELECT DISTINCT overdue::text FROM kcidb_milestones").await;
+    assert_eq!(overdue, ["true"]);
+}
+
 #[tokio::test]
 async fn the_same_again_writes_and_says_nothing() {
     let db = support::database().await;
@@ -265,6 +289,107 @@ async fn parts_that_come_at_once_finish_a_checkout() {
 
 /// Which members there are, id, parent, status, second of sending, kind.
 type Members = (Vec<bool>, u8, usize, usize, i64, u8);
+
+/// The change of an expression, sent at that second.
+fn expression(second: i64, status: &str, more: Value) -> Delivery {
+    let object = with(json!({"id": "o:r", "issue_id": "o:i"}), more);
+    let document = json!({"object_type": "issue_regex", "status": status, "object": object});
+    Delivery { body: document.to_string().into_bytes(), ..said(second, &format!("r{second}"), &json!({})) }
+}
+
+/// All pages of the work that expressions make.
+async fn work(store: &Store, page: usize) -> (usize, usize) {
+    let (mut announced, mut incidents) = (0, 0);
+    for _ in 0..1000 {
+        let step = store.in_tx("requeue", deadline(), async |tx| kcidb::requeue(tx, page).await).await.unwrap();
+        announced += step.written;
+        let found = store.in_tx("triage", deadline(), async |tx| kcidb::triage(tx, page).await).await.unwrap();
+        incidents += found.written;
+        if !step.more && !found.more {
+            return (announced, incidents);
+        }
+    }
+    panic!("it never ends");
+}
+
+#[tokio::test]
+async fn an_expression_finds_what_failed_before_and_after_it() {
+    let db = support::database().await;
+    let now = Timestamp::now().to_string();
+    let failed = |id: &str, log: &str, start: &str| {
+        test(json!({"id": id, "status": "FAIL", "log_excerpt": log, "start_time": start}))
+    };
+    let before = json!({
+        "checkouts": [checkout(json!({"tree_name": "c9s", "start_time": now}))],
+        "builds": [build(json!({"status": "PASS"}))],
+        "tests": [
+            failed("o:1", "kernel BUG at a.c:1", &now),
+            failed("o:2", "kernel BUG at b.c:1", &now),
+            failed("o:old", "kernel BUG at a.c:1", "2020-01-01T00:00:00Z"),
+            test(json!({"id": "o:passed", "status": "PASS", "start_time": now})),
+        ],
+        "issues": [{"id": "o:i", "origin": "o", "version": 3}, {"id": "o:i", "origin": "o", "version": 7}],
+    });
+    take_in(&db.store, &[said(1, "m1", &before)]).await;
+    assert_eq!(work(&db.store, 10).await, (0, 0));
+
+    // Two tests and their checkout are announced, page by page, and one of them shows the issue.
+    let known = events(&db.store).await.len();
+    let more = json!({"text_match": "BUG at a", "tree_match": "^c9s$"});
+    assert_eq!(take_in(&db.store, &[expression(2, "new", more.clone())]).await, 1);
+    assert_eq!(work(&db.store, 1).await, (3, 1));
+    assert_eq!(
+        events(&db.store).await[known..],
+        [
+            "checkout.needs_triage o:c",
+            "test.needs_triage o:1",
+            "incident.updated o:r:test:o:1",
+            "checkout.checkout_issueoccurrences_changed o:c",
+            "test.needs_triage o:2",
+        ]
+    );
+    let incident = "SELECT issue_id || ' ' || issue_version || ' ' || test_id || ' ' || present FROM kcidb_incidents";
+    assert_eq!(render::rows(&db.store, incident).await, ["o:i 7 o:1 true"]);
+    // The same again changes nothing; what fails from now on is looked at.
+    assert_eq!(take_in(&db.store, &[expression(2, "new", more)]).await, 0);
+    assert_eq!(work(&db.store, 10).await, (0, 0));
+    take_in(&db.store, &[said(3, "m3", &json!({"tests": [failed("o:3", "kernel BUG at a.c:2", &now)]}))]).await;
+    assert_eq!(work(&db.store, 10).await, (0, 1));
+
+    // A changed expression takes back what it does not find any more, a deleted one all.
+    take_in(&db.store, &[expression(4, "updated", json!({"text_match": "BUG at .\\.c:2"}))]).await;
+    assert_eq!(work(&db.store, 2).await, (4, 1));
+    let present = "SELECT id || ' ' || present FROM kcidb_incidents ORDER BY id";
+    assert_eq!(render::rows(&db.store, present).await, ["o:r:test:o:1 false", "o:r:test:o:3 true"]);
+    take_in(
+        &db.store,
+        &[expression(5, "deleted", json!({"text_match": "BUG"})), expression(3, "new", json!({"text_match": "x"}))],
+    )
+    .await;
+    assert_eq!(work(&db.store, 2).await, (4, 1));
+    assert_eq!(render::rows(&db.store, "SELECT id FROM kcidb_incidents WHERE present").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn an_expression_that_cannot_be_used_is_refused() {
+    let db = support::database().await;
+    let bad =
+        [json!({"text_match": "(?=a)"}), json!({}), json!({"text_match": ""}), json!({"id": "r", "text_match": "a"})];
+    for (second, more) in (0..).zip(bad) {
+        let report = ingest(&db.store, &[expression(second, "new", more)], &Settings::default(), deadline()).await;
+        assert_eq!(report.counts().refused, 1);
+    }
+    let details = render::rows(&db.store, "SELECT reason || ' ' || left(detail, 30) FROM refused ORDER BY id").await;
+    assert_eq!(
+        details,
+        [
+            "bad-field object.text_match: regex parse",
+            "bad-field object: no filter, so that it ",
+            "bad-field object: no filter, so that it ",
+            "bad-field object.id: expected an id such",
+        ]
+    );
+}
 
 /// Submissions about so few objects that they meet all the time, with values that tell which message they are of.
 fn submissions() -> impl Strategy<Value = Vec<(i64, Value)>> {

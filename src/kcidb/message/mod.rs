@@ -1,7 +1,9 @@
 //! Submissions as they come, and what is read off them. Pure.
 
 mod json;
+mod problems;
 mod reader;
+mod regex;
 mod rule;
 mod schema;
 #[cfg(test)]
@@ -12,6 +14,7 @@ mod uri;
 mod value;
 mod version;
 
+pub use self::problems::{Problem, Rights, problems};
 use self::reader::{Document, Fault, Reader};
 use self::version::Version;
 use super::record::{Object, Record, Submission};
@@ -26,6 +29,9 @@ use crate::envelope::{Decoded, Message, Refusal};
 /// `kcidb-upgrade` when it is valid but the newest version does not allow what it would become, `kcidb-storage` when it
 /// is valid but cannot be stored, `not-json` when it is no JSON.
 pub fn decode(message: &Message<'_>) -> Result<Decoded<Record>, Refusal> {
+    if message.head.has("object_type") {
+        return Ok(Decoded::Records(vec![Record::IssueRegex(Box::new(regex::read(message)?))]));
+    }
     let version = Version::read(&message.head)?;
     let mut reader = Reader::new(version, false);
     if let Err(refusal) = parse_seed(message.payload, Document(&mut reader)) {

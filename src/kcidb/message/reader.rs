@@ -217,10 +217,10 @@ impl<'de> Visitor<'de> for List<'_, 'de> {
 }
 
 /// The members of an object, or of an object inside of it.
-struct Members<'r, 'de, 'd> {
-    reader: &'r mut Reader<'de>,
-    fields: &'static [Field],
-    draft: &'d mut Draft,
+pub(super) struct Members<'r, 'de, 'd> {
+    pub(super) reader: &'r mut Reader<'de>,
+    pub(super) fields: &'static [Field],
+    pub(super) draft: &'d mut Draft,
 }
 
 impl<'de> DeserializeSeed<'de> for Members<'_, 'de, '_> {

@@ -4,6 +4,7 @@ mod excerpts;
 mod find;
 mod objects;
 mod progress;
+mod triage;
 mod values;
 
 use std::collections::BTreeSet;
@@ -12,6 +13,8 @@ use jiff::Timestamp;
 
 pub use self::find::{Found, Query, Summary, find, summaries};
 use self::objects::{Change, Row};
+pub use self::progress::finish_overdue;
+pub use self::triage::{Step, requeue, triage};
 use super::events::{self, What};
 use super::record::{Kind, Record, Submission};
 use super::rules::Stamp;
@@ -24,28 +27,36 @@ use crate::store::{StoreError, Tx};
 /// # Errors
 /// When a statement fails.
 pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>, StoreError> {
-    let submissions: Vec<(usize, &Submission)> = batch
-        .iter()
-        .map(|(number, record)| match record {
-            Record::Submission(submission) => (*number, &**submission),
-        })
-        .collect();
+    let (mut submissions, mut regexes) = (Vec::new(), Vec::new());
+    for (number, record) in batch {
+        match record {
+            Record::Submission(submission) => submissions.push((*number, &**submission)),
+            Record::IssueRegex(regex) => regexes.push((*number, &**regex)),
+        }
+    }
+    let mut kept: BTreeSet<usize> = triage::write(tx, &regexes).await?.into_iter().collect();
+    kept.extend(write_submissions(tx, &submissions).await?);
+    Ok(kept.into_iter().collect())
+}
+
+async fn write_submissions(tx: &Tx<'_>, submissions: &[(usize, &Submission)]) -> Result<BTreeSet<usize>, StoreError> {
+    let mut kept = BTreeSet::new();
     if submissions.iter().all(|(_, submission)| submission.is_empty()) {
-        return Ok(Vec::new());
+        return Ok(kept);
     }
     let now = now(tx).await?;
-    excerpts::write(tx, &submissions).await?;
+    excerpts::write(tx, submissions).await?;
     let mut changed = Vec::new();
-    let mut kept = BTreeSet::new();
-    let rows = Kind::ALL.map(|kind| rows(kind, &submissions));
+    let rows = Kind::ALL.map(|kind| rows(kind, submissions));
     for (kind, rows) in Kind::ALL.into_iter().zip(&rows).filter(|(_, rows)| !rows.is_empty()) {
         let changes = objects::write(tx, kind, rows).await?;
         kept.extend(changes.iter().map(|change| change.row.number));
         tell(tx, kind, &changes, now).await?;
         changed.extend(changes.into_iter().map(|change| (kind, change)));
     }
+    triage::enqueue(tx, &changed).await?;
     progress::settle(tx, &changed, now).await?;
-    Ok(kept.into_iter().collect())
+    Ok(kept)
 }
 
 /// The time of the transaction, which is when its events happened.

@@ -1,9 +1,11 @@
 //! What the changes of a batch mean for whole checkouts: milestones, and issues that occurred in them or no longer do.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::now;
 use super::objects::{self, Change};
 use crate::kcidb::events::{self, What};
 use crate::kcidb::record::{Kind, View};
@@ -59,7 +61,7 @@ pub(super) async fn settle(tx: &Tx<'_>, changes: &[(Kind, Change<'_, '_>)], now:
     let list = |ids: &BTreeSet<&str>| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<String>>();
     let (checkouts, builds, tests, incidents) =
         (list(&touched.checkouts), list(&touched.builds), list(&touched.tests), list(&touched.incidents));
-    tx.query(include_str!("sql/kcidb_settle_lock.sql"), &[]).await?;
+    lock(tx).await?;
     let params: [Param<'_>; 6] =
         [&tests, &builds, &incidents, &list(&touched.new_builds), &list(&touched.new_checkouts), &checkouts];
     let occurred = tx.query(include_str!("sql/kcidb_settle_occurrences.sql"), &params[..5]).await?;
@@ -71,6 +73,28 @@ pub(super) async fn settle(tx: &Tx<'_>, changes: &[(Kind, Change<'_, '_>)], now:
         reached.extend(milestones(&progress(row), false).into_iter().map(|milestone| (row.get("id"), milestone)));
     }
     announce_checkouts(tx, &occurred, reached, false, now).await
+}
+
+/// Lets nobody else settle anything until the transaction ends.
+async fn lock(tx: &Tx<'_>) -> Result<(), StoreError> {
+    tx.query(include_str!("sql/kcidb_settle_lock.sql"), &[]).await.map(drop)
+}
+
+/// Counts checkouts as finished of which nothing has been heard for `silence`: some origins never say that they are
+/// done. At most `limit` of them; returns how many, and is done when that is less.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn finish_overdue(tx: &Tx<'_>, silence: Duration, limit: usize) -> Result<usize, StoreError> {
+    lock(tx).await?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let found = tx.query(include_str!("sql/kcidb_overdue.sql"), &[&silence.as_secs_f64(), &limit]).await?;
+    let mut reached = Vec::new();
+    for row in &found {
+        reached.extend(milestones(&progress(row), true).into_iter().map(|milestone| (row.get("id"), milestone)));
+    }
+    announce_checkouts(tx, &[], reached, true, now(tx).await?).await?;
+    Ok(found.len())
 }
 
 /// The parent that a change gives to its object.

@@ -62,6 +62,7 @@ CREATE TABLE kcidb_builds (
     received_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX kcidb_builds_checkout ON kcidb_builds (checkout_id);
+CREATE INDEX kcidb_builds_failed ON kcidb_builds (id) WHERE status IN ('FAIL', 'ERROR');
 
 -- Runs of tests on builds; the build may come later, or never.
 CREATE TABLE kcidb_tests (
@@ -90,6 +91,7 @@ CREATE TABLE kcidb_tests (
     received_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX kcidb_tests_build ON kcidb_tests (build_id, status);
+CREATE INDEX kcidb_tests_failed ON kcidb_tests (id) WHERE status IN ('FAIL', 'ERROR');
 
 -- Known problems, a row for each version; the highest counts.
 CREATE TABLE kcidb_issues (
@@ -192,3 +194,38 @@ CROSS JOIN LATERAL (
     ) AS t
     WHERE b.checkout_id = c.id
 ) AS s;
+
+-- Regular expressions by which issues are found in what failed; a filter that is null lets everything through.
+CREATE TABLE kcidb_issue_regexes (
+    id text COLLATE "C" PRIMARY KEY,
+    issue_id text COLLATE "C" NOT NULL,
+    issue_version bigint,
+    text_match text,
+    file_name_match text,
+    test_name_match text,
+    testresult_name_match text,
+    architecture_match text,
+    kpet_tree_name_match text,
+    tree_match text,
+    package_name_match text,
+    deleted boolean NOT NULL,
+    message_id text COLLATE "C" NOT NULL,
+    message_at timestamptz,
+    received_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- Builds and tests that failed and in which no issue has been looked for since.
+CREATE TABLE kcidb_triage_queue (
+    kind text COLLATE "C" NOT NULL CHECK (kind IN ('build', 'test')),
+    id text COLLATE "C" NOT NULL,
+    PRIMARY KEY (kind, id)
+);
+
+-- How far the failures of the last two weeks have been announced again since an expression changed: one row at most.
+-- stage: 0 checkouts, 1 builds, 2 tests, 3 done.
+CREATE TABLE kcidb_requeue (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    requested_at timestamptz NOT NULL DEFAULT now(),
+    stage smallint NOT NULL DEFAULT 0 CHECK (stage BETWEEN 0 AND 3),
+    after_id text COLLATE "C" NOT NULL DEFAULT ''
+);

@@ -11,3 +11,6 @@ INSERT INTO kcidb_incidents (id, origin, issue_id, issue_version, test_id, prese
 VALUES ('o:n', 'o', 'o:i', 20240502101105, 'o:t', true, 'm-4');
 INSERT INTO kcidb_milestones (checkout_id, milestone, overdue) VALUES ('o:c', 'build_setups_finished', false);
 INSERT INTO kcidb_occurrences (incident_id, checkout_id) VALUES ('o:n', 'o:c');
+INSERT INTO kcidb_issue_regexes (id, issue_id, text_match, deleted, message_id) VALUES ('o:r', 'o:i', 'BUG', false, 'm-5');
+INSERT INTO kcidb_triage_queue (kind, id) VALUES ('test', 'o:t');
+INSERT INTO kcidb_requeue (stage) VALUES (2);

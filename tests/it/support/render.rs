@@ -26,6 +26,7 @@ pub async fn all(store: &Store) -> String {
         "kcidb_incidents",
         "kcidb_log_excerpts",
         "kcidb_occurrences",
+        "kcidb_issue_regexes",
         "refused",
     ] {
         text.push_str(&format!("== {table}\n"));

@@ -1,16 +1,18 @@
 //! Submissions step by step, and the messages that each step announces (`11_events.json`).
 
+use hummingbird_status::kcidb;
 use hummingbird_status::store::Store;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{Tally, cases, file, take_in_as};
-use crate::support::{self, render, schema};
+use crate::support::{self, deadline, render, schema};
 
 /// Keys and objects of the events announced since the last call.
 async fn announced(store: &Store) -> Vec<String> {
     let sql = "SELECT event || ' ' || (payload #>> '{object,id}') FROM outbox WHERE family = 'kcidb' ORDER BY id";
     let events = render::rows(store, sql).await;
-    store.script("DELETE FROM outbox", support::deadline()).await.unwrap();
+    store.script("DELETE FROM outbox", deadline()).await.unwrap();
     let mut events: Vec<String> = events;
     events.sort();
     events
@@ -43,18 +45,23 @@ async fn events() {
             if submission.get("action").is_some() {
                 match equivalent(&submission, &earlier) {
                     Some(equal) => submission = equal,
+                    None if submission["action"] == "issue_regex_changed" => {
+                        // A message of its own, and the work that it makes outside of ingest.
+                        let object = json!({"id": "o:r", "issue_id": "o:i", "text_match": "matches nothing"});
+                        submission = json!({"object_type": "issue_regex", "status": "updated", "object": object});
+                    }
                     None => {
-                        tally.deviates("the change of an issue's regular expression is a message of its own");
+                        tally.failed.push(format!("{name}: an unknown action"));
                         continue 'cases;
                     }
                 }
             }
-            let text = submission
-                .to_string()
-                .replace("NOW-1d", "2026-03-09T10:00:00Z")
-                .replace("NOW-20d", "2026-02-18T10:00:00Z");
+            let ago = |days: i64| (Timestamp::now() - SignedDuration::from_hours(24 * days)).to_string();
+            let text = submission.to_string().replace("NOW-1d", &ago(1)).replace("NOW-20d", &ago(20));
             earlier.push(submission);
             take_in_as(&db.store, number as i64, &text).await;
+            let requeue = async || db.store.in_tx("requeue", deadline(), async |tx| kcidb::requeue(tx, 2).await).await;
+            while requeue().await.unwrap().more {}
             let mut found = announced(&db.store).await;
             let mut expected: Vec<String> = step["expect"]
                 .as_array()
