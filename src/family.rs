@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::envelope::{Decoded, Limits, Message, Refusal};
 use crate::store::{Stale, StoreError, Tx};
-use crate::{gitlab, konflux};
+use crate::{gitlab, kcidb, konflux};
 
 /// What a deployment chooses about reading messages.
 #[derive(Clone, Debug, Default)]
@@ -86,6 +86,7 @@ macro_rules! families {
 families! {
     Konflux => konflux, |message, settings| konflux::decode(message);
     Gitlab => gitlab, |message, settings| gitlab::decode(message, &settings.gitlab);
+    Kcidb => kcidb, |message, settings| kcidb::decode(message);
 }
 
 impl Family {
@@ -99,6 +100,7 @@ impl Family {
             Self::Konflux => konflux::sweep(tx, now, write).await,
             // Merge requests are asked for one by one, by the room reconcile.
             Self::Gitlab => Ok(Vec::new()),
+            Self::Kcidb => Ok(Vec::new()),
         }
     }
 }

@@ -16,7 +16,7 @@
 //! |---|---|---|
 //! | [`envelope`] | bytes of a transport to messages: gzip, base64, SNS, SQS, EventBridge, lists, .. Knows no family | - |
 //! | [`family`] | which family a message is of; one line a family | `envelope`, `store`, the families |
-//! | [`konflux`], [`gitlab`] | a family each: `message` (foreign JSON to records), `record`, `rules` (pure), `store` + `sql/` | `envelope`, `store`, `outbox` |
+//! | [`konflux`], [`gitlab`], [`kcidb`] | a family each: `message` (foreign JSON to records), `record`, `rules` (pure), `store` + `sql/` | `envelope`, `store`, `outbox` |
 //! | [`store`] | connections, TLS, transactions, verdicts on errors, migrations, the table `refused` | `clock`, `config`, `envelope` |
 //! | [`outbox`] | events for the outside, written by the transaction that caused them | `store` |
 //! | [`pipeline`] | decode, write in one transaction, outcome for each delivery | `envelope`, `family`, `store`, `clock` |
@@ -56,6 +56,7 @@ pub mod extension;
 pub mod family;
 pub mod gitlab;
 pub mod https;
+pub mod kcidb;
 pub mod konflux;
 pub mod local;
 pub mod outbox;

@@ -4,13 +4,14 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::store::{StoreError, Tx, column};
 
 /// What happened, for whoever must know.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Event {
+pub struct Event<P = Map<String, Value>> {
     /// Name of the family, as in [`Family::name`](crate::family::Family::name).
     pub family: &'static str,
     /// What happened: `job:started`, `datawarehouse.checkout.new`.
@@ -20,15 +21,15 @@ pub struct Event {
     pub key: String,
     /// For filters of subscribers, at most 9 (SNS takes 10, and the family's name is one).
     pub attributes: BTreeMap<String, String>,
-    /// What consumers read.
-    pub payload: Map<String, Value>,
+    /// What consumers read: an object of JSON.
+    pub payload: P,
 }
 
 /// Writes events; their ids follow the order given.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn announce(tx: &Tx<'_>, events: &[Event]) -> Result<(), StoreError> {
+pub async fn announce<P: Serialize>(tx: &Tx<'_>, events: &[Event<P>]) -> Result<(), StoreError> {
     if events.is_empty() {
         return Ok(());
     }
@@ -38,10 +39,15 @@ pub async fn announce(tx: &Tx<'_>, events: &[Event]) -> Result<(), StoreError> {
             /* family */ &column(events, |event| event.family),
             /* event */ &column(events, |event| event.event.as_str()),
             /* key */ &column(events, |event| event.key.as_str()),
-            /* attributes */ &column(events, |event| serde_json::json!(event.attributes).to_string()),
-            /* payload */ &column(events, |event| serde_json::json!(event.payload).to_string()),
+            /* attributes */ &column(events, |event| text(&event.attributes)),
+            /* payload */ &column(events, |event| text(&event.payload)),
         ],
     )
     .await?;
     Ok(())
+}
+
+/// As JSON. What cannot be that (a key that is no string) is a fault of the family's, and PostgreSQL refuses it.
+fn text(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }

@@ -26,6 +26,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "konflux_gitlab", sql: include_str!("migrations/0001_konflux_gitlab.sql") },
     Migration { version: 2, name: "outbox", sql: include_str!("migrations/0002_outbox.sql") },
     Migration { version: 3, name: "reconcile", sql: include_str!("migrations/0003_reconcile.sql") },
+    Migration { version: 4, name: "kcidb", sql: include_str!("migrations/0004_kcidb.sql") },
 ];
 
 /// What [`migrate`] did.

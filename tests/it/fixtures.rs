@@ -79,6 +79,43 @@ const COLUMNS: &[(&str, &[&str])] = &[
         ],
     ),
     ("gitlab_mr_versions", &["project iid sha head_at seen_at"]),
+    (
+        "kcidb_checkouts",
+        &[
+            "id origin tree_name valid",
+            "git_commit_hash git_commit_name git_commit_tags git_repository_branch git_repository_branch_tip",
+            "git_repository_url patchset_files patchset_hash",
+            "start_time origin_builds_finish_time origin_tests_finish_time",
+            "comment log_url log_excerpt_sha256 misc",
+        ],
+    ),
+    (
+        "kcidb_builds",
+        &[
+            "id checkout_id origin status architecture config_name compiler command",
+            "start_time duration",
+            "comment input_files output_files log_url log_excerpt_sha256 misc",
+        ],
+    ),
+    (
+        "kcidb_tests",
+        &[
+            "id build_id origin path status",
+            "start_time duration number_value number_unit number_prefix",
+            "environment_comment environment_compatible environment_misc",
+            "comment input_files output_files log_url log_excerpt_sha256 misc",
+        ],
+    ),
+    (
+        "kcidb_issues",
+        &["id version origin categories report_url report_subject culprit_code culprit_tool culprit_harness comment"],
+    ),
+    ("kcidb_incidents", &["id origin issue_id issue_version build_id test_id present"]),
+    ("kcidb_issue_regexes", &["id issue_id issue_version deleted text_match architecture_match package_name_match"]),
+    ("kcidb_requeue", &["stage after_id"]),
+    ("kcidb_log_excerpts", &["sha256 text"]),
+    ("kcidb_milestones", &["checkout_id milestone overdue"]),
+    ("kcidb_occurrences", &["incident_id checkout_id"]),
     ("refused", &["id family reason detail"]),
 ];
 
@@ -93,6 +130,7 @@ const CUT: &[(&str, u8)] = &[
     ("last_promoted_image", 90),
     ("image", 90),
     ("log_url", 60),
+    ("git_commit_hash", 8),
     ("detail", 120),
 ];
 
@@ -149,6 +187,11 @@ async fn konflux() {
 #[tokio::test]
 async fn gitlab() {
     insta::assert_snapshot!(family("gitlab").await);
+}
+
+#[tokio::test]
+async fn kcidb() {
+    insta::assert_snapshot!(family("kcidb").await);
 }
 
 /// Each as an invocation of its own: what becomes of each delivery, and what SQS is answered.

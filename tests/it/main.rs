@@ -8,6 +8,7 @@ mod contention;
 mod faults;
 mod fixtures;
 mod ingest;
+mod kcidb;
 mod migrations;
 mod reconcile;
 mod replay;

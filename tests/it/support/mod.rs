@@ -7,6 +7,7 @@ pub mod render;
 pub mod schema;
 pub mod source;
 pub mod yaml;
+pub mod zip;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
