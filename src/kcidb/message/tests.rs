@@ -10,7 +10,7 @@ fn refusal(text: &str) -> String {
         let Unwrapped::Message(message) = part else { panic!("no message") };
         found = match super::decode(&message) {
             Ok(Decoded::Records(records)) => {
-                let Record::Submission(submission) = &records[0] else { panic!("{records:?}") };
+                let Record::Submission(submission) = &records[0] else { panic!("no submission") };
                 format!("{} objects", submission.len())
             }
             Ok(Decoded::Ignored(why)) => why.to_owned(),
