@@ -116,6 +116,14 @@ const COLUMNS: &[(&str, &[&str])] = &[
     ("kcidb_log_excerpts", &["sha256 text"]),
     ("kcidb_milestones", &["checkout_id milestone overdue"]),
     ("kcidb_occurrences", &["incident_id checkout_id"]),
+    (
+        "buildkite_builds",
+        &[
+            "id number state blocked_state",
+            "organization pipeline repo_host repo_path branch commit source title",
+            "started_at failing_at finished_at event_at detail_type",
+        ],
+    ),
     ("refused", &["id family reason detail"]),
 ];
 
@@ -192,6 +200,11 @@ async fn gitlab() {
 #[tokio::test]
 async fn kcidb() {
     insta::assert_snapshot!(family("kcidb").await);
+}
+
+#[tokio::test]
+async fn buildkite() {
+    insta::assert_snapshot!(family("buildkite").await);
 }
 
 /// Each as an invocation of its own: what becomes of each delivery, and what SQS is answered.

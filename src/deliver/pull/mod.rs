@@ -1,0 +1,1 @@
+//! Deliveries for somebody inside a firewall, who comes for them.
