@@ -19,7 +19,7 @@
 //! | [`konflux`], [`gitlab`], [`kcidb`], [`buildkite`] | a family each: `message` (foreign JSON to records), `record`, `rules` (pure), `store` + `sql/` | `envelope`, `store`, `outbox` |
 //! | [`store`] | connections, TLS, transactions, verdicts on errors, migrations, the table `refused` | `clock`, `config`, `envelope` |
 //! | [`outbox`] | events for the outside, written by the transaction that caused them; leases, attempts, breakers | `store` |
-//! | [`deliver`] | the only room that speaks to the outside: commit statuses, SNS, webhooks | `clock`, `outbox`, `store` |
+//! | [`deliver`] | the only room that speaks to the outside: commit statuses, SNS, webhooks | `aws`, `clock`, `https`, `outbox`, `store` |
 //! | [`pipeline`] | decode, write in one transaction, outcome for each delivery | `envelope`, `family`, `store`, `clock` |
 //! | [`reconcile`] | asks GitLab what lost messages left wrong, corrects it; lets families look for what got stuck | `clock`, `config`, `envelope`, `family`, `gitlab`, `https`, `store` |
 //! | [`worker`] | SQS or a folder instead of Lambda | `pipeline` and what it takes |

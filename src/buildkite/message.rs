@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::record::Build;
+use super::record::{Build, Record};
 use super::rules;
 use crate::envelope::field::{Name, Text, owned};
 use crate::envelope::time::{micros, rfc3339};
@@ -69,7 +69,7 @@ struct Organization<'a> {
 ///
 /// # Errors
 /// A refusal that names the field when a field that is kept has the wrong type or cannot be stored.
-pub fn decode(message: &Message<'_>) -> Result<Decoded<Build>, Refusal> {
+pub fn decode(message: &Message<'_>) -> Result<Decoded<Record>, Refusal> {
     let enveloped = message.head.has("detail");
     // Told apart before anything is read: what is not kept cannot be refused.
     let has = |name| match message.head.get("detail") {
@@ -100,7 +100,7 @@ pub fn decode(message: &Message<'_>) -> Result<Decoded<Build>, Refusal> {
     };
     let newest = [build.started_at, build.failing_at, build.finished_at].into_iter().flatten().max();
     let repo = pipeline.as_ref().and_then(|pipeline| pipeline.repo.as_ref());
-    Ok(Decoded::Records(vec![Build {
+    Ok(Decoded::Records(vec![Box::new(Build {
         id,
         number: build.number,
         state,
@@ -122,7 +122,7 @@ pub fn decode(message: &Message<'_>) -> Result<Decoded<Build>, Refusal> {
         detail_type,
         message_id: message.id.clone(),
         message_at: message.sent_at,
-    }]))
+    })]))
 }
 
 /// The first line, at most 200 characters of it.

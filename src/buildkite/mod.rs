@@ -12,7 +12,7 @@ mod store;
 
 pub use self::events::{event, event_of};
 pub use self::message::decode;
-pub use self::record::{Build, Build as Record, Repo};
+pub use self::record::{Build, Record, Repo};
 pub use self::store::write;
 
 use crate::envelope::{Head, Message};

@@ -56,6 +56,9 @@ pub struct Build {
     pub message_at: Option<Timestamp>,
 }
 
+/// What an event says.
+pub type Record = Box<Build>;
+
 /// What makes one event newer than another. Compares as the guard in `sql/upsert_builds.sql` does.
 type Version<'b> = (i64, Timestamp, Option<Timestamp>, Option<Timestamp>, Option<Timestamp>, &'b str);
 

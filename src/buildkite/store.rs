@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::events;
-use super::record::Build;
+use super::record::{Build, Record};
 use crate::outbox;
 use crate::store::{StoreError, Tx, column};
 
@@ -12,9 +12,9 @@ use crate::store::{StoreError, Tx, column};
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Build)]) -> Result<Vec<usize>, StoreError> {
+pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>, StoreError> {
     let mut newest: BTreeMap<&str, (usize, &Build)> = BTreeMap::new();
-    for &(number, build) in batch {
+    for (number, build) in batch.iter().map(|(number, record)| (*number, &***record)) {
         let best = newest.entry(&build.id).or_insert((number, build));
         if best.1.version() < build.version() {
             *best = (number, build);

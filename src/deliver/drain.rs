@@ -6,8 +6,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::meta::region::RegionProviderChain;
-use aws_config::{BehaviorVersion, Region};
 use metrics::counter;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -23,8 +21,14 @@ use crate::store::{Store, chain};
 
 /// How often rows are looked at while there is nothing to do: what commits is on its way within that.
 const POLL: Duration = Duration::from_millis(250);
+/// Days that rows are kept after they have come to an end.
+const RETENTION_DAYS: i32 = 90;
 /// So long, after something has come to an end, others are waited for that can be written with it.
 const GATHER: Duration = Duration::from_millis(5);
+/// How often events are looked for while there is much to deliver.
+const ROUTE: Duration = Duration::from_millis(100);
+/// How often old rows are thrown away.
+const PRUNE: Duration = Duration::from_secs(3600);
 /// How often the database is tried at the end to take in what was done.
 const LAST_TRIES: u32 = 3;
 
@@ -32,8 +36,10 @@ const LAST_TRIES: u32 = 3;
 #[derive(Debug, thiserror::Error)]
 #[error("target {target}: cannot set up TLS (ca_bundle)")]
 pub struct SetUpError {
-    target: String,
-    source: reqwest::Error,
+    /// Its name.
+    pub target: String,
+    /// Why.
+    pub source: reqwest::Error,
 }
 
 /// When a drain ends.
@@ -45,7 +51,7 @@ pub enum Until<F> {
 }
 
 /// What a drain did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Totals {
     /// Events that were routed.
     pub routed: u64,
@@ -72,9 +78,9 @@ struct Place {
 }
 
 impl Place {
-    /// Leases that may be taken: those under way, and as many to follow them at once.
+    /// Leases that may be taken: those under way, and some to follow them at once.
     fn free(&self) -> usize {
-        (2 * self.target.concurrency).saturating_sub(self.held)
+        (2 * self.target.concurrency + 4).saturating_sub(self.held)
     }
 }
 
@@ -83,20 +89,17 @@ pub struct Deliverer {
     store: Store,
     targets: Vec<Target>,
     senders: BTreeMap<String, Arc<Sender>>,
+    retention_days: i32,
 }
 
 impl Deliverer {
-    /// Sets up clients for the targets; connects to nothing yet. `lookup` finds variables for the AWS SDK's endpoint.
+    /// Sets up clients for the targets; connects to nothing yet. `sns` is needed where a target is a topic, see
+    /// [`sns_client`](super::sns_client).
     ///
     /// # Errors
     /// When TLS cannot be set up for one of them.
-    pub async fn new(
-        store: Store,
-        targets: Vec<Target>,
-        lookup: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Self, SetUpError> {
+    pub fn new(store: Store, targets: Vec<Target>, sns: Option<aws_sdk_sns::Client>) -> Result<Self, SetUpError> {
         let mut senders = BTreeMap::new();
-        let mut sns = None;
         for target in &targets {
             let failed = |source| SetUpError { target: target.name.clone(), source };
             let sender = match &target.kind {
@@ -105,13 +108,10 @@ impl Deliverer {
                     let (api, bundle) = (commit.api.clone(), commit.ca_bundle.as_deref());
                     Sender::Commit(CommitPoster::new(commit.forge, api, token.clone(), bundle).map_err(failed)?)
                 }
-                Kind::Sns { topic_arn, .. } => {
-                    if sns.is_none() {
-                        sns = Some(sns_client(lookup).await);
-                    }
-                    let Some(client) = &sns else { continue };
-                    Sender::Sns(SnsPublisher::new(client.clone(), topic_arn))
-                }
+                Kind::Sns { topic_arn, .. } => match &sns {
+                    Some(client) => Sender::Sns(SnsPublisher::new(client.clone(), topic_arn)),
+                    None => continue,
+                },
                 Kind::Webhook { url, secret, allow_private, ca_bundle, .. } => {
                     let bundle = ca_bundle.as_deref();
                     let poster = WebhookPoster::new(url.clone(), secret.clone(), *allow_private, bundle);
@@ -120,7 +120,13 @@ impl Deliverer {
             };
             senders.insert(target.name.clone(), Arc::new(sender));
         }
-        Ok(Self { store, targets, senders })
+        Ok(Self { store, targets, senders, retention_days: RETENTION_DAYS })
+    }
+
+    /// Keeps what has come to an end for so many days.
+    #[must_use]
+    pub fn keeping(self, retention_days: i32) -> Self {
+        Self { retention_days, ..self }
     }
 
     /// Works until it ends. The database may be away for any time; it is asked again.
@@ -164,6 +170,9 @@ impl Deliverer {
                 }
             }
         }
+        if let Err(error) = step::gauges(&self.store).await {
+            tracing::debug!(error = chain(&error), "no figures of the targets");
+        }
         drain.totals
     }
 }
@@ -183,6 +192,8 @@ struct Drain<'d> {
     under_way: JoinSet<Vec<Done>>,
     done: Vec<Done>,
     registered: bool,
+    pruned: Deadline,
+    routed: Deadline,
     totals: Totals,
 }
 
@@ -203,6 +214,8 @@ impl<'d> Drain<'d> {
             under_way: JoinSet::new(),
             done: Vec::new(),
             registered: false,
+            pruned: Deadline::within(Duration::ZERO),
+            routed: Deadline::within(Duration::ZERO),
             totals: Totals::default(),
         }
     }
@@ -213,11 +226,11 @@ impl<'d> Drain<'d> {
             self.take(done);
         }
         let store = &self.deliverer.store;
-        if !self.done.is_empty() {
-            step::settle(store, &self.done, &self.by_name).await?;
-            self.done.clear();
-        }
         if stopping {
+            if !self.done.is_empty() {
+                step::settle(store, &self.done, &self.by_name).await?;
+                self.done.clear();
+            }
             return Ok(Worked::Nothing);
         }
         if !self.registered {
@@ -227,12 +240,21 @@ impl<'d> Drain<'d> {
             store.in_tx("register", within, async |tx| queue::register(tx, &names).await).await?;
             self.registered = true;
         }
-        let routed = step::route(store, &self.deliverer.targets).await?;
-        self.totals.routed += routed as u64;
-        counter!("routed").increment(routed as u64);
+        if self.pruned.remaining().is_zero() {
+            self.pruned = Deadline::within(PRUNE);
+            step::prune(store, self.deliverer.retention_days).await?;
+        }
+        let mut routed = 0;
+        if self.routed.remaining().is_zero() {
+            routed = step::route(store, &self.deliverer.targets).await?;
+            self.totals.routed += routed as u64;
+            counter!("routed").increment(routed as u64);
+            self.routed = Deadline::within(if routed == 0 { ROUTE } else { Duration::ZERO });
+        }
         let places = self.places.values().map(|place| (&place.target, place.free()));
         let free: Vec<(&Target, usize)> = places.filter(|(_, free)| *free > 0).collect();
-        let claimed = step::claim(store, &free).await?;
+        let claimed = step::exchange(store, &self.done, &self.by_name, &free).await?;
+        self.done.clear();
         let count = claimed.statuses.len() + claimed.events.len();
         self.begin(claimed);
         Ok(match (routed, count) {
@@ -333,23 +355,4 @@ async fn some_events(sender: &Sender, permits: &Semaphore, due: Vec<EventDue>) -
     };
     let done = due.into_iter().zip(decisions);
     done.map(|(due, decision)| Done { target: due.target, lease: due.lease, is_event: true, decision }).collect()
-}
-
-/// A client with the credentials and region of the environment, or of a server of one's own (`AWS_ENDPOINT_URL`).
-async fn sns_client(lookup: &dyn Fn(&str) -> Option<String>) -> aws_sdk_sns::Client {
-    // Pinned: the newest behaviour would come with an update of the SDK. One attempt: the row says when the next one is.
-    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .retry_config(aws_config::retry::RetryConfig::disabled())
-        .timeout_config(
-            aws_config::timeout::TimeoutConfig::builder()
-                .connect_timeout(Duration::from_secs(3))
-                .operation_timeout(Duration::from_secs(10))
-                .build(),
-        );
-    if lookup("AWS_ENDPOINT_URL").or_else(|| lookup("AWS_ENDPOINT_URL_SNS")).is_some() {
-        let region = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().find_map(|name| lookup(name));
-        let region = region.unwrap_or_else(|| "us-east-1".to_owned());
-        loader = loader.region(RegionProviderChain::first_try(Region::new(region)));
-    }
-    aws_sdk_sns::Client::new(&loader.load().await)
 }

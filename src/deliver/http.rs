@@ -7,10 +7,11 @@ use std::time::Duration;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, Response, Url};
+use reqwest::{Certificate, Client, Method, Response, Url};
 
 use super::policy::{Answer, Lost};
 use crate::clock;
+use crate::https;
 use crate::store::chain;
 
 /// How long a connection may take.
@@ -47,11 +48,8 @@ impl Poster {
     /// # Errors
     /// When the bundle is no PEM, or TLS cannot be set up.
     pub(super) fn new(ways: Ways<'_>) -> Result<Self, reqwest::Error> {
-        let mut builder = Client::builder()
-            // 301 and 302 would be followed as GET, to anywhere.
-            .redirect(Policy::none())
-            .connect_timeout(CONNECT)
-            .user_agent(concat!("hummingbird-status/", env!("CARGO_PKG_VERSION")));
+        // 301 and 302 would be followed as GET, to anywhere.
+        let mut builder = https::client().redirect(Policy::none()).connect_timeout(CONNECT);
         if let Some(bundle) = ways.ca_bundle {
             builder = builder.tls_certs_only(Certificate::from_pem_bundle(bundle)?);
         }
@@ -67,13 +65,32 @@ impl Poster {
     /// # Errors
     /// When no answer came.
     pub(super) async fn post(&self, url: &Url, headers: &[Header], body: &str, follow: bool) -> Result<Answer, Lost> {
-        let exchange = self.exchange(url, headers, body, follow);
+        self.send(Method::POST, url, headers, body, follow).await
+    }
+
+    /// The same by any method; an empty body is none.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        url: &Url,
+        headers: &[Header],
+        body: &str,
+        follow: bool,
+    ) -> Result<Answer, Lost> {
+        let exchange = self.exchange(method, url, headers, body, follow);
         tokio::time::timeout(TOTAL, exchange)
             .await
             .unwrap_or_else(|_| Err(Lost { why: format!("no answer within {} s", TOTAL.as_secs()), certain: false }))
     }
 
-    async fn exchange(&self, url: &Url, headers: &[Header], body: &str, follow: bool) -> Result<Answer, Lost> {
+    async fn exchange(
+        &self,
+        method: Method,
+        url: &Url,
+        headers: &[Header],
+        body: &str,
+        follow: bool,
+    ) -> Result<Answer, Lost> {
         let mut url = url.clone();
         let mut hops = 0;
         loop {
@@ -83,14 +100,17 @@ impl Poster {
             {
                 return Err(Lost { why: "the address is not public".to_owned(), certain: true });
             }
-            let mut request = self.client.post(url.clone()).header("content-type", "application/json");
+            let mut request = self.client.request(method.clone(), url.clone());
+            if !body.is_empty() {
+                request = request.header("content-type", "application/json").body(body.to_owned());
+            }
             for (name, value) in headers {
                 let mut value = reqwest::header::HeaderValue::from_str(value)
                     .map_err(|_| Lost { why: format!("header {name} cannot be sent"), certain: true })?;
                 value.set_sensitive(true);
                 request = request.header(*name, value);
             }
-            let response = request.body(body.to_owned()).send().await.map_err(lost)?;
+            let response = request.send().await.map_err(lost)?;
             match next(&url, &response).filter(|_| follow && hops < HOPS) {
                 Some(to) => url = to,
                 None => return answer(response).await,

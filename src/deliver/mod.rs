@@ -28,6 +28,5 @@ pub use self::commit::{CommitPoster, Status};
 pub use self::drain::{Deliverer, SetUpError, Totals, Until};
 pub use self::http::is_public;
 pub use self::secret::Secret;
-pub use self::sns::SnsPublisher;
-pub use self::step::LEASE;
+pub use self::sns::{SnsPublisher, sns_client};
 pub use self::webhook::WebhookPoster;

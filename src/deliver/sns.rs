@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_sns::Client;
+use aws_sdk_sns::config::retry::RetryConfig;
+use aws_sdk_sns::config::timeout::TimeoutConfig;
 use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sns::operation::publish_batch::PublishBatchError;
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
 
 use super::policy::{Decision, Lost};
+use super::targets::{Kind, Target};
+use crate::aws;
+use crate::config::Lookup;
 use crate::outbox::queue::{EventDue, Tries};
 
 /// Entries in a call, at most.
@@ -17,6 +22,19 @@ pub(super) const ENTRIES: usize = 10;
 const BYTES: usize = 256 << 10;
 /// Attributes of a message: subscriptions with raw delivery to SQS drop messages with more.
 const ATTRIBUTES: usize = 10;
+
+/// A client with the credentials, region and endpoint of the environment; `None` when no target is a topic.
+pub async fn sns_client(targets: &[Target], lookup: Lookup<'_>) -> Option<Client> {
+    if !targets.iter().any(|target| matches!(target.kind, Kind::Sns { .. })) {
+        return None;
+    }
+    let timeouts = TimeoutConfig::builder().operation_timeout(Duration::from_secs(10)).build();
+    let config = aws_sdk_sns::config::Builder::from(&aws::config(lookup).await)
+        // One attempt: the row says when the next one is.
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts);
+    Some(Client::from_conf(config.build()))
+}
 
 /// Publishes on one topic.
 #[derive(Clone, Debug)]

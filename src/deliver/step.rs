@@ -4,19 +4,20 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use metrics::counter;
+use metrics::{counter, gauge};
 
 use super::policy::Decision;
 use super::route::plan;
 use super::targets::{Kind, Target};
-use crate::clock::Deadline;
+use crate::clock::{self, Deadline};
+use crate::outbox::list;
 use crate::outbox::queue::{self, EventDue, Health, Outcome, Room, Settled, StatusDue};
 use crate::outbox::route::{self, Plan};
 use crate::store::{Store, StoreError, Verdict, chain};
 
-/// How long a delivery is ours. It waits for its turn behind as many others as there are places, and ten seconds is the
-/// longest that each takes.
-pub const LEASE: Duration = Duration::from_secs(60);
+/// How long a delivery is ours. At most six go one after the other through one place (see `Place::free`), and ten seconds is
+/// the longest that each takes.
+pub(super) const LEASE: Duration = Duration::from_secs(90);
 /// How long a transaction may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Events that are routed at once.
@@ -83,14 +84,55 @@ pub(super) fn note(health: &mut Health, decision: &Decision) {
     }
 }
 
+/// Throws away old rows, a bounded number.
+pub(super) async fn prune(store: &Store, days: i32) -> Result<(), StoreError> {
+    let prune = async |tx: &mut crate::store::Tx<'_>| list::prune(tx, days, 1000, false).await;
+    let pruned = store.in_tx("prune", Deadline::within(PATIENCE), prune).await?;
+    if pruned != list::Pruned::default() {
+        tracing::info!(events = pruned.events, deliveries = pruned.deliveries, statuses = pruned.statuses, "pruned");
+    }
+    Ok(())
+}
+
+/// Tells the metrics how the targets stand.
+pub(super) async fn gauges(store: &Store) -> Result<(), StoreError> {
+    let within = Deadline::within(PATIENCE);
+    let targets = store.in_tx("targets", within, async |tx| list::targets(tx).await).await?;
+    let oldest = targets.iter().filter_map(|target| target.oldest).min();
+    let age = oldest.map_or(0.0, |oldest| clock::now().duration_since(oldest).as_secs_f64());
+    gauge!("deliveries_pending").set(targets.iter().map(|target| target.pending).sum::<i64>() as f64);
+    gauge!("deliveries_dead").set(targets.iter().map(|target| target.dead).sum::<i64>() as f64);
+    gauge!("deliveries_oldest_s").set(age.max(0.0));
+    gauge!("targets_closed_now").set(targets.iter().filter(|target| target.open_until.is_some()).count() as f64);
+    Ok(())
+}
+
 /// Ends the leases of what was under way.
 pub(super) async fn settle(store: &Store, done: &[Done], targets: &BTreeMap<String, Target>) -> Result<(), StoreError> {
+    exchange(store, done, targets, &[]).await.map(drop)
+}
+
+/// Ends the leases of what was under way, and takes leases for as many deliveries as targets have free places.
+pub(super) async fn exchange(
+    store: &Store,
+    done: &[Done],
+    targets: &BTreeMap<String, Target>,
+    free: &[(&Target, usize)],
+) -> Result<Claimed, StoreError> {
     let (statuses, events, health) = sorted(done, targets);
-    let closed = store
-        .in_tx("settle", Deadline::within(PATIENCE), async |tx| {
+    let (mut commits, mut others) = (Vec::new(), Vec::new());
+    for (target, places) in free {
+        let slots = i32::try_from(*places).unwrap_or(i32::MAX);
+        let room = Room { target: &target.name, slots, interval: target.interval };
+        if matches!(target.kind, Kind::Commit(_)) { commits.push(room) } else { others.push(room) }
+    }
+    let (claimed, closed) = store
+        .in_tx("deliver", Deadline::within(PATIENCE), async |tx| {
             queue::settle_statuses(tx, &statuses).await?;
             queue::settle_events(tx, &events).await?;
-            queue::settle_targets(tx, &health).await
+            let closed = queue::settle_targets(tx, &health).await?;
+            let statuses = queue::claim_statuses(tx, &commits, LEASE).await?;
+            Ok((Claimed { statuses, events: queue::claim_events(tx, &others, LEASE).await? }, closed))
         })
         .await?;
     for (target, until) in closed {
@@ -99,7 +141,7 @@ pub(super) async fn settle(store: &Store, done: &[Done], targets: &BTreeMap<Stri
         counter!("targets_closed").increment(1);
         tracing::warn!(target = %target, until, reason, "nothing is sent to this target for a while");
     }
-    Ok(())
+    Ok(claimed)
 }
 
 /// Routes the oldest events; returns how many.
@@ -137,27 +179,6 @@ async fn give_up(store: &Store, error: &StoreError) -> Result<usize, StoreError>
             let notes = BTreeMap::from([(0, format!("database: {}", error.complaint()))]);
             route::put(tx, &events, &Plan { notes, ..Plan::default() }).await?;
             Ok(events.len())
-        })
-        .await
-}
-
-/// Takes leases for as many deliveries as targets have free places.
-pub(super) async fn claim(store: &Store, free: &[(&Target, usize)]) -> Result<Claimed, StoreError> {
-    let (mut commits, mut others) = (Vec::new(), Vec::new());
-    for (target, places) in free {
-        let slots = i32::try_from(*places).unwrap_or(i32::MAX);
-        let room = Room { target: &target.name, slots, interval: target.interval };
-        if matches!(target.kind, Kind::Commit(_)) { commits.push(room) } else { others.push(room) }
-    }
-    if commits.is_empty() && others.is_empty() {
-        return Ok(Claimed::default());
-    }
-    store
-        .in_tx("claim", Deadline::within(PATIENCE), async |tx| {
-            Ok(Claimed {
-                statuses: queue::claim_statuses(tx, &commits, LEASE).await?,
-                events: queue::claim_events(tx, &others, LEASE).await?,
-            })
         })
         .await
 }

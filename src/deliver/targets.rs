@@ -251,7 +251,7 @@ fn document(text: &str) -> Result<Vec<Raw>, TargetsError> {
     // The parser's whole error quotes the line, in which a secret may have been written against all advice.
     let document: Result<Document, _> = toml::from_str(text);
     document.map(|document| document.target).map_err(|error| {
-        let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].lines().count().max(1));
+        let line = error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
         TargetsError::Document(format!("line {line}: {}", error.message()))
     })
 }

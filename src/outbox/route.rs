@@ -136,10 +136,10 @@ async fn want(tx: &Tx<'_>, wanted: &[Wanted]) -> Result<(), StoreError> {
             /* wanted_state */ &column(&rows, |r| r.state.as_str()),
             /* wanted_description */ &column(&rows, |r| r.description.as_str()),
             /* wanted_url */ &column(&rows, |r| r.url.as_deref()),
-            /* version_number */ &column(&rows, |r| r.version.number),
-            /* version_at */ &column(&rows, |r| r.version.at),
-            /* version_tie */ &column(&rows, |r| r.version.tie.as_str()),
-            /* outbox_id */ &column(&rows, |r| r.outbox_id),
+            &column(&rows, |r| r.version.number),
+            &column(&rows, |r| r.version.at),
+            &column(&rows, |r| r.version.tie.as_str()),
+            &column(&rows, |r| r.outbox_id),
         ],
     )
     .await?;

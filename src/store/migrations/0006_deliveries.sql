@@ -6,6 +6,7 @@ ALTER TABLE outbox ADD COLUMN routed_at timestamptz;
 -- Why an event led nowhere, where it was meant to.
 ALTER TABLE outbox ADD COLUMN note text;
 CREATE INDEX outbox_unrouted ON outbox (id) WHERE routed_at IS NULL;
+CREATE INDEX outbox_created ON outbox (created_at);
 CREATE INDEX outbox_noted ON outbox (note, id) WHERE note IS NOT NULL;
 
 -- A place that is told, with its circuit breaker and its pace, shared by all processes.
@@ -62,6 +63,7 @@ CREATE TABLE commit_statuses (
 );
 CREATE INDEX commit_statuses_due ON commit_statuses (target, next_attempt_at) WHERE state = 'pending';
 CREATE INDEX commit_statuses_sha ON commit_statuses (sha);
+CREATE INDEX commit_statuses_wanted ON commit_statuses (wanted_at);
 CREATE INDEX commit_statuses_dead ON commit_statuses (target, id) WHERE state = 'dead';
 
 -- Everything else that is told: one row for each event and target. Sent in order of outbox_id for each (target, family,
@@ -88,4 +90,5 @@ CREATE TABLE deliveries_default PARTITION OF deliveries DEFAULT;
 CREATE INDEX deliveries_due ON deliveries (target, next_attempt_at, outbox_id) WHERE state = 'pending';
 CREATE INDEX deliveries_order ON deliveries (target, family, key, outbox_id) WHERE state = 'pending';
 CREATE INDEX deliveries_lease ON deliveries (lease) WHERE lease_until IS NOT NULL;
+CREATE INDEX deliveries_created ON deliveries (created_at);
 CREATE INDEX deliveries_dead ON deliveries (target, outbox_id) WHERE state = 'dead';

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 /// A request as it came.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub struct Post {
     pub body: Value,
     /// When it was there.
     pub at: Instant,
+    /// Whether it was taken: answered by 2xx.
+    pub taken: bool,
 }
 
 impl Post {
@@ -43,6 +46,16 @@ pub enum Reply {
     Cut,
     /// Begins an answer and closes the connection.
     Half,
+}
+
+impl Reply {
+    fn takes(&self) -> bool {
+        match self {
+            Self::Answer(status, ..) => (200..300).contains(status),
+            Self::Late(_, then) => then.takes(),
+            Self::Cut | Self::Half => false,
+        }
+    }
 }
 
 /// An answer with headers and a body.
@@ -70,20 +83,35 @@ pub struct Forge {
 impl Forge {
     /// Starts one that answers as it is told.
     pub async fn start(habit: impl FnMut(&Post) -> Reply + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Self::on(listener, habit)
+        Self::with(None, habit).await
     }
 
-    /// Starts one on a socket.
-    pub fn on(listener: TcpListener, habit: impl FnMut(&Post) -> Reply + Send + 'static) -> Self {
-        let url = format!("http://{}", listener.local_addr().unwrap());
+    /// Starts one that speaks TLS, as `localhost`.
+    pub async fn start_tls(certificate: TlsAcceptor, habit: impl FnMut(&Post) -> Reply + Send + 'static) -> Self {
+        Self::with(Some(certificate), habit).await
+    }
+
+    async fn with(tls: Option<TlsAcceptor>, habit: impl FnMut(&Post) -> Reply + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let url = match tls {
+            Some(_) => format!("https://localhost:{}", address.port()),
+            None => format!("http://{address}"),
+        };
         let posts = Arc::new(Mutex::new(Vec::new()));
         let forge = Self { url, posts, habit: Arc::new(Mutex::new(Box::new(habit))) };
         let server = forge.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let server = server.clone();
-                tokio::spawn(async move { drop(server.talk(stream).await) });
+                let (server, tls) = (server.clone(), tls.clone());
+                stream.set_nodelay(true).unwrap();
+                tokio::spawn(async move {
+                    match tls {
+                        Some(tls) => drop(server.talk(tls.accept(stream).await?).await),
+                        None => drop(server.talk(stream).await),
+                    }
+                    std::io::Result::Ok(())
+                });
             }
         });
         forge
@@ -104,13 +132,13 @@ impl Forge {
         self.posts.lock().unwrap().len()
     }
 
-    async fn talk(&self, mut stream: TcpStream) -> std::io::Result<()> {
-        stream.set_nodelay(true)?;
+    async fn talk(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Result<()> {
         let mut buffer = Vec::new();
         loop {
-            let Some(post) = read(&mut stream, &mut buffer).await? else { return Ok(()) };
-            self.posts.lock().unwrap().push(post.clone());
+            let Some(mut post) = read(&mut stream, &mut buffer).await? else { return Ok(()) };
             let mut reply = (self.habit.lock().unwrap())(&post);
+            post.taken = reply.takes();
+            self.posts.lock().unwrap().push(post);
             while let Reply::Late(time, then) = reply {
                 tokio::time::sleep(time).await;
                 reply = *then;
@@ -129,7 +157,7 @@ impl Forge {
 }
 
 /// The next request of a connection; `None` at its end.
-async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<Option<Post>> {
+async fn read(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>) -> std::io::Result<Option<Post>> {
     let mut chunk = [0; 8192];
     loop {
         if let Some(head_end) = buffer.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -149,7 +177,7 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<O
                 let (method, path) = (first.next().unwrap_or_default(), first.next().unwrap_or_default());
                 let body = serde_json::from_str(&text).unwrap_or_default();
                 let (method, path) = (method.to_owned(), path.to_owned());
-                return Ok(Some(Post { method, path, headers, text, body, at: Instant::now() }));
+                return Ok(Some(Post { method, path, headers, text, body, at: Instant::now(), taken: false }));
             }
         }
         match stream.read(&mut chunk).await? {
