@@ -16,9 +16,10 @@
 //! |---|---|---|
 //! | [`envelope`] | bytes of a transport to messages: gzip, base64, SNS, SQS, EventBridge, lists, .. Knows no family | - |
 //! | [`family`] | which family a message is of; one line a family | `envelope`, `store`, the families |
-//! | [`konflux`], [`gitlab`], [`kcidb`] | a family each: `message` (foreign JSON to records), `record`, `rules` (pure), `store` + `sql/` | `envelope`, `store`, `outbox` |
+//! | [`konflux`], [`gitlab`], [`kcidb`], [`buildkite`] | a family each: `message` (foreign JSON to records), `record`, `rules` (pure), `store` + `sql/` | `envelope`, `store`, `outbox` |
 //! | [`store`] | connections, TLS, transactions, verdicts on errors, migrations, the table `refused` | `clock`, `config`, `envelope` |
-//! | [`outbox`] | events for the outside, written by the transaction that caused them | `store` |
+//! | [`outbox`] | events for the outside, written by the transaction that caused them; leases, attempts, breakers | `store` |
+//! | [`deliver`] | the only room that speaks to the outside: commit statuses, SNS, webhooks | `aws`, `clock`, `https`, `outbox`, `store` |
 //! | [`pipeline`] | decode, write in one transaction, outcome for each delivery | `envelope`, `family`, `store`, `clock` |
 //! | [`reconcile`] | asks GitLab what lost messages left wrong, corrects it; lets families look for what got stuck | `clock`, `config`, `envelope`, `family`, `gitlab`, `https`, `store` |
 //! | [`worker`] | SQS or a folder instead of Lambda | `pipeline` and what it takes |
@@ -48,9 +49,11 @@
 //! 3. Fixtures in `events/<family>/`. Tests fail until all three are there.
 
 pub mod aws;
+pub mod buildkite;
 pub mod clock;
 pub mod config;
 pub mod custom_resource;
+pub mod deliver;
 pub mod envelope;
 pub mod extension;
 pub mod family;

@@ -1,12 +1,29 @@
 //! Events for the outside, written in the transaction that caused them: committed with their cause, or not at all.
 //!
 //! Delivered at least once, in order for each (family, key). Which places an event goes to is not decided here.
+//!
+//! ```text
+//! announce ─► outbox ── route: once, in order ─┬─► commit_statuses   latest wins, for (target, repo, sha, context)
+//!                                              └─► deliveries        one for each event and target, in order of the key
+//!             claim ◄── what is due, under lease ──┘        delivery_targets: breaker and pace
+//!             settle ─► delivered, to be tried again at .., or dead
+//! ```
+//!
+//! [`route`] and [`queue`] keep the books for [`deliver`](crate::deliver), which decides; [`list`] shows them. Leases,
+//! attempts, waits and breakers are rows, and their time is the database's: any number of processes may work at once, and
+//! any of them may die at any point.
+
+mod commit_status;
+pub mod list;
+pub mod queue;
+pub mod route;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub use self::commit_status::{CommitStatus, State, Told, Version};
 use crate::store::{StoreError, Tx, column};
 
 /// What happened, for whoever must know.

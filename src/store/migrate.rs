@@ -27,6 +27,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 2, name: "outbox", sql: include_str!("migrations/0002_outbox.sql") },
     Migration { version: 3, name: "reconcile", sql: include_str!("migrations/0003_reconcile.sql") },
     Migration { version: 4, name: "kcidb", sql: include_str!("migrations/0004_kcidb.sql") },
+    Migration { version: 5, name: "buildkite", sql: include_str!("migrations/0005_buildkite.sql") },
+    Migration { version: 6, name: "deliveries", sql: include_str!("migrations/0006_deliveries.sql") },
 ];
 
 /// What [`migrate`] did.

@@ -5,6 +5,7 @@
 mod architecture;
 mod conformance;
 mod contention;
+mod deliver;
 mod faults;
 mod fixtures;
 mod ingest;

@@ -30,7 +30,8 @@ fn lambdas(sources: &[Source]) -> BTreeSet<String> {
 
 /// Names of variables that the configuration and the programs hold as text.
 fn variables(sources: &[Source]) -> BTreeSet<String> {
-    let reads = |source: &&Source| source.path.starts_with("src/config") || source.path.starts_with("src/bin/");
+    let places = ["src/config", "src/bin/", "src/deliver/targets.rs", "src/deliver/secret.rs"];
+    let reads = |source: &&Source| places.iter().any(|place| source.path.starts_with(place));
     let is_name = |text: &&str| {
         text.contains('_') && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
     };
@@ -77,6 +78,23 @@ fn problems(template: &str, lambdas: &BTreeSet<String>, variables: &BTreeSet<Str
         found.extend(unread("Globals", variable, variables));
     }
     found.extend(queues(&template));
+    found.extend(rules(&template));
+    found
+}
+
+/// What of EventBridge comes into the queue: whole, and never lost without a trace.
+fn rules(template: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, rule) in of_kind(template, "AWS::Events::Rule") {
+        for target in rule["Properties"]["Targets"].as_array().into_iter().flatten() {
+            if ["Input", "InputPath", "InputTransformer"].iter().any(|member| target.get(member).is_some()) {
+                found.push(format!("{name}: cuts the envelope, whose id and time order events"));
+            }
+            if target["DeadLetterConfig"]["Arn"].is_null() || target["RetryPolicy"].is_null() {
+                found.push(format!("{name}: drops what cannot be delivered"));
+            }
+        }
+    }
     found
 }
 
@@ -163,11 +181,20 @@ fn queues(template: &Value) -> Vec<String> {
         protected
             .extend(policy["Properties"]["Queues"].as_array().into_iter().flatten().map(|queue| queue["Ref"].clone()));
         let statements = policy["Properties"]["PolicyDocument"]["Statement"].as_array();
-        for statement in statements.into_iter().flatten().filter(|statement| statement["Effect"] == "Allow") {
-            let topic = &statement["Condition"]["ArnEquals"]["aws:SourceArn"]["Ref"];
-            let pinned = statement["Principal"]["Service"] == "sns.amazonaws.com" && topic == "SnsTopicArn";
+        // Those that depend on a condition, too.
+        let statements = statements.into_iter().flatten().map(|statement| match &statement["Fn::If"][1] {
+            Value::Null => statement,
+            chosen => chosen,
+        });
+        for statement in statements.filter(|statement| statement["Effect"] == "Allow") {
+            let from = &statement["Condition"]["ArnEquals"]["aws:SourceArn"];
+            let pinned = match statement["Principal"]["Service"].as_str() {
+                Some("sns.amazonaws.com") => from["Ref"] == "SnsTopicArn",
+                Some("events.amazonaws.com") => from["Fn::GetAtt"] == "BuildkiteRule.Arn",
+                _ => false,
+            };
             if !pinned || statement["Action"] != "sqs:SendMessage" {
-                found.push(format!("{name}: allows more than that SNS sends from SnsTopicArn"));
+                found.push(format!("{name}: allows more than that SnsTopicArn or BuildkiteRule sends"));
             }
         }
     }
@@ -185,7 +212,7 @@ fn queues(template: &Value) -> Vec<String> {
 fn planted_faults_are_reported() {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     let sources = sources("src");
-    let (lambdas, variables) = (names(&["ingest", "migrate", "reconcile"]), variables(&sources));
+    let (lambdas, variables) = (names(&["deliver", "ingest", "migrate", "reconcile"]), variables(&sources));
     let good = template();
     let planted = |old: &str, new: &str| {
         assert!(good.contains(old), "{old}");
@@ -216,6 +243,15 @@ fn planted_faults_are_reported() {
         ("{\"aws:SourceArn\": !Ref SnsTopicArn}", "{}", "QueuePolicy: allows more"),
         ("{Service: sns.amazonaws.com}", "\"*\"", "QueuePolicy: allows more"),
         ("Action: sqs:SendMessage", "Action: sqs:*", "QueuePolicy: allows more"),
+        ("{Service: events.amazonaws.com}", "\"*\"", "QueuePolicy: allows more"),
+        ("{\"aws:SourceArn\": !GetAtt BuildkiteRule.Arn}", "{}", "QueuePolicy: allows more"),
+        (
+            "Arn: !GetAtt Queue.Arn\n          Retry",
+            "Arn: !GetAtt Queue.Arn\n          InputPath: $.detail\n          Retry",
+            "cuts the envelope",
+        ),
+        ("          DeadLetterConfig: {Arn: !GetAtt DeadLetterQueue.Arn}\n", "", "BuildkiteRule: drops"),
+        ("DELIVERY_SECRETS: ", "DELIVERY_SECRET: ", "DeliverFunction: nothing reads DELIVERY_SECRET"),
         ("Queues: [!Ref DeadLetterQueue]", "Queues: []", "DeadLetterQueue: has no policy"),
         ("DATABASE_STATEMENT_TIMEOUT: \"20\"", "DATABASE_STATEMENT_TIMEOUT: \"30\"", "a statement may take 30 s"),
         ("[A-Za-z0-9_-]+$", ".*$", "SnsTopicArn: its pattern"),
@@ -223,7 +259,7 @@ fn planted_faults_are_reported() {
         let found = planted(old, new);
         assert!(found.contains(report), "{new}: {found}");
     }
-    let more = names(&["ingest", "migrate", "reconcile", "tidy"]);
+    let more = names(&["deliver", "ingest", "migrate", "reconcile", "tidy"]);
     assert_eq!(problems(&good, &more, &variables), ["src/bin/tidy.rs is in no function"]);
 }
 

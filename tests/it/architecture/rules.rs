@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("pipeline", &["clock", "envelope", "family", "store"]),
     ("outbox", &["store"]),
     ("reconcile", &["clock", "config", "envelope::Refusal", "family::Family", "gitlab", "https", "store"]),
+    ("deliver", &["aws", "clock", "config::Lookup", "https", "outbox", "store"]),
     ("telemetry", &["pipeline", "store"]),
     ("worker", &["aws", "clock", "config", "envelope", "family", "pipeline", "store", "telemetry"]),
 ];

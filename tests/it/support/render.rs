@@ -27,6 +27,7 @@ pub async fn all(store: &Store) -> String {
         "kcidb_log_excerpts",
         "kcidb_occurrences",
         "kcidb_issue_regexes",
+        "buildkite_builds",
         "refused",
     ] {
         text.push_str(&format!("== {table}\n"));
