@@ -25,8 +25,12 @@ pub struct Migration {
 pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "konflux_gitlab", sql: include_str!("migrations/0001_konflux_gitlab.sql") },
     Migration { version: 2, name: "outbox", sql: include_str!("migrations/0002_outbox.sql") },
-    Migration { version: 3, name: "bots", sql: include_str!("migrations/0003_bots.sql") },
-    Migration { version: 4, name: "page", sql: include_str!("migrations/0004_page.sql") },
+    Migration { version: 3, name: "reconcile", sql: include_str!("migrations/0003_reconcile.sql") },
+    Migration { version: 4, name: "kcidb", sql: include_str!("migrations/0004_kcidb.sql") },
+    Migration { version: 5, name: "buildkite", sql: include_str!("migrations/0005_buildkite.sql") },
+    Migration { version: 6, name: "deliveries", sql: include_str!("migrations/0006_deliveries.sql") },
+    Migration { version: 7, name: "bots", sql: include_str!("migrations/0007_bots.sql") },
+    Migration { version: 8, name: "page", sql: include_str!("migrations/0008_page.sql") },
 ];
 
 /// What [`migrate`] did.

@@ -9,6 +9,7 @@ mod migrate;
 mod pool;
 mod reader;
 mod refused;
+mod stale;
 mod summary;
 mod tls;
 
@@ -25,6 +26,7 @@ pub use self::migrate::{Applied, MIGRATIONS, Migration, migrate};
 pub(crate) use self::reader::rows;
 pub use self::reader::{FromRow, Reader};
 pub use self::refused::{Refused, RefusedCount, RefusedRow, count_refused, list_refused, refuse};
+pub use self::stale::Stale;
 pub use self::summary::{TableSummary, summary};
 use crate::clock::{self, Deadline};
 use crate::config::Database;

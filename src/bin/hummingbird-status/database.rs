@@ -18,7 +18,8 @@ pub(super) struct Database {
     pub(super) store: Store,
     /// The server that was started for it, or found running.
     pub(super) server: Option<Running>,
-    config: config::Database,
+    /// How it is reached.
+    pub(super) config: config::Database,
 }
 
 impl Database {

@@ -4,9 +4,12 @@
 mod bot_status;
 mod database;
 mod db;
+mod deliver;
+mod deliveries;
 mod ingest;
 mod migrate;
 mod page;
+mod reconcile;
 mod show;
 mod up;
 mod worker;
@@ -32,9 +35,16 @@ enum Command {
     /// Everything on this machine: database, schema, sample messages, then the worker and the pages until Ctrl-C.
     Up(up::UpArgs),
     /// Take messages from SQS (SQS_QUEUE_URL), or from a folder (LOCAL_DROP_PATH, LOCAL_MIRROR_PATH), until stopped.
-    Worker,
+    Worker(worker::WorkerArgs),
     /// Take messages from files: Lambda events, or anything a message can come in. Answers as the function does.
     Ingest(ingest::IngestArgs),
+    /// Compare what is kept with what GitLab says, and correct it; mark what got stuck.
+    Reconcile(reconcile::ReconcileArgs),
+    /// Tell the outside what is due (DELIVERY_TARGETS, BROADCAST_TOPIC_ARN), until stopped.
+    Deliver(deliver::DeliverArgs),
+    /// Deliveries that wait or are dead.
+    #[command(subcommand)]
+    Deliveries(deliveries::Command),
     /// Bring the schema up to date.
     Migrate,
     /// Serve the pages, JSON, badges and feeds.
@@ -51,8 +61,11 @@ async fn main() -> ExitCode {
     telemetry::logging(false, environment("RUST_LOG").as_deref());
     let result = match Cli::parse().command {
         Command::Up(args) => up::run(args).await,
-        Command::Worker => worker::run().await,
+        Command::Worker(args) => worker::run(args).await,
+        Command::Deliver(args) => deliver::run(args).await,
+        Command::Deliveries(command) => deliveries::run(command).await,
         Command::Ingest(args) => ingest::run(args).await,
+        Command::Reconcile(args) => reconcile::run(args).await,
         Command::Migrate => migrate::run().await,
         Command::Page(args) => page::run(args).await,
         Command::BotStatus(args) => bot_status::run(args).await,

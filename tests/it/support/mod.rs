@@ -1,5 +1,7 @@
 //! A PostgreSQL for the run, a fresh database for each test, and ways to look at what is in it.
 
+pub mod buildkite;
+pub mod forge;
 pub mod generate;
 pub mod hot;
 pub mod random;
@@ -7,6 +9,7 @@ pub mod render;
 pub mod schema;
 pub mod source;
 pub mod yaml;
+pub mod zip;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
