@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::envelope::{Decoded, Limits, Message, Refusal};
 use crate::store::{Stale, StoreError, Tx};
-use crate::{gitlab, kcidb, konflux};
+use crate::{gitlab, kcidb, konflux, travis};
 
 /// What a deployment chooses about reading messages.
 #[derive(Clone, Debug, Default)]
@@ -87,6 +87,7 @@ families! {
     Konflux => konflux, |message, settings| konflux::decode(message);
     Gitlab => gitlab, |message, settings| gitlab::decode(message, &settings.gitlab);
     Kcidb => kcidb, |message, settings| kcidb::decode(message);
+    Travis => travis, |message, settings| travis::decode(message);
 }
 
 impl Family {
@@ -101,6 +102,7 @@ impl Family {
             // Merge requests are asked for one by one, by the room reconcile.
             Self::Gitlab => Ok(Vec::new()),
             Self::Kcidb => Ok(Vec::new()),
+            Self::Travis => Ok(Vec::new()),
         }
     }
 }

@@ -27,6 +27,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 2, name: "outbox", sql: include_str!("migrations/0002_outbox.sql") },
     Migration { version: 3, name: "reconcile", sql: include_str!("migrations/0003_reconcile.sql") },
     Migration { version: 4, name: "kcidb", sql: include_str!("migrations/0004_kcidb.sql") },
+    Migration { version: 5, name: "travis", sql: include_str!("migrations/0005_travis.sql") },
 ];
 
 /// What [`migrate`] did.

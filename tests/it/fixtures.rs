@@ -116,6 +116,33 @@ const COLUMNS: &[(&str, &[&str])] = &[
     ("kcidb_log_excerpts", &["sha256 text"]),
     ("kcidb_milestones", &["checkout_id milestone overdue"]),
     ("kcidb_occurrences", &["incident_id checkout_id"]),
+    (
+        "travis_repositories",
+        &[
+            "id owner_name name private current_build_id",
+            "last_build_id last_build_number last_build_state last_build_duration last_build_started_at last_build_finished_at",
+        ],
+    ),
+    (
+        "travis_builds",
+        &[
+            "id repository_id number state previous_state event_type branch duration fast_finish config_error",
+            "created_at received_at started_at finished_at canceled_at restarted_at",
+            "pull_request notifications",
+        ],
+    ),
+    ("travis_stages", &["id number name state started_at finished_at"]),
+    (
+        "travis_jobs",
+        &[
+            "id stage_id stage_number number state allow_failure queue attempt reset_count restarted_by",
+            "created_at queued_at received_at started_at finished_at canceled_at restarted_at",
+        ],
+    ),
+    ("travis_job_versions", &["job_id number state started_at finished_at"]),
+    ("travis_queueable_jobs", &["job_id build_id"]),
+    ("travis_pending", &["object object_id event told"]),
+    ("outbox", &["event attributes"]),
     ("refused", &["id family reason detail"]),
 ];
 
@@ -192,6 +219,11 @@ async fn gitlab() {
 #[tokio::test]
 async fn kcidb() {
     insta::assert_snapshot!(family("kcidb").await);
+}
+
+#[tokio::test]
+async fn travis() {
+    insta::assert_snapshot!(family("travis").await);
 }
 
 /// Each as an invocation of its own: what becomes of each delivery, and what SQS is answered.

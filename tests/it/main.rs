@@ -15,4 +15,5 @@ mod replay;
 mod sam;
 mod sql;
 mod support;
+mod travis;
 mod worker;

@@ -1,5 +1,6 @@
 //! A PostgreSQL for the run, a fresh database for each test, and ways to look at what is in it.
 
+pub mod builds;
 pub mod generate;
 pub mod hot;
 pub mod random;
