@@ -169,3 +169,126 @@ pub fn patch(job_id: i64, body: &str, id: String, sent_at: Option<jiff::Timestam
     let told = parse_payload(body, "PATCH")?.told();
     Ok(Said { object: Object::Job(job_id), event, told, id, sent_at })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope::{Delivery, Limits, Unwrapped, unwrap};
+
+    /// What becomes of a body, with an attribute `type` beside it: the record, the refusal's reason, or why not.
+    fn read(body: &str, kind: Option<&str>) -> Result<Record, String> {
+        let mut delivery = Delivery { id: "m".to_owned(), body: body.into(), ..Delivery::default() };
+        delivery.attributes.extend(kind.map(|kind| ("type".to_owned(), kind.to_owned())));
+        let mut found = Err("nothing".to_owned());
+        unwrap(&delivery, Limits::default(), &mut |part| {
+            let Unwrapped::Message(message) = part else { return };
+            found = match recognise(&message).then(|| decode(&message)) {
+                None => Err("not ours".to_owned()),
+                Some(Ok(Decoded::Records(mut records))) => records.pop().ok_or_else(String::new),
+                Some(Ok(Decoded::Ignored(why))) => Err(format!("ignored: {why}")),
+                Some(Err(refusal)) => Err(format!("{}: {}", refusal.reason, refusal.detail)),
+            };
+        });
+        found
+    }
+
+    fn message(body: &str, kind: Option<&str>) -> Said {
+        match read(body, kind) {
+            Ok(Record::Message(message)) => *message,
+            other => panic!("{body}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_form_says_the_same() {
+        let forms = [
+            r#"{"event":"job:test:finish","payload":{"id":11,"state":"passed"}}"#,
+            r#"{"event":"job:finish","payload":"{\"id\":\"11\",\"state\":\"passed\"}"}"#,
+            r#"["job:finish",{"id":11,"state":"passed"}]"#,
+            r#"["\"job:finish\"","\"{\\\"id\\\":11,\\\"state\\\":\\\"passed\\\"}\""]"#,
+            r#"{"class":"Travis::Hub::Sidekiq::Worker","args":["job:finish",{"id":11,"state":"passed"}],"jid":"x"}"#,
+        ];
+        for form in forms {
+            let found = message(form, None);
+            assert_eq!((found.object, found.event), (Object::Job(11), Event::Finish(State::Passed)), "{form}");
+        }
+        let bare = message(r#"{"id":11,"state":"cancelled"}"#, Some("job:test:finish"));
+        assert_eq!(bare.event, Event::Finish(State::Canceled));
+    }
+
+    #[test]
+    fn what_is_not_ours_is_left_alone() {
+        for (body, kind) in [
+            (r#"{"id":11,"state":"passed"}"#, None),
+            (r#"{"id":11,"state":"passed"}"#, Some("build.finished")),
+            (r#"{"event":"push","payload":{}}"#, None),
+            (r#"["a","b","c"]"#, None),
+            (r#"["job:finish",{"id":1}"#, None),
+        ] {
+            assert!(matches!(&*read(body, kind).unwrap_err(), "not ours" | "nothing"), "{body}");
+        }
+    }
+
+    #[test]
+    fn refusals_name_the_field() {
+        for (event, payload, report) in [
+            ("job", "{}", "bad-event-name: event: 1 parts"),
+            ("job:foo:bar", "{}", "bad-event-name: event: 3 parts"),
+            ("foo:start", "{}", "unknown-type: event: of `foo`"),
+            ("job:create", r#"{"id":1}"#, "unknown-event: event: `create` is none of receive, start"),
+            ("build:reset", r#"{"id":1}"#, "unknown-event: event: `reset`"),
+            ("job:start", "{}", "bad-field: payload.id: missing"),
+            ("job:start", r#"{"id":-1}"#, "bad-field: payload of job:start: id: expected a positive number"),
+            (
+                "job:start",
+                r#"{"id":1,"started_at":"soon"}"#,
+                "bad-field: payload of job:start: started_at: expected a time",
+            ),
+            ("job:finish", r#"{"id":1}"#, "invalid-finish-state: payload.state: missing"),
+            ("job:finish", r#"{"id":1,"state":"started"}"#, "invalid-finish-state: payload.state: `started`"),
+            ("job:finish", r#"{"id":1,"state":"reset"}"#, "invalid-finish-state"),
+            ("build:create", r#"{"id":1,"repository":{"id":1},"jobs":[{}]}"#, "bad-field: jobs[0].id: missing"),
+            (
+                "build:create",
+                r#"{"id":1,"repository":{"id":1},"jobs":[{"id":1},{"id":1}]}"#,
+                "bad-field: jobs: id 1 is there",
+            ),
+            (
+                "build:create",
+                r#"{"id":1,"repository":{"id":1},"jobs":[{"id":1,"stage_id":9}]}"#,
+                "bad-field: jobs: job 1 is",
+            ),
+            (
+                "build:create",
+                r#"{"id":1,"repository":{"id":1},"jobs":[{"id":1,"stage_number":"a"}]}"#,
+                "bad-field: jobs[0].stage_number",
+            ),
+            ("deploy:start", "{}", "ignored: deploy"),
+        ] {
+            let found = read(&format!(r#"{{"event":"{event}","payload":{payload}}}"#), None).unwrap_err();
+            assert!(found.starts_with(report), "{event} {payload}: {found}");
+        }
+    }
+
+    #[test]
+    fn times_are_put_right() {
+        let told = message(
+            r#"{"event":"job:finish","payload":{"id":1,"state":"passed","queued_at":"2026-03-12T10:00:20.0001Z",
+                "received_at":"2026-03-12T10:00:10Z","started_at":"0001-01-01T00:00:00Z","finished_at":""}}"#,
+            None,
+        )
+        .told;
+        assert_eq!(told.queued_at.map(|at| at.to_string()).as_deref(), Some("2026-03-12T10:00:20.0001Z"));
+        assert_eq!(told.received_at, told.queued_at, "nothing is received before it was queued");
+        assert_eq!((told.started_at, told.finished_at), (None, None));
+    }
+
+    #[test]
+    fn a_worker_that_speaks_http_asks_for_a_state() {
+        let event = |new: &str| patch(7, &format!(r#"{{"new":"{new}"}}"#), "m".to_owned(), None).map(|said| said.event);
+        assert_eq!(event("created"), Ok(Event::Reset));
+        assert_eq!(event("errored"), Ok(Event::Finish(State::Errored)));
+        assert_eq!(event("cancelled"), Ok(Event::Cancel));
+        assert_eq!(event("canceled").unwrap_err().reason, "unknown-state");
+    }
+}

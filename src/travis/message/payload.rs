@@ -106,7 +106,7 @@ pub(super) mod id {
         };
         match id.filter(|id| *id > 0) {
             Some(id) => Ok(Some(id)),
-            None => Err(serde::de::Error::custom("expected a positive number, or a string of its digits")),
+            None => Err(serde::de::Error::custom("id: expected a positive number, or a string of its digits")),
         }
     }
 }

@@ -113,7 +113,7 @@ impl Rows {
         let by_stage = self.stages.iter().find(has_ended).and_then(|stage| stage.state);
         let Some(state) = by_stage.or_else(|| matrix::state(&jobs)) else { return false };
         let before = self.build.state;
-        let canceled_at = jobs.iter().filter_map(|job| job.canceled_at).max();
+        let canceled_at = waited_for(&jobs, self.build.fast_finish).filter_map(|job| job.canceled_at).max();
         self.edit_build(|build| {
             build.state = Some(state);
             if state == State::Canceled {
