@@ -241,7 +241,7 @@ mod tests {
             ("job:start", r#"{"id":-1}"#, "bad-field: payload of job:start: id: expected a positive number"),
             (
                 "job:start",
-                r#"{"id":1,"started_at":"soon"}"#,
+                r#"{"id":1,"started_at":"soon","state":"started"}"#,
                 "bad-field: payload of job:start: started_at: expected a time",
             ),
             ("job:finish", r#"{"id":1}"#, "invalid-finish-state: payload.state: missing"),
