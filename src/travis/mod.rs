@@ -44,6 +44,7 @@
 //! | `later-stages-only` | a stage that does not pass cancels what has not ended in all others | in later ones | messages of earlier ones may still be on their way |
 //! | `fast-finish-stages` | a build may finish as `created`; `fast_finish` under `jobs` is not seen by stages | only stages that ended count; both keys count | |
 //! | `last-build` | `last_build_*` without a look at ids, and `last_build_id` at the start alone | all of them, of the newest build that has begun or ended | an older build overwrote a newer one's |
+//! | `late-bad-news` | with `fast_finish` a failure is told of when a job that may fail ends the build again, if it does | when the last of the jobs has ended | else nobody may ever be told |
 //! | `queueable` | the row stays when a job is received, started, finished or canceled by its stage | it goes | a scheduler would start the job |
 //! | `commands-where-needed` | workers are told to cancel whenever a job is canceled, and for every job of a canceled build | for a job that was canceled just now, and for one that a worker is about to run although it has ended | who reports an end has stopped |
 //! | `auto-cancel-any-event` | a newer build by cron cancels nothing, by a fault in the text for its log | it cancels | |
@@ -51,6 +52,13 @@
 //!
 //! Passed is overwritten by failed, failed by errored, errored by canceled, as upstream: so two finishes that contradict each
 //! other come to one state in any order. That is a change of state, and told: a status outside would be wrong otherwise.
+//!
+//! # What is told
+//!
+//! Events of the outbox, with the key `build/<id>`: `job:*` and `build:*` for everybody, with job, build, repository and
+//! commit; `worker:cancel_job` for the workers; `notify:<addon>` for each notification that is due ([`rules::notify`]), which
+//! names the configuration in `travis_builds.notifications` that it follows, for targets hold secrets.
+//!
 //! Logs are not kept here, so there is no clearing and no writing of them.
 
 mod message;

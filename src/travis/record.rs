@@ -179,6 +179,17 @@ pub struct Repository {
 }
 
 impl Repository {
+    /// This, and what only the other one knows.
+    #[must_use]
+    pub fn over(&self, other: &Self) -> Self {
+        Self {
+            id: self.id,
+            owner_name: self.owner_name.clone().or_else(|| other.owner_name.clone()),
+            name: self.name.clone().or_else(|| other.name.clone()),
+            private: self.private.or(other.private),
+        }
+    }
+
     /// `owner/name`, if both are known.
     #[must_use]
     pub fn slug(&self) -> Option<String> {

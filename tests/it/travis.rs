@@ -35,7 +35,7 @@ async fn told_twice(store: &Store) -> Vec<String> {
 
 async fn events(store: &Store) -> Vec<String> {
     let sql = "SELECT event || ' ' || coalesce(payload->>'id', payload->>'job_id') || coalesce(' ' || (payload->>'state'), '') \
-               FROM outbox ORDER BY id";
+               FROM outbox WHERE event NOT LIKE 'notify:%' ORDER BY id";
     render::rows(store, sql).await
 }
 
@@ -269,6 +269,26 @@ async fn duplicates_of_what_begins_or_ends_a_run_do_nothing() {
 }
 
 #[tokio::test]
+async fn notifications_are_due_once() {
+    let db = support::database().await;
+    let job = |state, allow_failure| Job { state, allow_failure, tells_all: true };
+    // Fails early: the bad news wait for the job that may fail, and may pass.
+    let build = Build { fast_finish: true, jobs: vec![job("failed", false), job("passed", true)], ..two_jobs() };
+    let due = async || {
+        render::rows(
+            &db.store,
+            "SELECT event || ' ' || (payload->>'full') FROM outbox WHERE event LIKE 'notify:%' ORDER BY id",
+        )
+        .await
+    };
+    let run = build.run();
+    take_in(&db.store, &[vec![build.create()], run[..3].to_vec()].concat(), 2).await;
+    assert_eq!(due().await, [""; 0]);
+    take_in(&db.store, &[run.clone(), run].concat(), 5).await;
+    assert_eq!(due().await, ["notify:email The build was broken."]);
+}
+
+#[tokio::test]
 async fn messages_wait_for_their_build() {
     let db = support::database().await;
     let build = two_jobs();
@@ -321,6 +341,17 @@ async fn a_scheduler_sees_one_stage_after_the_other() {
     assert_eq!(startable().await, [101]);
     take_in(&db.store, &[delivery("build:cancel", &json!({"id": 1}), 300)], 1).await;
     assert_eq!(startable().await, [0; 0]);
+}
+
+/// An event tells what a consumer would have to look up, from the first message on.
+#[tokio::test]
+async fn events_tell_what_consumers_need() {
+    let db = support::database().await;
+    let build = two_jobs();
+    take_in(&db.store, &[vec![build.create()], build.run()].concat(), 100).await;
+    let sql = "SELECT DISTINCT concat_ws(' ', key, attributes->>'repository', payload#>>'{repository,slug}', \
+               payload#>>'{commit,sha}', payload#>>'{build,id}') FROM outbox";
+    assert_eq!(render::rows(&db.store, sql).await, ["build/1 sven/r1 sven/r1 62aae5f70ceee39123ef 1"]);
 }
 
 /// A build that ends late says nothing about its repository when a newer one has.

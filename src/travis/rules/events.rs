@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::Rows;
+use super::notify::{self, About, On};
 use crate::travis::record::{Event, Happened, Job, Message, Object, State};
 
 impl Rows {
@@ -44,6 +45,41 @@ impl Rows {
         ]);
         self.surroundings(&mut payload);
         self.tell(name, self.build.state.map_or("", State::name), payload);
+        match event {
+            Event::Start => self.notify(On::Started),
+            Event::Finish(_) => self.notify(On::Finished),
+            Event::Cancel => self.notify(On::Canceled),
+            _ => {}
+        }
+    }
+
+    /// Whether all jobs have ended, those that may fail included.
+    pub(super) fn all_have_ended(&self) -> bool {
+        self.jobs.iter().all(Job::is_finished)
+    }
+
+    /// Says which notifications are due. Where they go to is looked up by who sends them: targets hold secrets.
+    pub(super) fn notify(&mut self, on: On) {
+        let about = About {
+            on,
+            state: self.build.state,
+            previous_state: self.build.previous_state,
+            all_jobs_finished: self.all_have_ended(),
+            is_pull_request: self.build.event_type.as_deref() == Some("pull_request"),
+        };
+        let (short, full) = notify::words(self.build.state, self.build.previous_state);
+        for due in notify::due(self.build.notifications.as_ref(), about) {
+            let mut payload = Map::from_iter([
+                ("id".to_owned(), json!(self.build.id)),
+                ("state".to_owned(), json!(self.build.state.map(State::name))),
+                ("addon".to_owned(), json!(due.addon.name())),
+                ("index".to_owned(), json!(due.index)),
+                ("short".to_owned(), json!(short)),
+                ("full".to_owned(), json!(format!("The build {full}."))),
+            ]);
+            self.surroundings(&mut payload);
+            self.tell(due.addon.event(), self.build.state.map_or("", State::name), payload);
+        }
     }
 
     /// Workers stop a job that they have. They bear being told twice.

@@ -1,6 +1,7 @@
 //! Moves of a job (facts: `travis-hub.md` 2.1 to 2.3).
 
 use super::Rows;
+use super::notify::On;
 use crate::travis::record::{Event, Job, Message, State, Told, Version};
 
 impl Job {
@@ -67,6 +68,7 @@ impl Rows {
         let Some(state) = self.state_after(index, message.event) else { return false };
         let before = self.jobs[index].state;
         let now = message.at();
+        let failed_early = self.failed_early();
         if message.event == Event::Restart {
             let job = self.jobs[index].clone();
             self.outcome.versions.push(Version { number: job.run.attempt, job });
@@ -112,7 +114,16 @@ impl Rows {
         if message.event == Event::Cancel {
             self.cancel_at_worker(index, message);
         }
+        if failed_early && self.all_have_ended() {
+            self.notify(On::Finished);
+        }
         true
+    }
+
+    /// Whether the build has ended badly before all of its jobs have: bad news wait for the last of them.
+    fn failed_early(&self) -> bool {
+        let canceled = self.build.state == Some(State::Canceled) && self.build.canceled_at != self.build.finished_at;
+        (canceled || matches!(self.build.state, Some(State::Failed | State::Errored))) && !self.all_have_ended()
     }
 
     /// The state that an event leads to; none where the rank of the present one forbids it.

@@ -178,3 +178,7 @@ impl Event {
         matches!(self, Self::Restart | Self::Reset)
     }
 }
+
+#[cfg(test)]
+#[path = "rules_tests.rs"]
+mod tests;

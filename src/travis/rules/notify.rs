@@ -54,6 +54,21 @@ impl Addon {
         }
     }
 
+    /// The event that says that one is due.
+    #[must_use]
+    pub fn event(self) -> &'static str {
+        match self {
+            Self::Email => "notify:email",
+            Self::Webhooks => "notify:webhooks",
+            Self::Irc => "notify:irc",
+            Self::Slack => "notify:slack",
+            Self::Hipchat => "notify:hipchat",
+            Self::Campfire => "notify:campfire",
+            Self::Flowdock => "notify:flowdock",
+            Self::Pushover => "notify:pushover",
+        }
+    }
+
     /// The key of its targets.
     #[must_use]
     pub fn targets_key(self) -> &'static str {

@@ -76,8 +76,7 @@ fn build(row: &Row) -> Build {
         branch: row.get("branch"),
         commit: object(row.get("commit")).unwrap_or_default(),
         pull_request: object(row.get("pull_request")),
-        // Of use to who sends them only.
-        notifications: None,
+        notifications: row.get::<_, Option<&str>>("notifications").and_then(|text| serde_json::from_str(text).ok()),
         fast_finish: row.get("fast_finish"),
         config_error: row.get("config_error"),
         duration: row.get("duration"),

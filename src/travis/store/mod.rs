@@ -38,16 +38,20 @@ pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>
     }
 
     let builds: Vec<i64> = queues.keys().copied().collect();
-    let before = load::builds(tx, &builds).await?;
+    let mut before = load::builds(tx, &builds).await?;
+    for rows in &mut before {
+        let create = batch.creates.get(&rows.build.id).and_then(|(_, create)| create.build.as_ref());
+        if let Some((repository, _)) = create {
+            // Written last of all, so not there yet if it is new.
+            rows.repository = repository.over(&rows.repository);
+        }
+    }
     let mut after = before.clone();
     for rows in &mut after {
         let Some(queue) = queues.get(&rows.build.id) else { continue };
-        for (number, message) in queue
-            .create
-            .iter()
-            .map(|message| (None, message))
-            .chain(queue.messages.iter().map(|(number, message)| (*number, message)))
-        {
+        let creates = queue.create.iter().map(|message| (None, message));
+        let others = queue.messages.iter().map(|(number, message)| (*number, message));
+        for (number, message) in creates.chain(others) {
             let changed = rows.apply(message);
             kept.extend(number.filter(|_| changed));
         }

@@ -187,7 +187,9 @@ async fn repositories(
     for create in creates {
         let Some((repository, _)) = &create.build else { continue };
         let newest = newest.entry(repository.id).or_default();
-        if newest.create.is_none_or(|known| sent(known) < sent(create)) {
+        let names =
+            |create: &Create| create.build.as_ref().is_some_and(|(repository, _)| repository.owner_name.is_some());
+        if newest.create.is_none_or(|known| (names(known), sent(known)) < (names(create), sent(create))) {
             newest.create = Some(create);
         }
     }

@@ -326,6 +326,7 @@ fn line(name: &str, id: &Value, state: &Value) -> String {
 /// Events of ours in lines: commands to workers apart.
 pub fn told(case: &Case<'_>) -> (Vec<String>, Vec<String>) {
     let events = case.found["events"].as_array().unwrap().iter();
+    let events = events.filter(|event| !event["event"].as_str().unwrap().starts_with("notify:"));
     let (commands, events): (Vec<&Value>, Vec<&Value>) =
         events.partition(|event| event["event"] == "worker:cancel_job");
     let lines = events.iter().map(|e| line(e["event"].as_str().unwrap(), &e["payload"]["id"], &e["payload"]["state"]));
