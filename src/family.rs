@@ -102,7 +102,7 @@ impl Family {
             // Merge requests are asked for one by one, by the room reconcile.
             Self::Gitlab => Ok(Vec::new()),
             Self::Kcidb => Ok(Vec::new()),
-            Self::Travis => Ok(Vec::new()),
+            Self::Travis => travis::sweep(tx, now, write).await,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::thread;
 
 use hummingbird_status::envelope::{Decoded, Delivery, Limits, Unwrapped, unwrap};
-use hummingbird_status::family::Settings;
+use hummingbird_status::family::{Family, Settings};
 use hummingbird_status::pipeline::{Outcome, ingest};
 use hummingbird_status::store::Store;
 use hummingbird_status::travis::rules::Rows;
@@ -310,18 +310,19 @@ async fn the_sweep_ends_what_nobody_speaks_of() {
     let db = support::database().await;
     let build = two_jobs();
     take_in(&db.store, &[vec![build.create()], build.run()[..2].to_vec()].concat(), 9).await;
-    let now: Timestamp = at(3600).parse().unwrap();
-    let sweep = async |before: Timestamp| {
-        let sweep =
-            db.store.in_tx("sweep", deadline(), async |tx| travis::end_stale(tx, now, before, "sweep", 10).await);
-        sweep.await.unwrap()
+    let sweep = async |now: Timestamp, write| {
+        let swept = db.store.in_tx("sweep", deadline(), async |tx| Family::Travis.sweep(tx, now, write).await).await;
+        swept.unwrap().iter().map(|stale| format!("{} {} {}", stale.kind, stale.name, stale.state)).collect::<Vec<_>>()
     };
     // Rows were stored just now, whatever their messages say.
-    assert_eq!(sweep(now - SignedDuration::from_hours(6)).await, 0);
-    let later = "9999-01-01T00:00:00Z".parse().unwrap();
-    assert_eq!((sweep(later).await, sweep(later).await), (1, 0));
+    let now = hummingbird_status::clock::now();
+    assert_eq!(sweep(now + SignedDuration::from_hours(5), true).await, [""; 0]);
+    let late = "2100-01-01T00:00:00Z".parse().unwrap();
+    assert_eq!(sweep(late, false).await, ["travis_job 100 started"]);
+    assert_eq!(sweep(late, true).await, ["travis_job 100 started"]);
+    assert_eq!(sweep(late, true).await, [""; 0]);
     let states = "SELECT state || coalesce(' ' || finished_at, '') FROM travis_jobs ORDER BY id";
-    assert_eq!(render::rows(&db.store, states).await, ["errored 2026-03-12 09:00:00+00", "created"]);
+    assert_eq!(render::rows(&db.store, states).await, ["errored 2100-01-01 00:00:00+00", "created"]);
 }
 
 #[tokio::test]

@@ -14,9 +14,12 @@ pub mod startable;
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::record::{Build, Event, Happened, Job, Message, Object, Repository, Source, Stage, State, Version};
+
+/// A job that was queued, received or started, and of which nothing was heard for so long, is given up.
+pub const PATIENCE: SignedDuration = SignedDuration::from_hours(6);
 
 /// The rows of one build, and what comes of its messages.
 #[derive(Clone, Debug)]

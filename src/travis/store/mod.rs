@@ -7,14 +7,17 @@ mod create;
 mod load;
 mod pending;
 mod save;
+mod sweep;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use super::record::{Create, Event, Message, Object, Record, State};
+use super::record::{Create, Message, Object, Record};
 use super::rules::Rows;
 use crate::store::{StoreError, Tx};
+
+pub use self::sweep::sweep;
 
 /// Writes a batch and returns the numbers of the records that changed something.
 ///
@@ -60,48 +63,6 @@ pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>
     kept.sort_unstable();
     kept.dedup();
     Ok(kept)
-}
-
-const STALE: &str = include_str!("sql/stale_jobs.sql");
-
-/// Ends jobs that have been queued, received or started without a word since `before`: they are errored as of `now`.
-/// `id` names the sweep. At most `limit` of them; returns how many were ended.
-///
-/// # Errors
-/// When a statement fails.
-pub async fn end_stale(
-    tx: &Tx<'_>,
-    now: Timestamp,
-    before: Timestamp,
-    id: &str,
-    limit: i64,
-) -> Result<usize, StoreError> {
-    let stale = tx.query(STALE, &[&before, &limit]).await?;
-    let jobs: Vec<i64> = stale.iter().map(|row| row.get("id")).collect();
-    let found = load::find(tx, &jobs, &[]).await?;
-    let mut builds: Vec<i64> = found.values().copied().collect();
-    builds.sort_unstable();
-    builds.dedup();
-    let before_rows = load::builds(tx, &builds).await?;
-    // Somebody may have said something while the locks were waited for.
-    let again = tx.query(STALE, &[&before, &limit]).await?;
-    let stale: HashSet<i64> = again.iter().map(|row| row.get("id")).collect();
-    let mut after = before_rows.clone();
-    let mut ended = 0;
-    for rows in &mut after {
-        for job in rows.jobs.iter().map(|job| job.id).filter(|id| stale.contains(id)).collect::<Vec<_>>() {
-            let message = Message {
-                object: Object::Job(job),
-                event: Event::Finish(State::Errored),
-                told: Default::default(),
-                id: id.to_owned(),
-                sent_at: Some(now),
-            };
-            ended += usize::from(rows.give_up(job, &message));
-        }
-    }
-    save::save(tx, &before_rows, &after, std::iter::empty(), Some(now)).await?;
-    Ok(ended)
 }
 
 /// A job that may start.

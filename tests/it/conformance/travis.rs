@@ -15,7 +15,7 @@ use hummingbird_status::family::Settings;
 use hummingbird_status::pipeline::ingest;
 use hummingbird_status::store::Store;
 use hummingbird_status::travis::{self, Record, State};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::data;
@@ -160,9 +160,7 @@ async fn message(store: &Store, sent: &Sent<'_>, id: &str) -> String {
 }
 
 async fn sweep(store: &Store, now: Timestamp) -> String {
-    let before = now - SignedDuration::from_hours(6);
-    let end = store.in_tx("sweep", deadline(), async |tx| travis::end_stale(tx, now, before, "sweep", 1000).await);
-    end.await.unwrap();
+    store.in_tx("sweep", deadline(), async |tx| travis::sweep(tx, now, true).await).await.unwrap();
     "ok".to_owned()
 }
 
