@@ -366,3 +366,39 @@ fn events(case: &Case<'_>, differences: &mut Vec<Difference>) {
         differences.push(Difference::Command { command: command.clone() });
     }
 }
+
+/// Explanations look at what came out: what is simply wrong is explained by none.
+#[test]
+fn what_is_wrong_is_a_failure() {
+    let row = json!({"id": 11, "build_id": 1, "state": "created", "started_at": null, "stage_id": null});
+    let build = json!({"id": 1, "state": "created", "duration": null});
+    let ended =
+        json!({"id": 11, "build_id": 1, "state": "passed", "started_at": "2010-12-31T22:00:00Z", "stage_id": null});
+    let case = json!({
+        "id": "x", "entry": "message", "now": "2010-12-31T22:02:00Z",
+        "initial": {"repositories": [], "builds": [build], "stages": [], "jobs": [row], "queueable_jobs": [11]},
+        "messages": [{"event": "job:finish", "payload": {"id": 11, "state": "passed"}}],
+        "expected": {
+            "repositories": [], "builds": [build], "stages": [], "jobs": [ended], "job_versions": [],
+            "queueable_jobs": [11], "events": [{"event": "job:finished", "id": 11, "state": "passed"}], "results": ["ok"],
+        },
+    });
+    let found = |key: &str, value: Value| {
+        let mut read = Case::new(&case);
+        read.found = case["expected"].as_object().unwrap().clone();
+        let event = json!([{"event": "job:finished", "payload": {"id": 11, "state": "passed"}}]);
+        read.found.insert("events".to_owned(), event);
+        read.found.insert(key.to_owned(), value);
+        let mut tally = Tally::default();
+        tally.add("x", &differences(&read), &read);
+        (tally.passed, tally.failed.len())
+    };
+    assert_eq!(found("jobs", json!([ended])), (1, 0));
+    assert_eq!(found("jobs", json!([row])), (0, 1));
+    assert_eq!(found("jobs", json!([])), (0, 1));
+    assert_eq!(found("events", json!([])), (0, 1));
+    assert_eq!(found("builds", json!([{"id": 1, "state": "created", "duration": 7}])), (0, 1));
+    assert_eq!(found("results", json!(["error:internal"])), (0, 1));
+    let twice = json!({"event": "job:finished", "payload": {"id": 11, "state": "passed"}});
+    assert_eq!(found("events", json!([twice, twice])), (0, 1));
+}
