@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::envelope::{Decoded, Limits, Message, Refusal};
 use crate::store::{Stale, StoreError, Tx};
-use crate::{buildkite, gitlab, kcidb, konflux};
+use crate::{buildkite, gitlab, kcidb, konflux, travis};
 
 /// What a deployment chooses about reading messages.
 #[derive(Clone, Debug, Default)]
@@ -88,6 +88,7 @@ families! {
     Gitlab => gitlab, |message, settings| gitlab::decode(message, &settings.gitlab);
     Kcidb => kcidb, |message, settings| kcidb::decode(message);
     Buildkite => buildkite, |message, settings| buildkite::decode(message);
+    Travis => travis, |message, settings| travis::decode(message);
 }
 
 impl Family {
@@ -104,6 +105,7 @@ impl Family {
             Self::Kcidb => Ok(Vec::new()),
             // Buildkite itself ends what runs for too long, and says so.
             Self::Buildkite => Ok(Vec::new()),
+            Self::Travis => travis::sweep(tx, now, write).await,
         }
     }
 }

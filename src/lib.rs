@@ -6,6 +6,7 @@
 //! transport ───────► envelope ────────► family ─────────► store ─────────► PostgreSQL
 //!                                       │ konflux          each family's store.rs,
 //!                                       │ gitlab           one transaction a batch
+//!                                       │ travis
 //!                                       └ ..
 //!            └──────────────────── pipeline ────────────────────┘   the only one that knows the order
 //! ```
@@ -16,7 +17,7 @@
 //! |---|---|---|
 //! | [`envelope`] | bytes of a transport to messages: gzip, base64, SNS, SQS, EventBridge, lists, .. Knows no family | - |
 //! | [`family`] | which family a message is of; one line a family | `envelope`, `store`, the families |
-//! | [`konflux`], [`gitlab`], [`kcidb`], [`buildkite`] | a family each: `message` (foreign JSON to records), `record`, `rules` (pure), `store` + `sql/` | `envelope`, `store`, `outbox` |
+//! | [`konflux`], [`gitlab`], [`kcidb`], [`buildkite`], [`travis`] | a family each: `message` (foreign JSON to records), `record`, `rules` (pure), `store` + `sql/` | `envelope`, `store`, `outbox` |
 //! | [`store`] | connections, TLS, transactions, verdicts on errors, migrations, the table `refused` | `clock`, `config`, `envelope` |
 //! | [`outbox`] | events for the outside, written by the transaction that caused them; leases, attempts, breakers | `store` |
 //! | [`deliver`] | the only room that speaks to the outside: commit statuses, SNS, webhooks | `aws`, `clock`, `https`, `outbox`, `store` |
@@ -67,4 +68,5 @@ pub mod pipeline;
 pub mod reconcile;
 pub mod store;
 pub mod telemetry;
+pub mod travis;
 pub mod worker;

@@ -29,6 +29,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 4, name: "kcidb", sql: include_str!("migrations/0004_kcidb.sql") },
     Migration { version: 5, name: "buildkite", sql: include_str!("migrations/0005_buildkite.sql") },
     Migration { version: 6, name: "deliveries", sql: include_str!("migrations/0006_deliveries.sql") },
+    Migration { version: 7, name: "travis", sql: include_str!("migrations/0007_travis.sql") },
 ];
 
 /// What [`migrate`] did.

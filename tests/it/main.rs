@@ -16,4 +16,5 @@ mod replay;
 mod sam;
 mod sql;
 mod support;
+mod travis;
 mod worker;

@@ -1,6 +1,7 @@
 //! A PostgreSQL for the run, a fresh database for each test, and ways to look at what is in it.
 
 pub mod buildkite;
+pub mod builds;
 pub mod forge;
 pub mod generate;
 pub mod hot;
