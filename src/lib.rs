@@ -20,7 +20,9 @@
 //! | [`store`] | connections, TLS, transactions, verdicts on errors, migrations, the table `refused` | `clock`, `config`, `envelope` |
 //! | [`outbox`] | events for the outside, written by the transaction that caused them | `store` |
 //! | [`pipeline`] | decode, write in one transaction, outcome for each delivery | `envelope`, `family`, `store`, `clock` |
-//! | [`worker`] | SQS or a folder instead of Lambda | `pipeline` and what it takes |
+//! | [`archive`] | what was kept: S3, mirrors, dumps; backfill and init | `pipeline` and what it takes, `tasks` |
+//! | [`worker`] | SQS or a folder instead of Lambda | `pipeline` and what it takes, `archive`, `tasks` |
+//! | [`tasks`] | how long-running work is stopped, and driven on threads | - |
 //! | [`local`] | a PostgreSQL of our own, for laptops and tests | - |
 //! | [`config`], [`clock`], [`telemetry`] | environment, time, logs and metrics: nothing else touches these | |
 //! | [`custom_resource`] | the answer to CloudFormation | - |
@@ -46,6 +48,7 @@
 //! 2. One line in [`family`].
 //! 3. Fixtures in `events/<family>/`. Tests fail until all three are there.
 
+pub mod archive;
 pub mod aws;
 pub mod clock;
 pub mod config;
@@ -60,5 +63,6 @@ pub mod local;
 pub mod outbox;
 pub mod pipeline;
 pub mod store;
+pub mod tasks;
 pub mod telemetry;
 pub mod worker;

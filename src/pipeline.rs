@@ -35,3 +35,13 @@ pub async fn ingest(store: &Store, deliveries: &[Delivery], settings: &Settings,
     report.finish(decoded, start.elapsed());
     report
 }
+
+/// Reads a batch and writes nothing: what would be offered to the tables counts as [`Outcome::Stale`].
+#[must_use]
+pub fn rehearse(deliveries: &[Delivery], settings: &Settings) -> Report {
+    let start = Instant::now();
+    let batch = read(deliveries, settings);
+    let mut report = Report::new(deliveries, &batch, clock::now());
+    report.finish(start.elapsed(), start.elapsed());
+    report
+}

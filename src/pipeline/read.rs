@@ -138,6 +138,9 @@ fn read_message(message: &Message<'_>, number: usize, settings: &Settings, batch
     let Some(family) = Family::recognise(message) else {
         return batch.ignored.push((number, None, "unknown"));
     };
+    if !settings.takes(family) {
+        return batch.ignored.push((number, Some(family), "not asked for"));
+    }
     let decoded = catch_unwind(AssertUnwindSafe(|| {
         #[cfg(test)]
         assert!(!message.payload.contains("panic in this test"), "as asked");

@@ -25,6 +25,7 @@ pub struct Migration {
 pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "konflux_gitlab", sql: include_str!("migrations/0001_konflux_gitlab.sql") },
     Migration { version: 2, name: "outbox", sql: include_str!("migrations/0002_outbox.sql") },
+    Migration { version: 3, name: "backfill", sql: include_str!("migrations/0003_backfill.sql") },
 ];
 
 /// What [`migrate`] did.

@@ -8,6 +8,7 @@ mod iam;
 mod migrate;
 mod pool;
 mod refused;
+mod runs;
 mod summary;
 mod tls;
 
@@ -22,6 +23,7 @@ use tokio_postgres::types::ToSql;
 pub use self::error::{StoreError, Verdict, chain};
 pub use self::migrate::{Applied, MIGRATIONS, Migration, migrate};
 pub use self::refused::{Refused, refuse};
+pub use self::runs::{Progress, Run, cancel_run, claim_run, create_run, end_run, runs, save_run};
 pub use self::summary::{TableSummary, summary};
 use crate::clock::{self, Deadline};
 use crate::config::Database;

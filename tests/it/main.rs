@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "`pub` says what a test module offers to the others")]
 
 mod architecture;
+mod archive;
 mod conformance;
 mod contention;
 mod faults;

@@ -1,10 +1,12 @@
 //! The command line. One file a subcommand; all of them call what the Lambda functions call.
 #![expect(clippy::doc_markdown, reason = "these docs are the help texts, where backticks are noise")]
 
+mod backfill;
 mod database;
 mod db;
 mod ingest;
 mod migrate;
+mod progress;
 mod show;
 mod up;
 mod worker;
@@ -33,6 +35,8 @@ enum Command {
     Worker,
     /// Take messages from files: Lambda events, or anything a message can come in. Answers as the function does.
     Ingest(ingest::IngestArgs),
+    /// Put an archive through the pipeline: the bucket S3_BUCKET, or a mirror of it. Goes on where it was left.
+    Backfill(backfill::BackfillArgs),
     /// Bring the schema up to date.
     Migrate,
     /// The database below `.hummingbird/`.
@@ -47,6 +51,7 @@ async fn main() -> ExitCode {
         Command::Up(args) => up::run(args).await,
         Command::Worker => worker::run().await,
         Command::Ingest(args) => ingest::run(args).await,
+        Command::Backfill(args) => backfill::run(args).await,
         Command::Migrate => migrate::run().await,
         Command::Db(command) => db::run(command),
     };

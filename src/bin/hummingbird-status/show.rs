@@ -3,7 +3,7 @@
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{ContentArrangement, Table};
 use hummingbird_status::pipeline::{Outcome, Report};
-use hummingbird_status::store::TableSummary;
+use hummingbird_status::store::{Run, TableSummary};
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
@@ -32,4 +32,35 @@ pub(super) fn summary(rows: &[TableSummary]) {
         table.add_row([&row.table, &row.rows.to_string(), &row.detail]);
     }
     println!("{table}");
+}
+
+/// Runs of backfill, on standard output.
+pub(super) fn runs(runs: &[Run]) {
+    let mut table = table(&["run", "state", "objects", "messages", "kept", "up to"]);
+    for run in runs {
+        let counts: serde_json::Value = serde_json::from_str(&run.counts).unwrap_or_default();
+        let count = |name: &str| counts[name].to_string();
+        let cursor = run.cursor.clone().unwrap_or_default();
+        table.add_row([run.id.clone(), standing(run), count("objects"), count("messages"), count("kept"), cursor]);
+    }
+    println!("{table}");
+}
+
+/// One run as JSON, on standard output.
+pub(super) fn run(run: &Run) {
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap_or_default();
+    let run = serde_json::json!({
+        "run": run.id, "state": standing(run), "parameters": json(&run.parameters), "cursor": run.cursor,
+        "counts": json(&run.counts), "unreadable_objects": json(&run.unreadable), "error": run.error,
+        "owner": run.owner, "invocations": run.invocations, "started_at": run.started_at, "ended_at": run.ended_at,
+    });
+    println!("{run:#}");
+}
+
+/// The state of a run, and whether somebody works on it.
+fn standing(run: &Run) -> String {
+    match run.state.as_str() {
+        "running" if !run.is_worked_on => "running, but nobody works on it".to_owned(),
+        state => state.to_owned(),
+    }
 }

@@ -27,9 +27,10 @@ use tokio::task::JoinSet;
 pub use self::clients::Clients;
 use self::poller::Poller;
 use self::queue::Queue;
-use super::{Stopper, Worker, WorkerError, on_a_thread, whole};
+use super::{Stopper, Worker, WorkerError, whole};
 use crate::config::{ConfigError, Lookup};
 use crate::pipeline::Counts;
+use crate::tasks::on_a_thread;
 
 /// What a deployment chooses about the queue.
 #[derive(Clone, Debug)]

@@ -20,7 +20,24 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("pipeline", &["clock", "envelope", "family", "store"]),
     ("outbox", &["store"]),
     ("telemetry", &["pipeline", "store"]),
-    ("worker", &["aws", "clock", "config", "envelope", "family", "pipeline", "store", "telemetry"]),
+    ("tasks", &[]),
+    ("archive", &["aws", "clock", "config", "envelope", "family", "pipeline", "store", "tasks"]),
+    (
+        "worker",
+        &[
+            "archive::mirror",
+            "archive::s3",
+            "aws",
+            "clock",
+            "config",
+            "envelope",
+            "family",
+            "pipeline",
+            "store",
+            "tasks",
+            "telemetry",
+        ],
+    ),
 ];
 
 /// What a family may name; the same for all of them, so that none can name another.

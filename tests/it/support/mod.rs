@@ -1,7 +1,9 @@
 //! A PostgreSQL for the run, a fresh database for each test, and ways to look at what is in it.
 
+pub mod archive;
 pub mod generate;
 pub mod hot;
+pub mod moto;
 pub mod random;
 pub mod render;
 pub mod schema;
