@@ -11,6 +11,8 @@
 //! be older than what is there, and come twice, and beside live messages.
 
 pub mod backfill;
+pub mod dump;
+pub mod init;
 pub mod mirror;
 pub mod range;
 pub mod s3;

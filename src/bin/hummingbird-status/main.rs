@@ -5,6 +5,7 @@ mod backfill;
 mod database;
 mod db;
 mod ingest;
+mod init;
 mod migrate;
 mod progress;
 mod show;
@@ -35,6 +36,8 @@ enum Command {
     Worker,
     /// Take messages from files: Lambda events, or anything a message can come in. Answers as the function does.
     Ingest(ingest::IngestArgs),
+    /// Fill a new database: schema, then a dump, a mirror or the archive, whichever is there first.
+    Init(init::InitArgs),
     /// Put an archive through the pipeline: the bucket S3_BUCKET, or a mirror of it. Goes on where it was left.
     Backfill(backfill::BackfillArgs),
     /// Bring the schema up to date.
@@ -51,6 +54,7 @@ async fn main() -> ExitCode {
         Command::Up(args) => up::run(args).await,
         Command::Worker => worker::run().await,
         Command::Ingest(args) => ingest::run(args).await,
+        Command::Init(args) => init::run(args).await,
         Command::Backfill(args) => backfill::run(args).await,
         Command::Migrate => migrate::run().await,
         Command::Db(command) => db::run(command),

@@ -75,3 +75,40 @@ impl Progress {
         }
     }
 }
+
+/// How many bytes went somewhere.
+pub(super) struct Bytes {
+    bar: Option<ProgressBar>,
+    said: Cell<Timestamp>,
+}
+
+impl Bytes {
+    /// None yet.
+    pub(super) fn new() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::no_length();
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {bytes}, {bytes_per_sec}, {elapsed}") {
+                bar.set_style(style);
+            }
+            bar
+        });
+        Self { bar, said: Cell::new(clock::now()) }
+    }
+
+    /// So many by now.
+    pub(super) fn show(&self, bytes: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(bytes);
+        } else if clock::now().duration_since(self.said.get()) >= LINES {
+            self.said.set(clock::now());
+            tracing::info!(bytes, "loading");
+        }
+    }
+
+    /// Takes the line away.
+    pub(super) fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -17,10 +17,12 @@ use crate::support::archive::{Folder, gzip, put};
 use crate::support::moto::{Moto, aws};
 use crate::support::{self, difference, render};
 
-/// What stands between us and S3, and what it does to requests: by a part of their path, how many it still answers, and
-/// with which status.
+/// What stands between us and S3, and what it does to requests, by a part of their path.
 #[derive(Clone, Default)]
-struct Between(Arc<Mutex<HashMap<&'static str, (u32, u16, &'static str)>>>);
+struct Between(Arc<Mutex<HashMap<&'static str, Fault>>>);
+
+/// How many requests are still answered, with which status and code.
+type Fault = (u32, u16, &'static str);
 
 impl Between {
     /// The endpoint to use.
