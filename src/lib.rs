@@ -20,6 +20,7 @@
 //! | [`store`] | connections, TLS, transactions, verdicts on errors, migrations, the table `refused` | `clock`, `config`, `envelope` |
 //! | [`outbox`] | events for the outside, written by the transaction that caused them | `store` |
 //! | [`pipeline`] | decode, write in one transaction, outcome for each delivery | `envelope`, `family`, `store`, `clock` |
+//! | [`replay`] | what was refused, once more through the pipeline | `pipeline` and what it takes, `tasks` |
 //! | [`archive`] | what was kept: S3, mirrors, dumps; backfill and init | `pipeline` and what it takes, `tasks` |
 //! | [`worker`] | SQS or a folder instead of Lambda | `pipeline` and what it takes, `archive`, `tasks` |
 //! | [`tasks`] | how long-running work is stopped, and driven on threads | - |
@@ -62,6 +63,7 @@ pub mod konflux;
 pub mod local;
 pub mod outbox;
 pub mod pipeline;
+pub mod replay;
 pub mod store;
 pub mod tasks;
 pub mod telemetry;

@@ -7,7 +7,7 @@ mod error;
 mod iam;
 mod migrate;
 mod pool;
-mod refused;
+pub mod refused;
 mod runs;
 mod summary;
 mod tls;

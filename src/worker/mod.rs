@@ -68,6 +68,14 @@ pub enum WorkerError {
         /// Why.
         source: std::io::Error,
     },
+    /// A queue cannot be used.
+    #[error("{url}: {why}")]
+    Queue {
+        /// Which one.
+        url: String,
+        /// Why, with causes.
+        why: String,
+    },
     /// Another recorder of metrics is in place.
     #[error("cannot set up metrics")]
     Recorder(#[from] metrics_exporter_prometheus::BuildError),

@@ -10,6 +10,7 @@ mod faults;
 mod fixtures;
 mod ingest;
 mod migrations;
+mod refused;
 mod replay;
 mod sam;
 mod sql;

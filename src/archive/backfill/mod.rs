@@ -32,7 +32,7 @@ use crate::aws;
 use crate::clock::{self, Deadline};
 use crate::config::Lookup;
 use crate::family::Settings;
-use crate::store::{self, Progress, Run, Store, StoreError};
+use crate::store::{self, Progress, Run, Store, StoreError, Tx, Verdict};
 use crate::tasks::{Stop, Stopper, on_a_thread};
 use feeder::{Ended, Feeder};
 use ledger::Ledger;
@@ -108,7 +108,7 @@ pub struct Summary {
 /// When the database does not answer, or somebody else works on it.
 pub async fn begin(store: &Store, id: &str, parameters: &Parameters, owner: &str) -> Result<Claim, BackfillError> {
     let (json, counts) = (parameters.to_json(), Totals::default().to_json());
-    store.in_tx("create_run", patience(), async |tx| store::create_run(tx, id, &json, &counts).await).await?;
+    patiently(store, "create_run", async |tx| store::create_run(tx, id, &json, &counts).await).await?;
     claim(store, id, owner, &["running"]).await
 }
 
@@ -124,9 +124,8 @@ pub async fn resume(store: &Store, id: &str, owner: &str) -> Result<Claim, Backf
 async fn claim(store: &Store, id: &str, owner: &str, states: &[&str]) -> Result<Claim, BackfillError> {
     let time = Deadline::within(LEASE * 2);
     loop {
-        let claimed = store
-            .in_tx("claim_run", patience(), async |tx| store::claim_run(tx, id, owner, states, LEASE).await)
-            .await?;
+        let claimed =
+            patiently(store, "claim_run", async |tx| store::claim_run(tx, id, owner, states, LEASE).await).await?;
         let run = find(store, id).await?.ok_or_else(|| BackfillError::NoRun(id.to_owned()))?;
         if claimed {
             return Ok(Claim {
@@ -149,8 +148,24 @@ async fn claim(store: &Store, id: &str, owner: &str, states: &[&str]) -> Result<
     }
 }
 
-fn patience() -> Deadline {
-    Deadline::within(PATIENCE)
+/// Does something small in the database, and tries again while that is away.
+async fn patiently<T>(
+    store: &Store,
+    name: &'static str,
+    body: impl AsyncFn(&mut Tx<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let time = Deadline::within(PATIENCE);
+    let mut attempt = 0;
+    loop {
+        match store.in_tx(name, time, &body).await {
+            Err(error) if error.verdict() == Verdict::Again && !time.remaining().is_zero() => {
+                tracing::debug!(tx = name, error = store::chain(&error), "trying again");
+            }
+            result => return result,
+        }
+        attempt += 1;
+        tokio::time::sleep(clock::backoff(attempt, Duration::from_millis(100), Duration::from_secs(2))).await;
+    }
 }
 
 /// A run by its id.
@@ -158,7 +173,7 @@ fn patience() -> Deadline {
 /// # Errors
 /// When the database does not answer.
 pub async fn find(store: &Store, id: &str) -> Result<Option<Run>, StoreError> {
-    let found = store.in_tx("runs", patience(), async |tx| store::runs(tx, Some(id), 1, LEASE).await).await?;
+    let found = patiently(store, "runs", async |tx| store::runs(tx, Some(id), 1, LEASE).await).await?;
     Ok(found.into_iter().next())
 }
 
@@ -167,7 +182,7 @@ pub async fn find(store: &Store, id: &str) -> Result<Option<Run>, StoreError> {
 /// # Errors
 /// When the database does not answer.
 pub async fn latest(store: &Store, most: i64) -> Result<Vec<Run>, StoreError> {
-    store.in_tx("runs", patience(), async |tx| store::runs(tx, None, most, LEASE).await).await
+    patiently(store, "runs", async |tx| store::runs(tx, None, most, LEASE).await).await
 }
 
 /// Cancels a run: who works on it stops within a second. `false` when no such run is running.
@@ -175,7 +190,7 @@ pub async fn latest(store: &Store, most: i64) -> Result<Vec<Run>, StoreError> {
 /// # Errors
 /// When the database does not answer.
 pub async fn cancel(store: &Store, id: &str) -> Result<bool, StoreError> {
-    store.in_tx("cancel_run", patience(), async |tx| store::cancel_run(tx, id).await).await
+    patiently(store, "cancel_run", async |tx| store::cancel_run(tx, id).await).await
 }
 
 /// Works on a run until it is done, fails, is cancelled, or the word to stop is said; `watch` is told twice a second
@@ -267,15 +282,25 @@ pub async fn run(
         (None, Ok(Ended::Everything)) if ledger.is_complete() => Ok(Some("done")),
         (None, Ok(_)) => Ok(None),
     };
-    save(store, &claim, &mut ledger).await?;
     watch(ledger.totals(), ledger.cursor());
     let error = state.as_ref().err().map(|error| store::chain(error));
     let state = state.unwrap_or(Some("failed"));
     let (id, owner) = (&claim.id, &claim.owner);
-    let state = store
-        .in_tx("end_run", patience(), async |tx| store::end_run(tx, id, owner, state, error.as_deref()).await)
-        .await?;
-    let state = state.ok_or_else(|| BackfillError::Lost(claim.id.clone()))?;
+    let (counts, unreadable) = (ledger.totals().to_json(), ledger.new_unreadable());
+    let progress = Progress { cursor: ledger.cursor(), counts: &counts, unreadable: unreadable.as_deref() };
+    let end = async |tx: &mut Tx<'_>| {
+        store::save_run(tx, id, owner, progress).await?;
+        store::end_run(tx, id, owner, state, error.as_deref()).await
+    };
+    let ended = patiently(store, "end_run", end).await?;
+    let state = match ended {
+        Some(state) => state,
+        // By the try before, whose answer got lost; or it is somebody else's.
+        None => match find(store, id).await? {
+            Some(run) if run.owner.is_none() => run.state,
+            _ => return Err(BackfillError::Lost(claim.id)),
+        },
+    };
     Ok(ledger.summary(claim.id, state, error))
 }
 
@@ -284,7 +309,8 @@ async fn save(store: &Store, claim: &Claim, ledger: &mut Ledger) -> Result<Optio
     let (counts, unreadable) = (ledger.totals().to_json(), ledger.new_unreadable());
     let progress = Progress { cursor: ledger.cursor(), counts: &counts, unreadable: unreadable.as_deref() };
     let (id, owner) = (&claim.id, &claim.owner);
-    let saved = store.in_tx("save_run", patience(), async |tx| store::save_run(tx, id, owner, progress).await).await?;
+    let save = async |tx: &mut Tx<'_>| store::save_run(tx, id, owner, progress).await;
+    let saved = store.in_tx("save_run", Deadline::within(LEASE), save).await?;
     if unreadable.is_some() {
         ledger.unreadable_saved();
     }

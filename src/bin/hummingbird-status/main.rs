@@ -8,6 +8,8 @@ mod ingest;
 mod init;
 mod migrate;
 mod progress;
+mod redrive;
+mod refused;
 mod show;
 mod up;
 mod worker;
@@ -40,6 +42,11 @@ enum Command {
     Init(init::InitArgs),
     /// Put an archive through the pipeline: the bucket S3_BUCKET, or a mirror of it. Goes on where it was left.
     Backfill(backfill::BackfillArgs),
+    /// Messages that could not be kept: look at them, and try them again.
+    #[command(subcommand)]
+    Refused(refused::Command),
+    /// Take what is in a dead-letter queue, until it is empty.
+    Redrive(redrive::RedriveArgs),
     /// Bring the schema up to date.
     Migrate,
     /// The database below `.hummingbird/`.
@@ -56,6 +63,8 @@ async fn main() -> ExitCode {
         Command::Ingest(args) => ingest::run(args).await,
         Command::Init(args) => init::run(args).await,
         Command::Backfill(args) => backfill::run(args).await,
+        Command::Refused(command) => refused::run(command).await,
+        Command::Redrive(args) => redrive::run(args).await,
         Command::Migrate => migrate::run().await,
         Command::Db(command) => db::run(command),
     };

@@ -3,6 +3,7 @@
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{ContentArrangement, Table};
 use hummingbird_status::pipeline::{Outcome, Report};
+use hummingbird_status::store::refused::{ByReason, Entry};
 use hummingbird_status::store::{Run, TableSummary};
 
 fn table(header: &[&str]) -> Table {
@@ -63,4 +64,25 @@ fn standing(run: &Run) -> String {
         "running" if !run.is_worked_on => "running, but nobody works on it".to_owned(),
         state => state.to_owned(),
     }
+}
+
+/// How many messages were refused for what, on standard output.
+pub(super) fn refused_by_reason(reasons: &[ByReason]) {
+    let mut table = table(&["reason", "family", "messages", "first sent", "last sent"]);
+    for by in reasons {
+        let family = by.family.clone().unwrap_or_default();
+        table.add_row([by.reason.clone(), family, by.count.to_string(), by.oldest.to_string(), by.newest.to_string()]);
+    }
+    println!("{table}");
+}
+
+/// Refused messages, on standard output.
+pub(super) fn refused(entries: &[Entry]) {
+    let mut table = table(&["id", "sent", "family", "reason", "detail", "bytes"]);
+    for entry in entries {
+        let Entry { key: (id, sent), family, reason, detail, bytes, .. } = entry;
+        let family = family.clone().unwrap_or_default();
+        table.add_row([id.clone(), sent.to_string(), family, reason.clone(), detail.clone(), bytes.to_string()]);
+    }
+    println!("{table}");
 }

@@ -21,6 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("outbox", &["store"]),
     ("telemetry", &["pipeline", "store"]),
     ("tasks", &[]),
+    ("replay", &["clock", "envelope", "family", "pipeline", "store", "tasks"]),
     ("archive", &["aws", "clock", "config", "envelope", "family", "pipeline", "store", "tasks"]),
     (
         "worker",

@@ -7,8 +7,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
-use hummingbird_status::archive::{Source, s3};
 use hummingbird_status::archive::backfill::{self, Parameters};
+use hummingbird_status::archive::{Source, s3};
 use hummingbird_status::family::Settings;
 use hummingbird_status::tasks::Stopper;
 
