@@ -159,7 +159,7 @@ fn queues(template: &Value) -> Vec<String> {
 fn planted_faults_are_reported() {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     let sources = sources("src");
-    let (lambdas, variables) = (names(&["ingest", "migrate"]), variables(&sources));
+    let (lambdas, variables) = (names(&["backfill", "ingest", "migrate"]), variables(&sources));
     let good = template();
     let planted = |old: &str, new: &str| {
         assert!(good.contains(old), "{old}");
@@ -185,7 +185,7 @@ fn planted_faults_are_reported() {
         let found = planted(old, new);
         assert!(found.contains(report), "{new}: {found}");
     }
-    let more = names(&["ingest", "migrate", "reconcile"]);
+    let more = names(&["backfill", "ingest", "migrate", "reconcile"]);
     assert_eq!(problems(&good, &more, &variables), ["src/bin/reconcile.rs is in no function"]);
 }
 

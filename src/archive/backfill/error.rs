@@ -61,6 +61,14 @@ pub enum BackfillError {
     /// The database did not take a batch, for longer than we wait.
     #[error("a batch could not be written: {0}")]
     NotWritten(String),
+    /// The invocation is over, and there is no next one.
+    #[error("the backfill run {id} is not done, and does not go on by itself: {why}")]
+    NotContinued {
+        /// Its id.
+        id: String,
+        /// Why not.
+        why: String,
+    },
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -14,6 +14,7 @@ use crate::archive::range::{self, Range};
 use crate::archive::s3::Listed;
 use crate::archive::source::{NotRead, Source};
 use crate::archive::split;
+use crate::clock::Deadline;
 use crate::envelope::Delivery;
 use crate::tasks::Stop;
 
@@ -23,6 +24,9 @@ const ROOM: u32 = 64 << 10;
 const TELLING: usize = 100;
 /// How long an archive that does not answer is waited for, at most.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(120);
+
+/// A batch is handed on after this time, full or not: however slow the archive, what was read is not lost.
+const LONGEST_BATCH: Duration = Duration::from_secs(1);
 
 /// Messages to be committed together.
 #[derive(Default)]
@@ -35,6 +39,8 @@ pub(super) struct Batch {
     pub(super) part: Part,
     /// Bytes of the deliveries.
     bytes: usize,
+    /// When it is not waited any longer for more.
+    due: Option<Deadline>,
     /// Their share of the room, given back with the batch.
     room: Option<OwnedSemaphorePermit>,
 }
@@ -42,8 +48,8 @@ pub(super) struct Batch {
 /// How far it came.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Ended {
-    /// Every object is in a batch.
-    Everything,
+    /// Every object is in a batch, and so many batches were handed on. Whether they are written is another matter.
+    Everything(u64),
     /// It was stopped.
     Stopped,
 }
@@ -137,7 +143,7 @@ impl Feeder {
             }
             let Some(Reading { object, bytes, room }) = reading.pop_front() else {
                 let sent = self.send(&mut batch).await;
-                return Ok(if sent.is_ok() { Ended::Everything } else { Ended::Stopped });
+                return Ok(if sent.is_ok() { Ended::Everything(batch.number) } else { Ended::Stopped });
             };
             let taken = match bytes.await.map_err(BackfillError::Panicked)? {
                 Ok(bytes) => {
@@ -216,7 +222,9 @@ impl Feeder {
     }
 
     fn is_full(&self, batch: &Batch) -> bool {
-        batch.deliveries.len() >= self.options.batch_messages || batch.bytes >= self.options.batch_bytes
+        batch.deliveries.len() >= self.options.batch_messages
+            || batch.bytes >= self.options.batch_bytes
+            || batch.due.is_some_and(|due| due.remaining().is_zero())
     }
 
     /// Hands the batch on, if there is anything in it, and begins the next one.
@@ -231,6 +239,7 @@ impl Feeder {
 
 impl Batch {
     fn push(&mut self, delivery: Delivery) {
+        self.due.get_or_insert_with(|| Deadline::within(LONGEST_BATCH));
         self.bytes += delivery.body.len();
         self.deliveries.push(delivery);
     }

@@ -151,9 +151,9 @@ impl Ledger {
         self.totals.seconds = self.before + clock::now().duration_since(self.since).as_secs_f64();
     }
 
-    /// Whether no batch waits for one before it.
-    pub(super) fn is_complete(&self) -> bool {
-        self.waiting.is_empty()
+    /// Whether all of so many batches are committed.
+    pub(super) fn is_complete(&self, batches: u64) -> bool {
+        self.next == batches
     }
 
     /// What was counted up to the cursor.

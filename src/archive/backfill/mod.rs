@@ -13,7 +13,10 @@
 
 mod error;
 mod feeder;
+mod function;
+mod invoke;
 mod ledger;
+mod progress;
 mod request;
 mod writer;
 
@@ -21,9 +24,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
 
 pub use self::error::BackfillError;
+pub use self::function::{Invocation, invoked};
 pub use self::ledger::{Totals, Unreadable};
+pub use self::progress::every_few_seconds;
 pub use self::request::{Parameters, Request, Resume};
 use super::range::Range;
 use super::s3;
@@ -185,6 +191,16 @@ pub async fn latest(store: &Store, most: i64) -> Result<Vec<Run>, StoreError> {
     patiently(store, "runs", async |tx| store::runs(tx, None, most, LEASE).await).await
 }
 
+/// The id of the latest run that is neither done nor cancelled.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn unfinished(store: &Store) -> Result<Option<String>, StoreError> {
+    let runs = latest(store, 100).await?;
+    let run = runs.into_iter().find(|run| run.state == "running" || run.state == "failed");
+    Ok(run.map(|run| run.id))
+}
+
 /// Cancels a run: who works on it stops within a second. `false` when no such run is running.
 ///
 /// # Errors
@@ -219,13 +235,17 @@ pub async fn run(
         cursor: claim.cursor.clone(),
         reads: claim.parameters.reads(),
         most: settings.limits.decoded_bytes,
-        options: options.clone(),
+        options: Options {
+            batch_messages: claim.parameters.batch.unwrap_or(options.batch_messages),
+            ..options.clone()
+        },
         stop: inner.clone(),
         batches,
     };
     let feeder = tokio::spawn(on_a_thread(move || feeder.run()));
     let (done, mut written) = mpsc::channel(1);
     let queue = Arc::new(Mutex::new(queue));
+    let mut writers = JoinSet::new();
     for _ in 0..claim.parameters.writers() {
         let writer = Writer {
             store: store.clone(),
@@ -236,7 +256,7 @@ pub async fn run(
             queue: Arc::clone(&queue),
             done: done.clone(),
         };
-        tokio::spawn(on_a_thread(move || writer.run()));
+        writers.spawn(on_a_thread(move || writer.run()));
     }
     drop((done, queue));
 
@@ -273,13 +293,18 @@ pub async fn run(
             }
         }
     }
+    while let Some(writer) = writers.join_next().await {
+        if let Ok(Err(error)) | Err(error) = writer {
+            failure.get_or_insert(BackfillError::Panicked(error));
+        }
+    }
     let ended = match feeder.await {
         Ok(Ok(ended)) => ended,
         Ok(Err(error)) | Err(error) => Err(BackfillError::Panicked(error)),
     };
     let state = match (failure, ended) {
         (Some(error), _) | (None, Err(error)) => Err(error),
-        (None, Ok(Ended::Everything)) if ledger.is_complete() => Ok(Some("done")),
+        (None, Ok(Ended::Everything(batches))) if ledger.is_complete(batches) => Ok(Some("done")),
         (None, Ok(_)) => Ok(None),
     };
     watch(ledger.totals(), ledger.cursor());

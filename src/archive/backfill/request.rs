@@ -14,12 +14,14 @@ use crate::family::Family;
 const WRITERS: usize = 2;
 /// A connection of the database for each.
 const MOST_WRITERS: usize = 16;
+/// Larger batches bring nothing but memory.
+const MOST_MESSAGES: usize = 10_000;
 /// Objects that are read at a time for each of them: an answer of S3 takes some 20 ms.
 const READS: usize = 16;
 
 /// The event of the function:
-/// `{"bucket", "prefix", "from", "to", "families", "concurrency", "dry_run", "resume", "status", "cancel"}`, each of
-/// them optional, and nothing else.
+/// `{"bucket", "prefix", "from", "to", "families", "concurrency", "batch", "dry_run", "resume", "status", "cancel"}`, each
+/// of them optional, and nothing else.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Request {
@@ -37,6 +39,8 @@ pub struct Request {
     pub families: Option<Vec<String>>,
     /// Batches that are worked on at a time.
     pub concurrency: Option<usize>,
+    /// Messages in a batch, at most.
+    pub batch: Option<usize>,
     /// Count, and write nothing but that.
     pub dry_run: Option<bool>,
     /// Go on with a run instead.
@@ -48,6 +52,8 @@ pub struct Request {
     /// What the function sends to itself: go on with a run, unless it was cancelled meanwhile.
     #[serde(rename = "continue")]
     pub continuation: Option<String>,
+    /// How often it has done so in a row.
+    pub chain: Option<u32>,
 }
 
 /// Which run to go on with.
@@ -84,6 +90,9 @@ pub struct Parameters {
     /// Batches that are worked on at a time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<usize>,
+    /// Messages in a batch, at most; a thousand if nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<usize>,
     /// Count, and write nothing but that.
     pub dry_run: bool,
 }
@@ -97,6 +106,9 @@ impl Parameters {
         self.chosen()?;
         if self.concurrency.is_some_and(|writers| !(1..=MOST_WRITERS).contains(&writers)) {
             return Err(BackfillError::Request(format!("concurrency: expected 1 to {MOST_WRITERS}")));
+        }
+        if self.batch.is_some_and(|messages| !(1..=MOST_MESSAGES).contains(&messages)) {
+            return Err(BackfillError::Request(format!("batch: expected 1 to {MOST_MESSAGES}")));
         }
         if let (Some(from), Some(to)) = (self.from, self.to)
             && from >= to

@@ -39,6 +39,9 @@ pub(super) struct BackfillArgs {
     /// Batches that are worked on at a time, each with a connection of its own.
     #[arg(long)]
     concurrency: Option<usize>,
+    /// Messages in a batch, at most [default: 1000].
+    #[arg(long)]
+    batch: Option<usize>,
     /// Count what there is, and write nothing but that.
     #[arg(long)]
     dry_run: bool,
@@ -95,7 +98,10 @@ pub(super) async fn run(args: BackfillArgs) -> anyhow::Result<()> {
                 Some(id) => {
                     let id = match id {
                         Some(id) => id.clone(),
-                        None => unfinished(&database.store).await?,
+                        None => {
+                            let unfinished = backfill::unfinished(&database.store).await?;
+                            unfinished.context("there is no backfill run to go on with")?
+                        }
                     };
                     backfill::resume(&database.store, &id, &owner).await?
                 }
@@ -119,6 +125,7 @@ fn parameters(args: &BackfillArgs) -> anyhow::Result<Parameters> {
         to: args.to,
         families: args.families.clone(),
         concurrency: args.concurrency,
+        batch: args.batch,
         dry_run: args.dry_run,
     };
     parameters.check()?;
@@ -136,13 +143,6 @@ pub(super) fn prefix() -> String {
 /// Who works on a run: this process.
 pub(super) fn owner() -> String {
     backfill::new_owner(&format!("process {}", std::process::id()))
-}
-
-/// The latest run that is neither done nor cancelled.
-async fn unfinished(store: &Store) -> anyhow::Result<String> {
-    let runs = backfill::latest(store, SHOWN).await?;
-    let run = runs.into_iter().find(|run| run.state == "running" || run.state == "failed");
-    Ok(run.context("there is no backfill run to go on with")?.id)
 }
 
 /// Works on a run until it is done or stopped by a signal, and shows how far it is.

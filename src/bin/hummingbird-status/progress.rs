@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::io::IsTerminal;
 
-use hummingbird_status::archive::backfill::Totals;
+use hummingbird_status::archive::backfill::{self, Totals};
 use hummingbird_status::clock;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
@@ -13,28 +13,23 @@ const LINES: SignedDuration = SignedDuration::from_secs(5);
 
 /// How far a run of backfill is.
 pub(super) struct Progress {
-    run: String,
     /// On a terminal.
     bar: Option<ProgressBar>,
+    /// Elsewhere.
+    lines: Box<Lines>,
     /// Objects and messages that were done with before.
     before: (u64, u64),
     begun: Timestamp,
-    said: Cell<Timestamp>,
 }
+
+type Lines = dyn Fn(&Totals, Option<&str>);
 
 impl Progress {
     /// Of a run that may have been left before.
     pub(super) fn new(run: &str, before: &Totals) -> Self {
         let style = "{spinner} {wide_bar} {pos}/{len} objects, {per_sec}, {eta} left  {msg}";
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::no_length();
-            if let Ok(style) = ProgressStyle::with_template(style) {
-                bar.set_style(style);
-            }
-            bar
-        });
-        let before = (before.objects, before.messages);
-        Self { run: run.to_owned(), bar, before, begun: clock::now(), said: Cell::new(clock::now()) }
+        let lines = Box::new(backfill::every_few_seconds(run));
+        Self { bar: bar(style), lines, before: (before.objects, before.messages), begun: clock::now() }
     }
 
     /// The bar, to be told how many objects there are.
@@ -44,28 +39,12 @@ impl Progress {
 
     /// Says what was counted so far.
     pub(super) fn show(&self, totals: &Totals, cursor: Option<&str>) {
-        let now = clock::now();
-        let messages = totals.messages.saturating_sub(self.before.1);
-        let rate = messages as f64 / now.duration_since(self.begun).as_secs_f64().max(0.001);
-        if let Some(bar) = &self.bar {
-            bar.set_position(totals.objects.saturating_sub(self.before.0));
-            let Totals { kept, refused, unreadable, .. } = totals;
-            bar.set_message(format!("{rate:.0} messages/s: {kept} kept, {refused} refused, {unreadable} unreadable"));
-        } else if now.duration_since(self.said.get()) >= LINES {
-            self.said.set(now);
-            tracing::info!(
-                run = self.run,
-                objects = totals.objects,
-                messages = totals.messages,
-                kept = totals.kept,
-                refused = totals.refused,
-                unreadable = totals.unreadable,
-                bytes = totals.bytes,
-                messages_per_second = rate.round(),
-                cursor,
-                "backfill"
-            );
-        }
+        let Some(bar) = &self.bar else { return (self.lines)(totals, cursor) };
+        let seconds = clock::now().duration_since(self.begun).as_secs_f64().max(0.001);
+        let rate = totals.messages.saturating_sub(self.before.1) as f64 / seconds;
+        bar.set_position(totals.objects.saturating_sub(self.before.0));
+        let Totals { kept, refused, unreadable, .. } = totals;
+        bar.set_message(format!("{rate:.0} messages/s: {kept} kept, {refused} refused, {unreadable} unreadable"));
     }
 
     /// Takes the bar away.
@@ -74,6 +53,17 @@ impl Progress {
             bar.finish_and_clear();
         }
     }
+}
+
+/// A bar in a style, on a terminal.
+fn bar(style: &str) -> Option<ProgressBar> {
+    std::io::stderr().is_terminal().then(|| {
+        let bar = ProgressBar::no_length();
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style);
+        }
+        bar
+    })
 }
 
 /// How many bytes went somewhere.
@@ -85,13 +75,7 @@ pub(super) struct Bytes {
 impl Bytes {
     /// None yet.
     pub(super) fn new() -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::no_length();
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {bytes}, {bytes_per_sec}, {elapsed}") {
-                bar.set_style(style);
-            }
-            bar
-        });
+        let bar = bar("{spinner} {bytes}, {bytes_per_sec}, {elapsed}");
         Self { bar, said: Cell::new(clock::now()) }
     }
 

@@ -22,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("telemetry", &["pipeline", "store"]),
     ("tasks", &[]),
     ("replay", &["clock", "envelope", "family", "pipeline", "store", "tasks"]),
-    ("archive", &["aws", "clock", "config", "envelope", "family", "pipeline", "store", "tasks"]),
+    ("archive", &["aws", "clock", "config", "envelope", "family", "https", "pipeline", "store", "tasks"]),
     (
         "worker",
         &[

@@ -1,6 +1,7 @@
 //! The archive: from a mirror and from a server of S3, whole, in parts, disturbed, and beside live messages.
 
 mod faults;
+mod function;
 mod init;
 mod kill;
 mod same;

@@ -6,6 +6,7 @@ pub mod hot;
 pub mod moto;
 pub mod random;
 pub mod render;
+pub mod runtime_api;
 pub mod schema;
 pub mod source;
 pub mod yaml;
