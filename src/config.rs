@@ -12,11 +12,19 @@
 //! | `DATABASE_STATEMENT_TIMEOUT` | 20 | seconds, to stay below the function's timeout |
 //! | `DATABASE_POOL_SIZE` | 1 | connections of this process |
 //! | `GITLAB_BRANCHES` | `main` | branches whose pushes are kept beside each default branch, separated by commas; `*` for all |
+//! | `GITLAB_URL`, `GITLAB_TOKEN`, `GITLAB_CA_BUNDLE` | `https://gitlab.com`, - | reconcile: where to ask, the token (`Bearer ..` for one of OAuth), PEM file to trust as well |
+//! | `GITLAB_INSTANCES` | | instead: JSON `[{"url", "token", "host", "ca_bundle"}, ..]` |
+//! | `RECONCILE_CONCURRENCY` | 4 | requests at a time |
+//! | `DELIVERY_RETENTION_DAYS` | 90 | days that events and deliveries are kept after they have come to an end |
+//! | `API_URL`, `API_KEY`, `GITHUB_URL`, `GITHUB_ACCESS_TOKEN`, `GITHUB_CA_BUNDLE` | - | `worker --pull` |
 //! | `MAX_DECODED_BYTES` | 33554432 | bytes that one message may unfold to |
+
+mod gitlab;
 
 use std::str::FromStr;
 use std::time::Duration;
 
+pub use self::gitlab::{GitLab, Token, gitlab};
 use crate::family::Settings;
 
 /// A variable that is missing or cannot be read.
@@ -128,6 +136,14 @@ fn number<T: FromStr>(lookup: Lookup<'_>, variable: &'static str, default: T) ->
     lookup(variable).map_or(Ok(default), |text| text.trim().parse().map_err(invalid))
 }
 
+/// `RECONCILE_CONCURRENCY`: requests to GitLab at a time.
+///
+/// # Errors
+/// When it is no number.
+pub fn reconcile_concurrency(lookup: Lookup<'_>) -> Result<usize, ConfigError> {
+    number(lookup, "RECONCILE_CONCURRENCY", 4)
+}
+
 /// The settings of the families.
 ///
 /// # Errors
@@ -140,6 +156,46 @@ pub fn settings(lookup: Lookup<'_>) -> Result<Settings, ConfigError> {
         settings.gitlab.branches = branches.filter(|branch| !branch.is_empty()).collect();
     }
     Ok(settings)
+}
+
+/// Days that events and deliveries are kept after they have come to an end.
+///
+/// # Errors
+/// When the variable cannot be read.
+pub fn retention_days(lookup: Lookup<'_>) -> Result<i32, ConfigError> {
+    let days = number(lookup, "DELIVERY_RETENTION_DAYS", 90)?;
+    let invalid = ConfigError::Invalid { variable: "DELIVERY_RETENTION_DAYS", expected: "1 or more" };
+    if days >= 1 { Ok(days) } else { Err(invalid) }
+}
+
+/// What `worker --pull` needs; the variables are those of Buildkite's status-queue.
+#[derive(Clone)]
+pub struct Pull {
+    /// Where deliveries are fetched.
+    pub api_url: String,
+    /// Key for it.
+    pub api_key: String,
+    /// Where they are posted.
+    pub github_url: String,
+    /// Token for it.
+    pub github_token: String,
+    /// Path of a PEM bundle that its certificate is checked against.
+    pub ca_bundle: Option<String>,
+}
+
+/// Reads what `worker --pull` needs.
+///
+/// # Errors
+/// When a variable is missing.
+pub fn pull(lookup: Lookup<'_>) -> Result<Pull, ConfigError> {
+    let get = |variable| lookup(variable).ok_or(ConfigError::Invalid { variable, expected: "a value, for --pull" });
+    Ok(Pull {
+        api_url: get("API_URL")?,
+        api_key: get("API_KEY")?,
+        github_url: get("GITHUB_URL")?,
+        github_token: get("GITHUB_ACCESS_TOKEN")?,
+        ca_bundle: lookup("GITHUB_CA_BUNDLE"),
+    })
 }
 
 /// The database. A URL counts over all else; then single variables count over the secret.

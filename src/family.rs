@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
+
 use crate::envelope::{Decoded, Limits, Message, Refusal};
-use crate::store::{StoreError, Tx};
-use crate::{gitlab, konflux};
+use crate::store::{Stale, StoreError, Tx};
+use crate::{buildkite, gitlab, kcidb, konflux};
 
 /// What a deployment chooses about reading messages.
 #[derive(Clone, Debug, Default)]
@@ -94,6 +96,26 @@ macro_rules! families {
 families! {
     Konflux => konflux, |message, settings| konflux::decode(message);
     Gitlab => gitlab, |message, settings| gitlab::decode(message, &settings.gitlab);
+    Kcidb => kcidb, |message, settings| kcidb::decode(message);
+    Buildkite => buildkite, |message, settings| buildkite::decode(message);
+}
+
+impl Family {
+    /// Finds what got stuck in the family's tables: what should have ended long ago, and of which no message will come
+    /// any more. With `write` the family does what it does about it: marks it, or ends it.
+    ///
+    /// # Errors
+    /// When a statement fails.
+    pub async fn sweep(self, tx: &Tx<'_>, now: Timestamp, write: bool) -> Result<Vec<Stale>, StoreError> {
+        match self {
+            Self::Konflux => konflux::sweep(tx, now, write).await,
+            // Merge requests are asked for one by one, by the room reconcile.
+            Self::Gitlab => Ok(Vec::new()),
+            Self::Kcidb => Ok(Vec::new()),
+            // Buildkite itself ends what runs for too long, and says so.
+            Self::Buildkite => Ok(Vec::new()),
+        }
+    }
 }
 
 impl fmt::Display for Family {

@@ -16,13 +16,15 @@
 //! |---|---|---|
 //! | [`envelope`] | bytes of a transport to messages: gzip, base64, SNS, SQS, EventBridge, lists, .. Knows no family | - |
 //! | [`family`] | which family a message is of; one line a family | `envelope`, `store`, the families |
-//! | [`konflux`], [`gitlab`] | a family each: `message` (foreign JSON to records), `record`, `rules` (pure), `store` + `sql/` | `envelope`, `store`, `outbox` |
+//! | [`konflux`], [`gitlab`], [`kcidb`], [`buildkite`] | a family each: `message` (foreign JSON to records), `record`, `rules` (pure), `store` + `sql/` | `envelope`, `store`, `outbox` |
 //! | [`store`] | connections, TLS, transactions, verdicts on errors, migrations, the table `refused` | `clock`, `config`, `envelope` |
-//! | [`outbox`] | events for the outside, written by the transaction that caused them | `store` |
+//! | [`outbox`] | events for the outside, written by the transaction that caused them; leases, attempts, breakers | `store` |
+//! | [`deliver`] | the only room that speaks to the outside: commit statuses, SNS, webhooks | `aws`, `clock`, `https`, `outbox`, `store` |
 //! | [`pipeline`] | decode, write in one transaction, outcome for each delivery | `envelope`, `family`, `store`, `clock` |
+//! | [`reconcile`] | asks GitLab what lost messages left wrong, corrects it; lets families look for what got stuck | `clock`, `config`, `envelope`, `family`, `gitlab`, `https`, `store` |
 //! | [`replay`] | what was refused, once more through the pipeline | `pipeline` and what it takes, `tasks` |
-//! | [`archive`] | what was kept: S3, mirrors, dumps; backfill and init | `pipeline` and what it takes, `tasks` |
-//! | [`worker`] | SQS or a folder instead of Lambda | `pipeline` and what it takes, `archive`, `tasks` |
+//! | [`archive`] | what was kept: S3, mirrors, dumps; backfill and init | `pipeline` and what it takes, `aws`, `https`, `tasks` |
+//! | [`worker`] | SQS or a folder instead of Lambda | `pipeline` and what it takes, `archive`, `aws`, `tasks` |
 //! | [`tasks`] | how long-running work is stopped, and driven on threads | - |
 //! | [`local`] | a PostgreSQL of our own, for laptops and tests | - |
 //! | [`config`], [`clock`], [`telemetry`] | environment, time, logs and metrics: nothing else touches these | |
@@ -51,18 +53,22 @@
 
 pub mod archive;
 pub mod aws;
+pub mod buildkite;
 pub mod clock;
 pub mod config;
 pub mod custom_resource;
+pub mod deliver;
 pub mod envelope;
 pub mod extension;
 pub mod family;
 pub mod gitlab;
 pub mod https;
+pub mod kcidb;
 pub mod konflux;
 pub mod local;
 pub mod outbox;
 pub mod pipeline;
+pub mod reconcile;
 pub mod replay;
 pub mod store;
 pub mod tasks;

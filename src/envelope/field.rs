@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, Visitor};
 
 use super::Refusal;
 
@@ -88,6 +88,16 @@ pub fn owned<const MAX: usize>(field: Option<&Bounded<'_, MAX>>) -> Option<Strin
 /// A refusal that names the path of the field and the shape of its value.
 pub fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Refusal> {
     serde_json::from_str(text).map_err(|error| refusal(text, &error))
+}
+
+/// The same for a reader that has been told something beforehand.
+///
+/// # Errors
+/// As for [`parse`].
+pub fn parse_seed<'a, S: DeserializeSeed<'a>>(text: &'a str, seed: S) -> Result<S::Value, Refusal> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value = seed.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+    value.map_err(|error| refusal(text, &error))
 }
 
 fn refusal(text: &str, error: &serde_json::Error) -> Refusal {

@@ -40,6 +40,11 @@ impl<'a> Head<'a> {
         self.members.iter().rev().find(|(key, _)| key == name).map(|(_, value)| *value)
     }
 
+    /// Names of the members, in order of appearance.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().map(|(key, _)| &**key)
+    }
+
     /// Whether the member is there, with a value other than `null`.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {

@@ -3,14 +3,16 @@
 //! Webhooks come late, twice and in any order, and their `updated_at` knows whole seconds only. What counts as newer
 //! is in `record.rs`, the formats and their traps in `message/`.
 
+mod difference;
 mod message;
 mod record;
 mod rules;
 mod store;
 
-pub use self::message::decode;
+pub use self::difference::{Change, Comparison, compare, gone};
+pub use self::message::{Answer, decode, read_merge_requests, read_project_id, read_versions};
 pub use self::record::{Fact, MergeRequest, MrVersion, Push, Record, Stamp};
-pub use self::store::write;
+pub use self::store::{Checked, Project, keep_checked, known, projects, timed_heads, untimed, write};
 
 use crate::envelope::Message;
 

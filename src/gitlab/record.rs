@@ -9,6 +9,8 @@ pub enum Record {
     Push(Box<Push>),
     /// The state of a merge request, and the heads it mentions.
     MergeRequest(Box<MergeRequest>, Vec<MrVersion>),
+    /// Heads alone, as only the API lists them.
+    Versions(Vec<MrVersion>),
 }
 
 /// A push to a branch that is kept. Key: (sha, repo, ref).
@@ -146,6 +148,20 @@ impl MergeRequest {
             (a, b) => a.or(b),
         };
         newer
+    }
+
+    /// The head as this record tells of it, which says that it was there and not since when.
+    #[must_use]
+    pub fn mentioned(&self) -> Option<MrVersion> {
+        let head = self.head.as_ref()?;
+        let at = self.updated_at.unwrap_or(self.stamp.message_at);
+        Some(MrVersion {
+            project: self.project.clone(),
+            iid: self.iid,
+            sha: head.value.clone(),
+            head: None,
+            seen: (at, self.stamp.message_at, self.stamp.message_id.clone()),
+        })
     }
 }
 

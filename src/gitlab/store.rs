@@ -1,9 +1,13 @@
 //! Upserts of pushes, merge requests and versions.
 
+mod known;
+
 use std::collections::{HashMap, HashSet};
 
 use super::record::{Fact, MergeRequest, MrVersion, Push, Record};
 use crate::store::{StoreError, Tx, column};
+
+pub use self::known::{Checked, Project, keep_checked, known, projects, timed_heads, untimed};
 
 /// Writes a batch and returns the numbers of the records that changed something.
 ///
@@ -20,6 +24,7 @@ pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>
                 merge_requests.push((*number, &**merge_request));
                 versions.extend(heads.iter().map(|head| (*number, head)));
             }
+            Record::Versions(heads) => versions.extend(heads.iter().map(|head| (*number, head))),
         }
     }
     let mut kept = write_pushes(tx, &pushes).await?;

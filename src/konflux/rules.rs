@@ -127,6 +127,17 @@ pub(super) fn release_state(status: Option<&str>, reason: Option<&str>, validati
     }
 }
 
+/// Hours that a run of each type may take from its start, with room to spare over the timeouts that are in use
+/// (4 h for builds, 10 h for tests): one that is not finished by then has ended, and nobody told.
+pub(super) const PATIENCE: &[(&str, u32)] = &[("build", 6), ("test", 12), ("release", 24), ("other", 24)];
+
+/// The same for a Release, whose managed runs may be tried several times.
+pub(super) const RELEASE_PATIENCE: u32 = 48;
+
+/// Hours without any message, after which what is overdue counts as stuck: the forwarder lists what there is each time
+/// it starts, and Tekton prunes runs about 2 h after their end.
+pub(super) const SILENCE: u32 = 2;
+
 /// The project's path in a repository URL of any form: no scheme, host, `.git`, `/-/tree/..` or query.
 #[must_use]
 pub(super) fn project_of(url: &str) -> Option<String> {

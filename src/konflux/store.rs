@@ -1,5 +1,7 @@
 //! Upserts of the four kinds: one statement a kind, and two more for names that several objects claim.
 
+mod stale;
+
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
@@ -7,6 +9,8 @@ use serde::Serialize;
 
 use super::record::{Component, Identity, Keyed, PipelineRun, Record, Release, Snapshot};
 use crate::store::{Param, StoreError, Tx, column};
+
+pub use self::stale::sweep;
 
 /// Writes a batch and returns the numbers of the records that changed something.
 ///

@@ -1,16 +1,34 @@
 //! Events for the outside, written in the transaction that caused them: committed with their cause, or not at all.
 //!
 //! Delivered at least once, in order for each (family, key). Which places an event goes to is not decided here.
+//!
+//! ```text
+//! announce ─► outbox ── route: once, in order ─┬─► commit_statuses   latest wins, for (target, repo, sha, context)
+//!                                              └─► deliveries        one for each event and target, in order of the key
+//!             claim ◄── what is due, under lease ──┘        delivery_targets: breaker and pace
+//!             settle ─► delivered, to be tried again at .., or dead
+//! ```
+//!
+//! [`route`] and [`queue`] keep the books for [`deliver`](crate::deliver), which decides; [`list`] shows them. Leases,
+//! attempts, waits and breakers are rows, and their time is the database's: any number of processes may work at once, and
+//! any of them may die at any point.
+
+mod commit_status;
+pub mod list;
+pub mod queue;
+pub mod route;
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub use self::commit_status::{CommitStatus, State, Told, Version};
 use crate::store::{StoreError, Tx, column};
 
 /// What happened, for whoever must know.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Event {
+pub struct Event<P = Map<String, Value>> {
     /// Name of the family, as in [`Family::name`](crate::family::Family::name).
     pub family: &'static str,
     /// What happened: `job:started`, `datawarehouse.checkout.new`.
@@ -20,15 +38,15 @@ pub struct Event {
     pub key: String,
     /// For filters of subscribers, at most 9 (SNS takes 10, and the family's name is one).
     pub attributes: BTreeMap<String, String>,
-    /// What consumers read.
-    pub payload: Map<String, Value>,
+    /// What consumers read: an object of JSON.
+    pub payload: P,
 }
 
 /// Writes events; their ids follow the order given.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn announce(tx: &Tx<'_>, events: &[Event]) -> Result<(), StoreError> {
+pub async fn announce<P: Serialize>(tx: &Tx<'_>, events: &[Event<P>]) -> Result<(), StoreError> {
     if events.is_empty() {
         return Ok(());
     }
@@ -38,10 +56,15 @@ pub async fn announce(tx: &Tx<'_>, events: &[Event]) -> Result<(), StoreError> {
             /* family */ &column(events, |event| event.family),
             /* event */ &column(events, |event| event.event.as_str()),
             /* key */ &column(events, |event| event.key.as_str()),
-            /* attributes */ &column(events, |event| serde_json::json!(event.attributes).to_string()),
-            /* payload */ &column(events, |event| serde_json::json!(event.payload).to_string()),
+            /* attributes */ &column(events, |event| text(&event.attributes)),
+            /* payload */ &column(events, |event| text(&event.payload)),
         ],
     )
     .await?;
     Ok(())
+}
+
+/// As JSON. What cannot be that (a key that is no string) is a fault of the family's, and PostgreSQL refuses it.
+fn text(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }

@@ -25,7 +25,11 @@ pub struct Migration {
 pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "konflux_gitlab", sql: include_str!("migrations/0001_konflux_gitlab.sql") },
     Migration { version: 2, name: "outbox", sql: include_str!("migrations/0002_outbox.sql") },
-    Migration { version: 3, name: "backfill", sql: include_str!("migrations/0003_backfill.sql") },
+    Migration { version: 3, name: "reconcile", sql: include_str!("migrations/0003_reconcile.sql") },
+    Migration { version: 4, name: "kcidb", sql: include_str!("migrations/0004_kcidb.sql") },
+    Migration { version: 5, name: "buildkite", sql: include_str!("migrations/0005_buildkite.sql") },
+    Migration { version: 6, name: "deliveries", sql: include_str!("migrations/0006_deliveries.sql") },
+    Migration { version: 7, name: "backfill", sql: include_str!("migrations/0007_backfill.sql") },
 ];
 
 /// What [`migrate`] did.

@@ -9,6 +9,7 @@ mod migrate;
 mod pool;
 pub mod refused;
 mod runs;
+mod stale;
 mod summary;
 mod tls;
 
@@ -24,6 +25,7 @@ pub use self::error::{StoreError, Verdict, chain};
 pub use self::migrate::{Applied, MIGRATIONS, Migration, migrate};
 pub use self::refused::{Refused, refuse};
 pub use self::runs::{Progress, Run, cancel_run, claim_run, create_run, end_run, runs, save_run};
+pub use self::stale::Stale;
 pub use self::summary::{TableSummary, filled_tables, summary};
 use crate::clock::{self, Deadline};
 use crate::config::Database;

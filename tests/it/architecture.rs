@@ -41,6 +41,7 @@ fn the_arrows_that_are_there_are_seen() {
         "src/family.rs crate::konflux",
         "src/konflux/store.rs crate::store::Tx",
         "src/gitlab/store.rs tokio_postgres::Row",
+        "src/kcidb/events.rs crate::outbox::Event",
         "src/store/mod.rs deadpool_postgres::Pool",
         "src/bin/ingest.rs hummingbird_status::pipeline::ingest",
         "src/config.rs std::env::var",

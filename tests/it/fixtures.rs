@@ -79,6 +79,51 @@ const COLUMNS: &[(&str, &[&str])] = &[
         ],
     ),
     ("gitlab_mr_versions", &["project iid sha head_at seen_at"]),
+    (
+        "kcidb_checkouts",
+        &[
+            "id origin tree_name valid",
+            "git_commit_hash git_commit_name git_commit_tags git_repository_branch git_repository_branch_tip",
+            "git_repository_url patchset_files patchset_hash",
+            "start_time origin_builds_finish_time origin_tests_finish_time",
+            "comment log_url log_excerpt_sha256 misc",
+        ],
+    ),
+    (
+        "kcidb_builds",
+        &[
+            "id checkout_id origin status architecture config_name compiler command",
+            "start_time duration",
+            "comment input_files output_files log_url log_excerpt_sha256 misc",
+        ],
+    ),
+    (
+        "kcidb_tests",
+        &[
+            "id build_id origin path status",
+            "start_time duration number_value number_unit number_prefix",
+            "environment_comment environment_compatible environment_misc",
+            "comment input_files output_files log_url log_excerpt_sha256 misc",
+        ],
+    ),
+    (
+        "kcidb_issues",
+        &["id version origin categories report_url report_subject culprit_code culprit_tool culprit_harness comment"],
+    ),
+    ("kcidb_incidents", &["id origin issue_id issue_version build_id test_id present"]),
+    ("kcidb_issue_regexes", &["id issue_id issue_version deleted text_match architecture_match package_name_match"]),
+    ("kcidb_requeue", &["stage after_id"]),
+    ("kcidb_log_excerpts", &["sha256 text"]),
+    ("kcidb_milestones", &["checkout_id milestone overdue"]),
+    ("kcidb_occurrences", &["incident_id checkout_id"]),
+    (
+        "buildkite_builds",
+        &[
+            "id number state blocked_state",
+            "organization pipeline repo_host repo_path branch commit source title",
+            "started_at failing_at finished_at event_at detail_type",
+        ],
+    ),
     ("refused", &["id family reason detail"]),
 ];
 
@@ -93,11 +138,12 @@ const CUT: &[(&str, u8)] = &[
     ("last_promoted_image", 90),
     ("image", 90),
     ("log_url", 60),
+    ("git_commit_hash", 8),
     ("detail", 120),
 ];
 
 /// A query for all rows, each as text of some lines.
-fn all_rows() -> String {
+fn all_rows(more: &[(&str, &[&str])]) -> String {
     let cell = |column: &str| match CUT.iter().find(|(name, _)| *name == column) {
         Some((name, length)) => format!("'{name}=' || left({name}, {length})"),
         None => format!("'{column}=' || {column}::text"),
@@ -110,12 +156,12 @@ fn all_rows() -> String {
         let lines: Vec<String> = lines.iter().map(|columns| line(columns)).collect();
         format!("SELECT {place}, '  {table}: ' || concat_ws(E'\\n    ', {}) FROM {table}", lines.join(", "))
     };
-    let parts: Vec<String> = COLUMNS.iter().enumerate().map(of_table).collect();
+    let parts: Vec<String> = COLUMNS.iter().chain(more).enumerate().map(of_table).collect();
     format!("SELECT x FROM ({}) AS r (place, x) ORDER BY place, x COLLATE \"C\"", parts.join(" UNION ALL "))
 }
 
 /// Takes deliveries into an empty database, and says why which rows are there then.
-async fn take_in(store: &Store, deliveries: &[Delivery]) -> (Report, String) {
+async fn take_in(store: &Store, deliveries: &[Delivery], more: &[(&str, &[&str])]) -> (Report, String) {
     schema::clear(store).await;
     let report = ingest(store, deliveries, &Settings::default(), deadline()).await;
     assert_eq!(report.error, None);
@@ -123,7 +169,7 @@ async fn take_in(store: &Store, deliveries: &[Delivery]) -> (Report, String) {
     for (reason, count) in &report.reasons {
         writeln!(text, "  {reason} {count}").unwrap();
     }
-    for row in render::rows(store, &all_rows()).await {
+    for row in render::rows(store, &all_rows(more)).await {
         writeln!(text, "{row}").unwrap();
     }
     (report, text)
@@ -131,11 +177,16 @@ async fn take_in(store: &Store, deliveries: &[Delivery]) -> (Report, String) {
 
 /// Each file of a family's folder, alone.
 async fn family(folder: &str) -> String {
+    family_and(folder, &[]).await
+}
+
+/// The same, with tables that only this family's snapshot shows.
+async fn family_and(folder: &str, more: &[(&str, &[&str])]) -> String {
     let db = support::database().await;
     let mut text = String::new();
     for (name, body) in files(&format!("events/{folder}"), ".json") {
         let delivery = Delivery { id: name.clone(), body, ..Delivery::default() };
-        let (report, rest) = take_in(&db.store, &[delivery]).await;
+        let (report, rest) = take_in(&db.store, &[delivery], more).await;
         writeln!(text, "{} {:?}\n{rest}", name.trim_end_matches(".json"), report.outcomes()[0]).unwrap();
     }
     text
@@ -151,6 +202,17 @@ async fn gitlab() {
     insta::assert_snapshot!(family("gitlab").await);
 }
 
+#[tokio::test]
+async fn kcidb() {
+    insta::assert_snapshot!(family("kcidb").await);
+}
+
+#[tokio::test]
+async fn buildkite() {
+    let outbox: (&str, &[&str]) = ("outbox", &["family event key", "attributes", "payload"]);
+    insta::assert_snapshot!(family_and("buildkite", &[outbox]).await);
+}
+
 /// Each as an invocation of its own: what becomes of each delivery, and what SQS is answered.
 #[tokio::test]
 async fn envelope() {
@@ -158,7 +220,7 @@ async fn envelope() {
     let mut text = String::new();
     for (name, body) in files("events/envelope", ".json") {
         let invocation = Invocation::read(&body);
-        let (report, rest) = take_in(&db.store, &invocation.deliveries).await;
+        let (report, rest) = take_in(&db.store, &invocation.deliveries, &[]).await;
         let answer = answer(&invocation, &report).map(|answer| serde_json::to_string(&answer).unwrap());
         // What README.md promises for every one of them, as long as the database answers.
         assert_eq!(answer.unwrap(), r#"{"batchItemFailures":[]}"#, "{name}");

@@ -9,7 +9,7 @@ use crate::support::{self, deadline, render};
 /// Every fixture of the families, as one delivery each.
 fn fixtures() -> Vec<Delivery> {
     let mut deliveries = Vec::new();
-    for folder in ["konflux", "gitlab"] {
+    for folder in ["konflux", "gitlab", "buildkite"] {
         for (name, body) in support::files(&format!("events/{folder}"), ".json") {
             deliveries.push(Delivery { id: format!("{folder}/{name}"), body, ..Delivery::default() });
         }

@@ -232,6 +232,12 @@ fn labels_are_in_the_order_of_the_columns() {
 /// Fields that are named otherwise than their columns.
 const OTHER_FIELDS: &[(&str, &str)] = &[
     ("ref", "branch"),
+    ("repo_host", "repo"),
+    ("repo_path", "repo"),
+    ("context", "contexts"),
+    ("wanted_state", "state"),
+    ("wanted_description", "description"),
+    ("wanted_url", "url"),
     ("head_at", "head"),
     ("head_message_at", "head"),
     ("head_message_id", "head"),

@@ -25,7 +25,7 @@ fn worker(store: &Store) -> (Worker, Stopper) {
 
 /// The fixtures of the families: id and body.
 fn fixtures() -> Vec<(String, String)> {
-    let files = ["konflux", "gitlab"].map(|family| support::files(&format!("events/{family}"), ".json"));
+    let files = ["konflux", "gitlab", "buildkite"].map(|family| support::files(&format!("events/{family}"), ".json"));
     files.into_iter().flatten().map(|(name, body)| (name, String::from_utf8(body).unwrap())).collect()
 }
 

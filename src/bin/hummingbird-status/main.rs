@@ -4,10 +4,13 @@
 mod backfill;
 mod database;
 mod db;
+mod deliver;
+mod deliveries;
 mod ingest;
 mod init;
 mod migrate;
 mod progress;
+mod reconcile;
 mod redrive;
 mod refused;
 mod show;
@@ -35,9 +38,16 @@ enum Command {
     /// Everything on this machine: database, schema, sample messages, then the worker until Ctrl-C.
     Up(up::UpArgs),
     /// Take messages from SQS (SQS_QUEUE_URL), or from a folder (LOCAL_DROP_PATH, LOCAL_MIRROR_PATH), until stopped.
-    Worker,
+    Worker(worker::WorkerArgs),
     /// Take messages from files: Lambda events, or anything a message can come in. Answers as the function does.
     Ingest(ingest::IngestArgs),
+    /// Compare what is kept with what GitLab says, and correct it; mark what got stuck.
+    Reconcile(reconcile::ReconcileArgs),
+    /// Tell the outside what is due (DELIVERY_TARGETS, BROADCAST_TOPIC_ARN), until stopped.
+    Deliver(deliver::DeliverArgs),
+    /// Deliveries that wait or are dead.
+    #[command(subcommand)]
+    Deliveries(deliveries::Command),
     /// Fill a new database: schema, then a dump, a mirror or the archive, whichever is there first.
     Init(init::InitArgs),
     /// Put an archive through the pipeline: the bucket S3_BUCKET, or a mirror of it. Goes on where it was left.
@@ -59,8 +69,11 @@ async fn main() -> ExitCode {
     telemetry::logging(false, environment("RUST_LOG").as_deref());
     let result = match Cli::parse().command {
         Command::Up(args) => up::run(args).await,
-        Command::Worker => worker::run().await,
+        Command::Worker(args) => worker::run(args).await,
+        Command::Deliver(args) => deliver::run(args).await,
+        Command::Deliveries(command) => deliveries::run(command).await,
         Command::Ingest(args) => ingest::run(args).await,
+        Command::Reconcile(args) => reconcile::run(args).await,
         Command::Init(args) => init::run(args).await,
         Command::Backfill(args) => backfill::run(args).await,
         Command::Refused(command) => refused::run(command).await,

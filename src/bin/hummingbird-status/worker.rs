@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use hummingbird_status::config::{self, environment};
+use hummingbird_status::deliver::Secret;
+use hummingbird_status::deliver::pull::{PullClient, PullSetUp};
 use hummingbird_status::family::Settings;
 use hummingbird_status::pipeline::Counts;
 use hummingbird_status::store::Store;
 use hummingbird_status::worker::{Health, Stopper, Worker, folder, metrics, sqs};
 
-use super::database;
+use super::{database, deliver};
 
 /// Where messages come from.
 pub(super) enum Source {
@@ -35,11 +37,11 @@ impl Source {
         Self::Folder(folder::Config { drop: Some(path.to_owned()), ..folder::Config::default() })
     }
 
-    /// Connections that its loops need, and one to look after the database.
+    /// Connections that its loops need, one to look after the database, and one to deliver.
     pub(super) fn connections(&self) -> usize {
         match self {
-            Self::Queue(queue) => queue.concurrency + 1,
-            Self::Folder(_) => 3,
+            Self::Queue(queue) => queue.concurrency + 2,
+            Self::Folder(_) => 4,
         }
     }
 
@@ -56,8 +58,38 @@ impl Source {
     }
 }
 
+#[derive(clap::Args)]
+pub(super) struct WorkerArgs {
+    /// Instead, fetch commit statuses from elsewhere (API_URL, API_KEY) and post them to a GitHub inside of a firewall
+    /// (GITHUB_URL, GITHUB_ACCESS_TOKEN). Needs no database, and calls out only.
+    #[arg(long)]
+    pull: bool,
+}
+
+/// Fetches statuses and posts them until stopped.
+async fn pull() -> anyhow::Result<()> {
+    let set_up = config::pull(&environment)?;
+    let bundle = set_up.ca_bundle.as_ref().map(std::fs::read).transpose().context("GITHUB_CA_BUNDLE")?;
+    let set_up = PullSetUp {
+        api_url: set_up.api_url,
+        api_key: Secret::new(&set_up.api_key),
+        github_url: set_up.github_url,
+        github_token: Secret::new(&set_up.github_token),
+        ca_bundle: bundle,
+    };
+    let client = PullClient::new(&set_up).map_err(anyhow::Error::msg)?;
+    let (stopper, stop) = Stopper::new();
+    stopper.on_signals().context("cannot listen to signals")?;
+    let totals = client.run(stop.wait()).await;
+    println!("{} posted, {} handed back, {} given up", totals.delivered, totals.again, totals.dead);
+    Ok(())
+}
+
 /// Takes messages until stopped.
-pub(super) async fn run() -> anyhow::Result<()> {
+pub(super) async fn run(args: WorkerArgs) -> anyhow::Result<()> {
+    if args.pull {
+        return pull().await;
+    }
     let source = Source::from_env()?.context(
         "nowhere to take messages from: set SQS_QUEUE_URL, or LOCAL_DROP_PATH or LOCAL_MIRROR_PATH (a folder)",
     )?;
@@ -80,11 +112,15 @@ pub(super) async fn work(source: Source, store: &Store, settings: Settings, host
             }
         });
     }
-    let counts = match &source {
-        Source::Queue(queue) => sqs::run(&worker, queue, &sqs::Clients::from_env(&environment).await).await?,
-        Source::Folder(folders) => folder::run(&worker, folders).await?,
+    let taking = async {
+        match &source {
+            Source::Queue(queue) => sqs::run(&worker, queue, &sqs::Clients::from_env(&environment).await).await,
+            Source::Folder(folders) => folder::run(&worker, folders).await,
+        }
     };
-    let Counts { received, kept, stale, ignored, refused, again } = counts;
+    let telling = deliver::until(deliver::beside(store).await?, &worker.stop);
+    let (counts, ()) = tokio::join!(taking, telling);
+    let Counts { received, kept, stale, ignored, refused, again } = counts?;
     println!(
         "{received} messages: {kept} kept, {stale} known already, {ignored} ignored, {refused} refused, {again} left"
     );

@@ -1,11 +1,14 @@
 //! Webhooks as they come, and what is read off them. Pure.
 
+mod api;
 mod merge_request;
 mod push;
 mod time;
 
 use serde::Deserialize;
 
+pub(super) use self::api::ASKED;
+pub use self::api::{Answer, read_merge_requests, read_project_id, read_versions};
 use super::Settings;
 use super::record::Record;
 use crate::envelope::field::Name;

@@ -2,7 +2,8 @@
 -- Objects that do not hold their name, beside the one that does. The row is made by way of the table's own type, so
 -- that it is the same, to the byte, as the one that the trigger keeps.
 INSERT INTO replaced AS r (kind, name, uid, rank, resource_version, tie, message_id, "row")
-SELECT 'releases', i.name, i.uid, i.rank, i.resource_version, i.tie, i.message_id, to_jsonb(i) - 'received_at'
+SELECT 'releases', i.name, i.uid, i.rank, i.resource_version, i.tie, i.message_id,
+    to_jsonb(i) - 'received_at' - 'stale_since'
 FROM jsonb_array_elements($1::jsonb) AS j (object)
 CROSS JOIN LATERAL jsonb_populate_record(NULL::releases, j.object) AS i
 JOIN releases AS t ON t.name = i.name AND t.uid <> i.uid

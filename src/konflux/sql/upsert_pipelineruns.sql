@@ -38,7 +38,7 @@ ON CONFLICT (name) DO UPDATE SET
     started_at = excluded.started_at, finished_at = excluded.finished_at, image_url = excluded.image_url,
     image_digest = excluded.image_digest, log_url = excluded.log_url, results = excluded.results,
     labels = excluded.labels, deleted_at = excluded.deleted_at, message_id = excluded.message_id,
-    message_at = excluded.message_at, received_at = now()
+    message_at = excluded.message_at, received_at = now(), stale_since = NULL
 WHERE (coalesce(t.created_at, '-infinity'), t.uid, t.rank, t.resource_version, t.tie, t.message_id)
     < (coalesce(excluded.created_at, '-infinity'), excluded.uid, excluded.rank, excluded.resource_version,
        excluded.tie, excluded.message_id)

@@ -37,7 +37,7 @@ ON CONFLICT (name) DO UPDATE SET
     attempts = excluded.attempts, failure_reason = excluded.failure_reason, last_task = excluded.last_task,
     started_at = excluded.started_at, finished_at = excluded.finished_at, expires_at = excluded.expires_at,
     conditions = excluded.conditions, deleted_at = excluded.deleted_at, message_id = excluded.message_id,
-    message_at = excluded.message_at, received_at = now()
+    message_at = excluded.message_at, received_at = now(), stale_since = NULL
 WHERE (coalesce(t.created_at, '-infinity'), t.uid, t.rank, t.resource_version, t.tie, t.message_id)
     < (coalesce(excluded.created_at, '-infinity'), excluded.uid, excluded.rank, excluded.resource_version,
        excluded.tie, excluded.message_id)

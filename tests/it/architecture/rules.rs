@@ -19,6 +19,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("family", &["envelope", "store"]),
     ("pipeline", &["clock", "envelope", "family", "store"]),
     ("outbox", &["store"]),
+    ("reconcile", &["clock", "config", "envelope::Refusal", "family::Family", "gitlab", "https", "store"]),
+    ("deliver", &["aws", "clock", "config::Lookup", "https", "outbox", "store"]),
     ("telemetry", &["pipeline", "store"]),
     ("tasks", &[]),
     ("replay", &["clock", "envelope", "family", "pipeline", "store", "tasks"]),

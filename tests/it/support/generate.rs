@@ -67,7 +67,7 @@ fn hash(text: &str) -> u64 {
 
 /// Any message of any kind.
 pub fn said() -> impl Strategy<Value = Said> {
-    prop_oneof![6 => kubernetes(), 4 => merge_request(), 1 => push(), 1 => poison()]
+    prop_oneof![6 => kubernetes(), 4 => merge_request(), 3 => build(), 1 => push(), 1 => poison()]
 }
 
 fn kubernetes() -> impl Strategy<Value = Said> {
@@ -148,6 +148,29 @@ fn push() -> impl Strategy<Value = Said> {
             "project": {"id": 7, "path_with_namespace": "g/p", "default_branch": "main"},
         });
         Said { payload, event_type: "push", sent, packed: false }
+    })
+}
+
+/// Events of a build of Buildkite: retried, resolved late, and several in one second.
+fn build() -> impl Strategy<Value = Said> {
+    let times = (0..3_u32, prop::option::of(0..3_u32), prop::option::of(0..3_u32));
+    (0..2_u8, 1..3_u8, times, 0..5_usize, 0..3_usize).prop_map(|(build, number, (sent, started, finished), state, commit)| {
+        let time = |second: Option<u32>| second.map(|second| at(second).replace('T', " ").replace('Z', " UTC"));
+        let sha = "3c1d9f0a7be24c5d8e6f1a2b3c4d5e6f70819203";
+        let payload = json!({
+            "version": "0", "detail-type": "Build Finished", "source": "aws.partner/buildkite.com/acme/1",
+            "time": at(sent), "id": format!("{build}{number}{sent}{started:?}{finished:?}{state}{commit}"),
+            "detail": {
+                "build": {
+                    "uuid": format!("build-{build}"), "number": number, "commit": (["HEAD", &sha[..7], sha][commit]),
+                    "state": (["scheduled", "started", "failed", "passed", "blocked"][state]),
+                    "started_at": time(started), "finished_at": time(finished),
+                },
+                "pipeline": {"slug": "app", "repo": "git@ghe.acme.example:acme/app.git"},
+                "organization": {"slug": "acme"},
+            },
+        });
+        Said { payload, event_type: "Build Finished", sent, packed: false }
     })
 }
 

@@ -1,6 +1,8 @@
 //! A PostgreSQL for the run, a fresh database for each test, and ways to look at what is in it.
 
 pub mod archive;
+pub mod buildkite;
+pub mod forge;
 pub mod generate;
 pub mod hot;
 pub mod moto;
@@ -10,6 +12,7 @@ pub mod runtime_api;
 pub mod schema;
 pub mod source;
 pub mod yaml;
+pub mod zip;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;

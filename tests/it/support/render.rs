@@ -19,6 +19,15 @@ pub async fn all(store: &Store) -> String {
         "gitlab_pushes",
         "gitlab_merge_requests",
         "gitlab_mr_versions",
+        "kcidb_checkouts",
+        "kcidb_builds",
+        "kcidb_tests",
+        "kcidb_issues",
+        "kcidb_incidents",
+        "kcidb_log_excerpts",
+        "kcidb_occurrences",
+        "kcidb_issue_regexes",
+        "buildkite_builds",
         "refused",
     ] {
         text.push_str(&format!("== {table}\n"));

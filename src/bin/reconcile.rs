@@ -1,0 +1,39 @@
+//! Lambda: compares what is kept with what GitLab says and corrects it, on a schedule.
+//!
+//! See [`hummingbird_status::reconcile`].
+
+use std::time::Duration;
+
+use hummingbird_status::clock::Deadline;
+use hummingbird_status::config::{self, environment};
+use hummingbird_status::reconcile::{self, Options, Request};
+use hummingbird_status::store::Store;
+use hummingbird_status::telemetry;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+
+/// Time kept back to send the answer and flush the metrics.
+const MARGIN: Duration = Duration::from_secs(5);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::logging(true, environment("RUST_LOG").as_deref());
+    let metrics = telemetry::lambda_metrics(environment("METRICS_NAMESPACE"), environment("AWS_LAMBDA_FUNCTION_NAME"));
+    let store = Store::open(&config::database(&environment)?)?;
+    let instances = config::gitlab(&environment)?;
+    let concurrency = config::reconcile_concurrency(&environment)?;
+    run(service_fn(async |event: LambdaEvent<Request>| {
+        let deadline = Deadline::of_invocation(event.context.deadline, MARGIN);
+        let options = Options { concurrency, ..Options::from(event.payload) };
+        let report = reconcile::run(&store, &instances, options, deadline).await?;
+        report.record();
+        if let Some(metrics) = metrics {
+            metrics.flush(std::io::stdout())?;
+        }
+        match &report.stopped {
+            // What was done stands; the failure is for the alarm.
+            Some(why) => Err(Error::from(why.as_str())),
+            None => Ok(report),
+        }
+    }))
+    .await
+}

@@ -1,0 +1,96 @@
+//! What is announced: `build:<state>` for each change of a build, with the status that its commit is to have. Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::record::Build;
+use super::rules;
+use crate::outbox::{CommitStatus, Event, Version};
+
+/// Why no commit can be told of a build. Short stable words, for counting and selecting.
+mod reason {
+    pub(super) const STATE: &str = "unknown_state";
+    pub(super) const COMMIT: &str = "unresolved_commit";
+    pub(super) const REPOSITORY: &str = "no_repository";
+    pub(super) const PIPELINE: &str = "no_pipeline";
+}
+
+/// The event of one build, for the outbox.
+#[must_use]
+pub fn event(build: &Build) -> Event {
+    let status = event_of(build);
+    let attributes = [
+        ("state", Some(&build.state)),
+        ("organization", build.organization.as_ref()),
+        ("pipeline", build.pipeline.as_ref()),
+        ("branch", build.branch.as_ref()),
+    ];
+    let attributes: BTreeMap<String, String> =
+        attributes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.clone()))).collect();
+    let repository = build.repo.as_ref().map(|repo| format!("{}/{}", repo.host, repo.path));
+    let members = [
+        ("id", json!(build.id)),
+        ("number", json!(build.number)),
+        ("state", json!(build.state)),
+        ("blocked_state", json!(build.blocked_state)),
+        ("commit", json!(build.commit)),
+        ("branch", json!(build.branch)),
+        ("organization", json!(build.organization)),
+        ("pipeline", json!(build.pipeline)),
+        ("repository", json!(repository)),
+        ("started_at", json!(build.started_at)),
+        ("finished_at", json!(build.finished_at)),
+    ];
+    let mut payload: Map<String, Value> = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    match status {
+        Ok(status) => status.put_into(&mut payload),
+        Err(reason) => CommitStatus::none(&mut payload, reason),
+    }
+    Event { family: "buildkite", event: format!("build:{}", build.state), key: build.id.clone(), attributes, payload }
+}
+
+/// The status that the commit of a build is to have.
+///
+/// # Errors
+/// When there is none: a short stable word that says why.
+pub fn event_of(build: &Build) -> Result<CommitStatus, &'static str> {
+    let state = rules::state(&build.state, build.blocked_state.as_deref()).ok_or(reason::STATE)?;
+    let sha = build.commit.as_deref().filter(|commit| rules::is_resolved(commit)).ok_or(reason::COMMIT)?;
+    let repo = build.repo.as_ref().ok_or(reason::REPOSITORY)?;
+    let pipeline = build.pipeline.as_deref().ok_or(reason::PIPELINE)?;
+    let seconds = match (build.started_at, build.finished_at) {
+        (Some(start), Some(end)) => Some(end.duration_since(start).as_secs()),
+        _ => None,
+    };
+    let names = [
+        ("pipeline", Some(pipeline)),
+        ("organization", build.organization.as_deref()),
+        ("branch", build.branch.as_deref()),
+    ];
+    let names = names.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
+    Ok(CommitStatus {
+        host: repo.host.clone(),
+        path: repo.path.clone(),
+        sha: sha.to_ascii_lowercase(),
+        // As Buildkite names its own.
+        context: format!("buildkite/{pipeline}"),
+        names: names.collect(),
+        state,
+        description: rules::description(build.number, &build.state, build.blocked_state.as_deref(), seconds),
+        url: build.organization.as_deref().map(|organization| rules::url(organization, pipeline, build.number)),
+        version: Version { number: build.number, at: build.event_at, tie: tie(build) },
+    })
+}
+
+/// What orders events of one second, so that it compares byte by byte as [`Build::version`] does.
+fn tie(build: &Build) -> String {
+    // Microseconds since the year -9999, so that there is no sign.
+    let part = |time: Option<Timestamp>| match time {
+        Some(time) => format!("{:018}", time.as_microsecond() - Timestamp::MIN.as_microsecond()),
+        None => "-".repeat(18),
+    };
+    let times = [build.finished_at, build.failing_at, build.started_at].map(part);
+    format!("{} {}", times.join(" "), build.message_id)
+}

@@ -1,0 +1,173 @@
+//! Events as they come (buildkite/docs `pages/pipelines/integrations/observability/amazon_eventbridge.md`). Pure.
+//!
+//! Fields came and went over the years: all but `build.uuid`, `number` and `state` may be missing.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::record::{Build, Record};
+use super::rules;
+use crate::envelope::field::{Name, Text, owned};
+use crate::envelope::time::{micros, rfc3339};
+use crate::envelope::{Decoded, Head, Message, Refusal, parse};
+
+#[derive(Deserialize)]
+struct Event<'a> {
+    #[serde(borrow, rename = "detail-type")]
+    detail_type: Option<Name<'a>>,
+    #[serde(borrow)]
+    detail: Option<Detail<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Detail<'a> {
+    #[serde(borrow)]
+    build: BuildPart<'a>,
+    #[serde(borrow)]
+    pipeline: Option<Pipeline<'a>>,
+    #[serde(borrow)]
+    organization: Option<Organization<'a>>,
+}
+
+#[derive(Deserialize)]
+struct BuildPart<'a> {
+    #[serde(borrow)]
+    uuid: Name<'a>,
+    number: i64,
+    #[serde(borrow)]
+    state: Name<'a>,
+    blocked_state: Option<Name<'a>>,
+    commit: Option<Name<'a>>,
+    branch: Option<Name<'a>>,
+    message: Option<Text<'a>>,
+    source: Option<Name<'a>>,
+    #[serde(default, deserialize_with = "time")]
+    started_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "time")]
+    failing_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "time")]
+    finished_at: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+struct Pipeline<'a> {
+    #[serde(borrow)]
+    uuid: Option<Name<'a>>,
+    slug: Option<Name<'a>>,
+    repo: Option<Name<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Organization<'a> {
+    #[serde(borrow)]
+    uuid: Option<Name<'a>>,
+    slug: Option<Name<'a>>,
+}
+
+/// Reads one event. Those about jobs, agents and tokens are ignored.
+///
+/// # Errors
+/// A refusal that names the field when a field that is kept has the wrong type or cannot be stored.
+pub fn decode(message: &Message<'_>) -> Result<Decoded<Record>, Refusal> {
+    let enveloped = message.head.has("detail");
+    // Told apart before anything is read: what is not kept cannot be refused.
+    let has = |name| match message.head.get("detail") {
+        Some(detail) => Head::read(detail.get()).is_ok_and(|detail| detail.has(name)),
+        None => message.head.has(name),
+    };
+    if !has("build") || has("job") {
+        return Ok(Decoded::Ignored("kind"));
+    }
+    let (detail_type, detail) = if enveloped {
+        let event: Event<'_> = parse(message.payload)?;
+        (owned(event.detail_type.as_ref()), event.detail)
+    } else {
+        (None, Some(parse::<Detail<'_>>(message.payload)?))
+    };
+    let Some(Detail { build, pipeline, organization }) = detail else {
+        return Err(Refusal::new("bad-field", "detail: expected an object"));
+    };
+    let prefix = if enveloped { "detail." } else { "" };
+    let Some(id) = owned(Some(&build.uuid)) else {
+        return Err(Refusal::new("bad-field", format!("{prefix}build.uuid: an empty string")));
+    };
+    if build.number < 1 {
+        return Err(Refusal::new("bad-field", format!("{prefix}build.number: {}, expected 1 or more", build.number)));
+    }
+    let Some(state) = owned(Some(&build.state)) else {
+        return Err(Refusal::new("bad-field", format!("{prefix}build.state: an empty string")));
+    };
+    let newest = [build.started_at, build.failing_at, build.finished_at].into_iter().flatten().max();
+    let repo = pipeline.as_ref().and_then(|pipeline| pipeline.repo.as_ref());
+    Ok(Decoded::Records(vec![Box::new(Build {
+        id,
+        number: build.number,
+        state,
+        blocked_state: owned(build.blocked_state.as_ref()),
+        commit: owned(build.commit.as_ref()),
+        branch: owned(build.branch.as_ref()),
+        title: build.message.as_ref().and_then(title),
+        source: owned(build.source.as_ref()),
+        repo: repo.and_then(|repo| rules::repo(repo.as_str())),
+        pipeline: pipeline.as_ref().and_then(|pipeline| owned(pipeline.slug.as_ref())),
+        pipeline_id: pipeline.as_ref().and_then(|pipeline| owned(pipeline.uuid.as_ref())),
+        organization: organization.as_ref().and_then(|organization| owned(organization.slug.as_ref())),
+        organization_id: organization.as_ref().and_then(|organization| owned(organization.uuid.as_ref())),
+        started_at: build.started_at,
+        failing_at: build.failing_at,
+        finished_at: build.finished_at,
+        // Without an envelope, and sent by nobody who says when: what the build itself says is the best there is.
+        event_at: message.sent_at.or(newest).unwrap_or(Timestamp::UNIX_EPOCH),
+        detail_type,
+        message_id: message.id.clone(),
+        message_at: message.sent_at,
+    })]))
+}
+
+/// The first line, at most 200 characters of it.
+fn title(text: &Text<'_>) -> Option<String> {
+    let line = text.as_str().lines().map(str::trim).find(|line| !line.is_empty())?;
+    Some(line.chars().take(200).collect())
+}
+
+/// `2019-08-11 06:01:16 UTC`, or RFC 3339. Anything else is none: a state must not be lost because of a time beside it.
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    let raw: Option<&'de RawValue> = Option::deserialize(deserializer)?;
+    let text = raw.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+    Ok(text.and_then(|text| read_time(text.trim())))
+}
+
+fn read_time(text: &str) -> Option<Timestamp> {
+    match text.strip_suffix("UTC").map(str::trim_end) {
+        Some(local) => format!("{}Z", local.replacen(' ', "T", 1)).parse().ok().map(micros),
+        None => rfc3339(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_times_are_read_or_left_out() {
+        let read = |json: &str| {
+            let text = format!(r#"{{"uuid":"u","number":1,"state":"passed","started_at":{json}}}"#);
+            let build: BuildPart<'_> = serde_json::from_str(&text).expect(json);
+            build.started_at.map(|time| time.to_string())
+        };
+        for (json, expected) in [
+            (r#""2019-08-11 06:01:16 UTC""#, Some("2019-08-11T06:01:16Z")),
+            (r#""2019-08-11 06:01:16UTC""#, Some("2019-08-11T06:01:16Z")),
+            (r#""2019-08-11 06:01:16.123456789 UTC""#, Some("2019-08-11T06:01:16.123456Z")),
+            (r#""2019-08-11T06:01:16Z""#, Some("2019-08-11T06:01:16Z")),
+            (r#""2019-08-11T08:01:16+02:00""#, Some("2019-08-11T06:01:16Z")),
+            ("null", None),
+            (r#""""#, None),
+            (r#""yesterday""#, None),
+            ("1565503276", None),
+        ] {
+            assert_eq!(read(json).as_deref(), expected, "{json}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What the family keeps, and what makes one record newer than another.
+
+use jiff::Timestamp;
+
+/// A repository on a host, from the URL that a pipeline checks out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repo {
+    /// Name of the host, in lower case, without port or user.
+    pub host: String,
+    /// `owner/name`, on GitLab with any number of groups; without `.git`.
+    pub path: String,
+}
+
+/// The state of a build. Key: its uuid.
+#[derive(Clone, Debug)]
+pub struct Build {
+    /// Uuid of the build.
+    pub id: String,
+    /// Number in its pipeline, from 1.
+    pub number: i64,
+    /// As Buildkite says it: `scheduled`, `started`, `passed`, ..
+    pub state: String,
+    /// `passed`, `failed` or `running` where the state is `blocked`, if it is told.
+    pub blocked_state: Option<String>,
+    /// Commit as given: 40 hex digits, or `HEAD` or a short one until Buildkite has resolved it.
+    pub commit: Option<String>,
+    /// Branch.
+    pub branch: Option<String>,
+    /// First line of the build's message, mostly the commit's.
+    pub title: Option<String>,
+    /// What started it: `webhook`, `api`, `ui`, `trigger_job`, `schedule`.
+    pub source: Option<String>,
+    /// Repository, if the pipeline's URL names one on a host. The URL itself may hold a password and is not kept.
+    pub repo: Option<Repo>,
+    /// Short name of the pipeline, as in URLs.
+    pub pipeline: Option<String>,
+    /// Uuid of the pipeline.
+    pub pipeline_id: Option<String>,
+    /// Short name of the organization, as in URLs.
+    pub organization: Option<String>,
+    /// Uuid of the organization.
+    pub organization_id: Option<String>,
+    /// When it started.
+    pub started_at: Option<Timestamp>,
+    /// When a job of it failed while it went on.
+    pub failing_at: Option<Timestamp>,
+    /// When it finished, or was blocked.
+    pub finished_at: Option<Timestamp>,
+    /// When it was so: `time` of the EventBridge envelope, which knows whole seconds.
+    pub event_at: Timestamp,
+    /// `detail-type` as given, informational.
+    pub detail_type: Option<String>,
+    /// Message that told.
+    pub message_id: String,
+    /// When that was sent.
+    pub message_at: Option<Timestamp>,
+}
+
+/// What an event says.
+pub type Record = Box<Build>;
+
+/// What makes one event newer than another. Compares as the guard in `sql/upsert_builds.sql` does.
+type Version<'b> = (i64, Timestamp, Option<Timestamp>, Option<Timestamp>, Option<Timestamp>, &'b str);
+
+impl Build {
+    /// The number first; then the time; within one second, what has got further; then the id of the message, so that any
+    /// two machines agree.
+    #[must_use]
+    pub fn version(&self) -> Version<'_> {
+        (self.number, self.event_at, self.finished_at, self.failing_at, self.started_at, &self.message_id)
+    }
+}

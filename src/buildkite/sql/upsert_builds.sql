@@ -1,0 +1,46 @@
+-- upsert_builds
+-- The guard is Build::version.
+INSERT INTO buildkite_builds AS t (
+    id, number, state, blocked_state, commit, branch, title, source, repo_host, repo_path, pipeline, pipeline_id,
+    organization, organization_id, started_at, failing_at, finished_at, event_at, detail_type, message_id, message_at
+)
+SELECT
+    i.id, i.number, i.state, i.blocked_state, i.commit, i.branch, i.title, i.source, i.repo_host, i.repo_path, i.pipeline,
+    i.pipeline_id, i.organization, i.organization_id, i.started_at, i.failing_at, i.finished_at, i.event_at, i.detail_type,
+    i.message_id, i.message_at
+FROM unnest(
+    $1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+    $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::timestamptz[], $16::timestamptz[],
+    $17::timestamptz[], $18::timestamptz[], $19::text[], $20::text[], $21::timestamptz[]
+) AS i (
+    id, number, state, blocked_state, commit, branch, title, source, repo_host, repo_path, pipeline, pipeline_id,
+    organization, organization_id, started_at, failing_at, finished_at, event_at, detail_type, message_id, message_at
+)
+ORDER BY i.id
+ON CONFLICT (id) DO UPDATE SET
+    number = excluded.number,
+    state = excluded.state,
+    blocked_state = excluded.blocked_state,
+    commit = excluded.commit,
+    branch = excluded.branch,
+    title = excluded.title,
+    source = excluded.source,
+    repo_host = excluded.repo_host,
+    repo_path = excluded.repo_path,
+    pipeline = excluded.pipeline,
+    pipeline_id = excluded.pipeline_id,
+    organization = excluded.organization,
+    organization_id = excluded.organization_id,
+    started_at = excluded.started_at,
+    failing_at = excluded.failing_at,
+    finished_at = excluded.finished_at,
+    event_at = excluded.event_at,
+    detail_type = excluded.detail_type,
+    message_id = excluded.message_id,
+    message_at = excluded.message_at,
+    received_at = now()
+WHERE (t.number, t.event_at, coalesce(t.finished_at, '-infinity'), coalesce(t.failing_at, '-infinity'),
+        coalesce(t.started_at, '-infinity'), t.message_id)
+    < (excluded.number, excluded.event_at, coalesce(excluded.finished_at, '-infinity'),
+        coalesce(excluded.failing_at, '-infinity'), coalesce(excluded.started_at, '-infinity'), excluded.message_id)
+RETURNING t.id

@@ -1,0 +1,58 @@
+//! The upsert of builds, and the announcement of those that changed.
+
+use std::collections::BTreeMap;
+
+use super::events;
+use super::record::{Build, Record};
+use crate::outbox;
+use crate::store::{StoreError, Tx, column};
+
+/// Writes a batch and returns the numbers of the records that changed something. What changed is announced in the same
+/// transaction.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>, StoreError> {
+    let mut newest: BTreeMap<&str, (usize, &Build)> = BTreeMap::new();
+    for (number, build) in batch.iter().map(|(number, record)| (*number, &***record)) {
+        let best = newest.entry(&build.id).or_insert((number, build));
+        if best.1.version() < build.version() {
+            *best = (number, build);
+        }
+    }
+    let rows: Vec<&Build> = newest.values().map(|(_, build)| *build).collect();
+    let changed = tx
+        .query(
+            include_str!("sql/upsert_builds.sql"),
+            &[
+                /* id */ &column(&rows, |r| r.id.as_str()),
+                /* number */ &column(&rows, |r| r.number),
+                /* state */ &column(&rows, |r| r.state.as_str()),
+                /* blocked_state */ &column(&rows, |r| r.blocked_state.as_deref()),
+                /* commit */ &column(&rows, |r| r.commit.as_deref()),
+                /* branch */ &column(&rows, |r| r.branch.as_deref()),
+                /* title */ &column(&rows, |r| r.title.as_deref()),
+                /* source */ &column(&rows, |r| r.source.as_deref()),
+                /* repo_host */ &column(&rows, |r| r.repo.as_ref().map(|repo| repo.host.as_str())),
+                /* repo_path */ &column(&rows, |r| r.repo.as_ref().map(|repo| repo.path.as_str())),
+                /* pipeline */ &column(&rows, |r| r.pipeline.as_deref()),
+                /* pipeline_id */ &column(&rows, |r| r.pipeline_id.as_deref()),
+                /* organization */ &column(&rows, |r| r.organization.as_deref()),
+                /* organization_id */ &column(&rows, |r| r.organization_id.as_deref()),
+                /* started_at */ &column(&rows, |r| r.started_at),
+                /* failing_at */ &column(&rows, |r| r.failing_at),
+                /* finished_at */ &column(&rows, |r| r.finished_at),
+                /* event_at */ &column(&rows, |r| r.event_at),
+                /* detail_type */ &column(&rows, |r| r.detail_type.as_deref()),
+                /* message_id */ &column(&rows, |r| r.message_id.as_str()),
+                /* message_at */ &column(&rows, |r| r.message_at),
+            ],
+        )
+        .await?;
+    let mut changed: Vec<(usize, &Build)> =
+        changed.iter().filter_map(|row| newest.get(row.get::<_, &str>("id")).copied()).collect();
+    changed.sort_unstable_by(|a, b| a.1.id.cmp(&b.1.id));
+    let announced: Vec<outbox::Event> = changed.iter().map(|(_, build)| events::event(build)).collect();
+    outbox::announce(tx, &announced).await?;
+    Ok(changed.into_iter().map(|(number, _)| number).collect())
+}

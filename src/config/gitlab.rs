@@ -1,0 +1,103 @@
+//! The GitLab instances that reconcile asks.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+use super::{ConfigError, Lookup};
+
+/// A GitLab: where it is, and how to ask it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GitLab {
+    /// Address, with or without `/api/v4`.
+    pub url: String,
+    /// Token with the scope `read_api`; without one only public projects are seen.
+    pub token: Option<Token>,
+    /// Host of its pages, where that is not the host of `url`. Says which of several instances a project is on.
+    pub host: Option<String>,
+    /// Path of a PEM bundle with authorities to trust beside those of the system.
+    pub ca_bundle: Option<String>,
+}
+
+/// A secret: shown to nobody.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Token(String);
+
+impl Token {
+    /// Keeps a token, without the blanks and ends of lines around it that editors of secrets leave.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.trim().to_owned())
+    }
+
+    /// The secret itself, for the header that it is sent in.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        self.0.trim()
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Token")
+    }
+}
+
+/// The instances: those of `GITLAB_INSTANCES`, else the one of `GITLAB_URL` (or gitlab.com) with `GITLAB_TOKEN`.
+///
+/// # Errors
+/// When `GITLAB_INSTANCES` cannot be read; the error does not repeat it, for it holds the tokens.
+pub fn gitlab(lookup: Lookup<'_>) -> Result<Vec<GitLab>, ConfigError> {
+    let invalid = |_| ConfigError::Invalid {
+        variable: "GITLAB_INSTANCES",
+        expected: r#"JSON such as [{"url": "https://..", "token": .., "host": .., "ca_bundle": ..}], with a url in each"#,
+    };
+    if let Some(json) = lookup("GITLAB_INSTANCES") {
+        // Not the parser's own error, which could quote a token.
+        return serde_json::from_str(&json).map_err(invalid);
+    }
+    Ok(vec![GitLab {
+        url: lookup("GITLAB_URL").unwrap_or_else(|| "https://gitlab.com".to_owned()),
+        token: lookup("GITLAB_TOKEN").map(|token| Token::new(&token)),
+        host: None,
+        ca_bundle: lookup("GITLAB_CA_BUNDLE"),
+    }])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Vec<GitLab>, ConfigError> {
+        let find = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        gitlab(&find)
+    }
+
+    #[test]
+    fn one_instance_is_the_usual() {
+        let found = read(&[("GITLAB_TOKEN", " glpat-x\n")]).expect("defaults");
+        assert_eq!((found.len(), found[0].url.as_str()), (1, "https://gitlab.com"));
+        assert_eq!(found[0].token.as_ref().map(Token::reveal), Some("glpat-x"));
+        assert!(read(&[("GITLAB_URL", "https://g.example.com")]).expect("no token")[0].token.is_none());
+    }
+
+    #[test]
+    fn several_come_as_json() {
+        let json =
+            r#"[{"url":"https://gitlab.com","token":"a"},{"url":"https://api.example.com","host":"git.example.com"}]"#;
+        let found = read(&[("GITLAB_INSTANCES", json), ("GITLAB_URL", "https://x")]).expect("instances");
+        assert_eq!((found.len(), found[1].host.as_deref()), (2, Some("git.example.com")));
+    }
+
+    #[test]
+    fn tokens_are_in_no_error_and_in_no_debug() {
+        for json in [r#"{"token":"hunter2"}"#, r#"[{"url":"x","token":"hunter2","x":1}]"#, r#"[{"url":"hunter2"}"#] {
+            let error = read(&[("GITLAB_INSTANCES", json)]).expect_err(json);
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
+        let debug = format!("{:?}", read(&[("GITLAB_TOKEN", "hunter2")]));
+        assert!(!debug.contains("hunter2"), "{debug}");
+    }
+}

@@ -1,0 +1,145 @@
+//! One commit status to GitHub, GitHub Enterprise Server or GitLab.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Url;
+use serde_json::{Map, Value, json};
+
+use super::http::{Header, Poster, Ways};
+use super::policy::{self, Decision};
+use super::secret::Secret;
+use super::states::Forge;
+use crate::outbox::queue::Tries;
+
+/// What is not written as it is in a segment of a path.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// What a commit is told.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Path of the repository.
+    pub repo: String,
+    /// Commit.
+    pub sha: String,
+    /// Name of the status.
+    pub name: String,
+    /// State, in the host's word.
+    pub state: String,
+    /// Sentence beside it.
+    pub description: String,
+    /// Page with more.
+    pub url: Option<String>,
+}
+
+/// Posts to one host.
+#[derive(Clone, Debug)]
+pub struct CommitPoster {
+    forge: Forge,
+    api: Url,
+    token: Secret,
+    poster: Poster,
+}
+
+impl CommitPoster {
+    /// Sets up a client for a host.
+    ///
+    /// # Errors
+    /// When the bundle is no PEM, or TLS cannot be set up.
+    pub fn new(forge: Forge, api: Url, token: Secret, ca_bundle: Option<&[u8]>) -> Result<Self, reqwest::Error> {
+        let poster = Poster::new(Ways { ca_bundle, public_only: false })?;
+        Ok(Self { forge, api, token, poster })
+    }
+
+    /// Posts, and decides what the answer means.
+    pub async fn post(&self, status: &Status, tries: Tries) -> Decision {
+        let url = address(self.forge, &self.api, status);
+        let answer = self.poster.post(&url, &self.headers(), &body(self.forge, status), true).await;
+        match answer {
+            Ok(mut answer) => {
+                answer.body = self.token.masked(&answer.body);
+                match self.forge {
+                    Forge::Github => policy::github(&answer, tries),
+                    Forge::Gitlab => policy::gitlab(&answer, tries),
+                }
+            }
+            Err(mut lost) => {
+                lost.why = self.token.masked(&lost.why);
+                Decision::lost(tries, &lost)
+            }
+        }
+    }
+
+    fn headers(&self) -> Vec<Header> {
+        match self.forge {
+            Forge::Github => vec![
+                ("authorization", format!("Bearer {}", self.token.expose())),
+                ("accept", "application/vnd.github+json".to_owned()),
+                ("x-github-api-version", "2022-11-28".to_owned()),
+            ],
+            Forge::Gitlab => vec![("private-token", self.token.expose().to_owned())],
+        }
+    }
+}
+
+/// Where a status is posted.
+fn address(forge: Forge, api: &Url, status: &Status) -> Url {
+    let encode = |text: &str| utf8_percent_encode(text, SEGMENT).to_string();
+    let base = api.path().trim_end_matches('/');
+    let sha = encode(&status.sha);
+    let path = match forge {
+        Forge::Github => {
+            let repo: Vec<String> = status.repo.split('/').map(encode).collect();
+            format!("{base}/repos/{}/statuses/{sha}", repo.join("/"))
+        }
+        Forge::Gitlab => format!("{base}/projects/{}/statuses/{sha}", encode(&status.repo)),
+    };
+    let mut url = api.clone();
+    url.set_path(&path);
+    url
+}
+
+/// What is posted.
+fn body(forge: Forge, status: &Status) -> String {
+    let name = match forge {
+        Forge::Github => "context",
+        Forge::Gitlab => "name",
+    };
+    let members = [("state", &status.state), (name, &status.name), ("description", &status.description)];
+    let mut body: Map<String, Value> =
+        members.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
+    if let Some(url) = &status.url {
+        body.insert("target_url".to_owned(), json!(url));
+    }
+    Value::Object(body).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_whole_and_stay_on_the_host() {
+        let status = |repo: &str| Status {
+            repo: repo.to_owned(),
+            sha: "ab".repeat(20),
+            name: "n".to_owned(),
+            state: "success".to_owned(),
+            description: String::new(),
+            url: None,
+        };
+        let at = |forge, api: &str, repo: &str| address(forge, &Url::parse(api).expect(api), &status(repo)).to_string();
+        let sha = "ab".repeat(20);
+        assert_eq!(
+            at(Forge::Github, "https://ghe.acme.example/api/v3/", "acme/my.app"),
+            format!("https://ghe.acme.example/api/v3/repos/acme/my.app/statuses/{sha}")
+        );
+        assert_eq!(
+            at(Forge::Github, "https://api.github.com", "acme/app"),
+            format!("https://api.github.com/repos/acme/app/statuses/{sha}")
+        );
+        assert_eq!(
+            at(Forge::Gitlab, "https://gitlab.com/api/v4", "group/sub/app"),
+            format!("https://gitlab.com/api/v4/projects/group%2Fsub%2Fapp/statuses/{sha}")
+        );
+        assert!(at(Forge::Github, "https://h/api", "a?b/c#d").starts_with("https://h/api/repos/a%3Fb/c%23d/"));
+    }
+}

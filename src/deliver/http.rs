@@ -1,0 +1,257 @@
+//! One POST: with time limits, over TLS that the target chose, never followed to another host.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{HeaderMap, LOCATION};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client, Method, Response, Url};
+
+use super::policy::{Answer, Lost};
+use crate::clock;
+use crate::https;
+use crate::store::chain;
+
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(3);
+/// How long all of it may take, redirects included. GitHub itself cuts at ten seconds.
+const TOTAL: Duration = Duration::from_secs(10);
+/// As much of an answer is read.
+const BODY: usize = 64 << 10;
+/// So many redirects are followed.
+const HOPS: usize = 3;
+
+/// How to connect.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ways<'c> {
+    /// PEM bundle to trust instead of the usual authorities.
+    pub(super) ca_bundle: Option<&'c [u8]>,
+    /// Whether only public addresses may be connected to, and no proxy is asked.
+    pub(super) public_only: bool,
+}
+
+/// A client for one target: its connections are kept.
+#[derive(Clone, Debug)]
+pub(super) struct Poster {
+    client: Client,
+    public_only: bool,
+}
+
+/// A header and its value.
+pub(super) type Header = (&'static str, String);
+
+impl Poster {
+    /// Sets up a client.
+    ///
+    /// # Errors
+    /// When the bundle is no PEM, or TLS cannot be set up.
+    pub(super) fn new(ways: Ways<'_>) -> Result<Self, reqwest::Error> {
+        // 301 and 302 would be followed as GET, to anywhere.
+        let mut builder = https::client().redirect(Policy::none()).connect_timeout(CONNECT);
+        if let Some(bundle) = ways.ca_bundle {
+            builder = builder.tls_certs_only(Certificate::from_pem_bundle(bundle)?);
+        }
+        if ways.public_only {
+            builder = builder.no_proxy().dns_resolver(Arc::new(PublicOnly));
+        }
+        Ok(Self { client: builder.build()?, public_only: ways.public_only })
+    }
+
+    /// Sends JSON and reads the answer. A redirect on the same host is repeated as what it was, if `follow`; any other one is
+    /// the answer.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub(super) async fn post(&self, url: &Url, headers: &[Header], body: &str, follow: bool) -> Result<Answer, Lost> {
+        self.send(Method::POST, url, headers, body, follow).await
+    }
+
+    /// The same by any method; an empty body is none.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        url: &Url,
+        headers: &[Header],
+        body: &str,
+        follow: bool,
+    ) -> Result<Answer, Lost> {
+        let exchange = self.exchange(method, url, headers, body, follow);
+        tokio::time::timeout(TOTAL, exchange)
+            .await
+            .unwrap_or_else(|_| Err(Lost { why: format!("no answer within {} s", TOTAL.as_secs()), certain: false }))
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        url: &Url,
+        headers: &[Header],
+        body: &str,
+        follow: bool,
+    ) -> Result<Answer, Lost> {
+        let mut url = url.clone();
+        let mut hops = 0;
+        loop {
+            if self.public_only
+                && let Some(address) = literal(&url)
+                && !is_public(address)
+            {
+                return Err(Lost { why: "the address is not public".to_owned(), certain: true });
+            }
+            let mut request = self.client.request(method.clone(), url.clone());
+            if !body.is_empty() {
+                request = request.header("content-type", "application/json").body(body.to_owned());
+            }
+            for (name, value) in headers {
+                let mut value = reqwest::header::HeaderValue::from_str(value)
+                    .map_err(|_| Lost { why: format!("header {name} cannot be sent"), certain: true })?;
+                value.set_sensitive(true);
+                request = request.header(*name, value);
+            }
+            let response = request.send().await.map_err(lost)?;
+            match next(&url, &response).filter(|_| follow && hops < HOPS) {
+                Some(to) => url = to,
+                None => return answer(response).await,
+            }
+            hops += 1;
+        }
+    }
+}
+
+/// Where an answer wants the request repeated, if that is the same host, port and scheme.
+fn next(from: &Url, response: &Response) -> Option<Url> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 307 | 308) {
+        return None;
+    }
+    let to = from.join(response.headers().get(LOCATION)?.to_str().ok()?).ok()?;
+    let same = (to.scheme(), to.host_str(), to.port_or_known_default())
+        == (from.scheme(), from.host_str(), from.port_or_known_default());
+    same.then_some(to)
+}
+
+async fn answer(mut response: Response) -> Result<Answer, Lost> {
+    let status = response.status().as_u16();
+    let headers = texts(response.headers());
+    let mut body = Vec::new();
+    // The status says what became of it; a body that breaks off changes nothing.
+    while let Ok(Some(chunk)) = response.chunk().await {
+        body.extend_from_slice(&chunk);
+        if body.len() >= BODY {
+            body.truncate(BODY);
+            break;
+        }
+    }
+    Ok(Answer { status, headers, body: String::from_utf8_lossy(&body).into_owned(), at: clock::now() })
+}
+
+fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
+    let texts =
+        headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
+    texts.collect()
+}
+
+fn lost(error: reqwest::Error) -> Lost {
+    let certain = error.is_connect() || error.is_builder();
+    Lost { why: chain(&error.without_url()), certain }
+}
+
+/// The address in a URL that names no host.
+fn literal(url: &Url) -> Option<IpAddr> {
+    url.host_str()?.trim_matches(['[', ']']).parse().ok()
+}
+
+/// Finds the addresses of a name, the public ones only: whoever can name a host could name one of ours otherwise.
+struct PublicOnly;
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        let host = name.as_str().to_owned();
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((host, 0)).await?.collect();
+            let public: Vec<SocketAddr> = found.into_iter().filter(|found| is_public(found.ip())).collect();
+            if public.is_empty() {
+                return Err("the name has no public address".into());
+            }
+            Ok(Box::new(public.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Whether an address is one of the internet at large (IANA special-purpose registries).
+#[must_use]
+pub fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            let special = v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_multicast()
+                || v4.is_broadcast()
+                || v4.is_documentation()
+                || matches!((a, b), (0, _) | (100, 64..=127) | (198, 18..=19))
+                || (a, b, c) == (192, 0, 0)
+                || a >= 240;
+            !special
+        }
+        IpAddr::V6(v6) => {
+            let segments = v6.segments();
+            if let Some(v4) = v6.to_ipv4_mapped() {
+                return is_public(v4.into());
+            }
+            // 64:ff9b::/96 and 2002::/16 carry an IPv4 address.
+            if segments[..6] == [0x64, 0xff9b, 0, 0, 0, 0] {
+                let [.., a, b, c, d] = v6.octets();
+                return is_public(IpAddr::from([a, b, c, d]));
+            }
+            if segments[0] == 0x2002 {
+                let [_, _, a, b, c, d, ..] = v6.octets();
+                return is_public(IpAddr::from([a, b, c, d]));
+            }
+            // Of all the rest, 2000::/3 is the internet; 2001:db8::/32 and 2001::/23 in it are not.
+            segments[0] & 0xe000 == 0x2000 && !(segments[0] == 0x2001 && (segments[1] == 0xdb8 || segments[1] < 0x200))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_addresses_are_told_from_others() {
+        for text in ["140.82.121.6", "1.1.1.1", "2606:50c0::153", "64:ff9b::8c52:7906", "100.63.0.1", "::ffff:1.1.1.1"]
+        {
+            assert!(is_public(text.parse().expect(text)), "{text}");
+        }
+        for text in [
+            "127.0.0.1",
+            "10.0.0.1",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "198.18.0.1",
+            "192.0.0.1",
+            "240.0.0.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "::ffff:127.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "2001:db8::1",
+            "2001::1",
+            "ff02::1",
+        ] {
+            assert!(!is_public(text.parse().expect(text)), "{text}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The only room that speaks to the outside: events and commit statuses, from the rows of the [`outbox`](crate::outbox) to
+//! whoever is in the document of the [`targets`].
+//!
+//! ```text
+//! outbox ─► route (pure) ─► commit_statuses, deliveries ─► claim ─► commit: GitHub, GitLab ─┐
+//!              ▲ targets, states                                    sns, webhook            ├─► policy (pure) ─► settle
+//!                                                                   pull: somebody inside ──┘
+//! ```
+//!
+//! A drain ([`Deliverer::run`]) is one loop that writes and reads rows, and a task for each delivery under way, so many at a
+//! time for each target: a slow target fills its own places only. No task sleeps because a target asked to wait: the row says
+//! when it is due. A process that dies leaves leases behind, which run out.
+
+mod commit;
+mod drain;
+mod http;
+pub mod policy;
+pub mod pull;
+pub mod route;
+mod secret;
+mod sns;
+pub mod states;
+mod step;
+pub mod targets;
+mod webhook;
+
+pub use self::commit::{CommitPoster, Status};
+pub use self::drain::{Deliverer, SetUpError, Totals, Until};
+pub use self::http::is_public;
+pub use self::secret::Secret;
+pub use self::sns::{SnsPublisher, sns_client};
+pub use self::webhook::WebhookPoster;

@@ -1,0 +1,217 @@
+//! The side inside the firewall: asks for statuses, posts them, says what became of them. Calls out only.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::{Method, Url};
+use tokio::task::JoinSet;
+
+use super::{HandBack, Leased, Leases};
+use crate::clock;
+use crate::deliver::commit::{CommitPoster, Status};
+use crate::deliver::drain::Totals;
+use crate::deliver::http::{Poster, Ways};
+use crate::deliver::policy::{Answer, Decision, Lost};
+use crate::deliver::secret::Secret;
+use crate::deliver::states::Forge;
+use crate::deliver::targets::address;
+use crate::outbox::queue::{Outcome, Tries};
+
+/// Statuses asked for at a time, posted side by side.
+const MAX: usize = 8;
+/// Seconds that the other side waits for one, below the time limit of a request.
+const WAIT: u64 = 5;
+/// Shortest and longest wait after a request that failed.
+const BRAKE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// How often it is tried to say what became of a status. If it cannot be said, the lease runs out and it is posted again.
+const TELL: u32 = 5;
+
+/// What the client is set up with.
+#[derive(Clone, Debug)]
+pub struct PullSetUp {
+    /// Where the deliveries are: the address before `/v1/deliveries`.
+    pub api_url: String,
+    /// Key for it.
+    pub api_key: Secret,
+    /// GitHub: `https://github.com`, or a GitHub Enterprise Server with or without `/api/v3`.
+    pub github_url: String,
+    /// Token for it.
+    pub github_token: Secret,
+    /// PEM bundle that GitHub's certificate is checked against instead of the usual authorities.
+    pub ca_bundle: Option<Vec<u8>>,
+}
+
+/// Posts what it is given.
+pub struct PullClient {
+    deliveries: Url,
+    key: Secret,
+    poster: Poster,
+    github: Arc<CommitPoster>,
+    host: String,
+}
+
+/// The host of repositories, and where its API begins.
+fn github(url: &str) -> Result<(String, Url), String> {
+    let mut api = address(url)?;
+    let host = api.host_str().unwrap_or_default().to_ascii_lowercase();
+    if matches!(host.as_str(), "github.com" | "api.github.com") {
+        return Ok(("github.com".to_owned(), address("https://api.github.com")?));
+    }
+    let path = api.path().trim_end_matches('/').to_owned();
+    if !path.ends_with("/api/v3") {
+        api.set_path(&format!("{path}/api/v3"));
+    }
+    Ok((host, api))
+}
+
+impl PullClient {
+    /// Sets the client up; connects to nothing yet.
+    ///
+    /// # Errors
+    /// What is wrong with an address or the bundle; never a secret.
+    pub fn new(set_up: &PullSetUp) -> Result<Self, String> {
+        let mut deliveries = address(&set_up.api_url).map_err(|what| format!("API_URL: {what}"))?;
+        deliveries.set_path(&format!("{}/v1/deliveries", deliveries.path().trim_end_matches('/')));
+        let (host, api) = github(&set_up.github_url).map_err(|what| format!("GITHUB_URL: {what}"))?;
+        let tls = |error: reqwest::Error| format!("cannot set up TLS: {}", crate::store::chain(&error));
+        let ca_bundle = set_up.ca_bundle.as_deref();
+        let github = CommitPoster::new(Forge::Github, api, set_up.github_token.clone(), ca_bundle).map_err(tls)?;
+        Ok(Self {
+            deliveries,
+            key: set_up.api_key.clone(),
+            poster: Poster::new(Ways::default()).map_err(tls)?,
+            github: Arc::new(github),
+            host,
+        })
+    }
+
+    /// Works until told to stop; what was leased by then is brought to its end.
+    pub async fn run(&self, stop: impl Future<Output = ()>) -> Totals {
+        let mut stop = pin!(stop);
+        let mut totals = Totals::default();
+        let mut failures = 0;
+        loop {
+            let leases = tokio::select! {
+                leases = self.lease() => leases,
+                () = &mut stop => return totals,
+            };
+            let wait = match leases {
+                Ok(leases) => {
+                    failures = 0;
+                    self.post_all(leases, &mut totals).await;
+                    Duration::ZERO
+                }
+                Err(why) => {
+                    failures += 1;
+                    tracing::warn!(reason = %why, "cannot get deliveries, trying again");
+                    clock::backoff(failures, BRAKE.0, BRAKE.1)
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = &mut stop => return totals,
+            }
+        }
+    }
+
+    async fn call(&self, method: Method, url: &Url, body: &str) -> Result<Answer, Lost> {
+        let headers = [("x-api-key", self.key.expose().to_owned())];
+        self.poster.send(method, url, &headers, body, false).await
+    }
+
+    async fn lease(&self) -> Result<Vec<Leased>, String> {
+        let mut url = self.deliveries.clone();
+        url.set_query(Some(&format!("max={MAX}&wait={WAIT}")));
+        let answer = self.call(Method::GET, &url, "").await.map_err(|lost| lost.why)?;
+        if answer.status != 200 {
+            return Err(format!("status {}", answer.status));
+        }
+        let leases: Leases = serde_json::from_str(&answer.body).map_err(|error| error.to_string())?;
+        Ok(leases.deliveries)
+    }
+
+    async fn post_all(&self, leases: Vec<Leased>, totals: &mut Totals) {
+        let mut posts = JoinSet::new();
+        for leased in leases {
+            let lease = leased.lease.clone();
+            if !leased.hosts.contains(&self.host) {
+                let why =
+                    format!("this worker posts to {}, and the target is for {}", self.host, leased.hosts.join(", "));
+                self.tell(&lease, &Decision::dead(why), totals).await;
+                continue;
+            }
+            let github = Arc::clone(&self.github);
+            posts.spawn(async move { (lease, post(&github, leased).await) });
+        }
+        while let Some(ended) = posts.join_next().await {
+            match ended {
+                Ok((lease, decision)) => self.tell(&lease, &decision, totals).await,
+                Err(error) => tracing::error!(error = %error, "a delivery panicked"),
+            }
+        }
+    }
+
+    /// Says what became of a lease, until it is heard.
+    async fn tell(&self, lease: &str, decision: &Decision, totals: &mut Totals) {
+        match &decision.outcome {
+            Outcome::Delivered => totals.delivered += 1,
+            Outcome::Dead { why } => {
+                totals.dead += 1;
+                tracing::warn!(reason = %why, "cannot be delivered");
+            }
+            _ => totals.again += 1,
+        }
+        let mut url = self.deliveries.clone();
+        url.set_path(&format!("{}/{lease}", self.deliveries.path()));
+        let (method, body) = match HandBack::of(decision) {
+            None => (Method::DELETE, String::new()),
+            Some(back) => (Method::POST, serde_json::json!(back).to_string()),
+        };
+        for attempt in 1..=TELL {
+            match self.call(method.clone(), &url, &body).await {
+                // 410: it took too long, and somebody else has it. 404: it never was ours.
+                Ok(answer) if matches!(answer.status, 200..=299 | 404 | 410) => return,
+                Ok(answer) => tracing::debug!(status = answer.status, "not heard"),
+                Err(lost) => tracing::debug!(reason = %lost.why, "not heard"),
+            }
+            tokio::time::sleep(clock::backoff(attempt, BRAKE.0, BRAKE.1)).await;
+        }
+        tracing::warn!(lease, "cannot say what became of a delivery; it will be posted again");
+    }
+}
+
+async fn post(github: &CommitPoster, leased: Leased) -> Decision {
+    let status = Status {
+        repo: leased.repo,
+        sha: leased.sha,
+        name: leased.context,
+        state: leased.state,
+        description: leased.description,
+        url: leased.target_url,
+    };
+    github.post(&status, Tries { attempts: leased.attempts, refusals: leased.refusals }).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_forms_of_githubs_address_are_taken() {
+        for (url, host, api) in [
+            ("https://github.com", "github.com", "https://api.github.com/"),
+            ("https://api.github.com/", "github.com", "https://api.github.com/"),
+            ("https://GHE.acme.example", "ghe.acme.example", "https://ghe.acme.example/api/v3"),
+            ("https://ghe.acme.example/api/v3/", "ghe.acme.example", "https://ghe.acme.example/api/v3/"),
+            ("http://127.0.0.1:8080", "127.0.0.1", "http://127.0.0.1:8080/api/v3"),
+        ] {
+            let found = github(url).map(|(host, api)| (host, api.to_string()));
+            assert_eq!(found, Ok((host.to_owned(), api.to_owned())), "{url}");
+        }
+        for url in ["http://ghe.acme.example", "https://user:pw@ghe.acme.example", "ghe.acme.example", ""] {
+            assert!(github(url).is_err(), "{url}");
+        }
+    }
+}

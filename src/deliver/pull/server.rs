@@ -1,0 +1,293 @@
+//! The side that has the rows: routes for the page's server.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get};
+use tokio::runtime::Handle;
+
+use super::{HandBack, LEASE, Leased, Leases};
+use crate::clock::Deadline;
+use crate::deliver::policy::Decision;
+use crate::deliver::secret::Secret;
+use crate::deliver::step::{self, Done};
+use crate::deliver::targets::{Kind, Target, Way};
+use crate::outbox::queue::{self, Room, StatusDue};
+use crate::store::{Store, StoreError, chain};
+
+/// Most leases of one request, and how many without `max`.
+const MAX: (usize, usize) = (100, 10);
+/// Longest wait of one request: API Gateway gives up after 29 s.
+const WAIT: u64 = 20;
+/// How often rows are looked at while a request waits.
+const POLL: Duration = Duration::from_millis(250);
+/// Requests of one key in a second.
+const RATE: u32 = 50;
+/// Requests of one key that wait at a time.
+const WAITING: u32 = 10;
+/// How long the database may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The routes, for all targets that have a key. Without any, every request is refused.
+pub fn router(store: Store, targets: &[Target]) -> Router {
+    let mut clients: Vec<Client> = Vec::new();
+    for target in targets {
+        let Kind::Commit(commit) = &target.kind else { continue };
+        let Way::Pull(key) = &commit.way else { continue };
+        match clients.iter_mut().find(|client| client.key == *key) {
+            Some(client) => drop(client.targets.insert(target.name.clone(), target.clone())),
+            None => clients.push(Client {
+                key: key.clone(),
+                targets: BTreeMap::from([(target.name.clone(), target.clone())]),
+                usage: Mutex::new(Usage { second: Deadline::within(Duration::ZERO), requests: 0, waiting: 0 }),
+            }),
+        }
+    }
+    Router::new()
+        .route("/v1/deliveries", get(lease))
+        .route("/v1/deliveries/{lease}", delete(delivered).post(hand_back))
+        .with_state(Arc::new(Pull { store, clients }))
+}
+
+struct Pull {
+    store: Store,
+    clients: Vec<Client>,
+}
+
+/// Whoever has a key, and what it is for.
+struct Client {
+    key: Secret,
+    targets: BTreeMap<String, Target>,
+    usage: Mutex<Usage>,
+}
+
+/// How much a client asks.
+struct Usage {
+    second: Deadline,
+    requests: u32,
+    waiting: u32,
+}
+
+/// Why a request is refused.
+enum Refused {
+    Key,
+    Rate,
+    Query(&'static str),
+    NoLease,
+    Gone,
+    Body(String),
+    Store(StoreError),
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let (status, text) = match self {
+            Self::Key => (StatusCode::UNAUTHORIZED, "x-api-key is missing or wrong".to_owned()),
+            Self::Rate => (StatusCode::TOO_MANY_REQUESTS, "too many requests with this key".to_owned()),
+            Self::Query(what) => (StatusCode::BAD_REQUEST, what.to_owned()),
+            Self::NoLease => (StatusCode::NOT_FOUND, "no such lease".to_owned()),
+            Self::Gone => (StatusCode::GONE, "the lease has run out, and somebody else has this now".to_owned()),
+            Self::Body(what) => (StatusCode::BAD_REQUEST, what),
+            Self::Store(error) => {
+                tracing::warn!(error = chain(&error), "no deliveries can be given out or taken back");
+                (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer".to_owned())
+            }
+        };
+        let mut response = json(status, &serde_json::json!({"error": text}));
+        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+fn json(status: StatusCode, body: &impl serde::Serialize) -> Response {
+    let body = serde_json::to_string(body).unwrap_or_default();
+    (status, [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], body).into_response()
+}
+
+impl Pull {
+    /// Whoever the key belongs to, unless it asks too much.
+    fn client(&self, headers: &HeaderMap) -> Result<&Client, Refused> {
+        let key = headers.get("x-api-key").and_then(|key| key.to_str().ok()).ok_or(Refused::Key)?;
+        // All of them are compared, so that the time tells nothing.
+        let found =
+            self.clients.iter().fold(None, |found, client| if client.key.is(key) { Some(client) } else { found });
+        let client = found.ok_or(Refused::Key)?;
+        let mut usage = client.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        if usage.second.remaining().is_zero() {
+            usage.second = Deadline::within(Duration::from_secs(1));
+            usage.requests = 0;
+        }
+        usage.requests += 1;
+        if usage.requests > RATE { Err(Refused::Rate) } else { Ok(client) }
+    }
+}
+
+impl Client {
+    /// Counts a request that waits, until what is returned is dropped.
+    fn wait(&self) -> Result<Waiting<'_>, Refused> {
+        let mut usage = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        if usage.waiting >= WAITING {
+            return Err(Refused::Rate);
+        }
+        usage.waiting += 1;
+        Ok(Waiting(self))
+    }
+}
+
+struct Waiting<'c>(&'c Client);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.usage.lock().unwrap_or_else(PoisonError::into_inner).waiting -= 1;
+    }
+}
+
+/// The query's `max` and `wait`.
+fn query(text: Option<&str>) -> Result<(usize, Duration), Refused> {
+    let (mut max, mut wait) = (MAX.1, 0);
+    for pair in text.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        match pair.split_once('=') {
+            Some(("max", value)) => {
+                let found = value.parse().ok().filter(|max| (1..=MAX.0).contains(max));
+                max = found.ok_or(Refused::Query("max: expected 1 to 100"))?;
+            }
+            Some(("wait", value)) => {
+                let found = value.parse().ok().filter(|wait| *wait <= WAIT);
+                wait = found.ok_or(Refused::Query("wait: expected 0 to 20 seconds"))?;
+            }
+            _ => return Err(Refused::Query("expected max and wait only")),
+        }
+    }
+    Ok((max, Duration::from_secs(wait)))
+}
+
+async fn lease(
+    State(pull): State<Arc<Pull>>,
+    headers: HeaderMap,
+    RawQuery(text): RawQuery,
+) -> Result<Response, Refused> {
+    let client = pull.client(&headers)?;
+    let (max, wait) = query(text.as_deref())?;
+    let _waiting = client.wait()?;
+    let until = Deadline::within(wait);
+    loop {
+        let (store, targets) = (pull.store.clone(), client.targets.clone());
+        let due = on_a_thread(async move || claim(&store, &targets, max).await).await?;
+        if !due.is_empty() || until.remaining().is_zero() {
+            let deliveries = due.into_iter().filter_map(|due| leased(due, &client.targets)).collect();
+            return Ok(json(StatusCode::OK, &Leases { deliveries }));
+        }
+        tokio::time::sleep(POLL.min(until.remaining())).await;
+    }
+}
+
+/// Leases for the targets of a key, `max` of them all together.
+async fn claim(store: &Store, targets: &BTreeMap<String, Target>, max: usize) -> Result<Vec<StatusDue>, StoreError> {
+    let names: Vec<&str> = targets.keys().map(String::as_str).collect();
+    store
+        .in_tx("pull", Deadline::within(PATIENCE), async |tx| {
+            queue::register(tx, &names).await?;
+            let mut due = Vec::new();
+            for target in targets.values() {
+                let slots = i32::try_from(max.saturating_sub(due.len())).unwrap_or(i32::MAX);
+                let room = Room { target: &target.name, slots, interval: target.interval };
+                due.extend(queue::claim_statuses(tx, &[room], LEASE).await?);
+            }
+            Ok(due)
+        })
+        .await
+}
+
+fn leased(due: StatusDue, targets: &BTreeMap<String, Target>) -> Option<Leased> {
+    let Kind::Commit(commit) = &targets.get(&due.target)?.kind else { return None };
+    Some(Leased {
+        lease: due.lease,
+        expires_in: LEASE.as_secs(),
+        hosts: commit.hosts.clone(),
+        target: due.target,
+        repo: due.repo,
+        sha: due.sha,
+        state: due.state,
+        context: due.name,
+        description: due.description,
+        target_url: due.url,
+        attempts: due.tries.attempts,
+        refusals: due.tries.refusals,
+    })
+}
+
+async fn delivered(
+    State(pull): State<Arc<Pull>>,
+    headers: HeaderMap,
+    Path(lease): Path<String>,
+) -> Result<StatusCode, Refused> {
+    end(&pull, &headers, lease, Decision::delivered()).await
+}
+
+async fn hand_back(
+    State(pull): State<Arc<Pull>>,
+    headers: HeaderMap,
+    Path(lease): Path<String>,
+    body: Bytes,
+) -> Result<StatusCode, Refused> {
+    let body = if body.is_empty() { Bytes::from_static(b"{}") } else { body };
+    let said: HandBack = serde_json::from_slice(&body).map_err(|error| Refused::Body(error.to_string()))?;
+    end(&pull, &headers, lease, said.decision()).await
+}
+
+/// Ends a lease. Saying twice that something was delivered is saying it once.
+async fn end(pull: &Pull, headers: &HeaderMap, lease: String, decision: Decision) -> Result<StatusCode, Refused> {
+    let client = pull.client(headers)?;
+    if !is_uuid(&lease) {
+        return Err(Refused::NoLease);
+    }
+    let again = decision == Decision::delivered();
+    let (store, targets) = (pull.store.clone(), client.targets.clone());
+    on_a_thread(async move || {
+        let of = async |tx: &mut crate::store::Tx<'_>| queue::lease_of(tx, &lease).await;
+        let target = match store.in_tx("lease_of", Deadline::within(PATIENCE), of).await? {
+            Some((target, true)) if targets.contains_key(&target) => target,
+            Some((target, false)) if targets.contains_key(&target) && again => return Ok(Ok(StatusCode::NO_CONTENT)),
+            Some((target, _)) if !targets.contains_key(&target) => return Ok(Err(Refused::NoLease)),
+            _ => return Ok(Err(Refused::Gone)),
+        };
+        let done = Done { target, lease: lease.clone(), is_event: false, decision: Some(decision) };
+        step::settle(&store, &[done], &targets).await?;
+        Ok(Ok(StatusCode::NO_CONTENT))
+    })
+    .await?
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(place, byte)| match place {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+/// Drives a future that is not `Send` (see the module [`worker`](crate::worker)) on a thread of its own.
+async fn on_a_thread<F, T>(future: impl FnOnce() -> F + Send + 'static) -> Result<T, Refused>
+where
+    F: Future<Output = Result<T, StoreError>>,
+    T: Send + 'static,
+{
+    let runtime = Handle::current();
+    let thread = tokio::task::spawn_blocking(move || runtime.block_on(future()));
+    match thread.await {
+        Ok(result) => result.map_err(Refused::Store),
+        Err(error) => {
+            tracing::error!(error = %error, alarm = true, "a request panicked");
+            Err(Refused::Body("this request cannot be served".to_owned()))
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The words of the hosts for how a commit stands. Pure.
+
+use crate::outbox::State;
+
+/// What a commit status is posted to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forge {
+    /// GitHub, or GitHub Enterprise Server.
+    Github,
+    /// GitLab.
+    Gitlab,
+}
+
+impl Forge {
+    /// The words that it knows.
+    #[must_use]
+    pub fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::Github => &["error", "failure", "pending", "success"],
+            Self::Gitlab => &["pending", "running", "success", "failed", "canceled", "skipped"],
+        }
+    }
+
+    /// Its word for a state, where a target does not choose another.
+    ///
+    /// As Buildkite reports to GitHub itself: a failing build fails at once, a blocked one is good so far, a skipped one
+    /// has failed. What it does not document (cancelled: `error`, as Travis CI has it; not run: `success`, as GitHub has
+    /// skipped jobs) is our choice.
+    #[must_use]
+    pub fn word(self, state: State) -> &'static str {
+        match self {
+            Self::Github => match state {
+                State::Pending | State::Running | State::Canceling => "pending",
+                State::Failing | State::Failed | State::BlockedFailed | State::Skipped => "failure",
+                State::Passed | State::Blocked | State::NotRun => "success",
+                State::Errored | State::Canceled => "error",
+            },
+            Self::Gitlab => match state {
+                State::Pending | State::Blocked | State::BlockedFailed => "pending",
+                State::Running | State::Failing | State::Canceling => "running",
+                State::Passed => "success",
+                State::Failed | State::Errored => "failed",
+                State::Canceled | State::Skipped | State::NotRun => "canceled",
+            },
+        }
+    }
+
+    /// Whether a path can be a repository there: GitHub has an owner and a name, GitLab any depth of groups.
+    #[must_use]
+    pub fn has(self, path: &str) -> bool {
+        let parts = path.split('/').count();
+        match self {
+            Self::Github => parts == 2,
+            Self::Gitlab => parts >= 2,
+        }
+    }
+}
+
+/// A sentence of at most so many characters (not bytes: GitHub counts characters), marked where it was cut.
+#[must_use]
+pub fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(most.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_one_that_the_host_knows() {
+        for forge in [Forge::Github, Forge::Gitlab] {
+            for state in State::ALL {
+                assert!(forge.words().contains(&forge.word(*state)), "{forge:?} {state:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn characters_are_counted() {
+        assert_eq!(shortened("ä".repeat(140).as_str(), 140), "ä".repeat(140));
+        let cut = shortened(&"🐦".repeat(141), 140);
+        assert_eq!(cut.chars().count(), 140);
+        assert!(cut.ends_with("🐦…"), "{cut}");
+    }
+}

@@ -1,0 +1,184 @@
+//! What a drain does with the database: end leases, route events, take leases. A transaction each, none of them long, and no
+//! word to the outside in any.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use metrics::{counter, gauge};
+
+use super::policy::Decision;
+use super::route::plan;
+use super::targets::{Kind, Target};
+use crate::clock::{self, Deadline};
+use crate::outbox::list;
+use crate::outbox::queue::{self, EventDue, Health, Outcome, Room, Settled, StatusDue};
+use crate::outbox::route::{self, Plan};
+use crate::store::{Store, StoreError, Verdict, chain};
+
+/// How long a delivery is ours. At most six go one after the other through one place (see `Place::free`), and ten seconds is
+/// the longest that each takes.
+pub(super) const LEASE: Duration = Duration::from_secs(90);
+/// How long a transaction may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Events that are routed at once.
+const EVENTS: i64 = 1000;
+
+/// What became of a delivery that was under way.
+#[derive(Clone, Debug)]
+pub(super) struct Done {
+    pub(super) target: String,
+    pub(super) lease: String,
+    pub(super) is_event: bool,
+    /// `None` when it was not tried.
+    pub(super) decision: Option<Decision>,
+}
+
+/// What is under lease now.
+#[derive(Debug, Default)]
+pub(super) struct Claimed {
+    pub(super) statuses: Vec<StatusDue>,
+    pub(super) events: Vec<EventDue>,
+}
+
+/// The outcomes of deliveries, as rows and as the health of their targets.
+fn sorted(done: &[Done], targets: &BTreeMap<String, Target>) -> (Vec<Settled>, Vec<Settled>, BTreeMap<String, Health>) {
+    let (mut statuses, mut events) = (Vec::new(), Vec::new());
+    let mut health: BTreeMap<String, Health> = BTreeMap::new();
+    for done in done {
+        let target = targets.get(&done.target);
+        let settled = Settled {
+            lease: done.lease.clone(),
+            outcome: done.decision.as_ref().map_or(Outcome::Back, |decision| decision.outcome.clone()),
+            max_age: target.map_or(Duration::from_secs(7 * 86_400), |target| target.max_age),
+            max_attempts: target.map_or(i32::MAX, |target| target.max_attempts),
+        };
+        if let Some(decision) = &done.decision {
+            note(health.entry(done.target.clone()).or_default(), decision);
+        }
+        if done.is_event { events.push(settled) } else { statuses.push(settled) }
+    }
+    (statuses, events, health)
+}
+
+/// What one more answer says about a target.
+pub(super) fn note(health: &mut Health, decision: &Decision) {
+    match &decision.outcome {
+        Outcome::Delivered => {
+            health.delivered = true;
+            health.faults = 0;
+        }
+        Outcome::Retry { why, .. } if decision.fault => {
+            health.faults += 1;
+            health.reason = Some(why.clone());
+        }
+        // It answers, and knows what it says: so far it is well.
+        Outcome::Retry { .. } | Outcome::Dead { .. } => {
+            health.delivered = true;
+            health.faults = 0;
+        }
+        Outcome::Pause { why } => {
+            health.pause = health.pause.max(decision.pause);
+            health.reason = Some(why.clone());
+        }
+        Outcome::Back => {}
+    }
+}
+
+/// Throws away old rows, a bounded number.
+pub(super) async fn prune(store: &Store, days: i32) -> Result<(), StoreError> {
+    let prune = async |tx: &mut crate::store::Tx<'_>| list::prune(tx, days, 1000, false).await;
+    let pruned = store.in_tx("prune", Deadline::within(PATIENCE), prune).await?;
+    if pruned != list::Pruned::default() {
+        tracing::info!(events = pruned.events, deliveries = pruned.deliveries, statuses = pruned.statuses, "pruned");
+    }
+    Ok(())
+}
+
+/// Tells the metrics how the targets stand.
+pub(super) async fn gauges(store: &Store) -> Result<(), StoreError> {
+    let within = Deadline::within(PATIENCE);
+    let targets = store.in_tx("targets", within, async |tx| list::targets(tx).await).await?;
+    let oldest = targets.iter().filter_map(|target| target.oldest).min();
+    let age = oldest.map_or(0.0, |oldest| clock::now().duration_since(oldest).as_secs_f64());
+    gauge!("deliveries_pending").set(targets.iter().map(|target| target.pending).sum::<i64>() as f64);
+    gauge!("deliveries_dead").set(targets.iter().map(|target| target.dead).sum::<i64>() as f64);
+    gauge!("deliveries_oldest_s").set(age.max(0.0));
+    gauge!("targets_closed_now").set(targets.iter().filter(|target| target.open_until.is_some()).count() as f64);
+    Ok(())
+}
+
+/// Ends the leases of what was under way.
+pub(super) async fn settle(store: &Store, done: &[Done], targets: &BTreeMap<String, Target>) -> Result<(), StoreError> {
+    exchange(store, done, targets, &[]).await.map(drop)
+}
+
+/// Ends the leases of what was under way, and takes leases for as many deliveries as targets have free places.
+pub(super) async fn exchange(
+    store: &Store,
+    done: &[Done],
+    targets: &BTreeMap<String, Target>,
+    free: &[(&Target, usize)],
+) -> Result<Claimed, StoreError> {
+    let (statuses, events, health) = sorted(done, targets);
+    let (mut commits, mut others) = (Vec::new(), Vec::new());
+    for (target, places) in free {
+        let slots = i32::try_from(*places).unwrap_or(i32::MAX);
+        let room = Room { target: &target.name, slots, interval: target.interval };
+        if matches!(target.kind, Kind::Commit(_)) { commits.push(room) } else { others.push(room) }
+    }
+    let (claimed, closed) = store
+        .in_tx("deliver", Deadline::within(PATIENCE), async |tx| {
+            queue::settle_statuses(tx, &statuses).await?;
+            queue::settle_events(tx, &events).await?;
+            let closed = queue::settle_targets(tx, &health).await?;
+            let statuses = queue::claim_statuses(tx, &commits, LEASE).await?;
+            Ok((Claimed { statuses, events: queue::claim_events(tx, &others, LEASE).await? }, closed))
+        })
+        .await?;
+    for (target, until) in closed {
+        let reason = health.get(&target).and_then(|health| health.reason.as_deref());
+        let until = until.map(|until| until.to_string());
+        counter!("targets_closed").increment(1);
+        tracing::warn!(target = %target, until, reason, "nothing is sent to this target for a while");
+    }
+    Ok(claimed)
+}
+
+/// Routes the oldest events; returns how many.
+pub(super) async fn route(store: &Store, targets: &[Target]) -> Result<usize, StoreError> {
+    match route_some(store, targets, EVENTS).await {
+        // One event that cannot be stored must not keep all others from being told.
+        Err(error) if error.verdict() == Verdict::Poison => {
+            tracing::warn!(error = chain(&error), "an event that cannot be routed, looking for it one by one");
+            match route_some(store, targets, 1).await {
+                Err(error) if error.verdict() == Verdict::Poison => give_up(store, &error).await,
+                other => other,
+            }
+        }
+        other => other,
+    }
+}
+
+async fn route_some(store: &Store, targets: &[Target], most: i64) -> Result<usize, StoreError> {
+    store
+        .in_tx("route", Deadline::within(PATIENCE), async |tx| {
+            let events = route::take(tx, most).await?;
+            if !events.is_empty() {
+                route::put(tx, &events, &plan(&events, targets)).await?;
+            }
+            Ok(events.len())
+        })
+        .await
+}
+
+/// Marks the oldest event as one that leads nowhere.
+async fn give_up(store: &Store, error: &StoreError) -> Result<usize, StoreError> {
+    store
+        .in_tx("route_give_up", Deadline::within(PATIENCE), async |tx| {
+            let events = route::take(tx, 1).await?;
+            let notes = BTreeMap::from([(0, format!("database: {}", error.complaint()))]);
+            route::put(tx, &events, &Plan { notes, ..Plan::default() }).await?;
+            Ok(events.len())
+        })
+        .await
+}

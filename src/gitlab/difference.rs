@@ -1,0 +1,213 @@
+//! What an answer of the API says otherwise than what is kept. Pure.
+
+use jiff::Timestamp;
+
+use super::message::ASKED;
+use super::record::{MergeRequest, Stamp};
+use super::rules;
+use crate::envelope::time::second;
+
+/// One column that was wrong.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Change {
+    /// Its name.
+    pub field: &'static str,
+    /// What was kept; empty for nothing.
+    pub old: String,
+    /// What is true.
+    pub new: String,
+}
+
+/// How an answer stands to what is kept.
+#[derive(Clone, Debug)]
+pub enum Comparison {
+    /// It says the same.
+    Same,
+    /// It is older: a webhook that came since told more.
+    Older,
+    /// It says something else.
+    Differs(Box<MergeRequest>, Vec<Change>),
+}
+
+/// Compares what is kept with an answer about the same merge request. The record of a difference is what is to be
+/// written. It has no changes when the answer only completes what is kept, or tells of a time at which nothing happened
+/// that a webhook would have told (somebody commented).
+#[must_use]
+pub fn compare(known: &MergeRequest, mut answer: MergeRequest) -> Comparison {
+    if known.deleted_at.is_some() {
+        // It was thought to be deleted, by us: no message will ever say that it is not.
+        answer.stamp.version_at = answer.stamp.version_at.max(known.stamp.version_at);
+    }
+    if answer.stamp < known.stamp {
+        return Comparison::Older;
+    }
+    complete(&mut answer, known);
+    let changes = changes(known, &answer);
+    if changes.is_empty() && !tells_more(known, &answer) {
+        return Comparison::Same;
+    }
+    if changes.is_empty() {
+        // Nothing has happened, so what happened last is still the last.
+        answer.last_action.clone_from(&known.last_action);
+        answer.last_actor.clone_from(&known.last_actor);
+    }
+    Comparison::Differs(Box::new(answer), changes)
+}
+
+/// The record that says that a merge request is gone: closed, and deleted at the time at which a complete answer did
+/// not hold it. What was known of it stays. As new as what is known, so that any news that comes meanwhile wins: to say
+/// once more that it is gone is easy, and only open ones are asked for.
+#[must_use]
+pub fn gone(known: &MergeRequest, asked_at: Timestamp) -> (MergeRequest, Vec<Change>) {
+    let mut gone = known.clone();
+    gone.state = "closed";
+    gone.deleted_at = Some(asked_at);
+    gone.source = "reconcile";
+    gone.stamp = Stamp {
+        version_at: known.stamp.version_at,
+        message_at: asked_at,
+        state_rank: rules::state_rank(gone.state),
+        message_id: format!("{ASKED}{asked_at}"),
+    };
+    // These keep versions of their own, which this must not change.
+    (gone.head, gone.author, gone.merged_at) = (None, None, None);
+    let change = Change { field: "state", old: known.state.to_owned(), new: "deleted".to_owned() };
+    (gone, vec![change])
+}
+
+/// What the answer leaves out is still what was known: the API does not say 'none' of these.
+fn complete(answer: &mut MergeRequest, known: &MergeRequest) {
+    fn keep<T: Clone>(answer: &mut Option<T>, known: Option<&T>) {
+        *answer = answer.take().or_else(|| known.cloned());
+    }
+    keep(&mut answer.project_id, known.project_id.as_ref());
+    keep(&mut answer.title, known.title.as_ref());
+    keep(&mut answer.source_branch, known.source_branch.as_ref());
+    keep(&mut answer.target_branch, known.target_branch.as_ref());
+    keep(&mut answer.source_project_id, known.source_project_id.as_ref());
+    keep(&mut answer.target_project_id, known.target_project_id.as_ref());
+    keep(&mut answer.author_id, known.author_id.as_ref());
+    keep(&mut answer.merge_commit_sha, known.merge_commit_sha.as_ref());
+    keep(&mut answer.url, known.url.as_ref());
+    keep(&mut answer.created_at, known.created_at.as_ref());
+    keep(&mut answer.updated_at, known.updated_at.as_ref());
+}
+
+/// What webhooks tell, so that a difference means that one was lost.
+fn changes(known: &MergeRequest, answer: &MergeRequest) -> Vec<Change> {
+    let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+    let head = |of: &MergeRequest| text(of.head.as_ref().map(|head| head.value.as_str()));
+    let state = |of: &MergeRequest| if of.deleted_at.is_some() { "deleted" } else { of.state }.to_owned();
+    let pairs = [
+        ("state", state(known), state(answer)),
+        ("sha", head(known), if answer.head.is_some() { head(answer) } else { head(known) }),
+        ("title", text(known.title.as_deref()), text(answer.title.as_deref())),
+        ("draft", known.draft.to_string(), answer.draft.to_string()),
+        ("source_branch", text(known.source_branch.as_deref()), text(answer.source_branch.as_deref())),
+        ("target_branch", text(known.target_branch.as_deref()), text(answer.target_branch.as_deref())),
+        ("merge_commit_sha", text(known.merge_commit_sha.as_deref()), text(answer.merge_commit_sha.as_deref())),
+        ("labels", known.labels.join(", "), answer.labels.join(", ")),
+    ];
+    pairs.into_iter().filter(|(_, old, new)| old != new).map(|(field, old, new)| Change { field, old, new }).collect()
+}
+
+/// Whether the answer has what no webhook had to tell, or not exactly.
+fn tells_more(known: &MergeRequest, answer: &MergeRequest) -> bool {
+    let at = |time: Option<Timestamp>| time.map(second);
+    let author = |of: &MergeRequest| of.author.as_ref().map(|author| author.value.clone());
+    let earlier = match (known.merged_at, answer.merged_at) {
+        (Some(known), Some(answer)) => answer < known,
+        (known, answer) => known.is_none() && answer.is_some(),
+    };
+    at(known.updated_at) != at(answer.updated_at)
+        || at(known.created_at) != at(answer.created_at)
+        || known.url != answer.url
+        || known.project_id != answer.project_id
+        || known.source_project_id != answer.source_project_id
+        || known.target_project_id != answer.target_project_id
+        || known.author_id != answer.author_id
+        || (answer.author.is_some() && author(known) != author(answer))
+        || earlier
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gitlab::read_merge_requests;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("time")
+    }
+
+    fn answer(state: &str, updated_at: &str, asked_at: &str) -> MergeRequest {
+        let text = format!(
+            r#"[{{"iid":1,"project_id":5,"state":"{state}","title":"t","sha":"a","updated_at":"{updated_at}"}}]"#
+        );
+        read_merge_requests(&text, "g/p", at(asked_at)).expect("page").merge_requests.remove(0)
+    }
+
+    /// As a webhook left it.
+    fn known(state: &str, updated_at: &str, sent_at: &str) -> MergeRequest {
+        let mut known = answer(state, updated_at, sent_at);
+        known.source = "webhook";
+        known.last_action = Some("approved".to_owned());
+        known
+    }
+
+    fn fields(comparison: Comparison) -> Option<Vec<String>> {
+        match comparison {
+            Comparison::Differs(_, changes) => {
+                Some(changes.iter().map(|c| format!("{} {} -> {}", c.field, c.old, c.new)).collect())
+            }
+            Comparison::Same | Comparison::Older => None,
+        }
+    }
+
+    #[test]
+    fn milliseconds_are_no_difference() {
+        let known = known("opened", "2026-03-10T10:00:00Z", "2026-03-10T10:00:01Z");
+        let answer = answer("opened", "2026-03-10T10:00:00.999Z", "2026-03-10T11:00:00Z");
+        assert!(matches!(compare(&known, answer), Comparison::Same));
+    }
+
+    #[test]
+    fn a_webhook_of_the_same_second_that_was_sent_later_counts() {
+        let answer = answer("merged", "2026-03-10T10:00:00.5Z", "2026-03-10T10:00:00.9Z");
+        let before = known("opened", "2026-03-10T10:00:00Z", "2026-03-10T10:00:00.8Z");
+        assert_eq!(fields(compare(&before, answer.clone())), Some(vec!["state opened -> merged".to_owned()]));
+        let after = known("opened", "2026-03-10T10:00:00Z", "2026-03-10T10:00:01Z");
+        assert!(matches!(compare(&after, answer), Comparison::Older));
+    }
+
+    #[test]
+    fn a_comment_is_no_change_and_leaves_the_action() {
+        let known = known("opened", "2026-03-10T10:00:00Z", "2026-03-10T10:00:01Z");
+        let answer = answer("opened", "2026-03-10T10:30:00.5Z", "2026-03-10T11:00:00Z");
+        let Comparison::Differs(record, changes) = compare(&known, answer) else { panic!("same") };
+        assert_eq!((changes.len(), record.last_action.as_deref()), (0, Some("approved")));
+    }
+
+    #[test]
+    fn what_the_answer_leaves_out_is_kept() {
+        let mut known = known("opened", "2026-03-10T10:00:00Z", "2026-03-10T10:00:01Z");
+        known.source_branch = Some("b".to_owned());
+        known.author_id = Some(3);
+        let mut answer = answer("closed", "2026-03-10T10:30:00Z", "2026-03-10T11:00:00Z");
+        answer.head = None;
+        let Comparison::Differs(record, changes) = compare(&known, answer) else { panic!("same") };
+        assert_eq!(changes.len(), 1, "{changes:?}");
+        assert_eq!((record.source_branch.as_deref(), record.author_id), (Some("b"), Some(3)));
+    }
+
+    #[test]
+    fn what_is_gone_stays_gone_until_it_is_seen_again() {
+        let known = known("opened", "2026-03-10T10:00:00Z", "2026-03-10T10:00:01Z");
+        let (record, changes) = gone(&known, at("2026-03-10T11:00:00.25Z"));
+        assert_eq!((changes[0].new.as_str(), record.state, record.head.is_none()), ("deleted", "closed", true));
+        assert!(record.stamp > known.stamp);
+        let seen = answer("opened", "2026-03-10T10:00:00.1Z", "2026-03-10T11:30:00Z");
+        // As it is read back: what the record leaves alone is still there.
+        let kept = MergeRequest { head: known.head.clone(), ..record };
+        assert_eq!(fields(compare(&kept, seen)), Some(vec!["state deleted -> opened".to_owned()]));
+    }
+}

@@ -1,0 +1,257 @@
+//! Answers of the REST API: pages of merge requests, and the versions of one (gitlabhq `doc/api/merge_requests.md`).
+//!
+//! Times have milliseconds here and whole seconds in webhooks; [`Stamp`] counts seconds, so that an answer never beats a
+//! later webhook of the same second.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::time;
+use crate::envelope::field::{Name, Text, owned};
+use crate::envelope::time::second;
+use crate::envelope::{Refusal, parse};
+use crate::gitlab::record::{Fact, MergeRequest, MrVersion, Stamp};
+use crate::gitlab::rules;
+
+/// What begins the ids of what was not told by a message but found by asking.
+pub(in crate::gitlab) const ASKED: &str = "reconcile-";
+
+/// A page of merge requests.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// Those that could be read.
+    pub merge_requests: Vec<MergeRequest>,
+    /// Those that could not, by their number, if at least that could be read.
+    pub refused: Vec<(Option<i64>, Refusal)>,
+}
+
+#[derive(Deserialize)]
+struct Numbered {
+    iid: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct Item<'a> {
+    iid: i64,
+    project_id: Option<i64>,
+    #[serde(borrow)]
+    state: Name<'a>,
+    sha: Option<Name<'a>>,
+    title: Option<Text<'a>>,
+    draft: Option<bool>,
+    work_in_progress: Option<bool>,
+    author: Option<User<'a>>,
+    source_branch: Option<Name<'a>>,
+    target_branch: Option<Name<'a>>,
+    source_project_id: Option<i64>,
+    target_project_id: Option<i64>,
+    labels: Option<Vec<Label<'a>>>,
+    merge_commit_sha: Option<Name<'a>>,
+    web_url: Option<Name<'a>>,
+    merge_user: Option<User<'a>>,
+    merged_by: Option<User<'a>>,
+    closed_by: Option<User<'a>>,
+    #[serde(default, deserialize_with = "time::optional")]
+    created_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "time::optional")]
+    updated_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "time::optional")]
+    merged_at: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+struct User<'a> {
+    id: Option<i64>,
+    #[serde(borrow)]
+    username: Option<Name<'a>>,
+}
+
+/// A title, or with `with_labels_details` an object.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Label<'a> {
+    Title(#[serde(borrow)] Name<'a>),
+    Details {
+        #[serde(borrow)]
+        name: Name<'a>,
+    },
+}
+
+/// Reads a page of `GET /projects/:path/merge_requests` about the project of that path, asked for at a time. What is
+/// said is true then or later, so a webhook of the same second that was sent later counts more.
+///
+/// # Errors
+/// When the page is no list. An item that cannot be read is refused alone.
+pub fn read_merge_requests(page: &str, project: &str, asked_at: Timestamp) -> Result<Answer, Refusal> {
+    let items: Vec<&RawValue> = parse(page)?;
+    let mut answer = Answer::default();
+    for item in items {
+        match merge_request(item.get(), project, asked_at) {
+            Ok(merge_request) => answer.merge_requests.push(merge_request),
+            Err(refusal) => {
+                let numbered = serde_json::from_str::<Numbered>(item.get()).ok();
+                answer.refused.push((numbered.and_then(|numbered| numbered.iid), refusal));
+            }
+        }
+    }
+    Ok(answer)
+}
+
+fn merge_request(text: &str, project: &str, asked_at: Timestamp) -> Result<MergeRequest, Refusal> {
+    let item: Item<'_> = parse(text)?;
+    let Some(state) = rules::state(item.state.filled(), None) else {
+        return Err(Refusal::new("bad-field", "state: none that is known"));
+    };
+    let stamp = Stamp {
+        version_at: second(item.updated_at.unwrap_or(asked_at)),
+        message_at: asked_at,
+        state_rank: rules::state_rank(state),
+        message_id: format!("{ASKED}{asked_at}"),
+    };
+    let fact = |value: String| Fact { value, stamp: Stamp { state_rank: 0, ..stamp.clone() } };
+    let username = |user: Option<&User<'_>>| owned(user.and_then(|user| user.username.as_ref()));
+    let title = item.title.as_ref().and_then(Text::filled).map(rules::title);
+    let labels = item.labels.iter().flatten().map(|label| match label {
+        Label::Title(name) | Label::Details { name } => name,
+    });
+    let mut labels: Vec<_> = labels.filter_map(Name::filled).map(str::to_owned).collect();
+    labels.sort();
+    labels.dedup();
+    Ok(MergeRequest {
+        project: project.to_owned(),
+        iid: item.iid,
+        project_id: item.project_id,
+        state,
+        draft: match item.draft.or(item.work_in_progress) {
+            Some(draft) => draft,
+            None => title.as_deref().is_some_and(rules::draft_title),
+        },
+        title,
+        source_branch: owned(item.source_branch.as_ref()),
+        target_branch: owned(item.target_branch.as_ref()),
+        source_project_id: item.source_project_id,
+        target_project_id: item.target_project_id.or(item.project_id),
+        author_id: item.author.as_ref().and_then(|author| author.id),
+        merge_commit_sha: owned(item.merge_commit_sha.as_ref()),
+        labels,
+        url: owned(item.web_url.as_ref()),
+        // The API tells states, not actions; who acted it tells of the last two.
+        last_action: None,
+        last_actor: match state {
+            "merged" => username(item.merge_user.as_ref().or(item.merged_by.as_ref())),
+            "closed" => username(item.closed_by.as_ref()),
+            _ => None,
+        },
+        created_at: item.created_at,
+        updated_at: item.updated_at,
+        source: "reconcile",
+        deleted_at: None,
+        head: owned(item.sha.as_ref()).filter(|sha| !rules::is_no_commit(sha)).map(fact),
+        author: username(item.author.as_ref()).map(fact),
+        merged_at: item.merged_at.filter(|_| state == "merged"),
+        stamp,
+    })
+}
+
+#[derive(Deserialize)]
+struct Version<'a> {
+    id: Option<i64>,
+    #[serde(borrow)]
+    head_commit_sha: Name<'a>,
+    #[serde(default, deserialize_with = "time::optional")]
+    created_at: Option<Timestamp>,
+}
+
+/// Reads the answer of `GET /projects/:path/merge_requests/:iid/versions`: each head, with the time at which it became
+/// that. The same from every answer, whenever it was asked for. Versions without a time are left out.
+///
+/// # Errors
+/// When the answer is no list of versions.
+pub fn read_versions(text: &str, project: &str, iid: i64) -> Result<Vec<MrVersion>, Refusal> {
+    let versions: Vec<Version<'_>> = parse(text)?;
+    let read = |version: Version<'_>| {
+        let sha = version.head_commit_sha.filled().filter(|sha| !rules::is_no_commit(sha))?;
+        let at = version.created_at?;
+        let told = match version.id {
+            Some(id) => (at, at, format!("{ASKED}version-{id}")),
+            None => (at, at, format!("{ASKED}version")),
+        };
+        Some(MrVersion { project: project.to_owned(), iid, sha: sha.to_owned(), head: Some(told.clone()), seen: told })
+    };
+    Ok(versions.into_iter().filter_map(read).collect())
+}
+
+#[derive(Deserialize)]
+struct Project {
+    id: i64,
+}
+
+/// Reads the number of the project from the answer of `GET /projects/:path`.
+///
+/// # Errors
+/// When there is none.
+pub fn read_project_id(text: &str) -> Result<i64, Refusal> {
+    parse::<Project>(text).map(|project| project.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("time")
+    }
+
+    fn page(text: &str) -> Answer {
+        read_merge_requests(text, "g/p", at("2026-03-10T12:00:00.5Z")).expect("page")
+    }
+
+    #[test]
+    fn an_item_is_a_merge_request_as_of_the_second() {
+        let answer = page(
+            r#"[{"iid":7,"project_id":1,"state":"merged","sha":"abc","title":" T ","work_in_progress":true,
+                "labels":["b",{"id":1,"name":"a"},"b"],"author":{"id":3,"username":"u"},"merge_user":{"username":"m"},
+                "updated_at":"2019-08-20T12:01:49.849Z","merged_at":"2019-08-20T12:01:48.100Z"}]"#,
+        );
+        let found = &answer.merge_requests[0];
+        assert_eq!((found.project.as_str(), found.iid, found.state, found.draft), ("g/p", 7, "merged", true));
+        assert_eq!((found.title.as_deref(), found.last_actor.as_deref()), (Some("T"), Some("m")));
+        assert_eq!(found.labels, ["a", "b"]);
+        assert_eq!(found.stamp.version_at, at("2019-08-20T12:01:49Z"));
+        assert_eq!(found.updated_at, Some(at("2019-08-20T12:01:49.849Z")));
+        assert_eq!(found.stamp.message_at, at("2026-03-10T12:00:00.5Z"));
+        assert_eq!(found.stamp.message_id, "reconcile-2026-03-10T12:00:00.5Z");
+        assert_eq!(found.head.as_ref().map(|head| head.value.as_str()), Some("abc"));
+    }
+
+    #[test]
+    fn a_bad_item_is_refused_alone() {
+        let answer = page(
+            r#"[{"iid":1,"state":"opened"},{"iid":2,"state":5},{"iid":"x","state":"opened"},
+            {"iid":4,"state":"new"},null]"#,
+        );
+        assert_eq!(answer.merge_requests.len(), 1);
+        let refused: Vec<_> = answer.refused.iter().map(|(iid, refusal)| (*iid, refusal.detail.as_str())).collect();
+        assert_eq!(refused[0].0, Some(2));
+        assert!(refused[0].1.starts_with("state: invalid type: integer `5`"), "{refused:?}");
+        assert_eq!((refused[1].0, refused[2].0, refused[3].0), (None, Some(4), None));
+    }
+
+    #[test]
+    fn what_is_no_list_is_refused_whole() {
+        for text in ["", "<html>", r#"{"message":"x"}"#, r#"[{"iid":1,"state":"opened"}"#] {
+            assert!(read_merge_requests(text, "g/p", Timestamp::UNIX_EPOCH).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn versions_are_heads_with_their_time() {
+        let text = r#"[{"id":9,"head_commit_sha":"b","created_at":"2026-03-10T09:07:38.120Z","state":"collected"},
+            {"id":8,"head_commit_sha":"a","created_at":"2026-03-10T09:00:12.001Z"},{"id":7,"head_commit_sha":"c"}]"#;
+        let versions = read_versions(text, "g/p", 7).expect("versions");
+        let told: Vec<_> = versions.iter().map(|v| (v.sha.as_str(), v.head.clone().expect("head").0)).collect();
+        assert_eq!(told, [("b", at("2026-03-10T09:07:38.12Z")), ("a", at("2026-03-10T09:00:12.001Z"))]);
+        assert!(read_versions(r#"{"message":"404"}"#, "g/p", 7).is_err());
+    }
+}

@@ -1,0 +1,146 @@
+//! What reconcile has to know of before it asks: projects, merge requests, heads.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+use crate::gitlab::record::{Fact, MergeRequest, Stamp};
+use crate::gitlab::rules;
+use crate::store::{StoreError, Tx, column};
+
+/// A project of which something was heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Project {
+    /// Its path.
+    pub path: String,
+    /// Its number, if some message told.
+    pub id: Option<i64>,
+    /// A page of it or in it, which tells the instance it is on.
+    pub page: Option<String>,
+    /// When it was last checked.
+    pub checked_at: Option<Timestamp>,
+    /// Start of the last sweep over what had changed in it.
+    pub swept_at: Option<Timestamp>,
+}
+
+/// What came of a project, to be kept for the next run.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// Its path.
+    pub project: String,
+    /// When the check began.
+    pub checked_at: Timestamp,
+    /// The same, if the sweep was part of it and came to its end.
+    pub swept_at: Option<Timestamp>,
+    /// Why it could not be checked.
+    pub problem: Option<String>,
+}
+
+/// All projects, those first that have waited longest.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn projects(tx: &Tx<'_>) -> Result<Vec<Project>, StoreError> {
+    let rows = tx.query(include_str!("sql/projects.sql"), &[]).await?;
+    let read = |row: &Row| Project {
+        path: row.get("project"),
+        id: row.get("project_id"),
+        page: row.get("page"),
+        checked_at: row.get("checked_at"),
+        swept_at: row.get("swept_at"),
+    };
+    Ok(rows.iter().map(read).collect())
+}
+
+/// Keeps what came of projects, unless a later run has been there.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn keep_checked(tx: &Tx<'_>, checked: &[Checked]) -> Result<(), StoreError> {
+    tx.query(
+        include_str!("sql/upsert_reconcile_projects.sql"),
+        &[
+            /* project */ &column(checked, |c| c.project.as_str()),
+            /* checked_at */ &column(checked, |c| c.checked_at),
+            /* swept_at */ &column(checked, |c| c.swept_at),
+            /* problem */ &column(checked, |c| c.problem.as_deref()),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The merge requests of a project that are open, or those of the given numbers.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn known(tx: &Tx<'_>, project: &str, iids: Option<&[i64]>) -> Result<Vec<MergeRequest>, StoreError> {
+    let rows = tx.query(include_str!("sql/known_merge_requests.sql"), &[&project, &iids]).await?;
+    Ok(rows.iter().map(merge_request).collect())
+}
+
+fn merge_request(row: &Row) -> MergeRequest {
+    let state: &str = row.get("state");
+    let state = rules::state(Some(state), None).unwrap_or("opened");
+    let fact = |value: &str, version_at: &str, message_at: &str, message_id: &str| {
+        Some(Fact {
+            value: row.get::<_, Option<String>>(value)?,
+            stamp: Stamp {
+                version_at: row.get::<_, Option<Timestamp>>(version_at)?,
+                message_at: row.get::<_, Option<Timestamp>>(message_at)?,
+                state_rank: 0,
+                message_id: row.get::<_, Option<String>>(message_id)?,
+            },
+        })
+    };
+    MergeRequest {
+        project: row.get("project"),
+        iid: row.get("iid"),
+        project_id: row.get("project_id"),
+        state,
+        title: row.get("title"),
+        draft: row.get("draft"),
+        source_branch: row.get("source_branch"),
+        target_branch: row.get("target_branch"),
+        source_project_id: row.get("source_project_id"),
+        target_project_id: row.get("target_project_id"),
+        author_id: row.get("author_id"),
+        merge_commit_sha: row.get("merge_commit_sha"),
+        labels: row.get("labels"),
+        url: row.get("url"),
+        last_action: row.get("last_action"),
+        last_actor: row.get("last_actor"),
+        created_at: row.get("created_at"),
+        updated_at: row.get("updated_at"),
+        source: if row.get::<_, &str>("source") == "webhook" { "webhook" } else { "reconcile" },
+        deleted_at: row.get("deleted_at"),
+        head: fact("sha", "head_version_at", "head_message_at", "head_message_id"),
+        author: fact("author", "author_version_at", "author_message_at", "author_message_id"),
+        merged_at: row.get("merged_at"),
+        stamp: Stamp {
+            version_at: row.get("version_at"),
+            message_at: row.get("message_at"),
+            state_rank: row.get("state_rank"),
+            message_id: row.get("message_id"),
+        },
+    }
+}
+
+/// Merge requests of a project with heads that only a list told of, since a time.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn untimed(tx: &Tx<'_>, project: &str, since: Timestamp) -> Result<Vec<i64>, StoreError> {
+    let rows = tx.query(include_str!("sql/untimed_heads.sql"), &[&project, &since]).await?;
+    Ok(rows.iter().map(|row| row.get("iid")).collect())
+}
+
+/// The heads of a merge request of which it is known when they became that.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn timed_heads(tx: &Tx<'_>, project: &str, iid: i64) -> Result<HashSet<String>, StoreError> {
+    let rows = tx.query(include_str!("sql/timed_heads.sql"), &[&project, &iid]).await?;
+    Ok(rows.iter().map(|row| row.get("sha")).collect())
+}

@@ -1,0 +1,192 @@
+//! What the family announces: messages as `DataWarehouse` broadcasts them, `datawarehouse.{object_type}.{status}`.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::record::{Cell, Kind, View};
+use super::render;
+use super::rules::Milestone;
+use crate::envelope::Head;
+use crate::outbox::Event;
+
+/// What happened to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// It is there.
+    New,
+    /// Something about it is other than before.
+    Updated,
+    /// It failed, and what is known of causes has changed since.
+    NeedsTriage,
+    /// A problem was seen in the checkout, or is not seen in it any more.
+    IssueOccurrencesChanged,
+    /// The checkout has come to this.
+    Reached(Milestone),
+}
+
+impl What {
+    /// The word in messages.
+    #[must_use]
+    pub const fn status(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Updated => "updated",
+            Self::NeedsTriage => "needs_triage",
+            Self::IssueOccurrencesChanged => "checkout_issueoccurrences_changed",
+            Self::Reached(milestone) => milestone.name(),
+        }
+    }
+
+    /// Issues and incidents are only ever `updated`, as consumers know them.
+    #[must_use]
+    pub const fn of_a_write(kind: Kind, new: bool) -> Self {
+        match kind {
+            Kind::Checkout | Kind::Build | Kind::Test if new => Self::New,
+            _ => Self::Updated,
+        }
+    }
+}
+
+/// The body of a message.
+#[derive(Debug, Serialize)]
+pub struct Body {
+    timestamp: String,
+    status: &'static str,
+    object_type: &'static str,
+    object: Box<RawValue>,
+    /// Members that the object has and that are not shown here, with what names them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    omitted: BTreeMap<&'static str, String>,
+}
+
+/// What is announced of an object.
+#[must_use]
+pub(super) fn event(view: &View<'_>, what: What, at: Timestamp) -> Event<Body> {
+    let (object_type, status) = (view.kind.name(), what.status());
+    let routing_key = format!("datawarehouse.{object_type}.{status}");
+    // Unwrap safety: `render::object` writes JSON, and what it takes over as JSON has been read as such.
+    let object = RawValue::from_string(render::object(view, |_| None)).expect("an object of JSON");
+    let omitted = match view.cell("log_excerpt_sha256") {
+        Some(Cell::Excerpt(hash)) => BTreeMap::from([("log_excerpt", format!("sha256:{}", hex(&hash[..])))]),
+        _ => BTreeMap::new(),
+    };
+    let key = match view.kind {
+        Kind::Issue => format!("issue {} {}", view.id, view.version),
+        _ => format!("{object_type} {}", view.id),
+    };
+    Event {
+        family: "kcidb",
+        attributes: attributes(view, &routing_key, status),
+        event: routing_key,
+        key,
+        payload: Body { timestamp: render::time(at.as_microsecond()), status, object_type, object, omitted },
+    }
+}
+
+/// By which subscribers filter; at most 9. A value that is empty, long or holds control characters is left out: SNS
+/// takes no such values.
+fn attributes(view: &View<'_>, routing_key: &str, status: &str) -> BTreeMap<String, String> {
+    let mut attributes = BTreeMap::new();
+    let mut add = |name: &str, value: Option<&str>| {
+        let value = value.filter(|value| (1..=256).contains(&value.len()) && !value.chars().any(char::is_control));
+        if let Some(value) = value {
+            attributes.insert(name.to_owned(), value.to_owned());
+        }
+    };
+    add("routing_key", Some(routing_key));
+    add("object_type", Some(view.kind.name()));
+    add("status", Some(status));
+    add("origin", view.text("origin"));
+    add("tree_name", view.text("tree_name"));
+    add("architecture", view.text("architecture"));
+    add("result", view.text("status"));
+    if let Some(misc) = view.text("misc") {
+        add("retrigger", flag(misc, "retrigger"));
+        add("scratch", flag(misc, "scratch"));
+    }
+    attributes
+}
+
+/// A flag of `DataWarehouse` in an object's `misc`. Most have none, so the text is searched before it is read.
+fn flag(misc: &str, name: &str) -> Option<&'static str> {
+    memchr::memmem::find(misc.as_bytes(), name.as_bytes())?;
+    match Head::read(misc).ok()?.get(name)?.get() {
+        "true" => Some("true"),
+        "false" => Some("false"),
+        _ => None,
+    }
+}
+
+/// Bytes as hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kcidb::record::Object;
+
+    fn build() -> Object {
+        let kind = Kind::Build;
+        let mut object = Object { id: "o:b".to_owned(), version: 0, cells: vec![None; kind.columns().len()] };
+        let mut set = |name: &str, cell: Cell| object.cells[kind.column(name).unwrap()] = Some(cell);
+        set("origin", Cell::Text("o".into()));
+        set("checkout_id", Cell::Text("o:c".into()));
+        set("architecture", Cell::Text("arm64".into()));
+        set("status", Cell::Text("FAIL".into()));
+        set("misc", Cell::Json(r#"{"retrigger":true,"scratch":"x","a":{"scratch":true}}"#.into()));
+        set("log_excerpt_sha256", Cell::Excerpt(Box::new([0xab; 32])));
+        object
+    }
+
+    #[test]
+    fn an_event_has_its_attributes_and_body() {
+        let object = build();
+        let event = event(&View::of(Kind::Build, &object), What::New, Timestamp::UNIX_EPOCH);
+        assert_eq!((event.event.as_str(), event.key.as_str()), ("datawarehouse.build.new", "build o:b"));
+        let attributes: Vec<_> = event.attributes.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(
+            attributes,
+            [
+                "architecture=arm64",
+                "object_type=build",
+                "origin=o",
+                "result=FAIL",
+                "retrigger=true",
+                "routing_key=datawarehouse.build.new",
+                "status=new"
+            ]
+        );
+        let body = serde_json::to_value(&event.payload).unwrap();
+        assert_eq!(body["timestamp"], "1970-01-01T00:00:00.000000+00:00");
+        assert_eq!((&body["status"], &body["object_type"]), (&"new".into(), &"build".into()));
+        assert_eq!(body["object"]["misc"]["retrigger"], true);
+        assert_eq!(body["object"].get("log_excerpt"), None);
+        assert_eq!(body["omitted"]["log_excerpt"], format!("sha256:{}", "ab".repeat(32)));
+    }
+
+    #[test]
+    fn attributes_that_sns_does_not_take_are_left_out() {
+        let mut object = build();
+        let column = Kind::Build.column("architecture").unwrap();
+        for architecture in ["", "a\n", &"x".repeat(257)] {
+            object.cells[column] = Some(Cell::Text(architecture.into()));
+            let event = event(&View::of(Kind::Build, &object), What::Updated, Timestamp::UNIX_EPOCH);
+            assert!(!event.attributes.contains_key("architecture"), "{architecture}");
+        }
+    }
+
+    #[test]
+    fn issues_and_incidents_are_only_updated() {
+        assert_eq!(What::of_a_write(Kind::Issue, true), What::Updated);
+        assert_eq!(What::of_a_write(Kind::Incident, true), What::Updated);
+        assert_eq!(What::of_a_write(Kind::Test, true), What::New);
+        assert_eq!(What::of_a_write(Kind::Test, false), What::Updated);
+    }
+}

@@ -1,0 +1,126 @@
+//! All that is wrong with a submission, object by object: for whoever submits it, and waits for the answer.
+
+use serde_json::value::RawValue;
+
+use super::reader::{Members, Reader};
+use super::schema;
+use super::upgrade::{self, Draft};
+use super::version::Version;
+use crate::envelope::field::parse_seed;
+use crate::envelope::{Head, Refusal};
+use crate::kcidb::record::View;
+
+/// Something wrong with one object, or with the document if there is no list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// List that the object is in; empty for the document itself.
+    pub list: String,
+    /// Its id, as far as it has one.
+    pub id: String,
+    /// What is wrong, with the path inside of the object.
+    pub what: String,
+}
+
+/// What a submitter may do.
+#[derive(Clone, Debug, Default)]
+pub struct Rights {
+    /// Origins whose objects it may submit; `None` for all.
+    pub origins: Option<Vec<String>>,
+    /// Whether ids have to begin with the origin of their object. KCIDB itself does not ask for that.
+    pub own_ids: bool,
+}
+
+/// All that is wrong with a submission; nothing if it would be kept.
+#[must_use]
+pub fn problems(payload: &str, rights: &Rights) -> Vec<Problem> {
+    let of_document = |what: String| vec![Problem { list: String::new(), id: String::new(), what }];
+    let head = match Head::read(payload) {
+        Ok(head) => head,
+        Err(error) => return of_document(error.to_string()),
+    };
+    let version = match Version::read(&head) {
+        Ok(version) => version,
+        Err(refusal) => return of_document(refusal.detail),
+    };
+    let mut problems = Vec::new();
+    for name in head.names().filter(|name| *name != "version") {
+        let problem = |id: String, what: String| Problem { list: name.to_owned(), id, what };
+        let Some((_, kind)) = schema::lists(version).iter().find(|(list, _)| *list == name) else {
+            problems.push(problem(String::new(), format!("unknown member `{name}`")));
+            continue;
+        };
+        let raw = head.get(name).map_or("", RawValue::get);
+        let Ok(objects) = serde_json::from_str::<Vec<&RawValue>>(raw) else {
+            problems.push(problem(String::new(), "expected a list".to_owned()));
+            continue;
+        };
+        for object in objects {
+            let mut reader = Reader::new(version, false);
+            let mut draft = Draft::new(*kind);
+            let members = Members { reader: &mut reader, fields: schema::fields(*kind), draft: &mut draft };
+            let read = parse_seed(object.get(), members)
+                .and_then(|()| upgrade::upgrade(draft, *kind, version).map_err(|what| Refusal::new("", what)));
+            let what = match read {
+                Err(refusal) => Some(refusal.detail),
+                Ok((object, _)) => {
+                    let origin = View::of(*kind, &object).text("origin").unwrap_or_default().to_owned();
+                    rights.complaint(&origin, &object.id)
+                }
+            };
+            if let Some(what) = what {
+                let id = Head::read(object.get()).ok().and_then(|head| head.string("id").map(Into::into));
+                problems.push(problem(id.unwrap_or_default(), what));
+            }
+        }
+    }
+    problems
+}
+
+impl Rights {
+    fn complaint(&self, origin: &str, id: &str) -> Option<String> {
+        if self.origins.as_ref().is_some_and(|origins| !origins.iter().any(|allowed| allowed == origin)) {
+            return Some(format!("origin: objects of `{origin}` are not yours to submit"));
+        }
+        let own = id.split_once(':').is_some_and(|(prefix, _)| prefix == origin || prefix == "_");
+        (self.own_ids && !own).then(|| format!("id: expected to begin with `{origin}:`"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(payload: &str, rights: &Rights) -> Vec<String> {
+        let line = |problem: Problem| format!("{} {}: {}", problem.list, problem.id, problem.what);
+        problems(payload, rights).into_iter().map(line).collect()
+    }
+
+    #[test]
+    fn each_object_has_its_reason() {
+        let payload = r#"{"version":{"major":5,"minor":3},
+            "builds":[{"id":"o:1","origin":"o","checkout_id":"o:1"},{"id":"o:2","origin":"o"},5],
+            "tests":[{"id":"o:3","origin":"o","build_id":"o:1","environment":{"compatible":[""]}}],
+            "issues":{},"x":[]}"#;
+        let found = found(payload, &Rights::default());
+        assert_eq!(found.len(), 5, "{found:#?}");
+        assert!(found[0].starts_with("builds o:2: missing field `checkout_id`"), "{}", found[0]);
+        assert!(found[1].starts_with("builds : invalid type: integer `5`"), "{}", found[1]);
+        assert!(found[2].starts_with("tests o:3: environment.compatible[0]: a string of 0 bytes"), "{}", found[2]);
+        assert_eq!(found[3..], ["issues : expected a list", "x : unknown member `x`"]);
+    }
+
+    #[test]
+    fn rights_are_minded() {
+        let payload = r#"{"version":{"major":5},"checkouts":[{"id":"o:1","origin":"o"},{"id":"p:1","origin":"o"}]}"#;
+        let rights = |origin: &str, own_ids| Rights { origins: Some(vec![origin.to_owned()]), own_ids };
+        assert_eq!(found(payload, &rights("o", false)), [""; 0]);
+        assert_eq!(found(payload, &rights("o", true)), ["checkouts p:1: id: expected to begin with `o:`"]);
+        assert_eq!(found(payload, &rights("p", false)).len(), 2);
+    }
+
+    #[test]
+    fn a_document_that_is_none_has_one_reason() {
+        assert!(found("{", &Rights::default())[0].starts_with(" : EOF"));
+        assert!(found("{}", &Rights::default())[0].starts_with(" : version: missing"));
+    }
+}

@@ -1,0 +1,39 @@
+//! The family `kcidb`: submissions of checkouts, builds, tests, issues and incidents in the schemas 1.1 to 5.3, and the
+//! broadcasts that `DataWarehouse` makes of them.
+//!
+//! A message is one submission of any number of objects, which is kept or refused as a whole. Objects come in any
+//! order, parents last, and again with more properties: which value counts is in `rules.rs`. What is announced, in the
+//! transaction that wrote it, is in `events.rs`: each new or changed object, and once for each checkout that its builds
+//! are set up, its tests finished and its failures explained.
+
+mod events;
+mod message;
+mod record;
+mod render;
+mod rules;
+mod store;
+mod triage;
+
+pub use self::events::{Body, What};
+pub use self::message::{Problem, Rights, decode, problems};
+pub use self::record::{Cell, Column, Excerpt, Holds, IssueRegex, Kind, Object, Record, Submission, View};
+pub use self::render::object as render;
+pub use self::rules::{Milestone, Progress, STATUSES, Stamp, Stamps, milestones, summary};
+pub use self::store::{Found, Query, Step, Summary, find, finish_overdue, requeue, summaries, triage, write};
+
+use crate::envelope::{Head, Message};
+
+/// Lists of objects that a document may have.
+const LISTS: [&str; 6] = ["revisions", "checkouts", "builds", "tests", "issues", "incidents"];
+
+/// Whether the message is a submission (`version` is an object, or a string beside nothing but lists of objects), or
+/// the change of an issue's regular expression.
+#[must_use]
+pub fn recognise(message: &Message<'_>) -> bool {
+    let head: &Head<'_> = &message.head;
+    match head.get("version").map(|raw| raw.get().as_bytes()[0]) {
+        Some(b'{') => true,
+        Some(b'"') => head.names().all(|name| name == "version" || LISTS.contains(&name)),
+        _ => head.string("object_type").as_deref() == Some("issue_regex") && head.has("object"),
+    }
+}

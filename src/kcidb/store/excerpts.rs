@@ -1,0 +1,30 @@
+//! Log excerpts: each text once, by its hash.
+
+use std::collections::BTreeMap;
+
+use crate::kcidb::record::Submission;
+use crate::store::{StoreError, Tx, column};
+
+/// Writes the texts that are not there yet. Most are: the same few lines end most logs.
+pub(super) async fn write(tx: &Tx<'_>, submissions: &[(usize, &Submission)]) -> Result<(), StoreError> {
+    let all = submissions.iter().flat_map(|(_, submission)| &submission.excerpts);
+    let texts: BTreeMap<&[u8], &str> = all.map(|excerpt| (&excerpt.sha256[..], &*excerpt.text)).collect();
+    if texts.is_empty() {
+        return Ok(());
+    }
+    let hashes: Vec<&[u8]> = texts.keys().copied().collect();
+    let missing = tx.query(include_str!("sql/missing_log_excerpts.sql"), &[&hashes]).await?;
+    let missing: Vec<&[u8]> = missing.iter().map(|row| row.get("sha256")).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    tx.query(
+        include_str!("sql/insert_log_excerpts.sql"),
+        &[
+            /* sha256 */ &column(&missing, |sha256| *sha256),
+            /* text */ &column(&missing, |text| texts.get(text).copied()),
+        ],
+    )
+    .await?;
+    Ok(())
+}

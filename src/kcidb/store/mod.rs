@@ -1,0 +1,89 @@
+//! Tables of the family: objects, log excerpts, milestones and occurrences of issues.
+
+mod excerpts;
+mod find;
+mod objects;
+mod progress;
+mod triage;
+mod values;
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+pub use self::find::{Found, Query, Summary, find, summaries};
+use self::objects::{Change, Row};
+pub use self::progress::finish_overdue;
+pub use self::triage::{Step, requeue, triage};
+use super::events::{self, What};
+use super::record::{Kind, Record, Submission};
+use super::rules::Stamp;
+use crate::outbox::announce;
+use crate::store::{StoreError, Tx};
+
+/// Writes a batch of submissions, announces what is new in it, and returns the numbers of the messages that changed
+/// something.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>, StoreError> {
+    let (mut submissions, mut regexes) = (Vec::new(), Vec::new());
+    for (number, record) in batch {
+        match record {
+            Record::Submission(submission) => submissions.push((*number, &**submission)),
+            Record::IssueRegex(regex) => regexes.push((*number, &**regex)),
+        }
+    }
+    let mut kept: BTreeSet<usize> = triage::write(tx, &regexes).await?.into_iter().collect();
+    kept.extend(write_submissions(tx, &submissions).await?);
+    Ok(kept.into_iter().collect())
+}
+
+async fn write_submissions(tx: &Tx<'_>, submissions: &[(usize, &Submission)]) -> Result<BTreeSet<usize>, StoreError> {
+    let mut kept = BTreeSet::new();
+    if submissions.iter().all(|(_, submission)| submission.is_empty()) {
+        return Ok(kept);
+    }
+    let now = now(tx).await?;
+    excerpts::write(tx, submissions).await?;
+    let mut changed = Vec::new();
+    let rows = Kind::ALL.map(|kind| rows(kind, submissions));
+    for (kind, rows) in Kind::ALL.into_iter().zip(&rows).filter(|(_, rows)| !rows.is_empty()) {
+        let changes = objects::write(tx, kind, rows).await?;
+        kept.extend(changes.iter().map(|change| change.row.number));
+        tell(tx, kind, &changes, now).await?;
+        changed.extend(changes.into_iter().map(|change| (kind, change)));
+    }
+    triage::enqueue(tx, &changed).await?;
+    progress::settle(tx, &changed, now).await?;
+    Ok(kept)
+}
+
+/// The time of the transaction, which is when its events happened.
+async fn now(tx: &Tx<'_>) -> Result<Timestamp, StoreError> {
+    let rows = tx.query(include_str!("sql/kcidb_now.sql"), &[]).await?;
+    Ok(rows.first().map_or(Timestamp::UNIX_EPOCH, |row| row.get("at")))
+}
+
+/// What the submissions say about objects of a kind: each key once, sorted by key.
+fn rows<'s>(kind: Kind, submissions: &[(usize, &'s Submission)]) -> Vec<Row<'s>> {
+    let mut rows: Vec<Row<'s>> = Vec::new();
+    for (number, submission) in submissions {
+        let stamp = Stamp { at: submission.message_at, id: &submission.message_id };
+        rows.extend(submission.objects[kind as usize].iter().map(|object| Row::new(kind, object, stamp, *number)));
+    }
+    rows.sort_by(|a, b| a.key().cmp(&b.key()));
+    rows.dedup_by(|next, row| row.takes(next));
+    rows
+}
+
+/// Announces objects that are new or other than before. Of those, the whole row is shown.
+async fn tell(tx: &Tx<'_>, kind: Kind, changes: &[Change<'_, '_>], at: Timestamp) -> Result<(), StoreError> {
+    let updated: Vec<(&str, i64)> = changes.iter().filter(|c| !c.new).map(|c| c.row.key()).collect();
+    let stored = objects::read(tx, kind, &updated).await?;
+    let new = changes.iter().filter(|change| change.new);
+    let new = new.map(|change| events::event(&change.row.view, What::of_a_write(kind, true), at));
+    let updated =
+        stored.iter().map(|object| events::event(&super::View::of(kind, object), What::of_a_write(kind, false), at));
+    announce(tx, &new.chain(updated).collect::<Vec<_>>()).await
+}

@@ -1,0 +1,235 @@
+//! Writes and reads objects of all kinds: new ones at once, those that are there by what their row lacks.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::values::{Values, cell};
+use crate::kcidb::record::{Kind, Object, View};
+use crate::kcidb::rules::{Stamp, Stamps};
+use crate::store::{Param, StoreError, Tx, column};
+
+/// What a batch says about one object.
+pub(super) struct Row<'s> {
+    pub(super) view: View<'s>,
+    stamps: Stamps<'s>,
+    /// Of the newest message that says it.
+    pub(super) number: usize,
+}
+
+/// What became of a row.
+pub(super) struct Change<'r, 's> {
+    pub(super) row: &'r Row<'s>,
+    /// Whether it was not there before.
+    pub(super) new: bool,
+    /// Its parent before, where it had one.
+    pub(super) parent_before: Option<String>,
+}
+
+impl<'s> Row<'s> {
+    pub(super) fn new(kind: Kind, object: &'s Object, stamp: Stamp<'s>, number: usize) -> Self {
+        Self { view: View::of(kind, object), stamps: Stamps::of(object, stamp), number }
+    }
+
+    pub(super) fn key(&self) -> (&'s str, i64) {
+        (self.view.id, self.view.version)
+    }
+
+    /// Takes over what another message of the batch says about the same object; false if it is about another one.
+    pub(super) fn takes(&mut self, other: &mut Self) -> bool {
+        if self.key() != other.key() {
+            return false;
+        }
+        if other.stamps.newest > self.stamps.newest {
+            self.number = other.number;
+        }
+        let (stamps, taken) = self.stamps.merge(&other.stamps);
+        for (column, cell) in self.view.cells.iter_mut().enumerate() {
+            if taken & 1 << column != 0 {
+                *cell = other.view.cells[column];
+            }
+        }
+        self.stamps = stamps;
+        true
+    }
+}
+
+/// The statements of a kind.
+struct Statements {
+    insert: &'static str,
+    lock: &'static str,
+    update: &'static str,
+    read: &'static str,
+}
+
+const fn statements(kind: Kind) -> Statements {
+    match kind {
+        Kind::Checkout => Statements {
+            insert: include_str!("sql/insert_kcidb_checkouts.sql"),
+            lock: include_str!("sql/lock_kcidb_checkouts.sql"),
+            update: include_str!("sql/update_kcidb_checkouts.sql"),
+            read: include_str!("sql/read_kcidb_checkouts.sql"),
+        },
+        Kind::Build => Statements {
+            insert: include_str!("sql/insert_kcidb_builds.sql"),
+            lock: include_str!("sql/lock_kcidb_builds.sql"),
+            update: include_str!("sql/update_kcidb_builds.sql"),
+            read: include_str!("sql/read_kcidb_builds.sql"),
+        },
+        Kind::Test => Statements {
+            insert: include_str!("sql/insert_kcidb_tests.sql"),
+            lock: include_str!("sql/lock_kcidb_tests.sql"),
+            update: include_str!("sql/update_kcidb_tests.sql"),
+            read: include_str!("sql/read_kcidb_tests.sql"),
+        },
+        Kind::Issue => Statements {
+            insert: include_str!("sql/insert_kcidb_issues.sql"),
+            lock: include_str!("sql/lock_kcidb_issues.sql"),
+            update: include_str!("sql/update_kcidb_issues.sql"),
+            read: include_str!("sql/read_kcidb_issues.sql"),
+        },
+        Kind::Incident => Statements {
+            insert: include_str!("sql/insert_kcidb_incidents.sql"),
+            lock: include_str!("sql/lock_kcidb_incidents.sql"),
+            update: include_str!("sql/update_kcidb_incidents.sql"),
+            read: include_str!("sql/read_kcidb_incidents.sql"),
+        },
+    }
+}
+
+/// The key of a row of a result.
+fn key(kind: Kind, row: &tokio_postgres::Row) -> (&str, i64) {
+    let version = if kind == Kind::Issue { row.get("version") } else { 0 };
+    (row.get("id"), version)
+}
+
+/// Keys as parameters.
+struct Keys<'k> {
+    ids: Vec<&'k str>,
+    versions: Vec<i64>,
+}
+
+impl<'k> Keys<'k> {
+    fn of(keys: impl Iterator<Item = (&'k str, i64)>) -> Self {
+        let (ids, versions) = keys.unzip();
+        Self { ids, versions }
+    }
+
+    /// Issues have a version, too.
+    fn params(&self, kind: Kind) -> Vec<Param<'_>> {
+        match kind {
+            Kind::Issue => vec![&self.ids, &self.versions],
+            _ => vec![&self.ids],
+        }
+    }
+}
+
+/// Writes rows, which are sorted by key, and returns those that were not there or that changed.
+pub(super) async fn write<'r, 's>(
+    tx: &Tx<'_>,
+    kind: Kind,
+    rows: &'r [Row<'s>],
+) -> Result<Vec<Change<'r, 's>>, StoreError> {
+    let all: Vec<Written<'_, '_>> =
+        rows.iter().map(|row| Written { row, stamps: row.stamps.clone(), taken: u32::MAX }).collect();
+    let inserted = run(tx, kind, statements(kind).insert, &all).await?;
+    let inserted: HashSet<(&str, i64)> = inserted.iter().map(|row| key(kind, row)).collect();
+    let (new, rest): (Vec<_>, Vec<_>) = rows.iter().partition(|row| inserted.contains(&row.key()));
+    let mut changes: Vec<Change<'_, '_>> =
+        new.into_iter().map(|row| Change { row, new: true, parent_before: None }).collect();
+    if !rest.is_empty() {
+        changes.extend(update(tx, kind, &rest).await?);
+    }
+    Ok(changes)
+}
+
+/// A row as it is written: the values that count, and the stamps that the row has then.
+struct Written<'w, 's> {
+    row: &'w Row<'s>,
+    stamps: Stamps<'w>,
+    /// A bit for each column to be written.
+    taken: u32,
+}
+
+async fn run(
+    tx: &Tx<'_>,
+    kind: Kind,
+    sql: &'static str,
+    rows: &[Written<'_, '_>],
+) -> Result<Vec<tokio_postgres::Row>, StoreError> {
+    let keys = Keys::of(rows.iter().map(|w| w.row.key()));
+    let cells = kind.columns().iter().enumerate().map(|(index, column)| {
+        let taken = rows.iter().map(|w| if w.taken & 1 << index == 0 { None } else { w.row.view.cells[index] });
+        Values::of(column.holds, taken)
+    });
+    let cells: Vec<Values<'_>> = cells.collect();
+    let message_id = column(rows, |w| w.stamps.newest.id);
+    let message_at = column(rows, |w| w.stamps.newest.at);
+    let older = column(rows, |w| w.stamps.older_json(kind.columns()).map(|json| json.to_string()));
+    let mut params = keys.params(kind);
+    params.extend(cells.iter().map(Values::param));
+    params.extend([&message_id as Param<'_>, &message_at, &older]);
+    tx.query(sql, &params).await
+}
+
+/// Writes into rows that are there what they lack, by the stamps of their columns.
+async fn update<'r, 's>(tx: &Tx<'_>, kind: Kind, rows: &[&'r Row<'s>]) -> Result<Vec<Change<'r, 's>>, StoreError> {
+    let keys = Keys::of(rows.iter().map(|row| row.key()));
+    // A row of several messages is always read: its newest may have been written, and the others not.
+    let one = |row: &&Row<'_>| row.stamps.older.is_empty();
+    let message_id = column(rows, |row| Some(row.stamps.newest.id).filter(|_| one(row)));
+    let message_at = column(rows, |row| row.stamps.newest.at);
+    let mut params = keys.params(kind);
+    params.extend([&message_id as Param<'_>, &message_at]);
+    let locked = tx.query(statements(kind).lock, &params).await?;
+    let by_key: HashMap<(&str, i64), &'r Row<'s>> = rows.iter().map(|row| (row.key(), *row)).collect();
+    let olds: Vec<Option<Value>> = locked.iter().map(|row| row.get("older")).collect();
+    let mut written = Vec::new();
+    for (found, older) in locked.iter().zip(&olds) {
+        let Some(row) = by_key.get(&key(kind, found)) else { continue };
+        let known = stamps(kind, found, older.as_ref());
+        let (stamps, taken) = known.merge(&row.stamps);
+        if stamps != known {
+            written.push(Written { row, stamps, taken });
+        }
+    }
+    if written.is_empty() {
+        return Ok(Vec::new());
+    }
+    let updated = run(tx, kind, statements(kind).update, &written).await?;
+    let changed = updated.iter().filter(|row| row.get("changed")).filter_map(|found| {
+        let row = by_key.get(&key(kind, found))?;
+        Some(Change { row, new: false, parent_before: found.get("parent_before") })
+    });
+    let mut changed: Vec<_> = changed.collect();
+    changed.sort_by_key(|change| change.row.key());
+    Ok(changed)
+}
+
+/// The stamps of a row that is there.
+fn stamps<'f>(kind: Kind, found: &'f tokio_postgres::Row, older: Option<&'f Value>) -> Stamps<'f> {
+    let filled: Vec<bool> = found.get("filled");
+    let bits = filled.iter().enumerate().filter(|(_, filled)| **filled);
+    Stamps {
+        newest: Stamp { at: found.get::<_, Option<Timestamp>>("message_at"), id: found.get("message_id") },
+        older: Stamps::older_from(older, kind.columns()),
+        filled: bits.fold(0, |bits, (column, _)| bits | 1 << column),
+    }
+}
+
+/// Reads objects by key, sorted by it.
+pub(super) async fn read(tx: &Tx<'_>, kind: Kind, wanted: &[(&str, i64)]) -> Result<Vec<Object>, StoreError> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys = Keys::of(wanted.iter().copied());
+    let rows = tx.query(statements(kind).read, &keys.params(kind)).await?;
+    let first = if kind == Kind::Issue { 2 } else { 1 };
+    let object = |row: &tokio_postgres::Row| {
+        let (id, version) = key(kind, row);
+        let cells = kind.columns().iter().enumerate().map(|(index, column)| cell(row, first + index, column));
+        Object { id: id.to_owned(), version, cells: cells.collect() }
+    };
+    Ok(rows.iter().map(object).collect())
+}

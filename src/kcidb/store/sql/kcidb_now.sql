@@ -1,0 +1,2 @@
+-- kcidb_now
+SELECT now() AS at

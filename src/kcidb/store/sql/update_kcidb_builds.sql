@@ -1,0 +1,32 @@
+-- update_kcidb_builds
+-- Only the values that count are given. The rows are locked since lock_kcidb_builds.
+UPDATE kcidb_builds AS t SET
+    checkout_id = coalesce(i.checkout_id, t.checkout_id), origin = coalesce(i.origin, t.origin),
+    comment = coalesce(i.comment, t.comment), start_time = coalesce(i.start_time, t.start_time),
+    duration = coalesce(i.duration, t.duration), architecture = coalesce(i.architecture, t.architecture),
+    command = coalesce(i.command, t.command), compiler = coalesce(i.compiler, t.compiler),
+    input_files = coalesce(i.input_files::jsonb, t.input_files),
+    output_files = coalesce(i.output_files::jsonb, t.output_files),
+    config_name = coalesce(i.config_name, t.config_name), config_url = coalesce(i.config_url, t.config_url),
+    log_url = coalesce(i.log_url, t.log_url),
+    log_excerpt_sha256 = coalesce(i.log_excerpt_sha256, t.log_excerpt_sha256), status = coalesce(i.status, t.status),
+    misc = coalesce(i.misc::jsonb, t.misc), message_id = i.message_id, message_at = i.message_at,
+    older = i.older::jsonb, received_at = now()
+FROM unnest(
+    $1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::double precision[], $7::text[],
+    $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::bytea[],
+    $16::text[], $17::text[], $18::text[], $19::timestamptz[], $20::text[]
+) AS i (
+    id, checkout_id, origin, comment, start_time, duration, architecture, command, compiler, input_files,
+    output_files, config_name, config_url, log_url, log_excerpt_sha256, status, misc, message_id, message_at, older
+)
+JOIN kcidb_builds AS o ON o.id = i.id
+WHERE t.id = i.id
+    AND (t.message_id, t.message_at, t.older) IS DISTINCT FROM (i.message_id, i.message_at, i.older::jsonb)
+RETURNING t.id, o.checkout_id AS parent_before, (
+    o.checkout_id, o.origin, o.comment, o.start_time, o.duration, o.architecture, o.command, o.compiler,
+    o.input_files, o.output_files, o.config_name, o.config_url, o.log_url, o.log_excerpt_sha256, o.status, o.misc
+) IS DISTINCT FROM (
+    t.checkout_id, t.origin, t.comment, t.start_time, t.duration, t.architecture, t.command, t.compiler,
+    t.input_files, t.output_files, t.config_name, t.config_url, t.log_url, t.log_excerpt_sha256, t.status, t.misc
+) AS changed

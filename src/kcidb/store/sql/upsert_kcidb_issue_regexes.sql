@@ -1,0 +1,36 @@
+-- upsert_kcidb_issue_regexes
+-- The newest message counts whole.
+INSERT INTO kcidb_issue_regexes AS t (
+    id, issue_id, issue_version, text_match, file_name_match, test_name_match, testresult_name_match,
+    architecture_match, kpet_tree_name_match, tree_match, package_name_match, deleted, message_id, message_at
+)
+SELECT
+    i.id, i.issue_id, i.issue_version, i.text_match, i.file_name_match, i.test_name_match, i.testresult_name_match,
+    i.architecture_match, i.kpet_tree_name_match, i.tree_match, i.package_name_match, i.deleted, i.message_id,
+    i.message_at
+FROM unnest(
+    $1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+    $10::text[], $11::text[], $12::boolean[], $13::text[], $14::timestamptz[]
+) AS i (
+    id, issue_id, issue_version, text_match, file_name_match, test_name_match, testresult_name_match,
+    architecture_match, kpet_tree_name_match, tree_match, package_name_match, deleted, message_id, message_at
+)
+ORDER BY i.id
+ON CONFLICT (id) DO UPDATE SET
+    issue_id = excluded.issue_id,
+    issue_version = excluded.issue_version,
+    text_match = excluded.text_match,
+    file_name_match = excluded.file_name_match,
+    test_name_match = excluded.test_name_match,
+    testresult_name_match = excluded.testresult_name_match,
+    architecture_match = excluded.architecture_match,
+    kpet_tree_name_match = excluded.kpet_tree_name_match,
+    tree_match = excluded.tree_match,
+    package_name_match = excluded.package_name_match,
+    deleted = excluded.deleted,
+    message_id = excluded.message_id,
+    message_at = excluded.message_at,
+    received_at = now()
+WHERE (coalesce(t.message_at, '-infinity'), t.message_id)
+    < (coalesce(excluded.message_at, '-infinity'), excluded.message_id)
+RETURNING id

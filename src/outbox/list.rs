@@ -1,0 +1,140 @@
+//! Deliveries for people: what waits and what is dead, to be looked at, sent again, and thrown away when it is old.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::store::{StoreError, Tx};
+
+/// A delivery in a list.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// `s` and a number for a commit status, `e` and a number for an event.
+    pub id: String,
+    /// Name of the target; `-` for an event that leads nowhere.
+    pub target: String,
+    /// What it is about.
+    pub what: String,
+    /// `pending`, `delivered`, `dead`, `undeliverable` or `unrouted`.
+    pub state: String,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// When it is tried next.
+    pub next_attempt_at: Option<Timestamp>,
+    /// What the target said last.
+    pub reason: Option<String>,
+}
+
+/// Those in a state (or what is pending or dead), of one target or of all, oldest first.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn list(
+    tx: &Tx<'_>,
+    state: Option<&str>,
+    target: Option<&str>,
+    most: i64,
+) -> Result<Vec<Listed>, StoreError> {
+    let rows = tx.query(include_str!("sql/list_deliveries.sql"), &[&state, &target, &most]).await?;
+    let listed = rows.iter().map(|row| Listed {
+        id: row.get("id"),
+        target: row.get("target"),
+        what: row.get("what"),
+        state: row.get("state"),
+        attempts: row.get("attempts"),
+        next_attempt_at: row.get("next_attempt_at"),
+        reason: row.get("reason"),
+    });
+    Ok(listed.collect())
+}
+
+/// A target and how it stands.
+#[derive(Clone, Debug)]
+pub struct TargetState {
+    /// Its name.
+    pub name: String,
+    /// Faults in a row.
+    pub failures: i32,
+    /// How often in a row it was closed off.
+    pub trips: i32,
+    /// Nothing is sent before.
+    pub open_until: Option<Timestamp>,
+    /// What it said.
+    pub reason: Option<String>,
+    /// Deliveries that wait.
+    pub pending: i64,
+    /// Deliveries that were given up.
+    pub dead: i64,
+    /// Since when the oldest waits.
+    pub oldest: Option<Timestamp>,
+}
+
+/// All targets that were ever worked for, by name.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn targets(tx: &Tx<'_>) -> Result<Vec<TargetState>, StoreError> {
+    let rows = tx.query(include_str!("sql/list_targets.sql"), &[]).await?;
+    let states = rows.iter().map(|row| TargetState {
+        name: row.get("name"),
+        failures: row.get("failures"),
+        trips: row.get("trips"),
+        open_until: row.get("open_until"),
+        reason: row.get("reason"),
+        pending: row.get("pending"),
+        dead: row.get("dead"),
+        oldest: row.get("oldest"),
+    });
+    Ok(states.collect())
+}
+
+/// All that is known of one, by its id; `None` when there is none.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn show(tx: &Tx<'_>, id: &str) -> Result<Option<Value>, StoreError> {
+    let rows = tx.query(include_str!("sql/show_delivery.sql"), &[&id]).await?;
+    Ok(rows.first().map(|row| row.get("document")))
+}
+
+/// Has deliveries tried again now, and their targets opened: those with these ids, or all dead ones. Returns how many.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn retry(tx: &Tx<'_>, ids: Option<&[String]>, target: Option<&str>) -> Result<usize, StoreError> {
+    let mut rows = tx.query(include_str!("sql/retry_statuses.sql"), &[&ids, &target]).await?;
+    rows.extend(tx.query(include_str!("sql/retry_deliveries.sql"), &[&ids, &target]).await?);
+    let mut targets: Vec<String> = rows.iter().map(|row| row.get("target")).collect();
+    targets.sort_unstable();
+    targets.dedup();
+    tx.query(include_str!("sql/reopen_targets.sql"), &[&targets]).await?;
+    Ok(rows.len())
+}
+
+/// What [`prune`] threw away, or would.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Deliveries of events.
+    pub deliveries: i64,
+    /// Events.
+    pub events: i64,
+    /// Commit statuses.
+    pub statuses: i64,
+}
+
+/// Throws away what came to an end before so many days: at most `most` rows of each kind, deliveries before their events.
+/// A dry run only counts.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn prune(tx: &Tx<'_>, days: i32, most: i64, dry_run: bool) -> Result<Pruned, StoreError> {
+    let params: [crate::store::Param<'_>; 3] = [&days, &most, &dry_run];
+    let mut pruned = Pruned::default();
+    for (count, sql) in [
+        (&mut pruned.deliveries, include_str!("sql/prune_deliveries.sql")),
+        (&mut pruned.events, include_str!("sql/prune_outbox.sql")),
+        (&mut pruned.statuses, include_str!("sql/prune_statuses.sql")),
+    ] {
+        *count = tx.query(sql, &params).await?.first().map_or(0, |row| row.get(0));
+    }
+    Ok(pruned)
+}

@@ -1,0 +1,36 @@
+-- settle_targets
+-- The circuit breaker. Five faults in a row close a target off, and so does whatever it asks for itself; each time in a row
+-- for twice as long. What was under way when it closed does not count again. A success opens it.
+WITH said AS (
+    SELECT o.name, i.delivered, i.pause_ms, i.doubling, i.reason, o.trips,
+        CASE WHEN i.delivered THEN 0 ELSE o.failures END + i.faults AS failures,
+        coalesce(o.open_until, '-infinity') <= now() AS was_open
+    FROM unnest($1::text[], $2::boolean[], $3::integer[], $4::bigint[], $5::boolean[], $6::text[])
+        AS i (name, delivered, faults, pause_ms, doubling, reason)
+    JOIN delivery_targets AS o ON o.name = i.name
+    ORDER BY o.name
+    FOR UPDATE OF o
+), verdict AS (
+    SELECT s.name, s.delivered, s.pause_ms, s.reason, s.failures, s.trips,
+        s.was_open AND (s.pause_ms IS NOT NULL OR s.failures >= 5) AS closes,
+        CASE
+            WHEN s.pause_ms IS NULL
+                THEN least(interval '15 minutes', interval '5 seconds' * power(2, least(s.trips, 20))) * (0.5 + random() / 2)
+            WHEN s.doubling
+                THEN least(interval '1 hour', s.pause_ms * interval '1 millisecond' * power(2, least(s.trips, 20)))
+            ELSE s.pause_ms * interval '1 millisecond' END AS time
+    FROM said AS s
+)
+UPDATE delivery_targets AS t SET
+    failures = v.failures,
+    trips = CASE WHEN v.closes THEN v.trips + 1 WHEN v.delivered AND v.pause_ms IS NULL THEN 0 ELSE v.trips END,
+    open_until = CASE
+        WHEN v.closes THEN now() + v.time
+        WHEN v.pause_ms IS NOT NULL THEN greatest(t.open_until, now() + v.pause_ms * interval '1 millisecond')
+        WHEN v.delivered THEN NULL
+        ELSE t.open_until END,
+    probe_until = NULL,
+    reason = CASE WHEN v.delivered AND v.pause_ms IS NULL THEN NULL ELSE coalesce(v.reason, t.reason) END
+FROM verdict AS v
+WHERE t.name = v.name
+RETURNING t.name, v.closes, t.open_until

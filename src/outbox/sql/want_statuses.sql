@@ -1,0 +1,40 @@
+-- want_statuses
+-- The latest wins. What is delivered already, and not under way otherwise, needs no post. Once a commit has had its fill of
+-- statuses (`status_cap`), no newer one is tried.
+INSERT INTO commit_statuses AS t (
+    target, repo, sha, context, name, wanted_state, wanted_description, wanted_url, version_number, version_at, version_tie,
+    outbox_id
+)
+SELECT
+    i.target, i.repo, i.sha, i.context, i.name, i.wanted_state, i.wanted_description, i.wanted_url, i.version_number,
+    i.version_at, i.version_tie, i.outbox_id
+FROM unnest(
+    $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[],
+    $10::timestamptz[], $11::text[], $12::bigint[]
+) AS i (
+    target, repo, sha, context, name, wanted_state, wanted_description, wanted_url, version_number, version_at, version_tie,
+    outbox_id
+)
+ORDER BY i.target, i.repo, i.sha, i.context
+ON CONFLICT (target, repo, sha, context) DO UPDATE SET
+    name = excluded.name,
+    wanted_state = excluded.wanted_state,
+    wanted_description = excluded.wanted_description,
+    wanted_url = excluded.wanted_url,
+    wanted_at = now(),
+    version_number = excluded.version_number,
+    version_at = excluded.version_at,
+    version_tie = excluded.version_tie,
+    outbox_id = excluded.outbox_id,
+    state = CASE
+        WHEN t.state = 'dead' AND t.reason LIKE 'status_cap%' THEN 'dead'
+        WHEN t.lease_until IS NULL AND (t.delivered_state, t.delivered_description, t.delivered_url)
+            IS NOT DISTINCT FROM (excluded.wanted_state, excluded.wanted_description, excluded.wanted_url) THEN 'delivered'
+        ELSE 'pending' END,
+    reason = CASE WHEN t.reason LIKE 'status_cap%' THEN t.reason END,
+    attempts = 0,
+    refusals = 0,
+    next_attempt_at = coalesce(t.lease_until, now())
+WHERE (t.version_number, t.version_at, t.version_tie)
+    < (excluded.version_number, excluded.version_at, excluded.version_tie)
+RETURNING t.id

@@ -1,0 +1,313 @@
+//! Finds what lost messages left wrong, and repairs it: asks GitLab about the merge requests that we know, and lets the
+//! families look for what got stuck.
+//!
+//! ```text
+//! projects that we know, longest unchecked first
+//!   └ each:  open merge requests, 100 a request ─► compare ─► gitlab::write, as ingest does
+//!            changed since the last sweep        ─► compare ─► ..     (reopened, never heard of)
+//!            versions of those with a new head              ─► ..
+//! families ─► sweep: what should have ended long ago
+//! ```
+//!
+//! An answer says what was true when it was asked for, so a webhook that was sent later wins, whichever is written first.
+//! A project that cannot be asked about keeps its rows as they are. A run that is out of time leaves projects to the
+//! next one, which begins with them.
+
+mod address;
+mod client;
+mod error;
+mod limits;
+mod patient;
+mod project;
+mod report;
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+
+use self::client::Client;
+pub use self::client::Pace;
+use self::error::Trouble;
+pub use self::error::{ApiError, SetupError};
+use self::patient::Patient;
+use self::project::Check;
+pub use self::report::{Correction, Missing, Moved, RefusedItem, Report, Unreachable};
+use crate::clock::{self, Deadline};
+use crate::config::GitLab;
+use crate::family::Family;
+use crate::gitlab::{self, Checked, Project};
+use crate::store::{Store, StoreError, chain};
+
+/// What a run is to do.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Paths of projects; all that we know if there is none.
+    pub projects: Vec<String>,
+    /// Write nothing.
+    pub dry_run: bool,
+    /// Sweep over what changed after this, instead of after the last sweep.
+    pub since: Option<Timestamp>,
+    /// Look beyond the open merge requests that we know: sweep over what changed, and ask for the times of heads.
+    pub sweep: bool,
+    /// Projects at a time.
+    pub concurrency: usize,
+    /// How patient to be with GitLab.
+    pub pace: Pace,
+    /// Is told of each project that is done with: how many are, of how many.
+    pub progress: fn(usize, usize),
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let pace = Pace::default();
+        Self {
+            projects: Vec::new(),
+            dry_run: false,
+            since: None,
+            sweep: true,
+            concurrency: 4,
+            pace,
+            progress: |_, _| (),
+        }
+    }
+}
+
+/// What the scheduled function may be asked by hand; an event of the schedule asks for nothing in particular.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(default)]
+pub struct Request {
+    /// See [`Options::projects`].
+    pub projects: Vec<String>,
+    /// See [`Options::dry_run`].
+    pub dry_run: bool,
+    /// See [`Options::since`].
+    pub since: Option<Timestamp>,
+}
+
+impl From<Request> for Options {
+    fn from(request: Request) -> Self {
+        let Request { projects, dry_run, since } = request;
+        Self { projects, dry_run, since, ..Self::default() }
+    }
+}
+
+/// The run could not even begin.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// An instance is configured wrongly.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The database is away.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// So many projects in a row without an answer, and the instance is left alone.
+const SILENT_PROJECTS: u32 = 3;
+/// Time kept back for what comes after the projects.
+const RESERVE: Duration = Duration::from_secs(2);
+
+/// All that the workers of a run share.
+struct Run {
+    store: Patient,
+    clients: Vec<Client>,
+    options: Options,
+    deadline: Deadline,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Projects to be done, with the number of their instance.
+    queue: VecDeque<(usize, Project)>,
+    report: Report,
+    /// How many there were, and how many are done with, well or not.
+    projects: usize,
+    done: usize,
+    /// Of each instance: projects in a row without an answer, and whether it is not asked any more.
+    silent: Vec<u32>,
+    stopped: Vec<bool>,
+}
+
+/// Compares what is kept with what GitLab says, corrects it, and lets the families sweep.
+///
+/// # Errors
+/// When the run could not begin. What goes wrong later is in the report, beside what was done until then.
+pub async fn run(
+    store: &Store,
+    instances: &[GitLab],
+    options: Options,
+    deadline: Deadline,
+) -> Result<Report, ReconcileError> {
+    let started = clock::now();
+    let made = instances.iter().zip(1..).map(|(gitlab, number)| Client::new(gitlab, number, options.pace));
+    let clients = made.collect::<Result<Vec<_>, _>>()?;
+    let store = Patient { store: store.clone(), deadline };
+    store.check_schema().await?;
+    let projects = store.in_tx("reconcile_projects", async |tx| gitlab::projects(tx).await).await?;
+    let mut state = State {
+        report: Report { dry_run: options.dry_run, started_at: Some(started), ..Report::default() },
+        silent: vec![0; clients.len()],
+        stopped: vec![false; clients.len()],
+        ..State::default()
+    };
+    for project in wanted(projects, &options.projects) {
+        match instance_of(&project, &clients) {
+            Ok(number) => state.queue.push_back((number, project)),
+            Err(problem) => state.report.unreachable.push(Unreachable { project: project.path, problem }),
+        }
+    }
+    state.projects = state.queue.len();
+    let workers = options.concurrency.clamp(1, 64);
+    let run = Run { store, clients, options, deadline, state: Mutex::new(state) };
+    // On one thread: they wait for GitLab nearly all of the time.
+    join_all((0..workers).map(|_| run.work())).await;
+    run.sweep_families(started).await;
+    let mut report = std::mem::take(&mut run.state().report);
+    report.requests = run.clients.iter().map(Client::requests).sum();
+    report.limited = run.clients.iter().map(Client::limited).sum();
+    report.seconds = clock::now().duration_since(started).as_secs_f64();
+    report.sort();
+    Ok(report)
+}
+
+/// The projects that were asked for, known or not; all that are known if none was.
+fn wanted(known: Vec<Project>, paths: &[String]) -> Vec<Project> {
+    if paths.is_empty() {
+        return known;
+    }
+    let find = |path: &String| known.iter().find(|project| project.path == *path).cloned();
+    let unknown =
+        |path: &String| Project { path: path.clone(), id: None, page: None, checked_at: None, swept_at: None };
+    paths.iter().map(|path| find(path).unwrap_or_else(|| unknown(path))).collect()
+}
+
+/// The instance that a project is on: the only one, else the one whose host its pages have.
+fn instance_of(project: &Project, clients: &[Client]) -> Result<usize, String> {
+    if clients.len() == 1 {
+        return Ok(0);
+    }
+    let host = project.page.as_deref().and_then(|page| page.split_once("://")).map(|(_, rest)| rest);
+    let host = host.and_then(|rest| rest.split(['/', ':']).next()).unwrap_or_default();
+    let found = clients.iter().position(|client| client.host == host);
+    found.ok_or_else(|| format!("none of the configured instances has the host '{host}'"))
+}
+
+impl Run {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No lock is held while anything can fail, so what is in there is whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes project after project until there is none.
+    async fn work(&self) {
+        loop {
+            let (number, project) = {
+                let mut state = self.state();
+                let Some((number, project)) = state.queue.pop_front() else { return };
+                if state.stopped[number] || self.deadline.remaining() <= RESERVE {
+                    state.report.left.push(project.path);
+                    continue;
+                }
+                (number, project)
+            };
+            let started = clock::now();
+            let deadline = self.deadline.or_within(self.deadline.remaining().saturating_sub(RESERVE));
+            let mut check = Check::new(&self.store, &self.clients[number], &self.options, deadline, &project);
+            let result = check.run(started).await;
+            let found = std::mem::take(&mut check.found);
+            self.finish(number, project, started, found, result).await;
+        }
+    }
+
+    /// Keeps what came of a project, and decides whether to go on with its instance.
+    async fn finish(
+        &self,
+        number: usize,
+        project: Project,
+        started: Timestamp,
+        found: Report,
+        result: Result<(), Trouble>,
+    ) {
+        let problem = {
+            let mut state = self.state();
+            state.report.add(found);
+            state.done += 1;
+            (self.options.progress)(state.done, state.projects);
+            match result {
+                Ok(()) => {
+                    state.silent[number] = 0;
+                    state.report.projects += 1;
+                    None
+                }
+                Err(Trouble::Api(ApiError::OutOfTime)) => return state.report.left.push(project.path),
+                Err(Trouble::Api(ApiError::Limited)) => {
+                    // It would be the same for the next project.
+                    state.stopped[number] = true;
+                    return state.report.left.push(project.path);
+                }
+                Err(Trouble::Api(error @ ApiError::Unauthorized)) => {
+                    state.stopped[number] = true;
+                    state.report.stopped = Some(format!("{}: {error}{}", self.clients[number].host, self.hint(number)));
+                    return state.report.left.push(project.path);
+                }
+                Err(Trouble::Store(error)) => {
+                    state.stopped.fill(true);
+                    state.report.stopped = Some(chain(&error));
+                    return state.report.left.push(project.path);
+                }
+                Err(error) => {
+                    if matches!(error, Trouble::Api(ApiError::Unanswered { .. })) {
+                        state.silent[number] += 1;
+                        if state.silent[number] >= SILENT_PROJECTS {
+                            state.stopped[number] = true;
+                            state.report.stopped = Some(format!("{}: {error}", self.clients[number].host));
+                        }
+                    }
+                    let hint = match error {
+                        Trouble::Api(ApiError::Refused { status: 403 | 404 }) => self.hint(number),
+                        _ => "",
+                    };
+                    let problem = format!("{error}{hint}");
+                    state
+                        .report
+                        .unreachable
+                        .push(Unreachable { project: project.path.clone(), problem: problem.clone() });
+                    Some(problem)
+                }
+            }
+        };
+        if self.options.dry_run {
+            return;
+        }
+        // A sweep that began later than the last one ended has left a gap.
+        let whole = self.options.since.is_none_or(|since| project.swept_at.is_some_and(|swept| since <= swept));
+        let swept_at = (problem.is_none() && self.options.sweep && whole).then_some(started);
+        let checked = [Checked { project: project.path, checked_at: started, swept_at, problem }];
+        let keep = self.store.in_tx("reconcile_checked", async |tx| gitlab::keep_checked(tx, &checked).await);
+        if let Err(error) = keep.await {
+            // The rows are right; only the order of the next run is not.
+            tracing::warn!(error = chain(&error), "cannot keep when a project was checked");
+        }
+    }
+
+    /// Why an instance may show nothing.
+    fn hint(&self, number: usize) -> &'static str {
+        if self.clients[number].is_anonymous() { ": no token is configured" } else { "" }
+    }
+
+    /// Lets each family look for what got stuck, in a transaction of its own.
+    async fn sweep_families(&self, now: Timestamp) {
+        for family in Family::ALL {
+            let write = !self.options.dry_run;
+            let swept = self.store.in_tx("sweep", async |tx| family.sweep(tx, now, write).await);
+            match swept.await {
+                Ok(stale) => self.state().report.stale.extend(stale),
+                Err(error) => self.state().report.stopped = Some(format!("{family}: {}", chain(&error))),
+            }
+        }
+    }
+}

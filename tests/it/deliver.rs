@@ -1,0 +1,90 @@
+//! From rows to servers on loopback that play GitHub, GHES, GitLab, SNS and receivers of webhooks.
+
+mod events;
+mod faults;
+mod forges;
+mod order;
+mod processes;
+mod pull;
+mod tls;
+
+use std::time::Duration;
+
+use hummingbird_status::deliver::targets::{Target, targets};
+use hummingbird_status::deliver::{Deliverer, Totals, Until};
+use hummingbird_status::family::Settings;
+use hummingbird_status::pipeline::{self, Outcome};
+use hummingbird_status::store::Store;
+
+use crate::support::buildkite::{Event, HOST};
+use crate::support::forge::Forge;
+use crate::support::{deadline, render};
+
+/// The token of all targets here; nothing but a request may hold it.
+pub const TOKEN: &str = "ghp_hunter2hunter2hunter2";
+
+/// The targets of a document.
+pub fn read(document: &str) -> Vec<Target> {
+    let lookup = |name: &str| match name {
+        "DELIVERY_TARGETS" => Some(document.to_owned()),
+        "TOKEN" => Some(TOKEN.to_owned()),
+        _ => None,
+    };
+    targets(&lookup).unwrap()
+}
+
+/// A target in a document, that posts to a server.
+pub fn target(name: &str, kind: &str, forge: &Forge, host: &str, more: &str) -> String {
+    let api = if kind == "github" { "api/v3" } else { "api/v4" };
+    format!(
+        "[[target]]\nname = '{name}'\nkind = '{kind}'\nhosts = ['{host}']\napi = '{}/{api}'\ntoken = 'env:TOKEN'\n{more}\n",
+        forge.url
+    )
+}
+
+/// One target that plays GHES for a host.
+pub fn github(forge: &Forge, host: &str) -> Vec<Target> {
+    read(&target("ghe", "github", forge, host, ""))
+}
+
+/// Delivers until nothing is due.
+pub async fn drain(store: &Store, targets: &[Target]) -> Totals {
+    let deliverer = Deliverer::new(store.clone(), targets.to_vec(), None).unwrap();
+    deliverer.run(Until::Idle(tokio::time::sleep(Duration::from_secs(60)))).await
+}
+
+/// Takes events in, each as a batch of its own.
+async fn take_in(store: &Store, events: &[Event<'_>]) {
+    for event in events {
+        let report = pipeline::ingest(store, &[event.delivery()], &Settings::default(), deadline()).await;
+        assert!(!matches!(report.outcomes()[0], Outcome::Again | Outcome::Refused), "{:?}", report.reasons);
+    }
+}
+
+/// Has all waits be over: for the rows, time has passed.
+async fn later(store: &Store) {
+    let sql = "UPDATE commit_statuses SET next_attempt_at = now() WHERE lease_until IS NULL; \
+               UPDATE deliveries SET next_attempt_at = now() WHERE lease_until IS NULL; \
+               UPDATE delivery_targets SET open_until = now() WHERE open_until > now()";
+    store.script(sql, deadline()).await.unwrap();
+}
+
+/// The one commit status that there is: state, attempts, posts and reason.
+async fn status(store: &Store) -> String {
+    render::table(store, &["state", "attempts", "posts", "reason"], "FROM commit_statuses").await
+}
+
+/// State and description of what was posted.
+fn posted(forge: &Forge) -> Vec<String> {
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or("-").to_owned();
+    forge
+        .posts()
+        .iter()
+        .map(|post| format!("{}: {}", text(&post.body["state"]), text(&post.body["description"])))
+        .collect()
+}
+
+/// A target `ghe` for the usual host.
+fn ghe(forge: &Forge) -> Vec<Target> {
+    github(forge, HOST)
+}

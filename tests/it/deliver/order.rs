@@ -1,0 +1,87 @@
+//! Any order, any duplication, any batching of the same events: commits end at the same status.
+
+use hummingbird_status::family::Settings;
+use hummingbird_status::pipeline;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+
+use super::{drain, ghe, later};
+use crate::support::buildkite::{Event, event};
+use crate::support::forge::{Forge, answer, created};
+use crate::support::{self, deadline, difference, render, schema};
+
+const STATES: [&str; 6] = ["scheduled", "started", "failing", "failed", "passed", "blocked"];
+
+/// Number, state and second of an event.
+type Said = (u64, usize, u32);
+
+/// Two builds of one commit, events of few moments, in batches; after each batch, whether is delivered, and how the server is.
+fn histories() -> impl Strategy<Value = (Vec<Said>, Vec<(usize, u8)>)> {
+    let events = prop::collection::vec((7..9_u64, 0..STATES.len(), 0..4_u32), 1..12);
+    events.prop_flat_map(|events| {
+        let count = events.len();
+        let order: Vec<usize> = (0..count).collect();
+        let again = prop::collection::vec(0..count, 0..4);
+        let history = (Just(order), again).prop_flat_map(|(mut order, again)| {
+            order.extend(again);
+            let length = order.len();
+            (Just(order).prop_shuffle(), prop::collection::vec(0..4_u8, length))
+        });
+        (Just(events), history.prop_map(|(order, then)| order.into_iter().zip(then).collect()))
+    })
+}
+
+fn said((number, state, second): Said) -> Event<'static> {
+    Event { build: ["a", "b"][(number % 2) as usize], number, ..event(STATES[state], second) }
+}
+
+/// What a commit is told in the end, by the rows and by the server.
+async fn told(db: &support::Db, forge: &Forge) -> String {
+    let columns =
+        ["state", "wanted_state", "wanted_description", "delivered_state", "delivered_description", "version_tie"];
+    let row = render::table(&db.store, &columns, "FROM commit_statuses").await;
+    let last = forge.posts().into_iter().rev().find(|post| post.taken);
+    format!("{row}\n{}", last.map_or_else(|| "nothing".to_owned(), |post| post.body.to_string()))
+}
+
+#[test]
+fn any_history_ends_at_the_same_status() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let db = runtime.block_on(support::database());
+    let mut runner =
+        TestRunner::new(Config { cases: 30, failure_persistence: None, max_shrink_iters: 60, ..Config::default() });
+    let result = runner.run(&histories(), |(events, history)| {
+        let (expected, found) = runtime.block_on(async {
+            // All at once, and one post.
+            schema::clear(&db.store).await;
+            let once = Forge::start(|_| created()).await;
+            let all: Vec<_> = events.iter().map(|event| said(*event).delivery()).collect();
+            pipeline::ingest(&db.store, &all, &Settings::default(), deadline()).await;
+            drain(&db.store, &ghe(&once)).await;
+            let expected = told(&db, &once).await;
+            // One by one, the server well or not.
+            schema::clear(&db.store).await;
+            let forge = Forge::start(|_| created()).await;
+            for (index, then) in history {
+                pipeline::ingest(&db.store, &[said(events[index]).delivery()], &Settings::default(), deadline()).await;
+                match then {
+                    0 => continue,
+                    1 => forge.now(|_| created()),
+                    2 => forge.now(|_| answer(503, &[], "")),
+                    _ => forge.now(|_| answer(404, &[], "{}")),
+                }
+                drain(&db.store, &ghe(&forge)).await;
+                later(&db.store).await;
+            }
+            forge.now(|_| created());
+            let retry = "UPDATE commit_statuses SET state = 'pending' WHERE state = 'dead'";
+            db.store.script(retry, deadline()).await.unwrap();
+            drain(&db.store, &ghe(&forge)).await;
+            (expected, told(&db, &forge).await)
+        });
+        if expected == found { Ok(()) } else { Err(TestCaseError::fail(difference(&expected, &found))) }
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+}

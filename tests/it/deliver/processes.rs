@@ -1,0 +1,359 @@
+//! The program itself: killed at any moment, watched for what it says, and measured.
+
+use std::collections::BTreeMap;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use hummingbird_status::deliver::{Deliverer, Until};
+use hummingbird_status::envelope::Delivery;
+use hummingbird_status::family::Settings;
+use hummingbird_status::pipeline;
+
+use super::{TOKEN, ghe, read, take_in, target};
+use crate::support::buildkite::{Event, HOST, event};
+use crate::support::forge::{Forge, Reply, answer, created};
+use crate::support::random::Random;
+use crate::support::{self, Db, deadline, render, schema};
+
+/// The program with a database and a document of targets.
+fn program(db: &Db, document: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hummingbird-status"));
+    command.args(arguments).env("DATABASE_URL", &db.url).env("DELIVERY_TARGETS", document).env("TOKEN", TOKEN);
+    command.env_remove("BROADCAST_TOPIC_ARN");
+    command
+}
+
+/// Runs it to its end, on a thread of its own: the servers live on ours.
+async fn output(mut command: Command) -> Output {
+    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+}
+
+/// A process that is killed, at the latest with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+fn start(db: &Db, document: &str) -> Running {
+    let mut command = program(db, document, &["deliver"]);
+    Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+}
+
+/// The life of a build: four events, of which some fail and are retried, and some end blocked or cancelled.
+fn life(number: usize) -> ([&'static str; 4], &'static str) {
+    match number % 5 {
+        0 => (["scheduled", "started", "failing", "failed"], "failure"),
+        1 => (["started", "failed", "started", "passed"], "success"),
+        2 => (["scheduled", "started", "passed", "blocked"], "success"),
+        3 => (["scheduled", "started", "started", "canceled"], "error"),
+        _ => (["scheduled", "started", "failing", "passed"], "success"),
+    }
+}
+
+/// Builds with four events each, shuffled, taken in while a program delivers that is killed again and again, and while the
+/// target is away for a part of the time. Each commit ends at its right state; what was posted twice was under a lease that
+/// was cut.
+async fn killed(builds: usize, kills: usize) {
+    let db = support::database().await;
+    let forge = Forge::start(|_| created()).await;
+    let document = target("ghe", "github", &forge, HOST, "concurrency = 16");
+    let mut random = Random::new(7);
+    let shas: Vec<String> = (0..builds).map(|n| format!("{n:040x}")).collect();
+    let mut deliveries: Vec<Delivery> = Vec::new();
+    for (n, sha) in shas.iter().enumerate() {
+        let events = life(n).0.into_iter().enumerate();
+        deliveries
+            .extend(events.map(|(k, state)| Event { build: sha, sha, ..event(state, 10 * k as u32 + 1) }.delivery()));
+    }
+    random.shuffle(&mut deliveries);
+    let began = Instant::now();
+    let mut process = start(&db, &document);
+    let batches: Vec<&[Delivery]> = deliveries.chunks(deliveries.len().div_ceil(kills + 1)).collect();
+    for (round, part) in batches.iter().enumerate() {
+        match round % 3 {
+            1 => forge.now(|_| answer(503, &[], "")),
+            _ => forge.now(|_| created()),
+        }
+        for batch in part.chunks(200) {
+            let report = pipeline::ingest(&db.store, batch, &Settings::default(), deadline()).await;
+            assert_eq!((report.counts().again, report.counts().refused), (0, 0));
+        }
+        // Until it is in the midst of it.
+        let before = forge.count();
+        for _ in 0..200 {
+            if forge.count() > before + 3 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        if round < kills {
+            drop(process);
+            // Its leases run out: a minute passes for the rows.
+            let ran_out = "UPDATE commit_statuses SET lease_until = now(), next_attempt_at = now() WHERE lease_until > now(); \
+                           UPDATE delivery_targets SET open_until = NULL, probe_until = NULL";
+            db.store.script(ran_out, deadline()).await.unwrap();
+            process = start(&db, &document);
+        }
+    }
+    forge.now(|_| created());
+    for round in 0.. {
+        // The last waits, too, are over at once.
+        super::later(&db.store).await;
+        let left = render::rows(&db.store, "SELECT count(*)::text FROM commit_statuses WHERE state = 'pending'").await;
+        let unrouted = render::rows(&db.store, "SELECT count(*)::text FROM outbox WHERE routed_at IS NULL").await;
+        if left == ["0"] && unrouted == ["0"] {
+            break;
+        }
+        assert!(round < 600, "{left:?} left, {unrouted:?} not routed");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    drop(process);
+
+    let mut last: BTreeMap<String, (String, String)> = BTreeMap::new();
+    let mut twice = 0;
+    let posts: Vec<_> = forge.posts().into_iter().filter(|post| post.taken).collect();
+    for post in &posts {
+        let sha = post.path.rsplit('/').next().unwrap().to_owned();
+        let said = (post.body["state"].as_str().unwrap().to_owned(), post.body["description"].to_string());
+        twice += usize::from(last.insert(sha, said.clone()) == Some(said));
+    }
+    for (n, sha) in shas.iter().enumerate() {
+        assert_eq!(last.get(sha).map(|(state, _)| state.as_str()), Some(life(n).1), "build {n}");
+    }
+    let states =
+        render::table(&db.store, &["state", "count(*)", "sum(cut)"], "FROM commit_statuses GROUP BY state").await;
+    let cut: usize = states.rsplit(" | ").next().unwrap().parse().unwrap();
+    assert!(states.starts_with(&format!("delivered | {builds} | ")), "{states}");
+    assert!(twice <= cut, "{twice} statuses were posted twice, and only {cut} leases were cut");
+    println!(
+        "{builds} builds x 4 events, {kills} kills: {} requests, {} taken, in {:.1} s; {cut} leases cut, {twice} posted twice",
+        forge.count(),
+        posts.len(),
+        began.elapsed().as_secs_f64()
+    );
+}
+
+#[tokio::test]
+async fn whoever_is_killed_loses_nothing() {
+    killed(150, 3).await;
+}
+
+/// `cargo test --test it -- --ignored --nocapture ten_thousand`
+#[tokio::test]
+#[ignore = "takes minutes"]
+async fn ten_thousand_builds_and_ten_kills() {
+    killed(10_000, 10).await;
+}
+
+/// From the commit of an event to its post, one after the other while nothing else is to do.
+async fn latency(rounds: usize) -> Vec<Duration> {
+    let db = support::database().await;
+    let forge = Forge::start(|_| created()).await;
+    let deliverer = Deliverer::new(db.store.clone(), ghe(&forge), None).unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let watch = async {
+        let mut random = Random::new(11);
+        let mut times = Vec::new();
+        for n in 0..rounds {
+            tokio::time::sleep(Duration::from_millis(random.below(400) as u64)).await;
+            let sha = format!("{n:040x}");
+            take_in(&db.store, &[Event { build: &sha, sha: &sha, ..event("passed", 1) }]).await;
+            let committed = Instant::now();
+            while forge.count() <= n {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                assert!(committed.elapsed() < Duration::from_secs(10), "never posted");
+            }
+            times.push(forge.posts()[n].at.saturating_duration_since(committed));
+        }
+        stop.send(()).unwrap();
+        times
+    };
+    let until = Until::Stopped(async { drop(stopped.await) });
+    let (_, mut times) = tokio::join!(deliverer.run(until), watch);
+    times.sort();
+    let ms = |share: usize| times[(times.len() - 1) * share / 100].as_millis();
+    println!("commit -> post over {rounds}: p50 {} ms, p99 {} ms, max {} ms", ms(50), ms(99), ms(100));
+    times
+}
+
+#[tokio::test]
+async fn what_is_committed_is_told_within_two_seconds() {
+    let times = latency(10).await;
+    assert!(times.iter().all(|time| *time < Duration::from_secs(2)), "{times:?}");
+}
+
+/// `cargo test --test it -- --ignored --nocapture figures`
+#[tokio::test]
+#[ignore = "measures"]
+async fn figures() {
+    latency(300).await;
+    for concurrency in [1, 8, 32] {
+        let db = support::database().await;
+        let forge = Forge::start(|_| created()).await;
+        let targets = read(&target("ghe", "github", &forge, HOST, &format!("concurrency = {concurrency}")));
+        let builds = 3000;
+        let shas: Vec<String> = (0..builds).map(|n| format!("{n:040x}")).collect();
+        let deliveries: Vec<Delivery> =
+            shas.iter().map(|sha| Event { build: sha, sha, ..event("passed", 1) }.delivery()).collect();
+        pipeline::ingest(&db.store, &deliveries, &Settings::default(), deadline()).await;
+        let began = Instant::now();
+        super::drain(&db.store, &targets).await;
+        let rate = builds as f64 / began.elapsed().as_secs_f64();
+        println!("{builds} statuses, {concurrency} at a time: {rate:.0}/s ({} posts)", forge.count());
+    }
+}
+
+/// The Lambda function, for one invocation that has three seconds more than it keeps back.
+#[tokio::test]
+async fn the_function_delivers_within_its_time() {
+    let db = support::database().await;
+    let forge = Forge::start(|_| created()).await;
+    take_in(&db.store, &[event("passed", 1)]).await;
+    let mut events = 0;
+    let lambda = Forge::start(move |post| match (post.method.as_str(), events) {
+        ("GET", 0) => {
+            events += 1;
+            let deadline = (jiff::Timestamp::now().as_millisecond() + 16_000).to_string();
+            let headers = [
+                ("lambda-runtime-aws-request-id", "1"),
+                ("lambda-runtime-deadline-ms", deadline.as_str()),
+                ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-west-1:123456789012:function:deliver"),
+                ("content-type", "application/json"),
+            ];
+            answer(200, &headers, r#"{"source":"aws.events"}"#)
+        }
+        ("GET", _) => Reply::Late(Duration::from_secs(60), Box::new(Reply::Cut)),
+        _ => answer(202, &[], "{}"),
+    })
+    .await;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_deliver"));
+    command.env("AWS_LAMBDA_RUNTIME_API", lambda.url.trim_start_matches("http://"));
+    for (name, value) in [("FUNCTION_NAME", "deliver"), ("FUNCTION_VERSION", "1"), ("FUNCTION_MEMORY_SIZE", "256")] {
+        command.env(format!("AWS_LAMBDA_{name}"), value);
+    }
+    command.env("AWS_LAMBDA_LOG_GROUP_NAME", "g").env("AWS_LAMBDA_LOG_STREAM_NAME", "s");
+    command
+        .env("DATABASE_URL", &db.url)
+        .env("DELIVERY_TARGETS", target("ghe", "github", &forge, HOST, ""))
+        .env("TOKEN", TOKEN);
+    let began = Instant::now();
+    let running = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    let done = async || lambda.posts().into_iter().find(|post| post.path.ends_with("/1/response"));
+    while done().await.is_none() && began.elapsed() < Duration::from_secs(20) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    drop(running);
+    let response = done().await.expect("no answer");
+    assert_eq!(response.body, serde_json::json!({"routed": 1, "delivered": 1, "again": 0, "dead": 0}));
+    assert!((2..8).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    assert_eq!(super::posted(&forge), ["success: Build #7 passed (1 second)"]);
+}
+
+/// Every row of every table, as text.
+async fn everything(db: &Db) -> String {
+    let mut text = String::new();
+    for table in schema::tables(&db.store).await {
+        text += &render::rows(&db.store, &format!("SELECT t::text FROM {table} AS t")).await.join("\n");
+    }
+    text
+}
+
+/// Servers that repeat what they were sent, in every way there is.
+#[tokio::test]
+async fn tokens_are_in_no_log_row_or_error() {
+    let db = support::database().await;
+    let echo = |status: u16| {
+        move |post: &crate::support::forge::Post| {
+            let all: Vec<String> = post.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+            let body = serde_json::json!({"message": format!("refused, with {}", all.join(", "))}).to_string();
+            answer(status, &[("location", "http://other.example/"), ("x-echo", TOKEN)], &body)
+        }
+    };
+    let mut document = String::new();
+    let mut forges = Vec::new();
+    for (n, status) in [201, 301, 400, 401, 403, 404, 422, 429, 500, 503].into_iter().enumerate() {
+        let forge = Forge::start(echo(status)).await;
+        let kind = if n % 2 == 0 { "github" } else { "gitlab" };
+        document += &target(&format!("t{status}"), kind, &forge, &format!("h{n}.example"), "");
+        document += &format!(
+            "[[target]]\nname = 'hook{status}'\nkind = 'webhook'\nurl = '{}'\nsecret = 'env:TOKEN'\nallow_private = true\n",
+            forge.url
+        );
+        let repo = format!("git@h{n}.example:acme/app.git");
+        take_in(&db.store, &[Event { build: &format!("b{n}"), repo: &repo, ..event("passed", 1) }]).await;
+        forges.push(forge);
+    }
+    let mut said = String::new();
+    for arguments in [
+        &["deliver", "--once"][..],
+        &["deliveries", "list"],
+        &["deliveries", "list", "--state", "delivered"],
+        &["deliveries", "show", "s1"],
+    ] {
+        let mut command = program(&db, &document, arguments);
+        command.env("RUST_LOG", "trace");
+        let output = output(command).await;
+        said += &String::from_utf8_lossy(&output.stdout);
+        said += &String::from_utf8_lossy(&output.stderr);
+    }
+    // And where the document itself is wrong.
+    for wrong in [
+        format!("[[target]]\nname = 'x'\nkind = 'github'\nhosts = ['h']\ntoken = '{TOKEN}'"),
+        format!("[[target]]\nname = 'x'\nkind = 'github'\nhosts = ['h']\nunknown = '{TOKEN}'"),
+        format!("[[target]]\nname = 'x'\nkind = 'webhook'\nurl = 'https://user:{TOKEN}@h/'\nsecret = 'env:TOKEN'"),
+    ] {
+        let output = output(program(&db, &wrong, &["deliver", "--once"])).await;
+        assert!(!output.status.success());
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(error.to_lowercase().contains("target"), "{error}");
+        said += &error;
+    }
+    assert!(forges.iter().all(|forge| forge.count() >= 2), "not all of them were posted to");
+    let rows = everything(&db).await;
+    assert!(rows.contains("refused, with") && said.len() > 10_000, "nothing was looked at: {} bytes", said.len());
+    for (place, text) in [("said", &said), ("rows", &rows)] {
+        if let Some(at) = text.find(TOKEN) {
+            let from = text[..at].char_indices().rev().nth(300).map_or(0, |(from, _)| from);
+            panic!("the token is in {place}: {}", &text[from..at]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn deliveries_are_listed_shown_retried_and_pruned() {
+    let db = support::database().await;
+    let forge = Forge::start(|_| answer(400, &[], r#"{"message":"Problems parsing JSON"}"#)).await;
+    let document = target("ghe", "github", &forge, HOST, "");
+    take_in(&db.store, &[event("passed", 1)]).await;
+    let run = async |arguments: &[&str]| {
+        let output = output(program(&db, &document, arguments)).await;
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    assert!(!run(&["deliver", "--once"]).await.0, "not all of it arrived");
+    let (done, list) = run(&["deliveries", "list"]).await;
+    assert!(
+        done && list.contains("dead") && list.contains("Problems parsing JSON") && list.contains("acme/app"),
+        "{list}"
+    );
+    let id = render::rows(&db.store, "SELECT 's' || id FROM commit_statuses").await.remove(0);
+    let (done, shown) = run(&["deliveries", "show", &id]).await;
+    assert!(done && shown.contains("\"wanted_state\": \"success\""), "{shown}");
+    assert!(!run(&["deliveries", "show", "s0"]).await.0);
+    forge.now(|_| created());
+    assert!(!run(&["deliveries", "retry", "s0"]).await.0);
+    assert!(run(&["deliveries", "retry", &id]).await.0);
+    assert!(run(&["deliver", "--once"]).await.0);
+    assert_eq!(super::status(&db.store).await, "delivered | 1 | 1 | -");
+    let old = "UPDATE commit_statuses SET wanted_at = now() - interval '91 days'; \
+               UPDATE outbox SET created_at = now() - interval '91 days'";
+    db.store.script(old, deadline()).await.unwrap();
+    let (_, said) = run(&["deliveries", "prune", "--dry-run"]).await;
+    assert_eq!(said.trim(), "0 deliveries, 1 events, 1 statuses would be thrown away");
+    let (_, said) = run(&["deliveries", "prune", "--days", "90"]).await;
+    assert_eq!(said.trim(), "0 deliveries, 1 events, 1 statuses thrown away");
+    assert_eq!(render::rows(&db.store, "SELECT id::text FROM outbox").await, [""; 0]);
+}

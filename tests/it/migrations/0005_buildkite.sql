@@ -1,0 +1,4 @@
+INSERT INTO buildkite_builds SELECT (jsonb_populate_recordset(NULL::buildkite_builds, $json$[
+{"id": "8fcaa7b9-e175-4110-9f48-f79949806a31", "number": 7, "state": "passed", "commit": "5a741616cdf07dc87c5adafe784321eeeb639e33", "branch": "main", "title": "Merge pull request #456", "source": "webhook", "repo_host": "ghe.example.com", "repo_path": "acme/app", "pipeline": "my-pipeline", "organization": "my-org", "started_at": "2024-08-19T07:00:00+00:00", "finished_at": "2024-08-19T07:03:02+00:00", "event_at": "2024-08-19T07:03:03+00:00", "detail_type": "Build Finished", "message_id": "00000000-0000-4000-8000-000000000005", "message_at": "2024-08-19T07:03:03+00:00", "received_at": "2024-08-19T07:03:04+00:00"},
+{"id": "8fcaa7b9-e175-4110-9f48-f79949806a32", "number": 8, "state": "blocked", "blocked_state": "failed", "commit": "HEAD", "event_at": "2024-08-19T07:03:03+00:00", "message_id": "m-2", "received_at": "2024-08-19T07:03:04+00:00"}
+]$json$)).*;
