@@ -15,6 +15,16 @@ pub struct Settings {
     pub limits: Limits,
     /// Choices of the family gitlab.
     pub gitlab: gitlab::Settings,
+    /// Families that are taken; empty for all. Messages of the others are ignored.
+    pub families: Vec<Family>,
+}
+
+impl Settings {
+    /// Whether messages of a family are taken.
+    #[must_use]
+    pub fn takes(&self, family: Family) -> bool {
+        self.families.is_empty() || self.families.contains(&family)
+    }
 }
 
 macro_rules! families {

@@ -23,7 +23,10 @@
 //! | [`deliver`] | the only room that speaks to the outside: commit statuses, SNS, webhooks | `aws`, `clock`, `https`, `outbox`, `store` |
 //! | [`pipeline`] | decode, write in one transaction, outcome for each delivery | `envelope`, `family`, `store`, `clock` |
 //! | [`reconcile`] | asks GitLab what lost messages left wrong, corrects it; lets families look for what got stuck | `clock`, `config`, `envelope`, `family`, `gitlab`, `https`, `store` |
-//! | [`worker`] | SQS or a folder instead of Lambda | `pipeline` and what it takes |
+//! | [`replay`] | what was refused, once more through the pipeline | `pipeline` and what it takes, `tasks` |
+//! | [`archive`] | what was kept: S3, mirrors, dumps; backfill and init | `pipeline` and what it takes, `aws`, `https`, `tasks` |
+//! | [`worker`] | SQS or a folder instead of Lambda | `pipeline` and what it takes, `archive`, `aws`, `tasks` |
+//! | [`tasks`] | how long-running work is stopped, and driven on threads | - |
 //! | [`local`] | a PostgreSQL of our own, for laptops and tests | - |
 //! | [`config`], [`clock`], [`telemetry`] | environment, time, logs and metrics: nothing else touches these | |
 //! | [`custom_resource`] | the answer to CloudFormation | - |
@@ -49,6 +52,7 @@
 //! 2. One line in [`family`].
 //! 3. Fixtures in `events/<family>/`. Tests fail until all three are there.
 
+pub mod archive;
 pub mod aws;
 pub mod buildkite;
 pub mod clock;
@@ -66,7 +70,9 @@ pub mod local;
 pub mod outbox;
 pub mod pipeline;
 pub mod reconcile;
+pub mod replay;
 pub mod store;
+pub mod tasks;
 pub mod telemetry;
 pub mod travis;
 pub mod worker;

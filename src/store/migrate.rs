@@ -30,6 +30,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 5, name: "buildkite", sql: include_str!("migrations/0005_buildkite.sql") },
     Migration { version: 6, name: "deliveries", sql: include_str!("migrations/0006_deliveries.sql") },
     Migration { version: 7, name: "travis", sql: include_str!("migrations/0007_travis.sql") },
+    Migration { version: 8, name: "backfill", sql: include_str!("migrations/0008_backfill.sql") },
 ];
 
 /// What [`migrate`] did.

@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "`pub` says what a test module offers to the others")]
 
 mod architecture;
+mod archive;
 mod conformance;
 mod contention;
 mod deliver;
@@ -12,6 +13,7 @@ mod ingest;
 mod kcidb;
 mod migrations;
 mod reconcile;
+mod refused;
 mod replay;
 mod sam;
 mod sql;

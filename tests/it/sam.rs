@@ -214,7 +214,7 @@ fn queues(template: &Value) -> Vec<String> {
 fn planted_faults_are_reported() {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     let sources = sources("src");
-    let (lambdas, variables) = (names(&["deliver", "ingest", "migrate", "reconcile"]), variables(&sources));
+    let (lambdas, variables) = (names(&["backfill", "deliver", "ingest", "migrate", "reconcile"]), variables(&sources));
     let good = template();
     let planted = |old: &str, new: &str| {
         assert!(good.contains(old), "{old}");
@@ -261,7 +261,7 @@ fn planted_faults_are_reported() {
         let found = planted(old, new);
         assert!(found.contains(report), "{new}: {found}");
     }
-    let more = names(&["deliver", "ingest", "migrate", "reconcile", "tidy"]);
+    let more = names(&["backfill", "deliver", "ingest", "migrate", "reconcile", "tidy"]);
     assert_eq!(problems(&good, &more, &variables), ["src/bin/tidy.rs is in no function"]);
 }
 
