@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::envelope::{Decoded, Limits, Message, Refusal};
 use crate::store::{Stale, StoreError, Tx};
-use crate::{bots, buildkite, gitlab, kcidb, konflux};
+use crate::{bots, buildkite, gitlab, kcidb, konflux, travis};
 
 /// What a deployment chooses about reading messages.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +15,16 @@ pub struct Settings {
     pub limits: Limits,
     /// Choices of the family gitlab.
     pub gitlab: gitlab::Settings,
+    /// Families that are taken; empty for all. Messages of the others are ignored.
+    pub families: Vec<Family>,
+}
+
+impl Settings {
+    /// Whether messages of a family are taken.
+    #[must_use]
+    pub fn takes(&self, family: Family) -> bool {
+        self.families.is_empty() || self.families.contains(&family)
+    }
 }
 
 macro_rules! families {
@@ -88,6 +98,7 @@ families! {
     Gitlab => gitlab, |message, settings| gitlab::decode(message, &settings.gitlab);
     Kcidb => kcidb, |message, settings| kcidb::decode(message);
     Buildkite => buildkite, |message, settings| buildkite::decode(message);
+    Travis => travis, |message, settings| travis::decode(message);
     Bots => bots, |message, settings| bots::decode(message);
 }
 
@@ -105,6 +116,7 @@ impl Family {
             Self::Kcidb => Ok(Vec::new()),
             // Buildkite itself ends what runs for too long, and says so.
             Self::Buildkite => Ok(Vec::new()),
+            Self::Travis => travis::sweep(tx, now, write).await,
             // A silent bot is stale to whoever looks; nothing is written about it.
             Self::Bots => Ok(Vec::new()),
         }

@@ -6,6 +6,7 @@
 //! transport ───────► envelope ────────► family ─────────► store ─────────► PostgreSQL
 //!                                       │ konflux          each family's store.rs,
 //!                                       │ gitlab           one transaction a batch
+//!                                       │ travis
 //!                                       └ ..
 //!            └──────────────────── pipeline ────────────────────┘   the only one that knows the order
 //! ```
@@ -16,13 +17,16 @@
 //! |---|---|---|
 //! | [`envelope`] | bytes of a transport to messages: gzip, base64, SNS, SQS, EventBridge, lists, .. Knows no family | - |
 //! | [`family`] | which family a message is of; one line a family | `envelope`, `store`, the families |
-//! | [`konflux`], [`gitlab`], [`kcidb`], [`buildkite`], [`bots`] | a family each: `message` (foreign JSON to records), `record`, `rules` (pure), `store` + `sql/` | `envelope`, `store`, `outbox` |
+//! | [`konflux`], [`gitlab`], [`kcidb`], [`buildkite`], [`travis`], [`bots`] | a family each: `message` (foreign JSON to records), `record`, `rules` (pure), `store` + `sql/` | `envelope`, `store`, `outbox` |
 //! | [`store`] | connections, TLS, transactions, verdicts on errors, migrations, the table `refused` | `clock`, `config`, `envelope` |
 //! | [`outbox`] | events for the outside, written by the transaction that caused them; leases, attempts, breakers | `store` |
 //! | [`deliver`] | the only room that speaks to the outside: commit statuses, SNS, webhooks | `aws`, `clock`, `https`, `outbox`, `store` |
 //! | [`pipeline`] | decode, write in one transaction, outcome for each delivery | `envelope`, `family`, `store`, `clock` |
 //! | [`reconcile`] | asks GitLab what lost messages left wrong, corrects it; lets families look for what got stuck | `clock`, `config`, `envelope`, `family`, `gitlab`, `https`, `store` |
-//! | [`worker`] | SQS or a folder instead of Lambda | `pipeline` and what it takes |
+//! | [`replay`] | what was refused, once more through the pipeline | `pipeline` and what it takes, `tasks` |
+//! | [`archive`] | what was kept: S3, mirrors, dumps; backfill and init | `pipeline` and what it takes, `aws`, `https`, `tasks` |
+//! | [`worker`] | SQS or a folder instead of Lambda | `pipeline` and what it takes, `archive`, `aws`, `tasks` |
+//! | [`tasks`] | how long-running work is stopped, and driven on threads | - |
 //! | [`page`] | what everybody can see, over HTTP: HTML, JSON, badges, feeds | `clock`, `config`, `store`, reads of the families |
 //! | [`local`] | a PostgreSQL of our own, for laptops and tests | - |
 //! | [`config`], [`clock`], [`telemetry`] | environment, time, logs and metrics: nothing else touches these | |
@@ -49,6 +53,7 @@
 //! 2. One line in [`family`].
 //! 3. Fixtures in `events/<family>/`. Tests fail until all three are there.
 
+pub mod archive;
 pub mod aws;
 pub mod bots;
 pub mod buildkite;
@@ -68,6 +73,9 @@ pub mod outbox;
 pub mod page;
 pub mod pipeline;
 pub mod reconcile;
+pub mod replay;
 pub mod store;
+pub mod tasks;
 pub mod telemetry;
+pub mod travis;
 pub mod worker;

@@ -27,11 +27,21 @@ pub async fn ingest(store: &Store, deliveries: &[Delivery], settings: &Settings,
     let decoded = start.elapsed();
     let mut report = Report::new(deliveries, &batch, clock::now());
     if batch.has_something_to_write() {
-        match commit::commit(store, &batch, deliveries, deadline).await {
+        match commit::commit(store, &batch, deliveries, settings.limits, deadline).await {
             Ok(committed) => report.committed(&committed),
             Err(error) => report.failed(&error),
         }
     }
     report.finish(decoded, start.elapsed());
+    report
+}
+
+/// Reads a batch and writes nothing: what would be offered to the tables counts as [`Outcome::Stale`].
+#[must_use]
+pub fn rehearse(deliveries: &[Delivery], settings: &Settings) -> Report {
+    let start = Instant::now();
+    let batch = read(deliveries, settings);
+    let mut report = Report::new(deliveries, &batch, clock::now());
+    report.finish(start.elapsed(), start.elapsed());
     report
 }

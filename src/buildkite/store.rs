@@ -1,6 +1,6 @@
 //! The upsert of builds, and the announcement of those that changed.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use super::events;
 use super::record::{Build, Record};
@@ -13,11 +13,11 @@ use crate::store::{StoreError, Tx, column};
 /// # Errors
 /// When a statement fails.
 pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>, StoreError> {
-    let mut newest: BTreeMap<&str, (usize, &Build)> = BTreeMap::new();
-    for (number, build) in batch.iter().map(|(number, record)| (*number, &***record)) {
-        let best = newest.entry(&build.id).or_insert((number, build));
-        if best.1.version() < build.version() {
-            *best = (number, build);
+    let mut newest: HashMap<&str, (usize, &Build)> = HashMap::new();
+    for (number, record) in batch {
+        let best = newest.entry(record.id.as_str()).or_insert((*number, record));
+        if best.1.version() < record.version() {
+            *best = (*number, record);
         }
     }
     let rows: Vec<&Build> = newest.values().map(|(_, build)| *build).collect();

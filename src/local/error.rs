@@ -44,6 +44,14 @@ pub enum LocalError {
         /// Folder of the binaries in use.
         bin: PathBuf,
     },
+    /// A client program is nowhere on this machine.
+    #[error(
+        "{name} is not on this machine; install the client programs of PostgreSQL (`apt-get install postgresql-client`)"
+    )]
+    NoTool {
+        /// Program asked for.
+        name: String,
+    },
     /// PostgreSQL refuses to run as root and there is nobody else to be.
     #[error(
         "PostgreSQL does not run as root and /etc/passwd has neither `postgres` nor `nobody`; add one (`useradd -r postgres`)"

@@ -201,6 +201,20 @@ impl Cluster {
     }
 }
 
+/// A client program (`psql`, `pg_restore`) of this machine, for a server that is not ours; the newest one, for it can
+/// talk to older servers. `Err` when there is none.
+pub fn machine_tool(name: &str) -> Result<PathBuf, LocalError> {
+    let found = binaries::machine_folders().into_iter().map(|folder| folder.join(name)).find(|file| file.is_file());
+    found.ok_or_else(|| LocalError::NoTool { name: name.to_owned() })
+}
+
+/// A command without the `PG*` variables of ours, which would steer it to another server.
+pub fn command_without_pg_variables(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    without_pg_variables(&mut command);
+    command
+}
+
 /// Loopback has no need of TLS, and the server has no certificate.
 const PARAMETERS: &str = "?sslmode=disable";
 

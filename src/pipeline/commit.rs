@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use super::read::Batch;
+use super::read::{self, Batch};
 use crate::clock::{self, Deadline};
-use crate::envelope::Delivery;
+use crate::envelope::{Delivery, Limits};
 use crate::family::{self, Record};
 use crate::store::{Refused, Store, StoreError, Tx, Verdict, chain, refuse};
 
@@ -26,11 +26,12 @@ pub(super) async fn commit(
     store: &Store,
     batch: &Batch,
     deliveries: &[Delivery],
+    limits: Limits,
     deadline: Deadline,
 ) -> Result<Committed, StoreError> {
     let mut attempt = 0;
     loop {
-        let error = match once(store, batch, deliveries, deadline).await {
+        let error = match once(store, batch, deliveries, limits, deadline).await {
             Ok(committed) => return Ok(committed),
             Err(error) => error,
         };
@@ -53,6 +54,7 @@ async fn once(
     store: &Store,
     batch: &Batch,
     deliveries: &[Delivery],
+    limits: Limits,
     deadline: Deadline,
 ) -> Result<Committed, StoreError> {
     store.check_schema(deadline).await?;
@@ -66,7 +68,7 @@ async fn once(
     match whole {
         Err(error) if error.verdict() == Verdict::Poison => {
             tracing::warn!(error = chain(&error), "data that PostgreSQL does not take, looking for it by halves");
-            store.in_tx("ingest_by_halves", deadline, async |tx| by_halves(tx, batch, deliveries).await).await
+            store.in_tx("ingest_by_halves", deadline, async |tx| by_halves(tx, batch, deliveries, limits).await).await
         }
         other => other,
     }
@@ -77,7 +79,12 @@ fn refusals(batch: &Batch) -> Vec<&Refused> {
 }
 
 /// Writes what can be written, and refuses the messages that cannot: about two savepoints for each halving.
-async fn by_halves(tx: &mut Tx<'_>, batch: &Batch, deliveries: &[Delivery]) -> Result<Committed, StoreError> {
+async fn by_halves(
+    tx: &mut Tx<'_>,
+    batch: &Batch,
+    deliveries: &[Delivery],
+    limits: Limits,
+) -> Result<Committed, StoreError> {
     let mut committed = Committed::default();
     let mut ranges = Vec::from([(0, batch.messages.len())]);
     while let Some((start, end)) = ranges.pop() {
@@ -103,15 +110,15 @@ async fn by_halves(tx: &mut Tx<'_>, batch: &Batch, deliveries: &[Delivery]) -> R
     }
     let poison = committed.poison.iter().map(|(number, complaint)| {
         let message = &batch.messages[*number];
-        let delivery = &deliveries[message.delivery];
+        let (attributes, body) = read::part(&deliveries[message.delivery], &message.id, limits);
         Refused {
             id: message.id.clone(),
             sent_at: message.sent_at,
             family: Some(message.family.name()),
             reason: "database",
             detail: crate::envelope::Refusal::new("database", complaint).detail,
-            attributes: delivery.attributes.clone(),
-            body: delivery.body.clone(),
+            attributes,
+            body,
         }
     });
     let poison: Vec<Refused> = poison.collect();

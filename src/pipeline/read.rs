@@ -6,7 +6,7 @@ use std::thread;
 
 use jiff::Timestamp;
 
-use crate::envelope::{Attributes, Decoded, Delivery, Message, Refusal, Unwrapped, unwrap};
+use crate::envelope::{Attributes, Decoded, Delivery, Limits, Message, Refusal, Unwrapped, unwrap};
 use crate::family::{Family, Record, Settings};
 use crate::store::Refused;
 
@@ -134,10 +134,29 @@ fn read_one(delivery: &Delivery, number: usize, settings: &Settings, batch: &mut
     }
 }
 
+/// The message of an id in a delivery, as it is kept when it turns out that PostgreSQL does not take it: with the
+/// delivery around it, if it is the only one in there.
+pub(super) fn part(delivery: &Delivery, id: &str, limits: Limits) -> (Attributes, Vec<u8>) {
+    let (mut parts, mut found) = (0, None);
+    unwrap(delivery, limits, &mut |part| {
+        parts += 1;
+        if let Unwrapped::Message(message) = part
+            && message.id == id
+        {
+            found = Some((message.attributes.into_owned(), message.payload.as_bytes().to_vec()));
+        }
+    });
+    let whole = || (delivery.attributes.clone(), delivery.body.clone());
+    found.filter(|_| parts > 1).unwrap_or_else(whole)
+}
+
 fn read_message(message: &Message<'_>, number: usize, settings: &Settings, batch: &mut Batch) {
     let Some(family) = Family::recognise(message) else {
         return batch.ignored.push((number, None, "unknown"));
     };
+    if !settings.takes(family) {
+        return batch.ignored.push((number, Some(family), "not asked for"));
+    }
     let decoded = catch_unwind(AssertUnwindSafe(|| {
         #[cfg(test)]
         assert!(!message.payload.contains("panic in this test"), "as asked");

@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::commit::Committed;
 use super::read::Batch;
 use crate::envelope::Delivery;
+use crate::family::Family;
 use crate::store::{StoreError, Verdict, chain};
+
+/// The family of what no family recognised.
+const UNKNOWN: &str = "unknown";
 
 /// What became of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -27,8 +31,8 @@ pub enum Outcome {
     Again,
 }
 
-/// Numbers of deliveries by outcome.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+/// Numbers of deliveries, or of the messages in them, by outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// All.
     pub received: u64,
@@ -63,10 +67,13 @@ pub struct Report {
     /// Id of each delivery.
     ids: Vec<String>,
     message_delivery: Vec<usize>,
+    message_family: Vec<Family>,
     refused: Vec<usize>,
     has_records: Vec<bool>,
     /// Why deliveries were refused or ignored, with their number: for people and counters.
     pub reasons: BTreeMap<String, u64>,
+    /// Numbers of messages by the family that recognised them, `unknown` for none: a delivery may hold several.
+    pub messages: BTreeMap<&'static str, Counts>,
     /// Why nothing was written, if so; with causes.
     pub error: Option<(Verdict, String)>,
     /// Age of the oldest message when it was taken in.
@@ -83,9 +90,11 @@ impl Report {
             outcomes: vec![Outcome::Ignored; deliveries.len()],
             ids: deliveries.iter().map(|delivery| delivery.id.clone()).collect(),
             message_delivery: batch.messages.iter().map(|message| message.delivery).collect(),
+            message_family: batch.messages.iter().map(|message| message.family).collect(),
             refused: batch.refused.iter().map(|(delivery, _)| *delivery).collect(),
             has_records: vec![false; deliveries.len()],
             reasons: BTreeMap::new(),
+            messages: BTreeMap::new(),
             error: None,
             lag: None,
             decode: Duration::ZERO,
@@ -94,26 +103,40 @@ impl Report {
         for message in &batch.messages {
             report.has_records[message.delivery] = true;
             report.outcomes[message.delivery] = Outcome::Stale;
+            report.count(message.family.name()).stale += 1;
         }
         for (delivery, refused) in &batch.refused {
             report.outcomes[*delivery] = Outcome::Refused;
+            report.count(refused.family.unwrap_or(UNKNOWN)).refused += 1;
             *report.reasons.entry(format!("refused: {}", refused.reason)).or_default() += 1;
         }
         for (_, family, why) in &batch.ignored {
+            report.count(family.map_or(UNKNOWN, Family::name)).ignored += 1;
             let family = family.map(|family| format!("{family} ")).unwrap_or_default();
             *report.reasons.entry(format!("ignored: {family}{why}")).or_default() += 1;
         }
         let oldest = batch.messages.iter().filter_map(|message| message.sent_at).min();
+        for counts in report.messages.values_mut() {
+            counts.received = counts.stale + counts.refused + counts.ignored;
+        }
         report.lag = oldest.and_then(|oldest| Duration::try_from(now.duration_since(oldest)).ok());
         report
     }
 
+    fn count(&mut self, family: &'static str) -> &mut Counts {
+        self.messages.entry(family).or_default()
+    }
+
     pub(super) fn committed(&mut self, committed: &Committed) {
         for message in &committed.kept {
+            let counts = self.count(self.message_family[*message].name());
+            (counts.kept, counts.stale) = (counts.kept + 1, counts.stale - 1);
             let outcome = &mut self.outcomes[self.message_delivery[*message]];
             *outcome = (*outcome).max(Outcome::Kept);
         }
         for message in committed.poison.keys() {
+            let counts = self.count(self.message_family[*message].name());
+            (counts.refused, counts.stale) = (counts.refused + 1, counts.stale - 1);
             self.outcomes[self.message_delivery[*message]] = Outcome::Refused;
             *self.reasons.entry("refused: database".to_owned()).or_default() += 1;
         }
@@ -125,6 +148,14 @@ impl Report {
             if self.has_records[delivery] || self.refused.contains(&delivery) {
                 self.outcomes[delivery] = Outcome::Again;
             }
+        }
+        for counts in self.messages.values_mut() {
+            *counts = Counts {
+                received: counts.received,
+                ignored: counts.ignored,
+                again: counts.stale + counts.refused,
+                ..Counts::default()
+            };
         }
         self.error = Some((error.verdict(), chain(error)));
     }

@@ -29,8 +29,10 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 4, name: "kcidb", sql: include_str!("migrations/0004_kcidb.sql") },
     Migration { version: 5, name: "buildkite", sql: include_str!("migrations/0005_buildkite.sql") },
     Migration { version: 6, name: "deliveries", sql: include_str!("migrations/0006_deliveries.sql") },
-    Migration { version: 7, name: "bots", sql: include_str!("migrations/0007_bots.sql") },
-    Migration { version: 8, name: "page", sql: include_str!("migrations/0008_page.sql") },
+    Migration { version: 7, name: "travis", sql: include_str!("migrations/0007_travis.sql") },
+    Migration { version: 8, name: "backfill", sql: include_str!("migrations/0008_backfill.sql") },
+    Migration { version: 9, name: "bots", sql: include_str!("migrations/0009_bots.sql") },
+    Migration { version: 10, name: "page", sql: include_str!("migrations/0010_page.sql") },
 ];
 
 /// What [`migrate`] did.

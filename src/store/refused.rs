@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Reader, StoreError, Tx, column};
-use crate::envelope::Attributes;
+use super::{StoreError, Tx, column};
+use crate::envelope::{Attributes, Delivery};
 
 /// Something that could not be kept.
 #[derive(Clone, Debug)]
@@ -58,56 +58,118 @@ pub async fn refuse(tx: &Tx<'_>, refused: &[&Refused]) -> Result<(), StoreError>
     Ok(())
 }
 
-super::rows! {
-    /// Something that was refused, without its bytes.
-    pub struct RefusedRow {
-        /// Id of the message.
-        pub id: String,
-        /// When it was sent, else received.
-        pub sent_at: Timestamp,
-        /// Family that recognised it.
-        pub family: Option<String>,
-        /// Short stable word.
-        pub reason: String,
-        /// One sentence.
-        pub detail: String,
-        /// Length of its bytes.
-        pub bytes: i64,
-        /// When it came.
-        pub received_at: Timestamp,
-    }
-
-    /// Numbers of what was refused.
-    pub struct RefusedCount {
-        /// Family that recognised it; empty for none.
-        pub family: String,
-        /// Short stable word.
-        pub reason: String,
-        /// How many.
-        pub messages: i64,
-        /// When the newest came.
-        pub newest: Timestamp,
-    }
+/// Which of the refused messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chosen {
+    /// Refused for this reason.
+    pub reason: Option<String>,
+    /// Recognised by this family.
+    pub family: Option<String>,
+    /// Of this id.
+    pub id: Option<String>,
 }
 
-/// What was refused, newest first: of a family, for a reason, with a text, after (time of receipt, id).
+/// The key of a refused message.
+pub type Key = (String, Timestamp);
+
+/// A refused message without its bytes.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its id, and when it was sent or else received.
+    pub key: Key,
+    /// Family that recognised it.
+    pub family: Option<String>,
+    /// Short stable word.
+    pub reason: String,
+    /// One sentence.
+    pub detail: String,
+    /// Number of its bytes.
+    pub bytes: u64,
+    /// When it was kept.
+    pub received_at: Timestamp,
+}
+
+/// How many were refused for a reason.
+#[derive(Clone, Debug)]
+pub struct ByReason {
+    /// Short stable word.
+    pub reason: String,
+    /// Family that recognised them.
+    pub family: Option<String>,
+    /// How many.
+    pub count: i64,
+    /// When the first of them was sent.
+    pub oldest: Timestamp,
+    /// When the last of them was sent.
+    pub newest: Timestamp,
+}
+
+/// Numbers of refused messages by reason and family, the most first.
 ///
 /// # Errors
-/// As [`Reader::read`].
-pub async fn list_refused(
-    reader: &mut Reader,
-    (family, reason, text): (Option<&str>, Option<&str>, Option<&str>),
-    after: Option<&(Timestamp, String)>,
+/// When the statement fails.
+pub async fn refused_by_reason(tx: &Tx<'_>) -> Result<Vec<ByReason>, StoreError> {
+    let rows = tx.query(include_str!("sql/refused_by_reason.sql"), &[]).await?;
+    let read = |row: &tokio_postgres::Row| ByReason {
+        reason: row.get("reason"),
+        family: row.get("family"),
+        count: row.get("n"),
+        oldest: row.get("oldest"),
+        newest: row.get("newest"),
+    };
+    Ok(rows.iter().map(read).collect())
+}
+
+/// The chosen ones in order of their keys, at most so many after a key.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn refused_list(
+    tx: &Tx<'_>,
+    chosen: &Chosen,
+    after: Option<&Key>,
     most: i64,
-) -> Result<Vec<RefusedRow>, StoreError> {
-    let (at, id) = (after.map(|after| after.0), after.map(|after| after.1.as_str()));
-    reader.read(include_str!("sql/list_refused.sql"), &[&family, &reason, &text, &at, &id, &most]).await
+) -> Result<Vec<Entry>, StoreError> {
+    let Chosen { reason, family, id } = chosen;
+    let (after_id, after_time) = (after.map(|(id, _)| id), after.map(|(_, time)| time));
+    let list = include_str!("sql/refused_list.sql");
+    let rows = tx.query(list, &[reason, family, id, &after_id, &after_time, &most]).await?;
+    let read = |row: &tokio_postgres::Row| Entry {
+        key: (row.get("id"), row.get("sent_at")),
+        family: row.get("family"),
+        reason: row.get("reason"),
+        detail: row.get("detail"),
+        bytes: row.get::<_, i64>("bytes").unsigned_abs(),
+        received_at: row.get("received_at"),
+    };
+    Ok(rows.iter().map(read).collect())
 }
 
-/// Numbers by family and reason since a time.
+/// Refused messages as they were delivered, each with its key.
 ///
 /// # Errors
-/// As [`Reader::read`].
-pub async fn count_refused(reader: &mut Reader, since: Timestamp) -> Result<Vec<RefusedCount>, StoreError> {
-    reader.read(include_str!("sql/count_refused.sql"), &[&since]).await
+/// When the statement fails.
+pub async fn refused_whole(tx: &Tx<'_>, keys: &[Key]) -> Result<Vec<(Key, Delivery)>, StoreError> {
+    let (ids, times) = (column(keys, |key| key.0.as_str()), column(keys, |key| key.1));
+    let rows = tx.query(include_str!("sql/refused_whole.sql"), &[&ids, &times]).await?;
+    let read = |row: &tokio_postgres::Row| {
+        let key: Key = (row.get("id"), row.get("sent_at"));
+        let delivery = Delivery {
+            id: key.0.clone(),
+            body: row.get("body"),
+            attributes: serde_json::from_str(row.get("attributes")).unwrap_or_default(),
+            sent_at: row.get("own_sent_at"),
+        };
+        (key, delivery)
+    };
+    Ok(rows.iter().map(read).collect())
+}
+
+/// Removes messages that are refused no more. How many there were.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn forget_refused(tx: &Tx<'_>, keys: &[Key]) -> Result<usize, StoreError> {
+    let (ids, times) = (column(keys, |key| key.0.as_str()), column(keys, |key| key.1));
+    Ok(tx.query(include_str!("sql/forget_refused.sql"), &[&ids, &times]).await?.len())
 }

@@ -26,3 +26,13 @@ pub async fn summary(tx: &Tx<'_>) -> Result<Vec<TableSummary>, StoreError> {
     };
     Ok(rows.iter().map(read).collect())
 }
+
+/// Names of the tables that hold something, the list of migrations apart; partitions by their own names. A table whose
+/// rows were deleted may be among them until it is vacuumed.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn filled_tables(tx: &Tx<'_>) -> Result<Vec<String>, StoreError> {
+    let rows = tx.query(include_str!("sql/filled_tables.sql"), &[]).await?;
+    Ok(rows.iter().map(|row| row.get("name")).collect())
+}

@@ -46,6 +46,12 @@ impl Health {
         state.failure.replace(why.to_owned()).is_none()
     }
 
+    /// Why a part does not work, if so.
+    #[must_use]
+    pub fn failure(&self, part: &'static str) -> Option<String> {
+        self.parts().get(part)?.failure.clone()
+    }
+
     /// How long ago a part that works was last heard of; for ever when it does not work, or never did.
     #[must_use]
     pub fn silence(&self, part: &'static str, now: Instant) -> Duration {

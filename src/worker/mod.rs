@@ -6,11 +6,9 @@
 //! metrics ► /metrics, /healthz
 //! ```
 //!
-//! Each loop has a thread of the runtime's blocking pool to itself and drives its future there. `tokio::spawn` would
-//! need futures that are `Send`, which the compiler cannot prove of [`pipeline::ingest`]: the closure given to
-//! [`Store::in_tx`] is called for any lifetime of its transaction, and that the futures it returns are `Send` for all
-//! of them cannot be written for an `AsyncFn` yet. The thread is no loss: messages are decoded on it, so that a large
-//! batch of one loop holds up nobody else, and the files of a folder are read on it.
+//! Each loop has a thread of the runtime's blocking pool to itself ([`on_a_thread`](crate::tasks::on_a_thread)).
+//! Messages are decoded on it, so that a large batch of one loop holds up nobody else, and the files of a folder are
+//! read on it.
 //!
 //! Not guaranteed: that a message is taken once. Whatever is taken twice gives the same rows.
 
@@ -18,25 +16,22 @@ pub mod folder;
 mod health;
 pub mod metrics;
 pub mod sqs;
-mod stop;
 
-use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Handle;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 pub use self::health::Health;
-pub use self::stop::{Stop, Stopper};
 use crate::clock::{self, Deadline};
 use crate::config::{ConfigError, Lookup};
 use crate::envelope::Delivery;
 use crate::family::Settings;
 use crate::pipeline::{self, Counts, Report};
 use crate::store::{Store, chain};
+pub use crate::tasks::{Stop, Stopper};
 use crate::telemetry;
 
 /// The database, as a part whose health is watched.
@@ -56,7 +51,7 @@ const LONGEST_BRAKE: Duration = Duration::from_secs(10);
 pub enum WorkerError {
     /// A defect of this program; what was in hand comes again.
     #[error("a loop of the worker panicked")]
-    Panicked(#[source] tokio::task::JoinError),
+    Panicked(#[source] JoinError),
     /// A folder cannot be made.
     #[error("cannot make the folder {}", path.display())]
     Folder {
@@ -72,6 +67,14 @@ pub enum WorkerError {
         address: SocketAddr,
         /// Why.
         source: std::io::Error,
+    },
+    /// A queue cannot be used.
+    #[error("{url}: {why}")]
+    Queue {
+        /// Which one.
+        url: String,
+        /// Why, with causes.
+        why: String,
     },
     /// Another recorder of metrics is in place.
     #[error("cannot set up metrics")]
@@ -163,21 +166,10 @@ fn count_failure(failures: &mut u32, report: &Report) {
     *failures = if report.error.is_some() { failures.saturating_add(1) } else { 0 };
 }
 
-/// Drives a future that is not `Send` on a thread of its own; see the module. `Err` when it panics.
-async fn on_a_thread<F, T>(future: impl FnOnce() -> F + Send + 'static) -> Result<T, WorkerError>
-where
-    F: Future<Output = T>,
-    T: Send + 'static,
-{
-    let runtime = Handle::current();
-    let thread = tokio::task::spawn_blocking(move || runtime.block_on(future()));
-    thread.await.map_err(WorkerError::Panicked)
-}
-
 /// Waits for loops to end, and passes on to them that the worker is stopped. Returns the sum of their counts; `Err` when
 /// one panicked, which stops the others.
 async fn join(
-    mut loops: JoinSet<Result<Counts, WorkerError>>,
+    mut loops: JoinSet<Result<Counts, JoinError>>,
     stop: &Stop,
     stopper: &Stopper,
 ) -> Result<Counts, WorkerError> {
@@ -196,8 +188,7 @@ async fn join(
         match ended {
             None => return failure.map_or(Ok(total), Err),
             Some(Ok(Ok(counts))) => total.add(counts),
-            Some(Ok(Err(error))) => failure = Some(error),
-            Some(Err(error)) => failure = Some(WorkerError::Panicked(error)),
+            Some(Ok(Err(error)) | Err(error)) => failure = Some(WorkerError::Panicked(error)),
         }
         if failure.is_some() {
             stopper.stop();

@@ -8,7 +8,6 @@
 mod measure;
 #[allow(dead_code, reason = "shared with the other benchmark, which needs more of it")]
 mod payload;
-mod runtime_api;
 mod server;
 #[path = "../it/support/mod.rs"]
 #[allow(dead_code, reason = "made for the tests; a benchmark needs little of it")]
@@ -22,9 +21,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use measure::{median, millis, print};
-use runtime_api::Function;
 use serde_json::Value;
 use server::Server;
+use support::runtime_api::Function;
 
 /// Starts of each program.
 const STARTS: usize = 15;

@@ -17,6 +17,7 @@ mod states;
 #[allow(dead_code, reason = "made for the tests; a benchmark needs little of it")]
 mod support;
 mod throughput;
+mod travis;
 mod trips;
 
 use server::Server;
@@ -39,6 +40,9 @@ fn main() {
         }
         if wants("trips") {
             trips::run(&server).await;
+        }
+        if wants("travis") {
+            travis::run(&server).await;
         }
         if wants("hot") {
             hot::run(&server).await;

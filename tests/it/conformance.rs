@@ -6,6 +6,7 @@
 mod bots;
 mod buildkite;
 mod kcidb;
+mod travis;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use hummingbird_status::pipeline::ingest;
 use crate::support::{self, deadline, files_in, project, render, schema};
 
 /// Folders whose data is for families that are still to come, and the issues that bring them.
-const NOT_YET: &[(&str, u32)] = &[("conformance/travis", 6)];
+const NOT_YET: &[(&str, u32)] = &[];
 
 /// What a file may come to by the beginning of its name, first match. Stale: another file says the same or newer.
 const EXPECTED: &[(&str, &[Outcome])] = &[
@@ -147,6 +148,21 @@ fn answers_of_the_api_are_read() {
         assert_eq!(!answer.merge_requests.is_empty(), is_of_merge_requests, "{name}");
         assert_eq!(answer.refused.is_empty(), is_of_merge_requests, "{name}: {:?}", answer.refused);
     }
+}
+
+/// The job and build state machine: numbers of cases that pass, that deviate on purpose, by deviation, and that fail.
+#[tokio::test]
+async fn conformance_travis() {
+    let Some(root) = folder() else { return };
+    let db = support::database().await;
+    let tally = travis::run(&db.store, &root.join("conformance/travis")).await;
+    for (names, cases) in &tally.deviating {
+        println!("{names}: {} ({})", cases.len(), cases.join(", "));
+    }
+    println!("rendered where it is sent: {}", tally.elsewhere.join(", "));
+    let deviating: usize = tally.deviating.values().map(Vec::len).sum();
+    println!("travis: {} passed, {deviating} deviating on purpose, {} failed", tally.passed, tally.failed.len());
+    assert!(tally.failed.is_empty(), "{}", tally.failed.join("\n"));
 }
 
 #[test]

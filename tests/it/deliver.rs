@@ -65,6 +65,7 @@ async fn take_in(store: &Store, events: &[Event<'_>]) {
 async fn later(store: &Store) {
     let sql = "UPDATE commit_statuses SET next_attempt_at = now() WHERE lease_until IS NULL; \
                UPDATE deliveries SET next_attempt_at = now() WHERE lease_until IS NULL; \
+               UPDATE delivery_targets SET next_at = now(); \
                UPDATE delivery_targets SET open_until = now() WHERE open_until > now()";
     store.script(sql, deadline()).await.unwrap();
 }
@@ -87,4 +88,9 @@ fn posted(forge: &Forge) -> Vec<String> {
 /// A target `ghe` for the usual host.
 fn ghe(forge: &Forge) -> Vec<Target> {
     github(forge, HOST)
+}
+
+/// The same with one post at most until [`later`]: a random wait may be none at all.
+fn one_at_a_time(forge: &Forge, more: &str) -> Vec<Target> {
+    read(&target("ghe", "github", forge, HOST, &format!("interval_ms = 600000\n{more}")))
 }

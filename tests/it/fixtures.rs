@@ -124,6 +124,32 @@ const COLUMNS: &[(&str, &[&str])] = &[
             "started_at failing_at finished_at event_at detail_type",
         ],
     ),
+    (
+        "travis_repositories",
+        &[
+            "id owner_name name private current_build_id",
+            "last_build_id last_build_number last_build_state last_build_duration last_build_started_at last_build_finished_at",
+        ],
+    ),
+    (
+        "travis_builds",
+        &[
+            "id repository_id number state previous_state event_type branch duration fast_finish config_error",
+            "created_at received_at started_at finished_at canceled_at restarted_at",
+            "pull_request notifications",
+        ],
+    ),
+    ("travis_stages", &["id number name state started_at finished_at"]),
+    (
+        "travis_jobs",
+        &[
+            "id stage_id stage_number number state allow_failure queue attempt reset_count restarted_by",
+            "created_at queued_at received_at started_at finished_at canceled_at restarted_at",
+        ],
+    ),
+    ("travis_job_versions", &["job_id number state started_at finished_at"]),
+    ("travis_queueable_jobs", &["job_id build_id"]),
+    ("travis_pending", &["object object_id event told"]),
     ("bots", &["name status updated_at interval_seconds comment", "meta warnings"]),
     ("bot_beats", &["name at status before"]),
     ("refused", &["id family reason detail"]),
@@ -213,6 +239,12 @@ async fn kcidb() {
 async fn buildkite() {
     let outbox: (&str, &[&str]) = ("outbox", &["family event key", "attributes", "payload"]);
     insta::assert_snapshot!(family_and("buildkite", &[outbox]).await);
+}
+
+#[tokio::test]
+async fn travis() {
+    let outbox: (&str, &[&str]) = ("outbox", &["event attributes"]);
+    insta::assert_snapshot!(family_and("travis", &[outbox]).await);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "`pub` says what a test module offers to the others")]
 
 mod architecture;
+mod archive;
 mod bot_status;
 mod conformance;
 mod contention;
@@ -14,8 +15,10 @@ mod kcidb;
 mod migrations;
 mod page;
 mod reconcile;
+mod refused;
 mod replay;
 mod sam;
 mod sql;
 mod support;
+mod travis;
 mod worker;

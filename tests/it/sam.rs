@@ -152,7 +152,9 @@ fn schedules(name: &str, function: &Value) -> Vec<String> {
     let mut found = Vec::new();
     let events = properties["Events"].as_object().into_iter().flatten();
     for (event, _) in events.filter(|(_, source)| source["Type"] == "Schedule") {
-        if properties["ReservedConcurrentExecutions"] != 1 {
+        // Deliveries are shared by leases, and the next run begins before the last one ends: no moment is without.
+        let most = if name == "DeliverFunction" { 2 } else { 1 };
+        if properties["ReservedConcurrentExecutions"] != most {
             found.push(format!("{name}.{event}: two runs may meet"));
         }
         if properties["EventInvokeConfig"]["MaximumRetryAttempts"] != 0 {
@@ -214,7 +216,8 @@ fn queues(template: &Value) -> Vec<String> {
 fn planted_faults_are_reported() {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     let sources = sources("src");
-    let (lambdas, variables) = (names(&["deliver", "ingest", "migrate", "page", "reconcile"]), variables(&sources));
+    let (lambdas, variables) =
+        (names(&["backfill", "deliver", "ingest", "migrate", "page", "reconcile"]), variables(&sources));
     let good = template();
     let planted = |old: &str, new: &str| {
         assert!(good.contains(old), "{old}");
@@ -261,7 +264,7 @@ fn planted_faults_are_reported() {
         let found = planted(old, new);
         assert!(found.contains(report), "{new}: {found}");
     }
-    let more = names(&["deliver", "ingest", "migrate", "page", "reconcile", "tidy"]);
+    let more = names(&["backfill", "deliver", "ingest", "migrate", "page", "reconcile", "tidy"]);
     assert_eq!(problems(&good, &more, &variables), ["src/bin/tidy.rs is in no function"]);
 }
 

@@ -1,12 +1,13 @@
 //! Which database a command works on: the configured one, else the one below `.hummingbird/`.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use hummingbird_status::clock::Deadline;
-use hummingbird_status::config::{self, ConfigError, environment};
-use hummingbird_status::local::{Cluster, Profile, Running};
+use hummingbird_status::config::{self, ConfigError, SignIn, SslMode, environment};
+use hummingbird_status::local::{self, Cluster, Profile, Running};
 use hummingbird_status::store::{Store, migrate};
 
 /// Where local commands keep their data.
@@ -38,14 +39,20 @@ impl Database {
 /// Opens the database with so many connections. Our own one is started if need be, and brought to the newest schema;
 /// a configured one is left as it is.
 pub(super) async fn open(connections: usize) -> anyhow::Result<Database> {
-    let (mut database, server) = match config::database(&environment) {
-        Ok(database) => (database, None),
-        Err(ConfigError::NoDatabase) => {
+    open_with(None, connections).await
+}
+
+/// The same with our own server, if it is running already.
+pub(super) async fn open_with(server: Option<Running>, connections: usize) -> anyhow::Result<Database> {
+    let (mut database, server) = match (config::database(&environment), server) {
+        (Ok(database), _) => (database, None),
+        (Err(ConfigError::NoDatabase), Some(server)) => (config::from_url(server.url())?, Some(server)),
+        (Err(ConfigError::NoDatabase), None) => {
             let server = tokio::task::spawn_blocking(|| cluster()?.start_owned().context("cannot start PostgreSQL"));
             let server = server.await??;
             (config::from_url(server.url())?, Some(server))
         }
-        Err(error) => return Err(error.into()),
+        (Err(error), _) => return Err(error.into()),
     };
     database.pool_size = connections;
     let store = Store::open(&database)?;
@@ -58,6 +65,34 @@ pub(super) async fn open(connections: usize) -> anyhow::Result<Database> {
 /// The cluster below `.hummingbird/`.
 pub(super) fn cluster() -> anyhow::Result<Cluster> {
     Cluster::open(Path::new(BASE), Profile::Durable).context("cannot set up a PostgreSQL of our own")
+}
+
+/// A client program of PostgreSQL, ready to talk to the database that commands work on. What it needs is in its
+/// environment, so that the password is never on a command line. Our own server has to run.
+pub(super) fn tool(name: &str) -> anyhow::Result<Command> {
+    let database = match config::database(&environment) {
+        Err(ConfigError::NoDatabase) => return Ok(cluster()?.tool_command(name)?),
+        database => database?,
+    };
+    let SignIn::Password(password) = database.sign_in else {
+        bail!("{name} cannot sign in with a token of IAM: give DATABASE_URL with a password")
+    };
+    let mut command = local::command_without_pg_variables(&local::machine_tool(name)?);
+    let target = database.target;
+    command.env("PGHOST", target.host).env("PGPORT", target.port.to_string()).env("PGDATABASE", target.name);
+    command.env("PGUSER", target.user).env("PGPASSWORD", password);
+    command.env(
+        "PGSSLMODE",
+        match target.ssl_mode {
+            Some(SslMode::Disable) => "disable",
+            Some(SslMode::Require) => "verify-full",
+            Some(SslMode::Prefer) | None => "prefer",
+        },
+    );
+    if target.ssl_mode == Some(SslMode::Require) {
+        command.env("PGSSLROOTCERT", database.ca_bundle.unwrap_or_else(|| "system".to_owned()));
+    }
+    Ok(command)
 }
 
 /// How long a command at a terminal waits for the database.

@@ -1,7 +1,7 @@
 //! `db start|stop|reset|url|shell|dump`
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
 
 use anyhow::{Context, bail};
@@ -28,7 +28,7 @@ pub(super) enum Command {
         #[arg(last = true)]
         args: Vec<String>,
     },
-    /// Write all data with `pg_dump`, to a file or to standard output.
+    /// Write all data with `pg_dump`, to a file or to standard output. `init` reads it.
     Dump {
         /// The file.
         file: Option<PathBuf>,
@@ -65,15 +65,24 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
         Command::Dump { file, format } => {
             let _server = cluster.start_owned()?;
             let mut dump = cluster.tool_command("pg_dump")?;
-            dump.args(["--no-owner", "--format", &format]);
-            if let Some(file) = file {
-                let out = File::create(&file).with_context(|| format!("cannot write {}", file.display()))?;
-                dump.stdout(Stdio::from(out));
+            dump.args(["--no-owner", "--no-privileges", "--format", &format]);
+            match file {
+                Some(file) => dump_to(&mut dump, &file)?,
+                None => finish(&mut dump)?,
             }
-            finish(&mut dump)?;
         }
     }
     Ok(())
+}
+
+/// Dumps to a file, which is there when it is whole and not before: `init` may look at it at any time.
+fn dump_to(dump: &mut Process, file: &Path) -> anyhow::Result<()> {
+    let mut part = file.as_os_str().to_owned();
+    part.push(".part");
+    let failed = || format!("cannot write {}", file.display());
+    dump.stdout(Stdio::from(File::create(&part).with_context(failed)?));
+    finish(dump)?;
+    std::fs::rename(&part, file).with_context(failed)
 }
 
 /// Runs a program to its end; its exit status is ours.

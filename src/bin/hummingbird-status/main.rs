@@ -1,15 +1,20 @@
 //! The command line. One file a subcommand; all of them call what the Lambda functions call.
 #![expect(clippy::doc_markdown, reason = "these docs are the help texts, where backticks are noise")]
 
+mod backfill;
 mod bot_status;
 mod database;
 mod db;
 mod deliver;
 mod deliveries;
 mod ingest;
+mod init;
 mod migrate;
 mod page;
+mod progress;
 mod reconcile;
+mod redrive;
+mod refused;
 mod show;
 mod up;
 mod worker;
@@ -45,6 +50,15 @@ enum Command {
     /// Deliveries that wait or are dead.
     #[command(subcommand)]
     Deliveries(deliveries::Command),
+    /// Fill a new database: schema, then a dump, a mirror or the archive, whichever is there first.
+    Init(init::InitArgs),
+    /// Put an archive through the pipeline: the bucket S3_BUCKET, or a mirror of it. Goes on where it was left.
+    Backfill(backfill::BackfillArgs),
+    /// Messages that could not be kept: look at them, and try them again.
+    #[command(subcommand)]
+    Refused(refused::Command),
+    /// Take what is in a dead-letter queue, until it is empty.
+    Redrive(redrive::RedriveArgs),
     /// Bring the schema up to date.
     Migrate,
     /// Serve the pages, JSON, badges and feeds.
@@ -66,6 +80,10 @@ async fn main() -> ExitCode {
         Command::Deliveries(command) => deliveries::run(command).await,
         Command::Ingest(args) => ingest::run(args).await,
         Command::Reconcile(args) => reconcile::run(args).await,
+        Command::Init(args) => init::run(args).await,
+        Command::Backfill(args) => backfill::run(args).await,
+        Command::Refused(command) => refused::run(command).await,
+        Command::Redrive(args) => redrive::run(args).await,
         Command::Migrate => migrate::run().await,
         Command::Page(args) => page::run(args).await,
         Command::BotStatus(args) => bot_status::run(args).await,

@@ -4,7 +4,8 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{ContentArrangement, Table};
 use hummingbird_status::outbox::list::{Listed, TargetState};
 use hummingbird_status::pipeline::{Outcome, Report};
-use hummingbird_status::store::TableSummary;
+use hummingbird_status::store::refused::{ByReason, Entry};
+use hummingbird_status::store::{Run, TableSummary};
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
@@ -62,6 +63,58 @@ pub(super) fn deliveries(rows: &[Listed]) {
         let (attempts, reason) = (row.attempts.to_string(), row.reason.clone().unwrap_or_default());
         let (id, target, what, state) = (row.id.clone(), row.target.clone(), row.what.clone(), row.state.clone());
         table.add_row([id, target, what, state, attempts, next.unwrap_or_default(), reason]);
+    }
+    println!("{table}");
+}
+
+/// Runs of backfill, on standard output.
+pub(super) fn runs(runs: &[Run]) {
+    let mut table = table(&["run", "state", "objects", "messages", "kept", "up to"]);
+    for run in runs {
+        let counts: serde_json::Value = serde_json::from_str(&run.counts).unwrap_or_default();
+        let count = |name: &str| counts[name].to_string();
+        let cursor = run.cursor.clone().unwrap_or_default();
+        table.add_row([run.id.clone(), standing(run), count("objects"), count("messages"), count("kept"), cursor]);
+    }
+    println!("{table}");
+}
+
+/// One run as JSON, on standard output.
+pub(super) fn run(run: &Run) {
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap_or_default();
+    let run = serde_json::json!({
+        "run": run.id, "state": standing(run), "parameters": json(&run.parameters), "cursor": run.cursor,
+        "counts": json(&run.counts), "unreadable_objects": json(&run.unreadable), "error": run.error,
+        "owner": run.owner, "invocations": run.invocations, "started_at": run.started_at, "ended_at": run.ended_at,
+    });
+    println!("{run:#}");
+}
+
+/// The state of a run, and whether somebody works on it.
+fn standing(run: &Run) -> String {
+    match run.state.as_str() {
+        "running" if !run.is_worked_on => "running, but nobody works on it".to_owned(),
+        state => state.to_owned(),
+    }
+}
+
+/// How many messages were refused for what, on standard output.
+pub(super) fn refused_by_reason(reasons: &[ByReason]) {
+    let mut table = table(&["reason", "family", "messages", "first sent", "last sent"]);
+    for by in reasons {
+        let family = by.family.clone().unwrap_or_default();
+        table.add_row([by.reason.clone(), family, by.count.to_string(), by.oldest.to_string(), by.newest.to_string()]);
+    }
+    println!("{table}");
+}
+
+/// Refused messages, on standard output.
+pub(super) fn refused(entries: &[Entry]) {
+    let mut table = table(&["id", "sent", "family", "reason", "detail", "bytes"]);
+    for entry in entries {
+        let Entry { key: (id, sent), family, reason, detail, bytes, .. } = entry;
+        let family = family.clone().unwrap_or_default();
+        table.add_row([id.clone(), sent.to_string(), family, reason.clone(), detail.clone(), bytes.to_string()]);
     }
     println!("{table}");
 }

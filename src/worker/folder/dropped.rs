@@ -5,8 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Config;
-use super::files::{self, File, Stamp};
 use super::take::{self, Fate};
+use crate::archive::mirror::{self, File, Stamp};
 use crate::pipeline::Counts;
 use crate::worker::Worker;
 
@@ -23,7 +23,7 @@ pub(super) async fn watch(worker: &Worker, config: &Config, root: PathBuf) -> Co
     // Nothing is known of the database yet.
     worker.idle(&mut failures).await;
     while worker.ready(&mut failures).await {
-        let whole = seen.whole(take::looked(worker, PART, files::after(&root, "")));
+        let whole = seen.whole(take::looked(worker, PART, mirror::after(&root, "")));
         let settle = |file: &File, fate| match fate {
             Fate::Done => seen.move_away(&root, file, ".done"),
             Fate::Failed => seen.move_away(&root, file, ".failed"),

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use super::Config;
-use super::files::{self, File};
 use super::take::{self, Fate};
+use crate::archive::mirror::{self, File};
 use crate::clock;
 use crate::pipeline::Counts;
 use crate::worker::Worker;
@@ -30,7 +30,7 @@ pub(super) async fn watch(worker: &Worker, config: &Config, root: PathBuf) -> Co
     // Nothing is known of the database yet.
     worker.idle(&mut failures).await;
     while worker.ready(&mut failures).await {
-        let found = take::looked(worker, PART, files::after(&root, &taken.floor));
+        let found = take::looked(worker, PART, mirror::after(&root, &taken.floor));
         let new = taken.new_of(found, SystemTime::from(clock::now()));
         let settle = |file: &File, fate| match fate {
             // What cannot be read stays so until somebody looks; the next start tries it again.
@@ -76,7 +76,7 @@ impl Taken {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::worker::folder::files::Stamp;
+    use crate::archive::mirror::Stamp;
 
     #[test]
     fn late_files_are_taken_and_old_ones_forgotten() {

@@ -11,7 +11,6 @@
 //! The folders are looked at every second: notifications of the system would not tell of files on network drives.
 
 mod dropped;
-mod files;
 mod mirror;
 mod take;
 
@@ -20,9 +19,10 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::{Stopper, Worker, WorkerError, on_a_thread};
+use super::{Stopper, Worker, WorkerError};
 use crate::config::Lookup;
 use crate::pipeline::Counts;
+use crate::tasks::on_a_thread;
 
 /// Which folders, and how.
 #[derive(Clone, Debug)]

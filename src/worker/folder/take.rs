@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use metrics::counter;
 
-use super::files::{File, Unreadable};
+use crate::archive::mirror::{File, Unreadable};
 use crate::envelope::Delivery;
 use crate::envelope::lambda::Invocation;
 use crate::pipeline::{Counts, Outcome};
@@ -137,7 +137,7 @@ pub(super) fn looked(worker: &Worker, part: &'static str, found: Result<Vec<File
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::worker::folder::files::Stamp;
+    use crate::archive::mirror::Stamp;
 
     #[test]
     fn a_batch_is_bounded_but_never_empty() {

@@ -2,6 +2,7 @@
 
 use aws_config::SdkConfig;
 
+use crate::archive::s3;
 use crate::aws;
 use crate::config::Lookup;
 
@@ -23,8 +24,6 @@ impl Clients {
     /// Clients of a configuration; `own_endpoint` when it leads elsewhere than to AWS.
     #[must_use]
     pub fn new(config: &SdkConfig, own_endpoint: bool) -> Self {
-        // Names of buckets as hosts need a DNS that only AWS has.
-        let s3 = aws_sdk_s3::config::Builder::from(config).force_path_style(own_endpoint).build();
-        Self { sqs: aws_sdk_sqs::Client::new(config), s3: aws_sdk_s3::Client::from_conf(s3) }
+        Self { sqs: aws_sdk_sqs::Client::new(config), s3: s3::client(config, own_endpoint) }
     }
 }

@@ -29,9 +29,13 @@ pub use self::clients::Clients;
 use self::poller::Poller;
 use self::queue::Queue;
 pub use self::send::{SendError, send};
-use super::{Stopper, Worker, WorkerError, on_a_thread, whole};
+use super::{Stopper, Worker, WorkerError, whole};
 use crate::config::{ConfigError, Lookup};
 use crate::pipeline::Counts;
+use crate::tasks::on_a_thread;
+
+/// How long a receive waits where the end of the queue is waited for.
+const REDRIVE_WAIT: Duration = Duration::from_secs(5);
 
 /// What a deployment chooses about the queue.
 #[derive(Clone, Debug)]
@@ -87,6 +91,33 @@ impl Config {
 /// # Errors
 /// When a poller panics; the others are stopped before.
 pub async fn run(worker: &Worker, config: &Config, clients: &Clients) -> Result<Counts, WorkerError> {
+    poll(worker, config, clients, false).await
+}
+
+/// Takes what is in a queue, until it is empty or the worker is stopped: for the dead letters of another one. What could
+/// not be tried is handed back, and counts as [`Counts::again`].
+///
+/// # Errors
+/// When the queue cannot be reached, or a poller panics.
+pub async fn redrive(worker: &Worker, config: &Config, clients: &Clients) -> Result<Counts, WorkerError> {
+    let config = Config { wait: config.wait.min(REDRIVE_WAIT), ..config.clone() };
+    let counts = poll(worker, &config, clients, true).await?;
+    match worker.health.failure(queue::QUEUE) {
+        Some(why) => Err(WorkerError::Queue { url: config.queue_url, why }),
+        None => Ok(counts),
+    }
+}
+
+/// The URL of the queue that gets the dead letters of another one.
+///
+/// # Errors
+/// When SQS does not say.
+pub async fn dead_letter_queue(clients: &Clients, url: &str) -> Result<String, WorkerError> {
+    let found = Queue::new(clients.sqs.clone(), url.to_owned()).dead_letter_queue().await;
+    found.map_err(|why| WorkerError::Queue { url: url.to_owned(), why })
+}
+
+async fn poll(worker: &Worker, config: &Config, clients: &Clients, until_empty: bool) -> Result<Counts, WorkerError> {
     let queue = Queue::new(clients.sqs.clone(), config.queue_url.clone());
     worker.health.expect(queue::QUEUE);
     // The pollers' own, because one that panics stops the others, as does dropping this future.
@@ -104,6 +135,7 @@ pub async fn run(worker: &Worker, config: &Config, clients: &Clients) -> Result<
         queue,
         s3: clients.s3.clone(),
         visibility,
+        until_empty,
     });
     let mut pollers = JoinSet::new();
     for _ in 0..config.concurrency {

@@ -1,18 +1,13 @@
 //! Payloads that were too large for the queue: reads them from S3 and puts them where the pointer was.
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::ProvideErrorMetadata;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
+use crate::archive::s3::{self, Failure};
 use crate::envelope::Delivery;
 use crate::envelope::pointer::{self, Pointer};
-use crate::store::chain;
-
-/// Codes of S3 that will be the same tomorrow (S3 API, error responses). Not `AccessDenied`: it may mean a missing
-/// object, but also a missing permission, which somebody will give.
-const GONE: [&str; 4] = ["NoSuchKey", "NoSuchBucket", "NoSuchVersion", "InvalidObjectState"];
 
 /// S3 cannot be read now; the message is to come again.
 #[derive(Debug)]
@@ -31,7 +26,7 @@ enum Found {
 /// A payload that cannot be had (another bucket, gone, longer than `most` bytes) leaves the pointer, which the pipeline
 /// then refuses by that reason. `Err` when S3 should be asked again later.
 pub(super) async fn resolve(
-    s3: &Client,
+    client: &Client,
     buckets: &[String],
     most: usize,
     delivery: &mut Delivery,
@@ -52,7 +47,7 @@ pub(super) async fn resolve(
             "{what}"
         );
     };
-    match read(s3, pointer, most).await {
+    match s3::read(client, &pointer.bucket, &pointer.key, None, most).await {
         Ok(payload) => {
             delivery.body = match found {
                 Found::Bare(_) => payload,
@@ -64,7 +59,8 @@ pub(super) async fn resolve(
             log(&why, "the payload cannot be had, refusing its pointer");
             Ok(())
         }
-        Err(Failure::Later(why)) => {
+        // Denied: it may mean a missing object, but also a missing permission, which somebody will give.
+        Err(Failure::Later(why) | Failure::Denied(why)) => {
             log(&why, "cannot read a payload from S3, trying again later");
             Err(Later)
         }
@@ -91,37 +87,6 @@ fn put_in(mut envelope: Map<String, Value>, payload: Vec<u8>) -> Vec<u8> {
     let text = String::from_utf8(payload).unwrap_or_else(|error| STANDARD.encode(error.as_bytes()));
     envelope.insert("Message".to_owned(), Value::String(text));
     Value::Object(envelope).to_string().into_bytes()
-}
-
-/// Why there is no payload.
-enum Failure {
-    /// There never will be.
-    Gone(String),
-    /// S3 is away, or does not let us.
-    Later(String),
-}
-
-/// Reads an object of at most `most` bytes.
-async fn read(s3: &Client, pointer: &Pointer, most: usize) -> Result<Vec<u8>, Failure> {
-    let answer = s3.get_object().bucket(&pointer.bucket).key(&pointer.key).send().await;
-    let mut object = answer.map_err(|error| match error.code() {
-        Some(code) if GONE.contains(&code) => Failure::Gone(chain(&error)),
-        _ => Failure::Later(chain(&error)),
-    })?;
-    let too_long = || Failure::Gone(format!("longer than {most} bytes"));
-    // What the header says saves the reading; what is read counts.
-    if object.content_length.is_some_and(|length| usize::try_from(length).unwrap_or(0) > most) {
-        return Err(too_long());
-    }
-    let mut payload = Vec::new();
-    while let Some(part) = object.body.next().await {
-        let part = part.map_err(|error| Failure::Later(chain(&error)))?;
-        if payload.len() + part.len() > most {
-            return Err(too_long());
-        }
-        payload.extend_from_slice(&part);
-    }
-    Ok(payload)
 }
 
 #[cfg(test)]

@@ -22,6 +22,11 @@ const GATHER_BYTES: usize = 8 << 20;
 /// Longest wait between receives that fail.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
+/// A queue is empty when so many receives in a row bring nothing, each of which has waited.
+const EMPTY: u32 = 2;
+/// A queue cannot be reached when so many receives in a row fail.
+const UNREACHABLE: u32 = 4;
+
 /// What all pollers share.
 pub(super) struct Poller {
     pub(super) worker: Worker,
@@ -30,13 +35,15 @@ pub(super) struct Poller {
     pub(super) s3: aws_sdk_s3::Client,
     /// How long the queue hides a message that was received.
     pub(super) visibility: Duration,
+    /// To end when the queue is empty, or cannot be reached; else only when stopped.
+    pub(super) until_empty: bool,
 }
 
 impl Poller {
-    /// Polls until the stop.
+    /// Polls until the stop, or the end of the queue.
     pub(super) async fn run(&self) -> Counts {
         let mut total = Counts::default();
-        let (mut failed_receives, mut failed_batches) = (0, 0);
+        let (mut empty, mut failed_receives, mut failed_batches) = (0, 0, 0);
         // Nothing is known of the database yet, so it is asked before the first message is taken.
         self.worker.idle(&mut failed_batches).await;
         while self.worker.ready(&mut failed_batches).await {
@@ -49,8 +56,13 @@ impl Poller {
                         tracing::info!(sqs.queue = self.config.queue_url, "receiving again");
                     }
                     if first.is_empty() {
+                        empty += 1;
+                        if self.until_empty && empty >= EMPTY {
+                            break;
+                        }
                         self.worker.idle(&mut failed_batches).await;
                     } else {
+                        empty = 0;
                         let batch = self.gather(first).await;
                         total.add(self.take(batch, &mut failed_batches).await);
                     }
@@ -63,6 +75,9 @@ impl Poller {
                     }
                     let wait = clock::backoff(failed_receives, Duration::from_secs(1), LONGEST_WAIT);
                     failed_receives += 1;
+                    if self.until_empty && failed_receives >= UNREACHABLE {
+                        break;
+                    }
                     self.worker.stop.sleep(wait).await;
                 }
             }

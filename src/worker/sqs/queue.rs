@@ -58,6 +58,21 @@ impl Queue {
         seconds.unwrap_or(VISIBILITY)
     }
 
+    /// The URL of the queue that gets this one's dead letters. `Err` says why it is not known.
+    pub(super) async fn dead_letter_queue(&self) -> Result<String, String> {
+        let name = QueueAttributeName::RedrivePolicy;
+        let asked = self.client.get_queue_attributes().queue_url(&self.url).attribute_names(name.clone()).send().await;
+        let attributes = asked.map_err(|error| chain(&error))?.attributes.unwrap_or_default();
+        let arn = attributes.get(&name).and_then(|policy| dead_letter_arn(policy));
+        let arn = arn.ok_or("the queue has no dead-letter queue")?;
+        // arn:aws:sqs:region:account:name
+        let mut parts = arn.rsplit(':');
+        let (queue, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let asked = self.client.get_queue_url().queue_name(queue).queue_owner_aws_account_id(account).send().await;
+        let url = asked.map_err(|error| chain(&error))?.queue_url;
+        url.ok_or_else(|| format!("SQS does not tell the URL of {arn}"))
+    }
+
     /// Up to ten messages; none when none came while it waited. `Err` when the queue cannot be reached or used.
     pub(super) async fn receive(&self, wait: Duration) -> Result<Vec<Received>, SdkError<ReceiveMessageError>> {
         let receive = self.client.receive_message().queue_url(&self.url).max_number_of_messages(CALL as i32);
@@ -126,6 +141,12 @@ impl Queue {
             }
         }
     }
+}
+
+/// The ARN in a redrive policy.
+fn dead_letter_arn(policy: &str) -> Option<String> {
+    let policy: serde_json::Value = serde_json::from_str(policy).ok()?;
+    Some(policy["deadLetterTargetArn"].as_str()?.to_owned())
 }
 
 /// The places of entries that failed through no fault of ours. An expired receipt stays expired.

@@ -24,7 +24,25 @@ const ARROWS: &[(&str, &[&str])] = &[
     // And what families offer to read.
     ("page", &["bots", "clock", "config", "gitlab::reads", "konflux::reads", "store"]),
     ("telemetry", &["pipeline", "store"]),
-    ("worker", &["aws", "clock", "config", "envelope", "family", "pipeline", "store", "telemetry"]),
+    ("tasks", &[]),
+    ("replay", &["clock", "envelope", "family", "pipeline", "store", "tasks"]),
+    ("archive", &["aws", "clock", "config", "envelope", "family", "https", "pipeline", "store", "tasks"]),
+    (
+        "worker",
+        &[
+            "archive::mirror",
+            "archive::s3",
+            "aws",
+            "clock",
+            "config",
+            "envelope",
+            "family",
+            "pipeline",
+            "store",
+            "tasks",
+            "telemetry",
+        ],
+    ),
 ];
 
 /// What a family may name; the same for all of them, so that none can name another.

@@ -27,7 +27,7 @@ async fn a_target_is_trusted_by_its_own_bundle() {
     let db = support::database().await;
     let forge = Forge::start_tls(certificate(), |_| created()).await;
     take_in(&db.store, &[event("passed", 1)]).await;
-    drain(&db.store, &read(&target("ghe", "github", &forge, HOST, ""))).await;
+    drain(&db.store, &read(&target("ghe", "github", &forge, HOST, "interval_ms = 600000"))).await;
     let row = status(&db.store).await;
     assert!(row.starts_with("pending | 1 | 0 | ") && row.contains("certificate"), "{row}");
     assert_eq!(forge.count(), 0, "nothing was sent to who cannot be trusted");

@@ -1,11 +1,15 @@
 //! A PostgreSQL for the run, a fresh database for each test, and ways to look at what is in it.
 
+pub mod archive;
 pub mod buildkite;
+pub mod builds;
 pub mod forge;
 pub mod generate;
 pub mod hot;
+pub mod moto;
 pub mod random;
 pub mod render;
+pub mod runtime_api;
 pub mod schema;
 pub mod source;
 pub mod yaml;

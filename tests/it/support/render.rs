@@ -5,7 +5,7 @@ use hummingbird_status::store::Store;
 use super::deadline;
 
 /// Columns that depend on when something was received, and so are left out.
-const RECEIPT: &str = "received_at";
+const RECEIPT: &[(&str, &str)] = &[("travis_", "updated_at"), ("", "received_at")];
 
 /// All tables that ingest writes, in one text: table by table, row by row in order of the key, JSON per row.
 pub async fn all(store: &Store) -> String {
@@ -28,15 +28,23 @@ pub async fn all(store: &Store) -> String {
         "kcidb_occurrences",
         "kcidb_issue_regexes",
         "buildkite_builds",
+        "travis_repositories",
+        "travis_builds",
+        "travis_stages",
+        "travis_jobs",
+        "travis_job_versions",
+        "travis_queueable_jobs",
+        "travis_pending",
         "bots",
         "bot_beats",
         "refused",
     ] {
         text.push_str(&format!("== {table}\n"));
+        let receipt = RECEIPT.iter().find(|(start, _)| table.starts_with(start)).map_or("", |(_, column)| column);
         let expression = match table {
             // Undated refusals carry the time of receipt as sent_at.
-            "refused" => format!("(to_jsonb(t) - '{RECEIPT}' - 'sent_at')::text"),
-            _ => format!("(to_jsonb(t) - '{RECEIPT}')::text"),
+            "refused" => format!("(to_jsonb(t) - '{receipt}' - 'sent_at')::text"),
+            _ => format!("(to_jsonb(t) - '{receipt}')::text"),
         };
         for row in rows(
             store,

@@ -1,4 +1,4 @@
-//! The word that ends the loops of a worker: they finish what they have in hand and return.
+//! The word that ends long-running loops: they finish what they have in hand and return.
 
 use std::future::Future;
 use std::io;

@@ -1,0 +1,251 @@
+//! A dump of the database, back into one: through `psql` and `pg_restore`, in one transaction, and as a stream. Blocking.
+//!
+//! Whatever the form, what `psql` gets is a script: plain SQL as it is, packed SQL unpacked, and of what only `pg_restore`
+//! reads (`pg_dump --format custom`, `directory` or `tar`) the script that it makes.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use flate2::bufread::MultiGzDecoder;
+
+/// What was there goes with all that belongs to it, and the schema is as a new database has it.
+const CLEAR: &str = "DROP SCHEMA IF EXISTS public CASCADE; \
+    CREATE SCHEMA public AUTHORIZATION pg_database_owner; GRANT USAGE ON SCHEMA public TO PUBLIC";
+
+/// Why a dump is not in the database. Nothing of it is then, and what was there before still is.
+#[derive(Debug, thiserror::Error)]
+pub enum DumpError {
+    /// The dump itself.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It would be of no use without tables to put its data in.
+    #[error("{} makes no table: a whole dump is needed, as `db dump` or `pg_dump` without --data-only write it", path.display())]
+    NoTables {
+        /// Which one.
+        path: PathBuf,
+    },
+    /// A program cannot be run.
+    #[error("cannot run {program}")]
+    Run {
+        /// Which one.
+        program: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A program failed.
+    #[error("{program} ended with {status}, and nothing was changed; its last words:\n{words}")]
+    Failed {
+        /// Which one.
+        program: String,
+        /// How it ended.
+        status: String,
+        /// The end of what it said.
+        words: String,
+    },
+}
+
+/// The form of a dump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// SQL.
+    Plain,
+    /// SQL, packed by gzip.
+    Packed,
+    /// For `pg_restore`.
+    Archive,
+}
+
+/// The form of a dump, by its first bytes.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn form(path: &Path) -> Result<Form, DumpError> {
+    let failed = |source| DumpError::Read { path: path.to_owned(), source };
+    if path.join("toc.dat").is_file() {
+        return Ok(Form::Archive);
+    }
+    let mut start = Vec::new();
+    File::open(path).map_err(failed)?.take(512).read_to_end(&mut start).map_err(failed)?;
+    // Of tar: the name of its first file.
+    let is_archive = start.starts_with(b"PGDMP") || start.starts_with(b"toc.dat\0");
+    Ok(match () {
+        () if is_archive => Form::Archive,
+        () if start.starts_with(&[0x1f, 0x8b]) => Form::Packed,
+        () => Form::Plain,
+    })
+}
+
+/// Replaces all that is in the schema `public` of a database by a dump. `psql` and `pg_restore` are those programs, ready
+/// to talk to the database; the second one is needed for [`Form::Archive`] only. `watch` is told how many bytes of SQL
+/// have gone in.
+///
+/// # Errors
+/// When it cannot be done; nothing is changed then.
+pub fn load(
+    path: &Path,
+    mut psql: Command,
+    pg_restore: Option<Command>,
+    mut watch: impl FnMut(u64),
+) -> Result<(), DumpError> {
+    let failed = |source| DumpError::Read { path: path.to_owned(), source };
+    let form = form(path)?;
+    let mut restore = None;
+    let script: Box<dyn Read> = match (form, pg_restore) {
+        (Form::Archive, Some(mut command)) => {
+            command.args(["--no-owner", "--no-privileges", "--file=-"]).arg(path);
+            let mut running = Running::start(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
+            let output = running.child.stdout.take();
+            restore = Some(running);
+            output.map_or_else(|| Box::new(io::empty()) as Box<dyn Read>, |output| Box::new(output))
+        }
+        (Form::Packed, _) => {
+            let file = BufReader::new(File::open(path).map_err(failed)?);
+            Box::new(MultiGzDecoder::new(file))
+        }
+        _ => Box::new(File::open(path).map_err(failed)?),
+    };
+    let mut script = BufReader::with_capacity(256 << 10, script);
+    // What comes before the data is small.
+    let head = head(&mut script).map_err(failed)?;
+    if !head.makes_tables {
+        if let Some(restore) = restore {
+            drop(script);
+            restore.wait()?;
+        }
+        return Err(DumpError::NoTables { path: path.to_owned() });
+    }
+
+    psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction"]);
+    psql.args(["--command", CLEAR, "--file=-"]).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut psql = Running::start(&mut psql)?;
+    let mut input = psql.child.stdin.take();
+    let copied = match &mut input {
+        Some(input) => copy(&mut head.bytes.as_slice().chain(script), input, &mut watch),
+        None => Err(Copy::Write),
+    };
+    let restored = restore.map_or(Ok(()), Running::wait);
+    if restored.is_err() || copied.is_err() {
+        // Before its script ends: it would commit the part of it that it has.
+        psql.child.kill().ok();
+    }
+    drop(input);
+    let loaded = psql.wait();
+    match copied {
+        Err(Copy::Read(source)) => Err(failed(source)),
+        // It had ended, and the other program with it, which has less to say.
+        Err(Copy::Write) => loaded.and(restored),
+        Ok(()) => restored.and(loaded),
+    }
+}
+
+/// The beginning of a script.
+struct Head {
+    bytes: Vec<u8>,
+    makes_tables: bool,
+}
+
+/// Reads on to the first table, or the first data.
+fn head(script: &mut impl BufRead) -> io::Result<Head> {
+    let mut head = Head { bytes: Vec::new(), makes_tables: false };
+    loop {
+        let start = head.bytes.len();
+        if script.read_until(b'\n', &mut head.bytes)? == 0 {
+            return Ok(head);
+        }
+        let line = &head.bytes[start..];
+        head.makes_tables = line.starts_with(b"CREATE TABLE ") || line.starts_with(b"CREATE UNLOGGED TABLE ");
+        if head.makes_tables || line.starts_with(b"COPY ") || line.starts_with(b"INSERT INTO ") {
+            return Ok(head);
+        }
+    }
+}
+
+/// Which end failed.
+enum Copy {
+    Read(io::Error),
+    Write,
+}
+
+fn copy(from: &mut impl Read, to: &mut impl Write, watch: &mut impl FnMut(u64)) -> Result<(), Copy> {
+    let mut buffer = vec![0; 256 << 10];
+    let mut total = 0;
+    loop {
+        let read = match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Copy::Read(error)),
+        };
+        // It has ended early, and says why itself.
+        to.write_all(&buffer[..read]).map_err(|_| Copy::Write)?;
+        total += read as u64;
+        watch(total);
+    }
+}
+
+/// A program, and what it says on its standard error.
+struct Running {
+    program: String,
+    child: Child,
+    words: Option<thread::JoinHandle<String>>,
+}
+
+impl Running {
+    fn start(command: &mut Command) -> Result<Self, DumpError> {
+        let program = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let spawned = command.stderr(Stdio::piped()).spawn();
+        let mut child = spawned.map_err(|source| DumpError::Run { program: program.clone(), source })?;
+        let words = child.stderr.take().map(|errors| thread::spawn(move || last_words(errors)));
+        Ok(Self { program, child, words })
+    }
+
+    fn wait(mut self) -> Result<(), DumpError> {
+        drop((self.child.stdin.take(), self.child.stdout.take()));
+        let program = self.program;
+        let status = self.child.wait().map_err(|source| DumpError::Run { program: program.clone(), source })?;
+        let words = self.words.and_then(|words| words.join().ok()).unwrap_or_default();
+        if status.success() { Ok(()) } else { Err(DumpError::Failed { program, status: status.to_string(), words }) }
+    }
+}
+
+/// The last lines of what is said; however much it is.
+fn last_words(errors: impl Read) -> String {
+    let mut last = std::collections::VecDeque::new();
+    for line in BufReader::new(errors).split(b'\n').map_while(Result::ok) {
+        if last.len() == 5 {
+            last.pop_front();
+        }
+        last.push_back(format!("  {}", String::from_utf8_lossy(&line).chars().take(300).collect::<String>()));
+    }
+    last.into_iter().collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dump_of_data_alone_is_told_by_its_head() {
+        let read = |text: &str| head(&mut text.as_bytes()).expect("memory");
+        let whole = read("-- dump\nSET x = 1;\nCREATE TABLE public.a (\n);\nCOPY public.a FROM stdin;\n");
+        assert!(whole.makes_tables && whole.bytes.ends_with(b"CREATE TABLE public.a (\n"));
+        for text in ["SET x = 1;\nCOPY public.a FROM stdin;\nCREATE TABLE b\n", "INSERT INTO a VALUES (1);\n", ""] {
+            assert!(!read(text).makes_tables, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_last_words_are_short() {
+        let lines: String = (0..100).map(|line| format!("line {line}\n")).collect();
+        assert_eq!(last_words(lines.as_bytes()).lines().count(), 5);
+        assert!(last_words("x".repeat(9999).as_bytes()).len() < 400);
+    }
+}

@@ -1,0 +1,236 @@
+//! Where archived objects are: a bucket, or a mirror of it on disk. Listed in order, read one by one.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use super::mirror::Walk;
+use super::range::{Place, Range};
+use super::s3::{self, Failure, Listed};
+use crate::clock::{self, Deadline};
+use crate::store::chain;
+
+/// Keys that are listed ahead: two pages of S3.
+const AHEAD: usize = 2000;
+/// An object is read as often as this before it is asked whether the archive answers at all.
+const ATTEMPTS: u32 = 5;
+/// Longest wait between two attempts.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// An object is held in memory as it is stored, so there is a limit. Firehose gathers no more than 128 MiB.
+pub(super) const MOST_BYTES: usize = 256 << 20;
+
+/// Where archived objects are.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A bucket.
+    Bucket {
+        /// To reach it.
+        s3: aws_sdk_s3::Client,
+        /// Its name.
+        name: String,
+    },
+    /// A folder.
+    Mirror(PathBuf),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bucket { name, .. } => write!(formatter, "s3://{name}"),
+            Self::Mirror(root) => write!(formatter, "{}", root.display()),
+        }
+    }
+}
+
+/// Why an object was not read.
+#[derive(Debug)]
+pub(super) enum NotRead {
+    /// It cannot be; the others can.
+    Unreadable(String),
+    /// Nothing can.
+    Away(String),
+}
+
+impl Source {
+    /// How many objects of a range there are after `cursor`, as far as they can be listed.
+    pub async fn count(&self, range: &Range, cursor: Option<&str>) -> u64 {
+        let mut keys = self.list(range, cursor, Duration::ZERO);
+        let mut count = 0;
+        while let Some(Ok(_)) = keys.recv().await {
+            count += 1;
+        }
+        count
+    }
+
+    /// The objects of a range in order of their keys, those after `cursor`. Ends early with an error when they cannot
+    /// be listed for as long as `patience`.
+    pub(super) fn list(
+        &self,
+        range: &Range,
+        cursor: Option<&str>,
+        patience: Duration,
+    ) -> Receiver<Result<Listed, String>> {
+        let (sender, receiver) = channel(AHEAD);
+        let (range, after) = (range.clone(), range.start_after(cursor));
+        match self.clone() {
+            Self::Bucket { s3, name } => {
+                tokio::spawn(async move { list_bucket(&s3, &name, &range, &after, patience, &sender).await });
+            }
+            Self::Mirror(root) => {
+                tokio::task::spawn_blocking(move || {
+                    let walk = Walk::new(&root, &range.prefix, &after).map(|file| {
+                        let file = file.map_err(|error| chain(&error))?;
+                        Ok(Listed { key: file.key, size: file.stamp.size, etag: None })
+                    });
+                    send_range(walk, &range, |object| sender.blocking_send(object).is_ok());
+                });
+            }
+        }
+        receiver
+    }
+
+    /// Reads an object. What fails for now is tried again: for a while, then for as long as `patience` if nothing else
+    /// of the archive can be read either.
+    pub(super) async fn read(&self, object: &Listed, patience: Duration) -> Result<Vec<u8>, NotRead> {
+        let time = Deadline::within(patience);
+        let mut attempt = 0;
+        loop {
+            let why = match self.read_once(object).await {
+                Ok(bytes) => return Ok(bytes),
+                Err(Failure::Later(why)) => why,
+                Err(failure) => return Err(NotRead::Unreadable(failure.why().to_owned())),
+            };
+            attempt += 1;
+            if attempt >= ATTEMPTS {
+                match self.answers().await {
+                    Ok(()) => return Err(NotRead::Unreadable(why)),
+                    Err(why) if time.remaining().is_zero() => return Err(NotRead::Away(why)),
+                    Err(why) => tracing::warn!(error = why, "the archive does not answer, waiting"),
+                }
+            }
+            tokio::time::sleep(clock::backoff(attempt, Duration::from_millis(200), LONGEST_WAIT)).await;
+        }
+    }
+
+    async fn read_once(&self, object: &Listed) -> Result<Vec<u8>, Failure> {
+        match self {
+            Self::Bucket { s3, name } => s3::read(s3, name, &object.key, object.etag.as_deref(), MOST_BYTES).await,
+            Self::Mirror(root) => {
+                let path = root.join(&object.key);
+                let read = tokio::task::spawn_blocking(move || read_file(&path)).await;
+                read.unwrap_or_else(|error| Err(Failure::Later(chain(&error))))
+            }
+        }
+    }
+
+    /// Whether the archive can be listed. `Err` says why not.
+    async fn answers(&self) -> Result<(), String> {
+        match self {
+            Self::Bucket { s3, name } => {
+                let answer = s3.list_objects_v2().bucket(name).max_keys(1).send().await;
+                answer.map(drop).map_err(|error| chain(&error))
+            }
+            Self::Mirror(root) => root.read_dir().map(drop).map_err(|error| format!("{}: {error}", root.display())),
+        }
+    }
+}
+
+/// A file of a mirror.
+fn read_file(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => Failure::Gone(error.to_string()),
+        io::ErrorKind::PermissionDenied => Failure::Denied(error.to_string()),
+        _ => Failure::Later(error.to_string()),
+    };
+    let length = path.metadata().map_err(failed)?.len();
+    if length > MOST_BYTES as u64 {
+        return Err(Failure::Gone(format!("longer than {MOST_BYTES} bytes")));
+    }
+    std::fs::read(path).map_err(failed)
+}
+
+/// Sends those objects of a listing that are in the range, and stops behind it. `false` when there is no more to do.
+fn send_range(
+    listing: impl Iterator<Item = Result<Listed, String>>,
+    range: &Range,
+    mut send: impl FnMut(Result<Listed, String>) -> bool,
+) -> bool {
+    for object in listing {
+        let go_on = match object {
+            // What consoles make of a folder.
+            Ok(object) if object.key.ends_with('/') => true,
+            Ok(object) => match range.place(&object.key) {
+                Place::In => send(Ok(object)),
+                Place::Out => true,
+                Place::Behind => false,
+            },
+            Err(error) => {
+                send(Err(error));
+                false
+            }
+        };
+        if !go_on {
+            return false;
+        }
+    }
+    true
+}
+
+/// Lists a bucket, page by page.
+async fn list_bucket(
+    s3: &aws_sdk_s3::Client,
+    bucket: &str,
+    range: &Range,
+    after: &str,
+    patience: Duration,
+    sender: &Sender<Result<Listed, String>>,
+) {
+    let mut token: Option<String> = None;
+    loop {
+        let (page, next) = match list_page(s3, bucket, range, after, token.as_deref(), patience).await {
+            Ok(page) => page,
+            Err(why) => return drop(sender.send(Err(why)).await),
+        };
+        let mut chosen = Vec::with_capacity(page.len());
+        let go_on = send_range(page.into_iter().map(Ok), range, |object| {
+            chosen.push(object);
+            true
+        });
+        for object in chosen {
+            if sender.send(object).await.is_err() {
+                return;
+            }
+        }
+        match next {
+            Some(next) if go_on => token = Some(next),
+            _ => return,
+        }
+    }
+}
+
+/// A page of a bucket; tried until it comes, or the patience is over.
+async fn list_page(
+    s3: &aws_sdk_s3::Client,
+    bucket: &str,
+    range: &Range,
+    after: &str,
+    token: Option<&str>,
+    patience: Duration,
+) -> Result<(Vec<Listed>, Option<String>), String> {
+    let time = Deadline::within(patience);
+    let mut attempt = 0;
+    loop {
+        match s3::list(s3, bucket, &range.prefix, after, token).await {
+            Ok(page) => return Ok(page),
+            Err(Failure::Later(why)) if !time.remaining().is_zero() => {
+                tracing::warn!(s3.bucket = bucket, error = why, "cannot list the archive, waiting");
+            }
+            Err(failure) => return Err(failure.why().to_owned()),
+        }
+        attempt += 1;
+        tokio::time::sleep(clock::backoff(attempt, Duration::from_millis(200), LONGEST_WAIT)).await;
+    }
+}

@@ -1,0 +1,22 @@
+//! Lambda: puts the archive through the pipeline, in as many invocations as it takes.
+//!
+//! The event is a [`Request`](hummingbird_status::archive::backfill::Request), the answer a summary.
+
+use std::time::Duration;
+
+use hummingbird_status::archive::backfill::{Invocation, Request, invoked};
+use hummingbird_status::clock::Deadline;
+use hummingbird_status::config::environment;
+use hummingbird_status::telemetry;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    telemetry::logging(true, environment("RUST_LOG").as_deref());
+    run(service_fn(async |event: LambdaEvent<Request>| {
+        let ends = Deadline::of_invocation(event.context.deadline, Duration::ZERO);
+        let invocation = Invocation { request_id: &event.context.request_id, ends };
+        Ok::<_, Error>(invoked(&environment, event.payload, invocation).await?)
+    }))
+    .await
+}

@@ -1,0 +1,82 @@
+//! The family `travis`: jobs, stages and builds, moved by messages as Travis Hub moves them, and what is told of it.
+//!
+//! Rows come into being with `build:create`. A job is moved by `job:receive|start|finish|cancel|restart|reset` and by the
+//! events of its build, which is moved by its jobs alone. States have ranks and only rise, but for restart and reset; a
+//! time that is known is never overwritten. Who changes anything of a build holds the lock on its row.
+//!
+//! # Order
+//!
+//! * Receive, start and finish of a run, delivered in any order and however often, give the same rows, as long as they do
+//!   not contradict each other. So do those of different jobs, and of different builds.
+//! * A message that comes before its `build:create` waits in `travis_pending`. When the build comes, the messages that wait
+//!   are applied in the order in which they were sent. `previous_state`, if `build:create` does not bring it, is looked up
+//!   when the build is created, and so is what was known then.
+//! * Restart, reset and cancel begin or end a run, so they do not commute with its messages: a job that ended before it was
+//!   canceled has ended, one that was canceled before its end came is canceled. A duplicate of them does nothing, an older
+//!   one that comes after a newer restart or reset neither.
+//! * A message is of an older run when it was sent before the restart or reset that began the present one, when the earliest
+//!   time that it tells lies more than 2 s (clocks differ) before that, when it carries the worker's uuid of the run before, or
+//!   when it has a lower `attempt`. It changes nothing.
+//! * What stands in for a time that nobody told is the time when the message was sent, never this machine's clock.
+//!
+//! # Deviations from upstream
+//!
+//! The word is that of `tests/it/conformance/travis/deviations.rs`, where each is checked against recorded cases.
+//!
+//! | word | upstream | here | why |
+//! |---|---|---|---|
+//! | `events-once` | a duplicate is applied and told again; `build:created` and `build:restarted` once a job; with `fast_finish` `build:finished` again for jobs that may fail | told when a state changes, or a run begins: the same event and state once a run | a notification twice is a fault |
+//! | `build-reset-is-restart` | `build:reseted`, which nobody listens to | `build:restarted`, if the build changed | else no status goes out after a requeue |
+//! | `older-run` | a late message of an older run moves the new one | refused | it ends a run that goes on |
+//! | `reset-of-finished` | starts a finished job again | nothing | a requeue storm would run it twice |
+//! | `count-check-works` | `state_update_count` is read under a key that is never there | a lower number of the same uuid is late | as it was meant |
+//! | `late-times` | a receive or start that comes late is dropped | its times are filled in where none is known; if it is a start, stage and build have begun | any order gives the same rows |
+//! | `earliest-times` | stage and build keep the `started_at` and `received_at` that came first | the earliest | the same |
+//! | `end-of-a-build-is-its-last-job` | `finished_at` of the message that came last | the latest end of the jobs waited for | the same |
+//! | `duration-of-all-jobs` | with `fast_finish` it depends on the state of a later job whether its time counts | it counts | the same |
+//! | `finished-at-default` | a finish without a time leaves none | the time it was sent | a job without an end has no duration |
+//! | `canceled-at-only-if-canceled` | set when the last job was canceled, whatever came of the build; missing when another one was | set on a canceled build, and on no other | |
+//! | `no-times-ahead` | any time in any payload is written | a receive brings no start, a create no times | a job that waits has not begun |
+//! | `allow-list` | any key with a column is written | those of [`Told`] | a payload is not a statement |
+//! | `zero-times` | a time with `0001` anywhere in it is none | one of the year 1 | `..40.000123Z` is a time |
+//! | `stage-restart` | later stages stay canceled when a job of the failed one is restarted | what was canceled because of the stage waits again | else the build ends canceled though all pass |
+//! | `stage-cancel` | canceling the jobs of a stage one by one leaves later stages to be started | they are canceled, unless all that must not fail has passed | unmeant deployments |
+//! | `later-stages-only` | a stage that does not pass cancels what has not ended in all others | in later ones | messages of earlier ones may still be on their way |
+//! | `fast-finish-stages` | a build may finish as `created`; `fast_finish` under `jobs` is not seen by stages | only stages that ended count; both keys count | |
+//! | `last-build` | `last_build_*` without a look at ids, and `last_build_id` at the start alone | all of them, of the newest build that has begun or ended | an older build overwrote a newer one's |
+//! | `late-bad-news` | with `fast_finish` a failure is told of when a job that may fail ends the build again, if it does | when the last of the jobs has ended | else nobody may ever be told |
+//! | `queueable` | the row stays when a job is received, started, finished or canceled by its stage | it goes | a scheduler would start the job |
+//! | `commands-where-needed` | workers are told to cancel whenever a job is canceled, and for every job of a canceled build | for a job that was canceled just now, and for one that a worker is about to run although it has ended | who reports an end has stopped |
+//! | `auto-cancel-any-event` | a newer build by cron cancels nothing, by a fault in the text for its log | it cancels | |
+//! | `patch-same-state` | 409 to a worker that repeats itself, which then cancels itself | 200 | |
+//!
+//! Passed is overwritten by failed, failed by errored, errored by canceled, as upstream: so two finishes that contradict each
+//! other come to one state in any order. That is a change of state, and told: a status outside would be wrong otherwise.
+//!
+//! # What is told
+//!
+//! Events of the outbox, with the key `build/<id>`: `job:*` and `build:*` for everybody, with job, build, repository and
+//! commit; `worker:cancel_job` for the workers; `notify:<addon>` for each notification that is due ([`rules::notify`]), which
+//! names the configuration in `travis_builds.notifications` that it follows, for targets hold secrets.
+//!
+//! Logs are not kept here, so there is no clearing and no writing of them.
+
+mod message;
+mod record;
+pub mod rules;
+mod store;
+
+pub use self::message::{decode, patch};
+pub use self::record::{
+    Build, Create, Event, Happened, Job, Message, Object, Record, Repository, Resets, Run, Source, Stage, State, Told,
+    Version,
+};
+pub use self::store::{Startable, startable, sweep, write};
+
+use crate::envelope;
+
+/// Whether the message is one of Travis' workers, API, scheduler or gatekeeper.
+#[must_use]
+pub fn recognise(message: &envelope::Message<'_>) -> bool {
+    message::recognise(message)
+}

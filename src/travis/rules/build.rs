@@ -1,0 +1,214 @@
+//! What moves of jobs do to their stage and build (facts: `travis-hub.md` 3.1 to 3.3).
+
+use jiff::Timestamp;
+
+use super::{Rows, matrix};
+use crate::travis::record::{Event, Job, Message, Object, Stage, State};
+
+impl Rows {
+    pub(super) fn create_build(&mut self, message: &Message) {
+        if matches!(self.build.state, None | Some(State::Queued)) {
+            self.edit_build(|build| build.state = Some(State::Created));
+            self.build_happened(message.event);
+        }
+    }
+
+    pub(super) fn start_above(&mut self, index: usize, message: &Message) {
+        self.lend_times(index, message);
+        self.begin_above(index, message);
+    }
+
+    fn begin_above(&mut self, index: usize, message: &Message) {
+        if self.is_of_older_run(message) {
+            return;
+        }
+        if let Some(stage) = self.stage_of(index)
+            && self.stages[stage].state < Some(State::Started)
+        {
+            self.edit_stage(stage, |stage| stage.state = Some(State::Started));
+        }
+        self.start_build(message);
+    }
+
+    /// Starts the build, unless it has begun.
+    pub fn start_build(&mut self, message: &Message) -> bool {
+        if self.build.state >= Some(State::Started) {
+            return false;
+        }
+        self.edit_build(|build| {
+            build.state = Some(State::Started);
+            build.started_at.get_or_insert(message.told.started_at.unwrap_or(message.at()));
+        });
+        self.outcome.is_last = true;
+        self.outcome.is_current = true;
+        self.build_happened(Event::Start);
+        true
+    }
+
+    pub(super) fn finish_above(&mut self, index: usize, message: &Message) {
+        self.lend_times(index, message);
+        let stage = self.stage_of(index);
+        let of_stage = stage.is_none_or(|stage| self.finish_stage(stage, None));
+        if let Some(stage) = stage.filter(|stage| of_stage && self.stages[*stage].state != Some(State::Passed)) {
+            self.cancel_rest(stage);
+        }
+        if of_stage {
+            self.finish_build(message.event);
+        }
+        if message.told.started_at.is_some() {
+            // It began, even if the message that said so is still to come.
+            self.begin_above(index, message);
+        }
+        self.settle();
+    }
+
+    /// Ends a stage whose jobs have ended; whether they have.
+    fn finish_stage(&mut self, stage: usize, at: Option<Timestamp>) -> bool {
+        let jobs = self.jobs_of_stage(stage);
+        let fast = self.build.fast_finish;
+        let (true, Some(state)) = (matrix::is_finished(&jobs, fast), matrix::state(&jobs)) else { return false };
+        let end = at.or_else(|| last_end(&jobs, fast));
+        self.edit_stage(stage, |stage| {
+            stage.state = Some(state);
+            stage.finished_at = stage.finished_at.max(end);
+        });
+        true
+    }
+
+    /// What has not ended in later stages is canceled with a stage that did not pass. Earlier ones have ended, even if
+    /// their messages are still to come.
+    fn cancel_rest(&mut self, stage: usize) {
+        let jobs = self.jobs_of_stage(stage);
+        let last = waited_for(&jobs, self.build.fast_finish).map(|job| &job.source).max();
+        let Some(source) = last.cloned() else { return };
+        let id = self.stages[stage].id;
+        let rest = |job: &Job| job.stage_id > Some(id) && !job.is_finished();
+        let rest: Vec<usize> = (0..self.jobs.len()).filter(|&index| rest(&self.jobs[index])).collect();
+        for &index in &rest {
+            self.edit_job(index, |job| {
+                job.state = Some(State::Canceled);
+                job.finished_at = Some(source.message_at);
+                job.source = source.clone();
+            });
+            self.outcome.queueable.insert(self.jobs[index].id, false);
+            self.job_happened(index, Event::Finish(State::Canceled));
+        }
+        for index in rest {
+            if let Some(other) = self.stage_of(index) {
+                self.edit_stage(other, |stage| {
+                    stage.state = Some(State::Canceled);
+                    stage.finished_at = Some(source.message_at);
+                });
+            }
+        }
+    }
+
+    /// Ends the build, if all that it waits for has ended.
+    fn finish_build(&mut self, event: Event) -> bool {
+        let jobs: Vec<&Job> = self.jobs.iter().collect();
+        if self.build.state == Some(State::Canceled) || !matrix::is_finished(&jobs, self.build.fast_finish) {
+            return false;
+        }
+        let has_ended = |stage: &&Stage| stage.state.is_some_and(|state| state.is_finished() && state != State::Passed);
+        let by_stage = self.stages.iter().find(has_ended).and_then(|stage| stage.state);
+        let Some(state) = by_stage.or_else(|| matrix::state(&jobs)) else { return false };
+        let before = self.build.state;
+        let canceled_at = waited_for(&jobs, self.build.fast_finish).filter_map(|job| job.canceled_at).max();
+        self.edit_build(|build| {
+            build.state = Some(state);
+            if state == State::Canceled {
+                build.canceled_at = build.canceled_at.max(canceled_at);
+            }
+        });
+        self.settle();
+        if before != Some(state) {
+            self.build_happened(event);
+        }
+        true
+    }
+
+    /// What a build that has ended says about its jobs as a whole.
+    pub(super) fn settle(&mut self) {
+        let fast = self.build.fast_finish;
+        if !self.build.state.is_some_and(State::is_finished) {
+            return;
+        }
+        let jobs: Vec<&Job> = self.jobs.iter().collect();
+        let (duration, end) = (matrix::duration(&jobs, fast), last_end(&jobs, fast));
+        self.edit_build(|build| {
+            build.duration = duration;
+            build.finished_at = build.finished_at.max(end);
+        });
+        self.outcome.is_last = true;
+    }
+
+    pub(super) fn cancel_above(&mut self, index: usize, message: &Message) {
+        if let Some(stage) = self.stage_of(index) {
+            let has_ended = self.stages[stage].state.is_some_and(State::is_finished);
+            if !has_ended && !self.finish_stage(stage, Some(message.at())) {
+                return;
+            }
+            // A build that is canceled as a whole cancels each of its jobs by itself.
+            if matches!(message.object, Object::Job(_)) && self.stages[stage].state != Some(State::Passed) {
+                self.cancel_rest(stage);
+            }
+        }
+        self.cancel_build(message);
+    }
+
+    /// Cancels the build, if nothing of it runs and it has no end yet.
+    pub fn cancel_build(&mut self, message: &Message) -> bool {
+        let jobs: Vec<&Job> = self.jobs.iter().collect();
+        let fast = self.build.fast_finish;
+        if self.build.state.is_some_and(State::is_finished) || !matrix::is_finished(&jobs, fast) {
+            return false;
+        }
+        let duration = matrix::duration(&jobs, fast);
+        self.edit_build(|build| {
+            build.state = Some(State::Canceled);
+            build.duration = duration;
+            build.finished_at = Some(message.at());
+            build.canceled_at = Some(message.at());
+        });
+        self.outcome.is_last = true;
+        self.build_happened(Event::Cancel);
+        true
+    }
+
+    /// Whether the build was begun anew since a message was sent: what it says of its job stands, of the build it says
+    /// nothing any more.
+    pub(super) fn is_of_older_run(&self, message: &Message) -> bool {
+        Some(message.at()) < self.build.run_at
+    }
+
+    /// The first of the jobs to be received and to be started gives its times to stage and build.
+    pub(super) fn lend_times(&mut self, index: usize, message: &Message) {
+        if self.is_of_older_run(message) {
+            return;
+        }
+        let told = message.event == Event::Start || message.told.started_at.is_some();
+        let started = self.jobs[index].started_at.filter(|_| told);
+        let received = message.told.received_at;
+        let earliest = |known: Option<Timestamp>, told: Option<Timestamp>| known.into_iter().chain(told).min();
+        if let Some(stage) = self.stage_of(index) {
+            self.edit_stage(stage, |stage| stage.started_at = earliest(stage.started_at, started));
+        }
+        let changed = self.edit_build(|build| {
+            build.started_at = earliest(build.started_at, started);
+            build.received_at = earliest(build.received_at, received);
+        });
+        self.outcome.is_last |= changed && self.build.state >= Some(State::Started);
+    }
+}
+
+/// The jobs without which there is no end: all, or with `fast_finish` those that must not fail.
+fn waited_for<'j>(jobs: &'j [&'j Job], fast_finish: bool) -> impl Iterator<Item = &'j Job> {
+    let required = fast_finish && jobs.iter().any(|job| !job.allow_failure);
+    jobs.iter().copied().filter(move |job| !(required && job.allow_failure))
+}
+
+/// When the last of the jobs ended that are waited for. Those that a stage canceled have no end of their own.
+fn last_end(jobs: &[&Job], fast_finish: bool) -> Option<Timestamp> {
+    let own = waited_for(jobs, fast_finish).filter(|job| !job.canceled_by_stage());
+    own.filter_map(|job| job.finished_at).max()
+}

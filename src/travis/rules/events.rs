@@ -1,0 +1,156 @@
+//! What is told to the outside, as it happens.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::Rows;
+use super::notify::{self, About, On};
+use crate::travis::record::{Event, Happened, Job, Message, Object, State};
+
+impl Rows {
+    pub(super) fn job_happened(&mut self, index: usize, event: Event) {
+        let name = match event {
+            Event::Create => "job:created",
+            Event::Receive => "job:received",
+            Event::Start => "job:started",
+            Event::Finish(_) => "job:finished",
+            Event::Cancel => "job:canceled",
+            Event::Restart | Event::Reset => "job:restarted",
+        };
+        let job = &self.jobs[index];
+        let mut payload = Map::from_iter([
+            ("id".to_owned(), json!(job.id)),
+            ("state".to_owned(), json!(job.state.map(State::name))),
+            ("job".to_owned(), job_payload(job)),
+        ]);
+        self.surroundings(&mut payload);
+        self.tell(name, job_state(job), payload);
+    }
+
+    pub(super) fn build_happened(&mut self, event: Event) {
+        let name = match event {
+            Event::Create => "build:created",
+            Event::Receive => return,
+            Event::Start => "build:started",
+            Event::Finish(_) => "build:finished",
+            Event::Cancel => "build:canceled",
+            Event::Restart | Event::Reset => "build:restarted",
+        };
+        let mut payload = Map::from_iter([
+            ("id".to_owned(), json!(self.build.id)),
+            ("state".to_owned(), json!(self.build.state.map(State::name))),
+            ("job_ids".to_owned(), json!(self.jobs.iter().map(|job| job.id).collect::<Vec<_>>())),
+        ]);
+        self.surroundings(&mut payload);
+        self.tell(name, self.build.state.map_or("", State::name), payload);
+        match event {
+            Event::Start => self.notify(On::Started),
+            Event::Finish(_) => self.notify(On::Finished),
+            Event::Cancel => self.notify(On::Canceled),
+            _ => {}
+        }
+    }
+
+    /// Whether all jobs have ended, those that may fail included.
+    pub(super) fn all_have_ended(&self) -> bool {
+        self.jobs.iter().all(Job::is_finished)
+    }
+
+    /// Says which notifications are due. Where they go to is looked up by who sends them: targets hold secrets.
+    pub(super) fn notify(&mut self, on: On) {
+        let about = About {
+            on,
+            state: self.build.state,
+            previous_state: self.build.previous_state,
+            all_jobs_finished: self.all_have_ended(),
+            is_pull_request: self.build.event_type.as_deref() == Some("pull_request"),
+        };
+        let (short, full) = notify::words(self.build.state, self.build.previous_state);
+        for due in notify::due(self.build.notifications.as_ref(), about) {
+            let mut payload = Map::from_iter([
+                ("id".to_owned(), json!(self.build.id)),
+                ("state".to_owned(), json!(self.build.state.map(State::name))),
+                ("addon".to_owned(), json!(due.addon.name())),
+                ("index".to_owned(), json!(due.index)),
+                ("short".to_owned(), json!(short)),
+                ("full".to_owned(), json!(format!("The build {full}."))),
+            ]);
+            self.surroundings(&mut payload);
+            self.tell(due.addon.event(), self.build.state.map_or("", State::name), payload);
+        }
+    }
+
+    /// Workers stop a job that they have. They bear being told twice.
+    pub(super) fn cancel_at_worker(&mut self, index: usize, message: &Message) {
+        let what = if matches!(message.object, Object::Build(_)) { "Build" } else { "Job" };
+        let reason = message.told.reason.clone().unwrap_or_else(|| format!("{what} Cancelled: Reason unknown"));
+        let payload = Map::from_iter([
+            ("type".to_owned(), json!("cancel_job")),
+            ("job_id".to_owned(), json!(self.jobs[index].id)),
+            ("source".to_owned(), json!("hub")),
+            ("reason".to_owned(), json!(reason)),
+        ]);
+        self.tell("worker:cancel_job", "", payload);
+    }
+
+    fn tell(&mut self, event: &'static str, state: &str, payload: Map<String, Value>) {
+        let mut attributes = BTreeMap::new();
+        let filled = [
+            ("state", Some(state.to_owned())),
+            ("repository", self.repository.slug()),
+            ("branch", self.build.branch.clone()),
+            ("event_type", self.build.event_type.clone()),
+        ];
+        for (name, value) in filled {
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                attributes.insert(name.to_owned(), value);
+            }
+        }
+        self.outcome.happened.push(Happened { event, build_id: self.build.id, attributes, payload });
+    }
+
+    /// What a consumer would have to look up otherwise.
+    fn surroundings(&self, payload: &mut Map<String, Value>) {
+        let build = &self.build;
+        let repository = &self.repository;
+        payload.insert(
+            "build".to_owned(),
+            json!({
+                "id": build.id, "number": build.number, "state": build.state.map(State::name),
+                "previous_state": build.previous_state.map(State::name), "event_type": build.event_type,
+                "branch": build.branch, "duration": build.duration, "created_at": time(build.created_at),
+                "received_at": time(build.received_at), "started_at": time(build.started_at),
+                "finished_at": time(build.finished_at), "canceled_at": time(build.canceled_at),
+                "restarted_at": time(build.restarted_at), "pull_request": build.pull_request,
+            }),
+        );
+        payload.insert(
+            "repository".to_owned(),
+            json!({
+                "id": repository.id, "owner_name": repository.owner_name, "name": repository.name,
+                "slug": repository.slug(), "private": repository.private,
+            }),
+        );
+        payload.insert("commit".to_owned(), Value::Object(build.commit.clone()));
+    }
+}
+
+fn job_state(job: &Job) -> &'static str {
+    job.state.map_or("", State::name)
+}
+
+fn job_payload(job: &Job) -> Value {
+    json!({
+        "id": job.id, "number": job.number, "state": job.state.map(State::name), "stage_id": job.stage_id,
+        "stage_number": job.stage_number, "allow_failure": job.allow_failure, "queue": job.queue, "vm_size": job.vm_size,
+        "attempt": job.run.attempt, "created_at": time(job.created_at), "queued_at": time(job.queued_at),
+        "received_at": time(job.received_at), "started_at": time(job.started_at), "finished_at": time(job.finished_at),
+        "canceled_at": time(job.canceled_at), "restarted_at": time(job.restarted_at), "restarted_by": job.restarted_by,
+    })
+}
+
+fn time(at: Option<Timestamp>) -> Value {
+    json!(at.map(|at| at.to_string()))
+}
