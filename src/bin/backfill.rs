@@ -1,6 +1,6 @@
 //! Lambda: puts the archive through the pipeline, in as many invocations as it takes.
 //!
-//! The event is a [`Request`](hummingbird_status::archive::backfill::Request), the answer a summary.
+//! The event is a [`Request`], the answer a summary.
 
 use std::time::Duration;
 

@@ -25,16 +25,18 @@ pub(super) const FILTERS: [&str; 7] = [
 /// Bounds what one expression may become.
 const SIZE: usize = 1 << 20;
 
-fn set<'p>(patterns: impl IntoIterator<Item = &'p str>) -> Result<RegexSet, regex::Error> {
-    RegexSetBuilder::new(patterns).multi_line(true).size_limit(SIZE).build()
+fn set(patterns: &[&str]) -> Result<RegexSet, regex::Error> {
+    RegexSetBuilder::new(patterns).multi_line(true).size_limit(SIZE * patterns.len().max(1)).build()
 }
 
-/// Whether a text is a regular expression that can be used, else why not.
+/// Whether a text is a regular expression, else why not. Only its syntax: ingest needs the parser for this, and not the
+/// engine, which is 2 MB.
 ///
 /// # Errors
 /// In words, when it is none.
 pub(super) fn check(pattern: &str) -> Result<(), String> {
-    set([pattern]).map(drop).map_err(|error| error.to_string())
+    let parsed = regex_syntax::ParserBuilder::new().multi_line(true).build().parse(pattern);
+    parsed.map(drop).map_err(|error| error.to_string())
 }
 
 /// What of an object, its build and its checkout the filters look at.
@@ -91,32 +93,40 @@ fn names(json: Option<&str>) -> Vec<Cow<'_, str>> {
 /// Expressions made ready.
 pub(super) struct Matcher<'r> {
     regexes: &'r [IssueRegex],
+    /// Which of them are too large.
+    unusable: Vec<bool>,
     /// For each filter the expressions that have it, and one set of them all.
     sets: [(Vec<usize>, RegexSet); 7],
 }
 
 impl<'r> Matcher<'r> {
-    /// Makes expressions ready. Each has been checked by [`check`] when it came.
+    /// Makes expressions ready. Each has been checked by [`check`] when it came; one that becomes too large all the same
+    /// matches nothing.
     ///
     /// # Errors
     /// When they are too large together.
     pub(super) fn new(regexes: &'r [IssueRegex]) -> Result<Self, String> {
+        let mut unusable = vec![false; regexes.len()];
         let mut sets: [(Vec<usize>, RegexSet); 7] = std::array::from_fn(|_| (Vec::new(), RegexSet::empty()));
         for (filter, (having, patterns)) in sets.iter_mut().enumerate() {
             let with = regexes
                 .iter()
                 .enumerate()
                 .filter_map(|(index, regex)| Some((index, regex.filters[filter].as_deref()?)));
-            let (indexes, texts): (Vec<usize>, Vec<&str>) = with.unzip();
-            let limit = SIZE * texts.len().max(1);
-            *patterns = RegexSetBuilder::new(texts)
-                .multi_line(true)
-                .size_limit(limit)
-                .build()
-                .map_err(|error| format!("{}: {error}", FILTERS[filter]))?;
+            let (mut indexes, mut texts): (Vec<usize>, Vec<&str>) = with.unzip();
+            *patterns = match set(&texts) {
+                Ok(set) => set,
+                Err(_) => {
+                    let (usable, rest): (Vec<_>, Vec<_>) =
+                        indexes.into_iter().zip(texts).partition(|(_, text)| set(&[text]).is_ok());
+                    rest.iter().for_each(|(index, _)| unusable[*index] = true);
+                    (indexes, texts) = usable.into_iter().unzip();
+                    set(&texts).map_err(|error| format!("{}: {error}", FILTERS[filter]))?
+                }
+            };
             *having = indexes;
         }
-        Ok(Self { regexes, sets })
+        Ok(Self { regexes, unusable, sets })
     }
 
     /// The expressions that match.
@@ -125,7 +135,11 @@ impl<'r> Matcher<'r> {
         let mut left: Vec<bool> = self
             .regexes
             .iter()
-            .map(|regex| regex.package_name.is_none() || regex.package_name.as_deref() == subject.package.as_deref())
+            .zip(&self.unusable)
+            .map(|(regex, unusable)| {
+                let package = regex.package_name.as_deref();
+                !unusable && (package.is_none() || package == subject.package.as_deref())
+            })
             .collect();
         for ((having, patterns), texts) in self.sets.iter().zip(&subject.texts) {
             let mut matched = vec![false; having.len()];
@@ -238,6 +252,17 @@ mod tests {
         assert_eq!(check("a.*b"), Ok(()));
         assert!(check("(?=a)").unwrap_err().contains("look-around"));
         assert!(check("(a").is_err());
-        assert!(check("\\w{1000}{1000}").is_err());
+    }
+
+    #[test]
+    fn an_expression_that_is_too_large_matches_nothing_and_harms_no_other() {
+        let build = object(Kind::Build, &[]);
+        let build = View::of(Kind::Build, &build);
+        let subject = Subject::new(&build, Some(&build), None, Some("aaaa"));
+        let regexes =
+            [regex("o:large", &[("text_match", "\\w{1000}{1000}|a")]), regex("o:fits", &[("text_match", "a")])];
+        let matcher = Matcher::new(&regexes).unwrap();
+        let found: Vec<&str> = matcher.matches(&subject).into_iter().map(|regex| regex.id.as_str()).collect();
+        assert_eq!(found, ["o:fits"]);
     }
 }
