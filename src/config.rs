@@ -24,7 +24,7 @@ mod gitlab;
 use std::str::FromStr;
 use std::time::Duration;
 
-pub use self::gitlab::{GitLab, Token, gitlab};
+pub use self::gitlab::{GitLab, gitlab};
 use crate::family::Settings;
 
 /// A variable that is missing or cannot be read.

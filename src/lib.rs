@@ -20,7 +20,7 @@
 //! | [`konflux`], [`gitlab`], [`kcidb`], [`buildkite`], [`travis`], [`bots`] | a family each: `message` (foreign JSON to records), `record`, `rules` (pure), `store` + `sql/` | `envelope`, `store`, `outbox` |
 //! | [`store`] | connections, TLS, transactions, verdicts on errors, migrations, the table `refused` | `clock`, `config`, `envelope` |
 //! | [`outbox`] | events for the outside, written by the transaction that caused them; leases, attempts, breakers | `store` |
-//! | [`deliver`] | the only room that speaks to the outside: commit statuses, SNS, webhooks | `aws`, `clock`, `https`, `outbox`, `store` |
+//! | [`deliver`] | the only room that speaks to the outside: commit statuses, SNS, webhooks | `aws`, `clock`, `https`, `outbox`, `secret`, `store` |
 //! | [`pipeline`] | decode, write in one transaction, outcome for each delivery | `envelope`, `family`, `store`, `clock` |
 //! | [`reconcile`] | asks GitLab what lost messages left wrong, corrects it; lets families look for what got stuck | `clock`, `config`, `envelope`, `family`, `gitlab`, `https`, `store` |
 //! | [`replay`] | what was refused, once more through the pipeline | `pipeline` and what it takes, `tasks` |
@@ -32,6 +32,7 @@
 //! | [`config`], [`clock`], [`telemetry`] | environment, time, logs and metrics: nothing else touches these | |
 //! | [`custom_resource`] | the answer to CloudFormation | - |
 //! | [`https`], [`aws`] | how requests go out; what clients of AWS begin with | `config`, `https` |
+//! | [`secret`] | tokens and keys, which nothing shows | - |
 //! | [`extension`] | word from Lambda before it ends a function | - |
 //! | `src/bin` | shells: wire and call. One Lambda function each, and the command line | anything |
 //!
@@ -74,6 +75,7 @@ pub mod page;
 pub mod pipeline;
 pub mod reconcile;
 pub mod replay;
+pub mod secret;
 pub mod store;
 pub mod tasks;
 pub mod telemetry;

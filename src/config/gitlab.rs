@@ -1,10 +1,9 @@
 //! The GitLab instances that reconcile asks.
 
-use std::fmt;
-
 use serde::Deserialize;
 
 use super::{ConfigError, Lookup};
+use crate::secret::Secret;
 
 /// A GitLab: where it is, and how to ask it.
 #[derive(Clone, Debug, Deserialize)]
@@ -13,36 +12,11 @@ pub struct GitLab {
     /// Address, with or without `/api/v4`.
     pub url: String,
     /// Token with the scope `read_api`; without one only public projects are seen.
-    pub token: Option<Token>,
+    pub token: Option<Secret>,
     /// Host of its pages, where that is not the host of `url`. Says which of several instances a project is on.
     pub host: Option<String>,
     /// Path of a PEM bundle with authorities to trust beside those of the system.
     pub ca_bundle: Option<String>,
-}
-
-/// A secret: shown to nobody.
-#[derive(Clone, Deserialize)]
-#[serde(transparent)]
-pub struct Token(String);
-
-impl Token {
-    /// Keeps a token, without the blanks and ends of lines around it that editors of secrets leave.
-    #[must_use]
-    pub fn new(text: &str) -> Self {
-        Self(text.trim().to_owned())
-    }
-
-    /// The secret itself, for the header that it is sent in.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        self.0.trim()
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Token")
-    }
 }
 
 /// The instances: those of `GITLAB_INSTANCES`, else the one of `GITLAB_URL` (or gitlab.com) with `GITLAB_TOKEN`.
@@ -60,7 +34,7 @@ pub fn gitlab(lookup: Lookup<'_>) -> Result<Vec<GitLab>, ConfigError> {
     }
     Ok(vec![GitLab {
         url: lookup("GITLAB_URL").unwrap_or_else(|| "https://gitlab.com".to_owned()),
-        token: lookup("GITLAB_TOKEN").map(|token| Token::new(&token)),
+        token: lookup("GITLAB_TOKEN").map(|token| Secret::new(&token)),
         host: None,
         ca_bundle: lookup("GITLAB_CA_BUNDLE"),
     }])
@@ -79,7 +53,7 @@ mod tests {
     fn one_instance_is_the_usual() {
         let found = read(&[("GITLAB_TOKEN", " glpat-x\n")]).expect("defaults");
         assert_eq!((found.len(), found[0].url.as_str()), (1, "https://gitlab.com"));
-        assert_eq!(found[0].token.as_ref().map(Token::reveal), Some("glpat-x"));
+        assert_eq!(found[0].token.as_ref().map(Secret::expose), Some("glpat-x"));
         assert!(read(&[("GITLAB_URL", "https://g.example.com")]).expect("no token")[0].token.is_none());
     }
 

@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::http::{Header, Poster, Ways};
 use super::policy::{self, Decision};
-use super::secret::Secret;
 use super::states::Forge;
 use crate::outbox::queue::Tries;
+use crate::secret::Secret;
 
 /// What is not written as it is in a segment of a path.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');

@@ -27,6 +27,5 @@ mod webhook;
 pub use self::commit::{CommitPoster, Status};
 pub use self::drain::{Deliverer, SetUpError, Totals, Until};
 pub use self::http::is_public;
-pub use self::secret::Secret;
 pub use self::sns::{SnsPublisher, sns_client};
 pub use self::webhook::WebhookPoster;

@@ -39,9 +39,10 @@ use std::time::Duration;
 use reqwest::Url;
 use serde::Deserialize;
 
-use super::secret::Secret;
+use super::secret;
 use super::states::Forge;
 use crate::outbox::State;
+use crate::secret::Secret;
 
 /// Something in the document that cannot be.
 #[derive(Debug, thiserror::Error)]
@@ -264,7 +265,7 @@ fn target(raw: Raw, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Target, T
     }
     let secret = |member, reference: &Option<String>| {
         let reference = reference.as_deref().ok_or_else(|| wrong(member, "missing".to_owned()))?;
-        Secret::find(reference, lookup).map_err(|what| wrong(member, what))
+        secret::find(reference, lookup).map_err(|what| wrong(member, what))
     };
     let bundle = raw.ca_bundle.as_ref().map(std::fs::read).transpose();
     let ca_bundle = bundle.map_err(|error| wrong("ca_bundle", error.to_string()))?;

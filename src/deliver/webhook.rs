@@ -11,9 +11,9 @@ use sha2::Sha256;
 
 use super::http::{Header, Poster, Ways};
 use super::policy::{self, Decision};
-use super::secret::Secret;
 use crate::clock;
 use crate::outbox::queue::EventDue;
+use crate::secret::Secret;
 
 /// Posts to one address.
 #[derive(Clone, Debug)]

@@ -90,12 +90,12 @@ impl Client {
     pub(super) fn new(gitlab: &GitLab, number: usize, pace: Pace) -> Result<Self, SetupError> {
         let root = address::root(&gitlab.url).ok_or(SetupError::Address { number })?;
         let host = gitlab.host.clone().or_else(|| root.host_str().map(str::to_owned)).unwrap_or_default();
-        let sign_in = gitlab.token.as_ref().filter(|token| !token.reveal().is_empty()).map(|token| {
-            let name = match token.reveal().starts_with("Bearer ") {
+        let sign_in = gitlab.token.as_ref().filter(|token| !token.expose().is_empty()).map(|token| {
+            let name = match token.expose().starts_with("Bearer ") {
                 true => AUTHORIZATION,
                 false => HeaderName::from_static("private-token"),
             };
-            let mut value = HeaderValue::from_str(token.reveal()).map_err(|_| SetupError::Token { number })?;
+            let mut value = HeaderValue::from_str(token.expose()).map_err(|_| SetupError::Token { number })?;
             value.set_sensitive(true);
             Ok((name, value))
         });

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use hummingbird_status::config::{self, environment};
-use hummingbird_status::deliver::Secret;
 use hummingbird_status::deliver::pull::{PullClient, PullSetUp};
 use hummingbird_status::family::Settings;
 use hummingbird_status::pipeline::Counts;
+use hummingbird_status::secret::Secret;
 use hummingbird_status::store::Store;
 use hummingbird_status::worker::{Health, Stopper, Worker, folder, metrics, sqs};
 

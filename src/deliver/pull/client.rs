@@ -14,10 +14,10 @@ use crate::deliver::commit::{CommitPoster, Status};
 use crate::deliver::drain::Totals;
 use crate::deliver::http::{Poster, Ways};
 use crate::deliver::policy::{Answer, Decision, Lost};
-use crate::deliver::secret::Secret;
 use crate::deliver::states::Forge;
 use crate::deliver::targets::address;
 use crate::outbox::queue::{Outcome, Tries};
+use crate::secret::Secret;
 
 /// Statuses asked for at a time, posted side by side.
 const MAX: usize = 8;

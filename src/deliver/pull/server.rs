@@ -16,10 +16,10 @@ use tokio::runtime::Handle;
 use super::{HandBack, LEASE, Leased, Leases};
 use crate::clock::Deadline;
 use crate::deliver::policy::Decision;
-use crate::deliver::secret::Secret;
 use crate::deliver::step::{self, Done};
 use crate::deliver::targets::{Kind, Target, Way};
 use crate::outbox::queue::{self, Room, StatusDue};
+use crate::secret::Secret;
 use crate::store::{Store, StoreError, chain};
 
 /// Most leases of one request, and how many without `max`.

@@ -13,14 +13,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("extension", &[]),
     ("https", &[]),
     ("local", &[]),
-    ("config", &["family::Settings"]),
+    ("secret", &[]),
+    ("config", &["family::Settings", "secret"]),
     ("store", &["clock", "config", "envelope"]),
     // family.rs: and the families.
     ("family", &["envelope", "store"]),
     ("pipeline", &["clock", "envelope", "family", "store"]),
     ("outbox", &["store"]),
     ("reconcile", &["clock", "config", "envelope::Refusal", "family::Family", "gitlab", "https", "store"]),
-    ("deliver", &["aws", "clock", "config::Lookup", "https", "outbox", "store"]),
+    ("deliver", &["aws", "clock", "config::Lookup", "https", "outbox", "secret", "store"]),
     // And what families offer to read.
     ("page", &["bots", "clock", "config", "gitlab::reads", "konflux::reads", "store"]),
     ("telemetry", &["pipeline", "store"]),

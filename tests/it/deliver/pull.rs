@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use hummingbird_status::deliver::Secret;
 use hummingbird_status::deliver::pull::{PullClient, PullSetUp, router};
 use hummingbird_status::deliver::targets::{Target, targets};
+use hummingbird_status::secret::Secret;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 

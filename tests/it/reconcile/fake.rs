@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Response, Uri};
-use hummingbird_status::config::{GitLab, Token};
+use hummingbird_status::config::GitLab;
+use hummingbird_status::secret::Secret;
 use serde_json::{Value, json};
 
 /// The token that the fake takes.
@@ -80,7 +81,7 @@ impl Fake {
 
     /// The instance as it is configured.
     pub fn instance(&self) -> GitLab {
-        GitLab { url: self.url.clone(), token: Some(Token::new(TOKEN)), host: None, ca_bundle: None }
+        GitLab { url: self.url.clone(), token: Some(Secret::new(TOKEN)), host: None, ca_bundle: None }
     }
 
     /// Answers the next request that holds the text otherwise.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hummingbird_status::clock::Deadline;
-use hummingbird_status::config::Token;
 use hummingbird_status::reconcile::{ReconcileError, SetupError};
+use hummingbird_status::secret::Secret;
 use serde_json::json;
 
 use super::fake::{Answer, Fake, fixed};
@@ -132,7 +132,7 @@ async fn instances_that_cannot_be_asked_are_named_by_their_place() {
     let run = async |instances: &[_]| {
         super::reconcile::run(&db.store, instances, options(), support::deadline()).await.map(|_| ()).unwrap_err()
     };
-    instances[1].token = Some(Token::new("se\ncret"));
+    instances[1].token = Some(Secret::new("se\ncret"));
     let error = run(&instances).await;
     assert!(matches!(error, ReconcileError::Setup(SetupError::Token { number: 2 })), "{error:?}");
     assert!(!format!("{error} {error:?}").contains("cret"));

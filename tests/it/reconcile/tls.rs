@@ -5,7 +5,8 @@
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-use hummingbird_status::config::{GitLab, Token};
+use hummingbird_status::config::GitLab;
+use hummingbird_status::secret::Secret;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, Stream};
@@ -42,7 +43,7 @@ async fn an_authority_is_trusted_when_it_is_configured() {
     std::thread::spawn(move || serve(&listener, &config));
 
     let (db, _) = with_open(1..=1).await;
-    let mut instance = GitLab { url, token: Some(Token::new(TOKEN)), host: None, ca_bundle: None };
+    let mut instance = GitLab { url, token: Some(Secret::new(TOKEN)), host: None, ca_bundle: None };
     let run = async |instance: &GitLab| {
         reconcile::run(&db.store, std::slice::from_ref(instance), open_only(), deadline()).await.unwrap()
     };
