@@ -24,7 +24,7 @@ async fn main() -> Result<(), Error> {
     run(service_fn(async |event: LambdaEvent<Request>| {
         let deadline = Deadline::of_invocation(event.context.deadline, MARGIN);
         let options = Options { concurrency, ..Options::from(event.payload) };
-        let report = reconcile::run(&store, &instances, options, deadline).await?;
+        let report = reconcile::run(&store, &instances, options, deadline, |_, _| ()).await?;
         report.record();
         if let Some(metrics) = metrics {
             metrics.flush(std::io::stdout())?;

@@ -17,7 +17,6 @@ mod address;
 mod client;
 mod error;
 mod limits;
-mod patient;
 mod project;
 mod report;
 
@@ -32,14 +31,13 @@ use self::client::Client;
 pub use self::client::Pace;
 use self::error::Trouble;
 pub use self::error::{ApiError, SetupError};
-use self::patient::Patient;
 use self::project::Check;
 pub use self::report::{Correction, Missing, Moved, RefusedItem, Report, Unreachable};
 use crate::clock::{self, Deadline};
 use crate::config::GitLab;
 use crate::family::Family;
 use crate::gitlab::{self, Checked, Project};
-use crate::store::{Store, StoreError, chain};
+use crate::store::{Patient, Store, StoreError, chain};
 
 /// What a run is to do.
 #[derive(Clone, Debug)]
@@ -56,22 +54,12 @@ pub struct Options {
     pub concurrency: usize,
     /// How patient to be with GitLab.
     pub pace: Pace,
-    /// Is told of each project that is done with: how many are, of how many.
-    pub progress: fn(usize, usize),
 }
 
 impl Default for Options {
     fn default() -> Self {
         let pace = Pace::default();
-        Self {
-            projects: Vec::new(),
-            dry_run: false,
-            since: None,
-            sweep: true,
-            concurrency: 4,
-            pace,
-            progress: |_, _| (),
-        }
+        Self { projects: Vec::new(), dry_run: false, since: None, sweep: true, concurrency: 4, pace }
     }
 }
 
@@ -107,15 +95,18 @@ pub enum ReconcileError {
 
 /// So many projects in a row without an answer, and the instance is left alone.
 const SILENT_PROJECTS: u32 = 3;
+/// How often a transaction is tried again while the database is away.
+const TRIES: u32 = 5;
 /// Time kept back for what comes after the projects.
 const RESERVE: Duration = Duration::from_secs(2);
 
 /// All that the workers of a run share.
-struct Run {
+struct Run<'w> {
     store: Patient,
     clients: Vec<Client>,
     options: Options,
     deadline: Deadline,
+    watch: &'w dyn Fn(usize, usize),
     state: Mutex<State>,
 }
 
@@ -132,7 +123,8 @@ struct State {
     stopped: Vec<bool>,
 }
 
-/// Compares what is kept with what GitLab says, corrects it, and lets the families sweep.
+/// Compares what is kept with what GitLab says, corrects it, and lets the families sweep. `watch` is told of each project
+/// that is done with: how many are, of how many.
 ///
 /// # Errors
 /// When the run could not begin. What goes wrong later is in the report, beside what was done until then.
@@ -141,11 +133,12 @@ pub async fn run(
     instances: &[GitLab],
     options: Options,
     deadline: Deadline,
+    watch: impl Fn(usize, usize),
 ) -> Result<Report, ReconcileError> {
     let started = clock::now();
     let made = instances.iter().zip(1..).map(|(gitlab, number)| Client::new(gitlab, number, options.pace));
     let clients = made.collect::<Result<Vec<_>, _>>()?;
-    let store = Patient { store: store.clone(), deadline };
+    let store = Patient::until(store, deadline).at_most(TRIES);
     store.check_schema().await?;
     let projects = store.in_tx("reconcile_projects", async |tx| gitlab::projects(tx).await).await?;
     let mut state = State {
@@ -162,7 +155,7 @@ pub async fn run(
     }
     state.projects = state.queue.len();
     let workers = options.concurrency.clamp(1, 64);
-    let run = Run { store, clients, options, deadline, state: Mutex::new(state) };
+    let run = Run { store, clients, options, deadline, watch: &watch, state: Mutex::new(state) };
     // On one thread: they wait for GitLab nearly all of the time.
     join_all((0..workers).map(|_| run.work())).await;
     run.sweep_families(started).await;
@@ -196,7 +189,7 @@ fn instance_of(project: &Project, clients: &[Client]) -> Result<usize, String> {
     found.ok_or_else(|| format!("none of the configured instances has the host '{host}'"))
 }
 
-impl Run {
+impl Run<'_> {
     fn state(&self) -> MutexGuard<'_, State> {
         // No lock is held while anything can fail, so what is in there is whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -236,7 +229,7 @@ impl Run {
             let mut state = self.state();
             state.report.add(found);
             state.done += 1;
-            (self.options.progress)(state.done, state.projects);
+            (self.watch)(state.done, state.projects);
             match result {
                 Ok(()) => {
                     state.silent[number] = 0;

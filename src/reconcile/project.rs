@@ -6,12 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::client::{Client, Page};
 use super::error::{ApiError, Trouble};
-use super::patient::Patient;
 use super::report::{Correction, Missing, Moved, RefusedItem, Report};
 use super::{Options, address};
 use crate::clock::{self, Deadline};
 use crate::gitlab::{self, Answer, Change, Comparison, MergeRequest, Project, Record};
-use crate::store::StoreError;
+use crate::store::{Patient, StoreError};
 
 /// A merge request of which something was heard so lately may be too new for a replica of GitLab's database: it is not
 /// taken for deleted yet.

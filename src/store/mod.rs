@@ -6,6 +6,7 @@
 mod error;
 mod iam;
 mod migrate;
+mod patient;
 mod pool;
 mod reader;
 pub mod refused;
@@ -25,6 +26,7 @@ use tokio_postgres::types::ToSql;
 
 pub use self::error::{StoreError, Verdict, chain};
 pub use self::migrate::{Applied, MIGRATIONS, Migration, migrate};
+pub use self::patient::Patient;
 pub(crate) use self::reader::rows;
 pub use self::reader::{FromRow, Reader};
 pub use self::refused::{Refused, refuse};

@@ -38,7 +38,7 @@ use crate::aws;
 use crate::clock::{self, Deadline};
 use crate::config::Lookup;
 use crate::family::Settings;
-use crate::store::{self, Progress, Run, Store, StoreError, Tx, Verdict};
+use crate::store::{self, Patient, Progress, Run, Store, StoreError, Tx};
 use crate::tasks::{Stop, Stopper, on_a_thread};
 use feeder::{Ended, Feeder};
 use ledger::Ledger;
@@ -114,7 +114,7 @@ pub struct Summary {
 /// When the database does not answer, or somebody else works on it.
 pub async fn begin(store: &Store, id: &str, parameters: &Parameters, owner: &str) -> Result<Claim, BackfillError> {
     let (json, counts) = (parameters.to_json(), Totals::default().to_json());
-    patiently(store, "create_run", async |tx| store::create_run(tx, id, &json, &counts).await).await?;
+    patient(store).in_tx("create_run", async |tx| store::create_run(tx, id, &json, &counts).await).await?;
     claim(store, id, owner, &["running"]).await
 }
 
@@ -131,7 +131,7 @@ async fn claim(store: &Store, id: &str, owner: &str, states: &[&str]) -> Result<
     let time = Deadline::within(LEASE * 2);
     loop {
         let claimed =
-            patiently(store, "claim_run", async |tx| store::claim_run(tx, id, owner, states, LEASE).await).await?;
+            patient(store).in_tx("claim_run", async |tx| store::claim_run(tx, id, owner, states, LEASE).await).await?;
         let run = find(store, id).await?.ok_or_else(|| BackfillError::NoRun(id.to_owned()))?;
         if claimed {
             return Ok(Claim {
@@ -154,24 +154,9 @@ async fn claim(store: &Store, id: &str, owner: &str, states: &[&str]) -> Result<
     }
 }
 
-/// Does something small in the database, and tries again while that is away.
-async fn patiently<T>(
-    store: &Store,
-    name: &'static str,
-    body: impl AsyncFn(&mut Tx<'_>) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    let time = Deadline::within(PATIENCE);
-    let mut attempt = 0;
-    loop {
-        match store.in_tx(name, time, &body).await {
-            Err(error) if error.verdict() == Verdict::Again && !time.remaining().is_zero() => {
-                tracing::debug!(tx = name, error = store::chain(&error), "trying again");
-            }
-            result => return result,
-        }
-        attempt += 1;
-        tokio::time::sleep(clock::backoff(attempt, Duration::from_millis(100), Duration::from_secs(2))).await;
-    }
+/// For something small in the database.
+fn patient(store: &Store) -> Patient {
+    Patient::until(store, Deadline::within(PATIENCE))
 }
 
 /// A run by its id.
@@ -179,7 +164,7 @@ async fn patiently<T>(
 /// # Errors
 /// When the database does not answer.
 pub async fn find(store: &Store, id: &str) -> Result<Option<Run>, StoreError> {
-    let found = patiently(store, "runs", async |tx| store::runs(tx, Some(id), 1, LEASE).await).await?;
+    let found = patient(store).in_tx("runs", async |tx| store::runs(tx, Some(id), 1, LEASE).await).await?;
     Ok(found.into_iter().next())
 }
 
@@ -188,7 +173,7 @@ pub async fn find(store: &Store, id: &str) -> Result<Option<Run>, StoreError> {
 /// # Errors
 /// When the database does not answer.
 pub async fn latest(store: &Store, most: i64) -> Result<Vec<Run>, StoreError> {
-    patiently(store, "runs", async |tx| store::runs(tx, None, most, LEASE).await).await
+    patient(store).in_tx("runs", async |tx| store::runs(tx, None, most, LEASE).await).await
 }
 
 /// The id of the latest run that is neither done nor cancelled.
@@ -206,7 +191,7 @@ pub async fn unfinished(store: &Store) -> Result<Option<String>, StoreError> {
 /// # Errors
 /// When the database does not answer.
 pub async fn cancel(store: &Store, id: &str) -> Result<bool, StoreError> {
-    patiently(store, "cancel_run", async |tx| store::cancel_run(tx, id).await).await
+    patient(store).in_tx("cancel_run", async |tx| store::cancel_run(tx, id).await).await
 }
 
 /// Works on a run until it is done, fails, is cancelled, or the word to stop is said; `watch` is told twice a second
@@ -317,7 +302,7 @@ pub async fn run(
         store::save_run(tx, id, owner, progress).await?;
         store::end_run(tx, id, owner, state, error.as_deref()).await
     };
-    let ended = patiently(store, "end_run", end).await?;
+    let ended = patient(store).in_tx("end_run", end).await?;
     let state = match ended {
         Some(state) => state,
         // By the try before, whose answer got lost; or it is somebody else's.

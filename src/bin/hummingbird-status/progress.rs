@@ -66,6 +66,31 @@ fn bar(style: &str) -> Option<ProgressBar> {
     })
 }
 
+/// How many of so many projects are done with; shown on a terminal only, for it does not take long.
+pub(super) struct Projects(Option<ProgressBar>);
+
+impl Projects {
+    /// None yet.
+    pub(super) fn new() -> Self {
+        Self(bar("{spinner} {wide_bar} {pos}/{len} projects, {eta} left"))
+    }
+
+    /// So many by now.
+    pub(super) fn show(&self, done: usize, of: usize) {
+        if let Some(bar) = &self.0 {
+            bar.set_length(of as u64);
+            bar.set_position(done as u64);
+        }
+    }
+
+    /// Takes the line away.
+    pub(super) fn end(&self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 /// How many bytes went somewhere.
 pub(super) struct Bytes {
     bar: Option<ProgressBar>,

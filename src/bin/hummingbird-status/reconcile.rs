@@ -12,6 +12,7 @@ use jiff::civil::{Date, time};
 use jiff::tz::TimeZone;
 use jiff::{Span, SpanRelativeTo, Timestamp};
 
+use super::progress::Projects;
 use super::{database, show};
 
 #[derive(clap::Args)]
@@ -71,13 +72,16 @@ pub(super) async fn run(args: ReconcileArgs) -> anyhow::Result<()> {
         since: args.since,
         sweep: !args.no_sweep,
         concurrency: args.concurrency,
-        progress: if std::io::stderr().is_terminal() { progress } else { |_, _| () },
         ..Options::default()
     };
     let deadline = Deadline::within(Duration::from_secs(args.time_limit));
-    let report = reconcile::run(&database.store, &instances, options, deadline).await?;
+    let progress = Projects::new();
+    let watch = |done, of| progress.show(done, of);
+    let report = reconcile::run(&database.store, &instances, options, deadline, watch).await;
+    progress.end();
+    let report = report?;
     match std::io::stdout().is_terminal() {
-        true => println!("\x1b[K{}", tables(&report)),
+        true => println!("{}", tables(&report)),
         false => println!("{}", serde_json::to_string(&report).context("cannot write the report")?),
     }
     if !report.is_whole() {
@@ -90,11 +94,6 @@ pub(super) async fn run(args: ReconcileArgs) -> anyhow::Result<()> {
         );
     }
     Ok(())
-}
-
-/// One line that is written over and over.
-fn progress(done: usize, of: usize) {
-    eprint!("\r\x1b[K{done} of {of} projects\r");
 }
 
 /// Reads a time, a day (UTC), or how long ago.

@@ -256,7 +256,8 @@ async fn an_answer_that_breaks_off_is_none() {
         }
     });
     let instance = GitLab { url, token: None, host: None, ca_bundle: None };
-    let report = super::reconcile::run(&db.store, &[instance], open_only(), super::deadline()).await.unwrap();
+    let report =
+        super::reconcile::run(&db.store, &[instance], open_only(), super::deadline(), |_, _| ()).await.unwrap();
     let why = "no answer of use from GitLab in 4 tries: an answer that breaks off";
     assert_eq!(report.unreachable[0].problem, why);
 }
@@ -269,7 +270,7 @@ async fn an_answer_that_never_comes_is_not_waited_for() {
     let instance = GitLab { url, token: None, host: None, ca_bundle: None };
     let pace = Pace { answer: Duration::from_millis(50), ..pace() };
     let options = Options { pace, ..open_only() };
-    let report = super::reconcile::run(&db.store, &[instance], options, super::deadline()).await.unwrap();
+    let report = super::reconcile::run(&db.store, &[instance], options, super::deadline(), |_, _| ()).await.unwrap();
     assert_eq!(report.unreachable[0].problem, "no answer of use from GitLab in 4 tries: no answer in time");
     drop(listener);
 }

@@ -46,7 +46,7 @@ async fn run(db: &Db, gitlab: &Fake, options: Options) -> Report {
 }
 
 async fn run_within(db: &Db, gitlab: &Fake, options: Options, deadline: Deadline) -> Report {
-    reconcile::run(&db.store, &[gitlab.instance()], options, deadline).await.unwrap()
+    reconcile::run(&db.store, &[gitlab.instance()], options, deadline, |_, _| ()).await.unwrap()
 }
 
 /// A webhook as SNS brings it.

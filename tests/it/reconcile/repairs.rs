@@ -212,7 +212,7 @@ async fn several_instances_have_projects_of_their_own() {
     instances[0].host = Some("gitlab.example.com".to_owned());
     instances[1].host = Some("git.internal".to_owned());
     instances[1].token = Some(hummingbird_status::secret::Secret::new("Bearer other-token"));
-    let report = super::reconcile::run(&db.store, &instances, open_only(), super::deadline()).await.unwrap();
+    let report = super::reconcile::run(&db.store, &instances, open_only(), super::deadline(), |_, _| ()).await.unwrap();
     assert_eq!(one.asked(), ["g/p/merge_requests 1 iids"]);
     assert_eq!(other.asked(), ["in/side/merge_requests 1 iids"]);
     assert_eq!(one.state().signed, [super::fake::TOKEN]);

@@ -130,7 +130,10 @@ async fn instances_that_cannot_be_asked_are_named_by_their_place() {
     let db = support::database().await;
     let mut instances = [Fake::start().await.instance(), Fake::start().await.instance()];
     let run = async |instances: &[_]| {
-        super::reconcile::run(&db.store, instances, options(), support::deadline()).await.map(|_| ()).unwrap_err()
+        super::reconcile::run(&db.store, instances, options(), support::deadline(), |_, _| ())
+            .await
+            .map(|_| ())
+            .unwrap_err()
     };
     instances[1].token = Some(Secret::new("se\ncret"));
     let error = run(&instances).await;

@@ -45,7 +45,7 @@ async fn an_authority_is_trusted_when_it_is_configured() {
     let (db, _) = with_open(1..=1).await;
     let mut instance = GitLab { url, token: Some(Secret::new(TOKEN)), host: None, ca_bundle: None };
     let run = async |instance: &GitLab| {
-        reconcile::run(&db.store, std::slice::from_ref(instance), open_only(), deadline()).await.unwrap()
+        reconcile::run(&db.store, std::slice::from_ref(instance), open_only(), deadline(), |_, _| ()).await.unwrap()
     };
     let report = run(&instance).await;
     assert_eq!(report.unreachable[0].problem, "no answer of use from GitLab in 4 tries: no connection");
