@@ -117,8 +117,8 @@ impl Family {
             // Buildkite itself ends what runs for too long, and says so.
             Self::Buildkite => Ok(Vec::new()),
             Self::Travis => travis::sweep(tx, now, write).await,
-            // A silent bot is stale to whoever looks; nothing is written about it.
-            Self::Bots => Ok(Vec::new()),
+            // A silent bot is stale to whoever looks. Only old heartbeats are thrown away.
+            Self::Bots => bots::sweep(tx, now, write).await,
         }
     }
 }

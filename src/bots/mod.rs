@@ -2,7 +2,7 @@
 //!
 //! The newest heartbeat of a bot by the time at which it was sent is its state, whole. `gone` takes a bot off the board
 //! and stays in the table, so that an older heartbeat that comes later does not bring the bot back. Every heartbeat is
-//! kept in `bot_beats`; those that changed the status are the view `bot_transitions`.
+//! kept in `bot_beats` for 90 days; those that changed the status stay, and are the view `bot_transitions`.
 
 mod message;
 mod record;
@@ -13,7 +13,7 @@ mod update;
 pub use self::message::decode;
 pub use self::record::{Beat, Record, Status};
 pub use self::rules::{DEFAULT_FLOOR, Effective, Pulse, effective, grace};
-pub use self::store::{reads, write};
+pub use self::store::{reads, sweep, write};
 pub use self::update::{Update, meta_pair};
 
 use crate::envelope::Message;

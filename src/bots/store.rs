@@ -1,9 +1,11 @@
 //! Upserts of bots and their heartbeats; `reads` is for pages.
 
+mod prune;
 pub mod reads;
 
 use std::collections::HashMap;
 
+pub use self::prune::sweep;
 use super::record::{Beat, Record};
 use crate::store::{StoreError, Tx, column};
 

@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
+use hummingbird_status::bots::reads;
 use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
+use hummingbird_status::family::{Family, Settings};
 use hummingbird_status::pipeline::ingest;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::support::{self, deadline, render};
@@ -129,6 +131,43 @@ async fn what_is_gone_stays_gone_until_it_reports_again() {
     let history = "FROM bot_transitions ORDER BY at";
     let rows = render::table(&db.store, &["from_status", "to_status"], history).await;
     assert_eq!(rows, "- | ok\nok | gone\ngone | ok");
+}
+
+/// Heartbeats of 100 days, an hour apart; a day of failures 95 days ago. Another bot was heard 5 times, long ago.
+#[tokio::test]
+async fn old_heartbeats_go_and_what_is_seen_of_them_stays() {
+    let db = support::database().await;
+    let now: Timestamp = "2026-03-10T00:00:00Z".parse().unwrap();
+    let beat = |name: &str, hours: i64, status: &str| Delivery {
+        id: format!("{name}{hours}"),
+        body: json!({"name": name, "status": status}).to_string().into_bytes(),
+        sent_at: now.checked_sub(SignedDuration::from_hours(hours)).ok(),
+        ..Delivery::default()
+    };
+    let status = |hours: i64| if (95 * 24..96 * 24).contains(&hours) { "failed" } else { "ok" };
+    let mut beats: Vec<_> = (1..=100 * 24).map(|hours| beat("often", hours, status(hours))).collect();
+    beats.extend((1..=5).map(|times| beat("once", 200 * 24 + times, "ok")));
+    ingest(&db.store, &beats, &Settings::default(), deadline()).await;
+    let seen = async || {
+        let mut reader = db.store.reader(deadline()).await.unwrap();
+        let bots = reads::list(&mut reader, None).await.unwrap();
+        format!("{bots:?} {:?}", reads::transitions(&mut reader, None, 100).await.unwrap())
+    };
+    let kept =
+        async || render::rows(&db.store, "SELECT name || count(*) FROM bot_beats GROUP BY name ORDER BY name").await;
+    let sweep = async |write| {
+        let swept = db.store.in_tx("sweep", deadline(), async |tx| Family::Bots.sweep(tx, now, write).await).await;
+        assert_eq!(swept.unwrap(), []);
+    };
+    let before = seen().await;
+    sweep(false).await;
+    assert_eq!(kept().await, ["often2400", "once5"]);
+    for _ in 0..2 {
+        sweep(true).await;
+        // 90 days, the first of all, and the beginning and the end of the failures.
+        assert_eq!(kept().await, ["often2163", "once5"]);
+        assert_eq!(seen().await, before);
+    }
 }
 
 /// The history that a late heartbeat tears apart is that of the right order.

@@ -1,0 +1,26 @@
+//! What is thrown away of the history.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::store::{Stale, StoreError, Tx};
+
+/// How long a heartbeat is kept that changed nothing. Pages show 30 days.
+const KEPT: SignedDuration = SignedDuration::from_hours(24 * 90);
+/// Heartbeats that are thrown away at a time; what is left comes next time.
+const MOST: i64 = 20_000;
+
+/// Throws away old heartbeats that changed nothing, with `write`. Nothing of a bot gets stuck.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn sweep(tx: &Tx<'_>, now: Timestamp, write: bool) -> Result<Vec<Stale>, StoreError> {
+    if write {
+        let before = now.saturating_sub(KEPT).unwrap_or(Timestamp::UNIX_EPOCH);
+        let gone = tx.query(include_str!("sql/prune_beats.sql"), &[&before, &MOST]).await?;
+        let beats: i64 = gone.first().map_or(0, |row| row.get("beats"));
+        if beats > 0 {
+            tracing::info!(beats, "pruned");
+        }
+    }
+    Ok(Vec::new())
+}
