@@ -4,6 +4,7 @@ use axum::Router;
 use axum::routing::get;
 use utoipa::OpenApi;
 
+use super::problem::ErrorBody;
 use super::{Page, bots, commits, components, merge_requests, overview, refused, releases};
 
 #[derive(OpenApi)]
@@ -22,7 +23,9 @@ use super::{Page, bots, commits, components, merge_requests, overview, refused, 
         releases::list_json,
         releases::detail_json,
         refused::list_json,
-    )
+    ),
+    // The answers of problems only refer to it.
+    components(schemas(ErrorBody))
 )]
 struct Document;
 

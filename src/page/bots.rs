@@ -12,7 +12,7 @@ use maud::{Markup, html};
 use serde::Serialize;
 
 use super::html::{Shell, Tone, empty, facts, or_none, shell, span, state, table, time, toned};
-use super::lists::{Field, Rows, form, json, pager};
+use super::lists::{Field, Rows, form, json, nothing, pager};
 use super::params::{self, Params, cursor, encode_path};
 use super::problem::{Problem, ProblemResponses};
 use super::{Page, html};
@@ -123,7 +123,7 @@ async fn rows(page: &Page, params: &Params) -> Result<(Rows<Bot>, Vec<(Effective
 
 /// Bots with their state at this moment.
 #[utoipa::path(get, path = "/api/v1/bots",
-    params(("q" = Option<String>, Query, description = "Text to look for"), ("status" = Option<String>, Query, description = "One of failed, stale, warning, late, ok, gone"), ("sort" = Option<String>, Query, description = "severity, name or updated"), ("show" = Option<String>, Query, description = "`gone`: also those taken off the board"), ("after" = Option<String>, Query, description = "`next` of the page before")),
+    params(("q" = Option<String>, Query, description = "Text to look for"), ("status" = Option<String>, Query, pattern = "^(|failed|stale|warning|late|ok|gone)$", description = "One of failed, stale, warning, late, ok, gone"), ("sort" = Option<String>, Query, pattern = "^(|severity|name|updated)$", description = "severity, name or updated"), ("show" = Option<String>, Query, description = "`gone`: also those taken off the board"), ("after" = Option<String>, Query, description = "`next` of the page before")),
     responses((status = 200, description = "Bots with their state at this moment.", body = Rows<Bot>), ProblemResponses))]
 pub(super) async fn list_json(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
     Ok(json(&rows(&page, &params).await?.0))
@@ -148,11 +148,7 @@ async fn page(State(page): State<Page>, params: Params) -> Result<Response, Prob
         (summary(&counts))
         (form("/bots", &params, &fields))
         @if list.results.is_empty() {
-            (empty(if params.text("q").is_some() || params.text("status").is_some() {
-                "No bot fits this filter."
-            } else {
-                "No bot has reported yet. One does with: hummingbird-status bot-status -q QUEUE -n NAME -s ok"
-            }))
+            (nothing("/bots", &params, "No bot has reported yet. One does with: hummingbird-status bot-status -q QUEUE -n NAME -s ok"))
         } @else {
             (table("Bots", &["Name", "Status", "Comment", "Last heard", "Last 24 hours"], &html! {
                 @for bot in &list.results {
@@ -295,7 +291,7 @@ fn uptime(transitions: &[Transition], now: Timestamp, window: SignedDuration) ->
 
 /// A bot with its history.
 #[utoipa::path(get, path = "/api/v1/bots/{name}",
-    params(("name" = String, Path, description = "Name of the bot")),
+    params(("name" = String, Path, example = "deployer", description = "Name of the bot")),
     responses((status = 200, description = "A bot with its history.", body = Detail), ProblemResponses))]
 pub(super) async fn detail_json(State(page): State<Page>, Path(name): Path<String>) -> Result<Response, Problem> {
     Ok(json(&find(&page, &name).await?))
@@ -366,7 +362,7 @@ pub(super) fn transitions(list: &[Transition], now: Timestamp, with_name: bool) 
                     tr {
                         @if with_name { th scope="row" { a href={ "/bots/" (encode_path(&change.name)) } { (change.name) } } }
                         td { (time(Some(change.at).filter(|at| *at > Timestamp::UNIX_EPOCH), now)) }
-                        td { @if let Some(from) = &change.from_status { (state(from)) } @else { span.none { "first seen" } } }
+                        td { @if let Some(from) = &change.from_status { (from) } @else { span.none { "first seen" } } }
                         td { (state(&change.to_status)) }
                         td { (change.comment.as_deref().unwrap_or_default()) }
                     }

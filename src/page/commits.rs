@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use super::Page;
 use super::components::{commit, run_table};
-use super::html::{Shell, Tone, empty, facts, or_none, outside, shell, short, state, table, time, toned};
-use super::lists::{Field, ROWS, Rows, form, json, pager};
+use super::html::{Shell, Tone, facts, or_none, outside, shell, short, state, table, time, toned};
+use super::lists::{Field, ROWS, Rows, form, json, nothing, pager};
 use super::merge_requests::{Tally, path};
 use super::params::{self, Params, bad_after, cursor, encode, encode_path};
 use super::problem::{Problem, ProblemResponses};
@@ -82,7 +82,7 @@ async fn page(State(page): State<Page>, params: Params) -> Result<Response, Prob
     let content = html! {
         h1 { "Commits" }
         (form("/commits", &params, &fields))
-        @if list.results.is_empty() { (empty("No push, or none that fits this filter.")) } @else {
+        @if list.results.is_empty() { (nothing("/commits", &params, "No push is known yet. They come with the webhooks of GitLab.")) } @else {
             (table("Pushes, newest first", &["Commit", "Title", "Project and branch", "Builds", "Tests", "Pushed"], &html! {
                 @for item in &list.results {
                     tr {
@@ -141,7 +141,7 @@ async fn find(page: &Page, sha: &str) -> Result<Detail, Problem> {
 
 /// A commit with all that is known of it.
 #[utoipa::path(get, path = "/api/v1/commits/{sha}",
-    params(("sha" = String, Path, description = "The whole commit")),
+    params(("sha" = String, Path, example = "18525a4d7c50feac2aa6f20c4961c7ddd3a1bc56", description = "The whole commit")),
     responses((status = 200, description = "A commit with all that is known of it.", body = Detail), ProblemResponses))]
 pub(super) async fn detail_json(State(page): State<Page>, Path(sha): Path<String>) -> Result<Response, Problem> {
     Ok(json(&find(&page, &sha).await?))

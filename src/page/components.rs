@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::Page;
 use super::html::{Shell, Tone, empty, facts, or_none, outside, shell, short, state, table, time, toned};
-use super::lists::{Field, ROWS, Rows, form, json, pager};
+use super::lists::{Field, ROWS, Rows, form, json, nothing, pager};
 use super::params::{self, Params, bad_after, cursor, encode, encode_path};
 use super::problem::{Problem, ProblemResponses};
 use crate::konflux::reads::{self, ComponentDetail, ComponentRow, RunRow};
@@ -49,7 +49,7 @@ async fn page(State(page): State<Page>, params: Params) -> Result<Response, Prob
     let content = html! {
         h1 { "Components" }
         (form("/components", &params, &fields))
-        @if list.results.is_empty() { (empty("No component, or none that fits this filter.")) } @else {
+        @if list.results.is_empty() { (nothing("/components", &params, "No component is known yet. They come from Konflux.")) } @else {
             (table("Components by name, with the newest build of their branch",
                 &["Component", "Application", "Project and folder", "Build", "Tests", "Release", "Built"], &html! {
                 @for row in &list.results {
@@ -109,7 +109,7 @@ async fn find(page: &Page, name: &str) -> Result<Detail, Problem> {
 
 /// A component with its runs.
 #[utoipa::path(get, path = "/api/v1/components/{name}",
-    params(("name" = String, Path, description = "Name of the component")),
+    params(("name" = String, Path, example = "curl-main", description = "Name of the component")),
     responses((status = 200, description = "A component with its runs.", body = Detail), ProblemResponses))]
 pub(super) async fn detail_json(State(page): State<Page>, Path(name): Path<String>) -> Result<Response, Problem> {
     Ok(json(&find(&page, &name).await?))
@@ -148,10 +148,15 @@ async fn detail(State(page): State<Page>, Path(name): Path<String>, params: Para
 
 /// Runs as a table.
 pub(super) fn run_table(runs: &[RunRow], now: Timestamp, with_component: bool) -> Markup {
+    run_table_of("Runs", runs, now, with_component)
+}
+
+/// Runs as a table with a name of its own, for pages with several of them.
+pub(super) fn run_table_of(caption: &str, runs: &[RunRow], now: Timestamp, with_component: bool) -> Markup {
     let heads = ["Component", "Run", "Kind", "State", "Tests", "Commit", "For", "Created", "Took", "Message"];
     html! {
         @if runs.is_empty() { (empty("No runs.")) } @else {
-            (table("Runs", &heads[usize::from(!with_component)..], &html! {
+            (table(caption, &heads[usize::from(!with_component)..], &html! {
                 @for run in runs {
                     tr {
                         @if with_component { th scope="row" {
@@ -176,7 +181,7 @@ pub(super) fn run_table(runs: &[RunRow], now: Timestamp, with_component: bool) -
 /// A merge request with a link to its page.
 pub(super) fn merge_request(project: Option<&str>, iid: Option<i64>) -> Markup {
     html! {
-        @if let (Some(project), Some(iid)) = (project, iid) { a href={ "/mr/" (encode_path(project)) "/" (iid) } { "!" (iid) } }
+        @if let (Some(project), Some(iid)) = (project, iid) { a.whole href={ "/mr/" (encode_path(project)) "/" (iid) } { "!" (iid) } }
     }
 }
 

@@ -3,7 +3,7 @@
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
-use maud::{DOCTYPE, Markup, Render, html};
+use maud::{DOCTYPE, Markup, PreEscaped, Render, html};
 
 use super::PAGES;
 
@@ -121,7 +121,8 @@ impl Tone {
             Self::Notice => "!",
             Self::Bad => "✖",
             Self::Running => "▶",
-            Self::Quiet => "–",
+            // Not a dash: before a number that would be a minus.
+            Self::Quiet => "○",
         }
     }
 }
@@ -133,7 +134,7 @@ pub(super) fn state(text: &str) -> Markup {
 
 /// A text in a tone.
 pub(super) fn toned(tone: Tone, text: impl Render) -> Markup {
-    html! { span class={ "state " (tone.class()) } { span.icon aria-hidden="true" { (tone.icon()) } " " (text) } }
+    html! { span class={ "state " (tone.class()) } { span.icon aria-hidden="true" { (tone.icon()) } "\u{a0}" (text) } }
 }
 
 /// A number that is bad unless it is zero.
@@ -187,17 +188,47 @@ pub(super) fn or_none(text: Option<&str>) -> Markup {
     html! { @match text.filter(|text| !text.is_empty()) { Some(text) => (text), None => span.none { "none" } } }
 }
 
-/// A table with a caption and heads; wide ones scroll by themselves.
+/// A path that is broken at its slashes where it has to be.
+pub(super) fn path(text: &str) -> Markup {
+    html! { @for (index, part) in text.split('/').enumerate() { @if index > 0 { "/" wbr; } (part) } }
+}
+
+/// A table with a caption and heads; wide ones scroll by themselves, and where there is no room for columns a row is a
+/// list of its cells.
 pub(super) fn table(caption: &str, heads: &[&str], rows: &Markup) -> Markup {
     html! {
         div.scroll role="region" aria-label=(caption) tabindex="0" {
-            table {
+            table.rows {
                 caption { (caption) }
                 thead { tr { @for head in heads { th scope="col" { (head) } } } }
-                tbody { (rows) }
+                tbody { (labelled(heads, rows)) }
             }
         }
     }
+}
+
+/// Rows whose cells know their heads, which the stylesheet shows beside them. All text is escaped, so that a `<` always
+/// begins a tag.
+fn labelled(heads: &[&str], rows: &Markup) -> Markup {
+    let mut pieces = rows.0.split('<');
+    let mut text = pieces.next().unwrap_or_default().to_owned();
+    let mut left = heads.iter();
+    for piece in pieces {
+        text.push('<');
+        let is = |tag: &str| piece.strip_prefix(tag).is_some_and(|rest| rest.starts_with([' ', '>']));
+        if is("tr") {
+            left = heads.iter();
+        }
+        match left.as_slice().first().filter(|_| is("td") || is("th")) {
+            Some(head) => {
+                left.next();
+                let label = html! { (head) }.0;
+                text.extend([&piece[..2], " data-label=\"", &label, "\"", &piece[2..]]);
+            }
+            None => text.push_str(piece),
+        }
+    }
+    PreEscaped(text)
 }
 
 /// What is said where a list is empty.
@@ -227,6 +258,20 @@ mod tests {
         ] {
             assert_eq!(ago(SignedDuration::from_secs(seconds)), text);
         }
+    }
+
+    #[test]
+    fn cells_know_their_heads() {
+        let rows = html! {
+            tr { th scope="row" { a href="/x" { "<td>" } } td { "1 < 2" } td.c {} td { "no head" } }
+            tr { td { b { "x" } } }
+        };
+        assert_eq!(
+            labelled(&["A", "\"B\"", "C"], &rows).0,
+            "<tr><th data-label=\"A\" scope=\"row\"><a href=\"/x\">&lt;td&gt;</a></th><td data-label=\"&quot;B&quot;\">1 \
+             &lt; 2</td><td data-label=\"C\" class=\"c\"></td><td>no head</td></tr><tr><td data-label=\"A\"><b>x</b></td></tr>"
+        );
+        assert_eq!(path("a/<b>/").0, "a/<wbr>&lt;b&gt;/<wbr>");
     }
 
     #[test]

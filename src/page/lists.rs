@@ -39,32 +39,48 @@ pub(super) enum Field<'a> {
     Tick(&'a str, &'a str),
 }
 
-/// The form of a list, filled in as it was asked. Without a script: it asks for the page again.
+/// The form of a list, filled in as it was asked. Without a script: it asks for the page again. On a small screen it is
+/// folded away while it says nothing.
 pub(super) fn form(action: &str, params: &Params, fields: &[Field<'_>]) -> Markup {
+    let asked = |field: &Field<'_>| match field {
+        Field::Text(name, _) | Field::Choice(name, ..) | Field::Tick(name, _) => params.text(name).is_some(),
+    };
     html! {
-        form method="get" action=(action) role="search" {
-            @for field in fields {
-                @match field {
-                    Field::Text(name, label) => {
-                        label { span { (label) } input type="search" name=(name) value=(params.text(name).unwrap_or_default()) maxlength="300"; }
-                    }
-                    Field::Choice(name, label, choices) => {
-                        label { span { (label) }
-                            select name=(name) {
-                                option value="" { "any" }
-                                @for (value, shown) in *choices {
-                                    option value=(value) selected[params.text(name) == Some(value)] { (shown) }
+        details.filter open[fields.iter().any(asked)] {
+            summary { "Filter and sort" }
+            form method="get" action=(action) role="search" {
+                @for field in fields {
+                    @match field {
+                        Field::Text(name, label) => {
+                            label { span { (label) } input type="search" name=(name) value=(params.text(name).unwrap_or_default()) maxlength="300"; }
+                        }
+                        Field::Choice(name, label, choices) => {
+                            label { span { (label) }
+                                select name=(name) {
+                                    option value="" { "any" }
+                                    @for (value, shown) in *choices {
+                                        option value=(value) selected[params.text(name) == Some(value)] { (shown) }
+                                    }
                                 }
                             }
                         }
-                    }
-                    Field::Tick(name, label) => {
-                        label.tick { input type="checkbox" name=(name) value="1" checked[params.text(name).is_some()]; span { (label) } }
+                        Field::Tick(name, label) => {
+                            label.tick { input type="checkbox" name=(name) value="1" checked[params.text(name).is_some()]; span { (label) } }
+                        }
                     }
                 }
+                button type="submit" { "Filter" }
+                a href=(action) { "Reset" }
             }
-            button type="submit" { "Filter" }
-            a href=(action) { "Reset" }
+        }
+    }
+}
+
+/// What is said where a list has no rows: that nothing fits, or how something gets into it.
+pub(super) fn nothing(path: &str, params: &Params, yet: &str) -> Markup {
+    html! {
+        p.empty {
+            @if params.filters() { "Nothing fits this filter. " a href=(path) { "Show all" } } @else { (yet) }
         }
     }
 }

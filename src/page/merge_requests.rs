@@ -10,13 +10,13 @@ use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use serde::Serialize;
 
-use super::Page;
 use super::components::{commit, maybe, run_table};
 use super::html::{Shell, Tone, empty, facts, or_none, outside, shell, short, state, table, time, toned};
-use super::lists::{Field, ROWS, Rows, form, json, pager};
+use super::lists::{Field, ROWS, Rows, form, json, nothing, pager};
 use super::params::{self, Params, bad_after, cursor, encode, encode_path};
 use super::problem::{Problem, ProblemResponses};
 use super::releases::release_table;
+use super::{Page, html};
 use crate::gitlab::reads::{self, MergeRequestCounts, MergeRequestRow, VersionRow, Wanted};
 use crate::konflux::reads::{self as konflux, ReleaseRow, RunRow};
 
@@ -126,7 +126,7 @@ pub(super) async fn counts(page: &Page, project: Option<&str>) -> Result<Option<
 
 /// Merge requests with what their heads came to.
 #[utoipa::path(get, path = "/api/v1/mrs",
-    params(("q" = Option<String>, Query, description = "Text to look for"), ("project" = Option<String>, Query, description = "Only of this project"), ("author" = Option<String>, Query, description = "Only of this author"), ("state" = Option<String>, Query, description = "opened, merged, closed or locked"), ("draft" = Option<String>, Query, description = "yes or no"), ("stale" = Option<String>, Query, description = "Any value: open ones without a change for long only"), ("stale_days" = Option<i64>, Query, description = "How many days that is, 30 if not given"), ("sort" = Option<String>, Query, description = "newest or oldest"), ("after" = Option<String>, Query, description = "`next` of the page before")),
+    params(("q" = Option<String>, Query, description = "Text to look for"), ("project" = Option<String>, Query, description = "Only of this project"), ("author" = Option<String>, Query, description = "Only of this author"), ("state" = Option<String>, Query, pattern = "^(|opened|merged|closed|locked)$", description = "opened, merged, closed or locked"), ("draft" = Option<String>, Query, pattern = "^(|yes|no)$", description = "yes or no"), ("stale" = Option<String>, Query, description = "Any value: open ones without a change for long only"), ("stale_days" = Option<i64>, Query, description = "How many days that is, 30 if not given"), ("sort" = Option<String>, Query, pattern = "^(|newest|oldest)$", description = "newest or oldest"), ("after" = Option<String>, Query, description = "`next` of the page before")),
     responses((status = 200, description = "Merge requests with what their heads came to.", body = Rows<Item>), ProblemResponses))]
 pub(super) async fn list_json(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
     Ok(json(&rows(&page, &params).await?))
@@ -153,11 +153,11 @@ async fn page(State(page): State<Page>, params: Params) -> Result<Response, Prob
         h1 { "Merge requests" }
         @if let Some(counts) = &counts { (count_line(counts)) }
         (form("/mrs", &params, &fields))
-        @if list.results.is_empty() { (empty("No merge request, or none that fits this filter.")) } @else {
+        @if list.results.is_empty() { (nothing("/mrs", &params, "No merge request is known yet. They come with the webhooks of GitLab.")) } @else {
             (table("Merge requests", &["Number", "Title", "State", "Builds of the head", "Tests", "Author", "Changed"], &html! {
                 @for item in &list.results {
                     tr {
-                        th scope="row" { a href=(path(&item.row)) { (item.row.project) "!" (item.row.iid) } }
+                        th scope="row" { a href=(path(&item.row)) { (html::path(&item.row.project)) "!" (item.row.iid) } }
                         td { (or_none(item.row.title.as_deref())) (labels(&item.row.labels)) }
                         td { (state(&item.row.state)) @if item.row.draft { " " (toned(Tone::Quiet, "draft")) } }
                         td { (item.builds.show()) } td { (item.tests.show()) }
@@ -228,7 +228,7 @@ async fn find(page: &Page, key: &str) -> Result<Detail, Problem> {
 
 /// A merge request with its versions, runs and releases.
 #[utoipa::path(get, path = "/api/v1/mr/{key}",
-    params(("key" = String, Path, description = "Project and number, `group/project/7`")),
+    params(("key" = String, Path, example = "redhat/hummingbird/rpms/231", description = "Project and number, `group/project/7`")),
     responses((status = 200, description = "A merge request with its versions, runs and releases.", body = Detail), ProblemResponses))]
 pub(super) async fn detail_json(State(page): State<Page>, Path(key): Path<String>) -> Result<Response, Problem> {
     Ok(json(&find(&page, &key).await?))

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use serde::Serialize;
 
-use super::components::run_table;
+use super::components::run_table_of;
 use super::html::{Shell, Tone, count, shell, state, table, time, toned};
 use super::lists::json;
 use super::params::{Params, encode_path};
@@ -165,7 +165,7 @@ fn attention(attention: &Attention, now: Timestamp) -> Markup {
             }))
         }
         @if !releases.is_empty() { h2 { "Releases that failed in 24 hours" } (release_table(releases, now)) }
-        @if !failed.is_empty() { h2 { "Runs that failed in 24 hours" } (run_table(failed, now, true)) }
-        @if !stuck.is_empty() { h2 { "Runs that should have ended" } (run_table(stuck, now, true)) }
+        @if !failed.is_empty() { h2 { "Runs that failed in 24 hours" } (run_table_of("Failed, newest first", failed, now, true)) }
+        @if !stuck.is_empty() { h2 { "Runs that should have ended" } (run_table_of("Unfinished, oldest first", stuck, now, true)) }
     }
 }

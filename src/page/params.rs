@@ -49,6 +49,12 @@ impl Params {
         self.values.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
+    /// Whether a filter is set: anything but how the list is shown.
+    pub(super) fn filters(&self) -> bool {
+        let shows = |name: &str| matches!(name, "after" | "format" | "refresh" | "sort");
+        self.values.keys().any(|name| !shows(name) && self.text(name).is_some())
+    }
+
     /// A value out of a list.
     pub(super) fn one_of<'a>(&self, name: &str, choices: &[&'a str]) -> Result<Option<&'a str>, Problem> {
         let Some(value) = self.text(name) else { return Ok(None) };
@@ -97,7 +103,7 @@ impl Params {
 }
 
 pub(super) fn bad_after() -> Problem {
-    Problem::Bad("after: not an address of ours; start at the first page".to_owned())
+    Problem::NotFound("after: there is no such page; start at the first one".to_owned())
 }
 
 /// A place in a list, for an address.

@@ -8,8 +8,8 @@ use jiff::SignedDuration;
 use maud::html;
 
 use super::Page;
-use super::html::{Shell, empty, or_none, shell, table, time};
-use super::lists::{Field, ROWS, Rows, form, json, pager};
+use super::html::{Shell, or_none, shell, table, time};
+use super::lists::{Field, ROWS, Rows, form, json, nothing, pager};
 use super::params::{self, Params, bad_after, cursor};
 use super::problem::{Problem, ProblemResponses};
 use crate::store::{RefusedCount, RefusedRow, count_refused, list_refused};
@@ -63,7 +63,7 @@ async fn page(State(page): State<Page>, params: Params) -> Result<Response, Prob
             }))
         }
         (form("/refused", &params, &fields))
-        @if list.results.is_empty() { (empty("Nothing was refused, or nothing that fits this filter.")) } @else {
+        @if list.results.is_empty() { (nothing("/refused", &params, "Nothing was refused: every message could be kept, or was of no family.")) } @else {
             (table("Refused messages, newest first", &["Message", "Family", "Reason", "Detail", "Bytes", "Received"], &html! {
                 @for row in &list.results {
                     tr {

@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use super::Page;
 use super::components::commit;
-use super::html::{Shell, Tone, empty, facts, or_none, shell, state, table, time, toned};
-use super::lists::{Field, ROWS, Rows, form, json, pager};
+use super::html::{Shell, Tone, facts, or_none, shell, state, table, time, toned};
+use super::lists::{Field, ROWS, Rows, form, json, nothing, pager};
 use super::params::{self, Params, bad_after, cursor, encode, encode_path};
 use super::problem::{Problem, ProblemResponses};
 use crate::konflux::reads::{self, ReleaseGroup, ReleaseRow, Superseded, WantedReleases};
@@ -69,7 +69,7 @@ async fn list(page: &Page, params: &Params) -> Result<List, Problem> {
 
 /// Releases, and on the first page what failed lately.
 #[utoipa::path(get, path = "/api/v1/releases",
-    params(("q" = Option<String>, Query, description = "Text to look for"), ("state" = Option<String>, Query, description = "failed, running, pending or succeeded"), ("application" = Option<String>, Query, description = "Only of this application"), ("plan" = Option<String>, Query, description = "Only of this plan"), ("after" = Option<String>, Query, description = "`next` of the page before")),
+    params(("q" = Option<String>, Query, description = "Text to look for"), ("state" = Option<String>, Query, pattern = "^(|failed|running|pending|succeeded)$", description = "failed, running, pending or succeeded"), ("application" = Option<String>, Query, description = "Only of this application"), ("plan" = Option<String>, Query, description = "Only of this plan"), ("after" = Option<String>, Query, description = "`next` of the page before")),
     responses((status = 200, description = "Releases, and on the first page what failed lately.", body = List), ProblemResponses))]
 pub(super) async fn list_json(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
     Ok(json(&list(&page, &params).await?))
@@ -92,7 +92,7 @@ async fn page(State(page): State<Page>, params: Params) -> Result<Response, Prob
         h1 { "Releases" }
         (groups(&list.groups, now))
         (form("/releases", &params, &fields))
-        @if list.rows.results.is_empty() { (empty("No release, or none that fits this filter.")) } @else {
+        @if list.rows.results.is_empty() { (nothing("/releases", &params, "No release is known yet. They come from Konflux.")) } @else {
             (release_table(&list.rows.results, now))
             (pager("/releases", &params, list.rows.next.as_deref()))
         }
@@ -171,7 +171,7 @@ async fn find(page: &Page, name: &str) -> Result<ReleaseRow, Problem> {
 
 /// A release.
 #[utoipa::path(get, path = "/api/v1/releases/{name}",
-    params(("name" = String, Path, description = "Name of the release")),
+    params(("name" = String, Path, example = "rpms-main-20260310-112901-230-8389e37-n0st4", description = "Name of the release")),
     responses((status = 200, description = "A release.", body = ReleaseRow), ProblemResponses))]
 pub(super) async fn detail_json(State(page): State<Page>, Path(name): Path<String>) -> Result<Response, Problem> {
     Ok(json(&find(&page, &name).await?))

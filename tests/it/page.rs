@@ -1,6 +1,7 @@
 //! The pages over real HTTP: every address of every page answers, says what it should, and escapes what it is given.
 
 mod lambda;
+mod reader;
 
 use std::collections::BTreeMap;
 
@@ -339,6 +340,49 @@ fn misfits(document: &Value, schema: &Value, value: &Value, place: &str) -> Vec<
     found
 }
 
+/// All `$ref` of a document, with their places.
+fn references(value: &Value, place: &str) -> Vec<(String, String)> {
+    let inside = |(name, value): (String, &Value)| references(value, &format!("{place}/{name}"));
+    match value {
+        Value::Object(members) => {
+            let own = members.get("$ref").and_then(Value::as_str).map(|name| (place.to_owned(), name.to_owned()));
+            own.into_iter().chain(members.iter().map(|(name, value)| (name.clone(), value)).flat_map(inside)).collect()
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().map(|(at, value)| (at.to_string(), value)).flat_map(inside).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Values of a filter that are refused are not in the document, and those of the document are taken.
+#[tokio::test]
+async fn filters_take_what_the_document_lists() {
+    let db = support::database().await;
+    let site = Site::of(&db.store, NOW).await;
+    let document = site.json("/api/v1/openapi.json").await;
+    let mut tried = 0;
+    for (path, item) in document["paths"].as_object().unwrap().iter().filter(|(path, _)| !path.contains('{')) {
+        for parameter in item["get"]["parameters"].as_array().into_iter().flatten() {
+            let name = parameter["name"].as_str().unwrap();
+            let status = async |value: &str| site.get(&format!("{path}?{name}={value}")).await.status;
+            let pattern = parameter["schema"]["pattern"].as_str();
+            let listed = pattern.map(|pattern| pattern.trim_start_matches("^(").trim_end_matches(")$").split('|'));
+            let free = match name {
+                "after" => 404,
+                _ if listed.is_some() || parameter["schema"]["format"] == "int64" => 400,
+                _ => 200,
+            };
+            assert_eq!(status("no-such-value").await, free, "{path}?{name}");
+            for value in listed.into_iter().flatten() {
+                assert_eq!(status(value).await, 200, "{path}?{name}={value}");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 20, "only {tried} values are listed");
+}
+
 #[tokio::test]
 async fn the_api_is_as_its_document_says() {
     let db = filled().await;
@@ -367,6 +411,9 @@ async fn the_api_is_as_its_document_says() {
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
     assert_eq!(used.len(), templates.len(), "{used:?}");
+    for (place, name) in references(&document, "") {
+        assert!(document.pointer(name.trim_start_matches('#')).is_some(), "{place}: {name} is not there");
+    }
     let wrong = json!({"at": 7, "bots": {}});
     assert!(!misfits(&document, &json!({"$ref": "#/components/schemas/Summary"}), &wrong, "").is_empty());
 }
@@ -380,7 +427,7 @@ async fn problems_are_told() {
         ("/bots/nobody", 404, "no bot is called"),
         ("/mr/x", 404, "ends with its number"),
         ("/mrs?state=%3Cb%3E", 400, "state: expected one of opened"),
-        ("/mrs?after=x", 400, "after: not an address"),
+        ("/mrs?after=x", 404, "after: there is no such page"),
         ("/bots/%00", 404, "no bot is called"),
     ] {
         let answer = site.get(path).await;
