@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""How the pages do at sizes: every page and list under load, and every statement with its plan.
+
+    .ci/sizes.py                    a million runs and 100,000 merge requests, in target/sizes (once, about 2 GB)
+    .ci/sizes.py --runs 20000 --merge-requests 2000
+
+Needs wrk, and PostgreSQL's auto_explain (both of Debian). Addresses are found from the navigation and the document of the
+API, so that a new page is measured without being named here. Fails where a statement takes more than --most ms.
+"""
+
+import argparse, html, json, os, pathlib, re, signal, subprocess, sys, time, urllib.error, urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+WORK = ROOT / "target/sizes"
+
+
+def options():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=1_000_000)
+    parser.add_argument("--merge-requests", type=int, default=100_000)
+    parser.add_argument("--folder", type=pathlib.Path, default=WORK, help="where its database is kept")
+    parser.add_argument("--program", type=pathlib.Path, default=ROOT / "target/release/hummingbird-status")
+    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--seconds", type=int, default=5, help="of load for each address")
+    parser.add_argument("--most", type=float, default=100, help="milliseconds that a statement may take")
+    parser.add_argument("--only", default="", help="addresses that begin so")
+    opts = parser.parse_args()
+    opts.program, opts.folder = opts.program.resolve(), opts.folder.resolve()
+    return opts
+
+
+class Site:
+    def __init__(self, opts):
+        self.opts = opts
+        opts.folder.mkdir(parents=True, exist_ok=True)
+        log = open(opts.folder / "up.log", "w+")
+        env = {**os.environ, "DATABASE_URL": "", "METRICS_PORT": "0", "RUST_LOG": "warn"}
+        self.child = subprocess.Popen([opts.program, "up", "--events", "none", "--listen", "127.0.0.1:0"], cwd=opts.folder,
+                                      env=env, stdout=log, stderr=subprocess.STDOUT)
+        for _ in range(1200):
+            found = re.search(r"Pages on (http:\S+)", (opts.folder / "up.log").read_text())
+            if found:
+                break
+            if self.child.poll() is not None:
+                sys.exit((opts.folder / "up.log").read_text())
+            time.sleep(0.1)
+        self.url = found[1]
+
+    def sql(self, *args):
+        command = [self.opts.program, "db", "shell", "--", "-qAtX", "-v", "ON_ERROR_STOP=1", *args]
+        return subprocess.run(command, cwd=self.opts.folder, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+    def fill(self):
+        have = int(self.sql("-c", "SELECT count(*) FROM pipelineruns"))
+        if have == 0:
+            start = time.monotonic()
+            self.sql("-c", f"SET sizes.runs = {self.opts.runs}", "-c", f"SET sizes.merge_requests = {self.opts.merge_requests}",
+                     "-f", ROOT / "tests/bench/sizes.sql")
+            # As autovacuum would have: without it no index alone can answer.
+            self.sql("-c", "VACUUM ANALYZE")
+            print(f"filled in {time.monotonic() - start:.0f} s")
+        print(self.sql("-c", "SELECT count(*) || ' runs' FROM pipelineruns", "-c", "SELECT count(*) || ' merge requests' FROM gitlab_merge_requests",
+                       "-c", "SELECT pg_size_pretty(pg_database_size(current_database()))"))
+
+    def get(self, path):
+        request = urllib.request.Request(self.url + path, headers={"accept": "text/html"})
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def end(self):
+        self.child.send_signal(signal.SIGINT)
+        self.child.wait()
+
+
+def addresses(site):
+    """The pages of the navigation, the newest thing of each, filters that are linked or offered, and the lists of the API."""
+    first = site.get("/")[1]
+    pages = [html.unescape(path) for path in re.findall(r'<li><a href="(/[^"]*)"', first.split("</header>")[0])]
+    found = dict.fromkeys(pages)
+    for page in pages:
+        text = site.get(page)[1]
+        kinds = {}
+        for link in map(html.unescape, re.findall(r'<a [^>]*?href="(/[^"]*)"', text.split("</header>")[1])):
+            kind = (link.split("?")[0].split("/")[1], re.sub(r"=[^&]*", "", link.split("?")[1]) if "?" in link else link.count("/") > 1)
+            if kind not in kinds:
+                kinds[kind] = found.setdefault(link)
+        if 'name="q"' in text:
+            found.setdefault(page + "?q=no-such-thing-at-all")
+            found.setdefault(page + "?q=4")
+        for name, options_ in re.findall(r'<select name="(\w+)">(.*?)</select>', text):
+            for value in re.findall(r'<option value="([^"]+)"', options_):
+                found.setdefault(f"{page}?{name}={value}")
+    document = json.loads(site.get("/api/v1/openapi.json")[1])
+    for path in document["paths"]:
+        if "{" not in path:
+            found.setdefault(path)
+    for path in ("/badge.svg", "/feed.atom", "/metrics"):
+        found.setdefault(path)
+    return [path for path in found if path.startswith(site.opts.only)]
+
+
+def explain(site, paths):
+    """What auto_explain logs of each statement, by its name: the slowest."""
+    site.sql("-c", "ALTER DATABASE " + site.sql("-c", "SELECT quote_ident(current_database())") + " SET session_preload_libraries = 'auto_explain'")
+    for name, value in {"log_min_duration": "0", "log_analyze": "on", "log_buffers": "on", "log_format": "json", "log_timing": "on"}.items():
+        site.sql("-c", f"ALTER SYSTEM SET auto_explain.{name} = '{value}'")
+    site.sql("-c", "SELECT pg_reload_conf()")
+    site.sql("-c", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'hummingbird-status' AND pid <> pg_backend_pid()")
+    time.sleep(1)
+    log = site.opts.folder / ".hummingbird/log"
+    begin = log.stat().st_size
+    slow = []
+    for path in paths:
+        for _ in range(2):
+            start = time.monotonic()
+            status = site.get(path)[0]
+            took = (time.monotonic() - start) * 1e3
+        if status != 200:
+            slow.append(f"{path} answers {status}")
+    time.sleep(1)
+    with open(log, errors="replace") as file:
+        file.seek(begin)
+        text = file.read()
+    for name in ("log_min_duration", "log_analyze", "log_buffers", "log_format", "log_timing"):
+        site.sql("-c", f"ALTER SYSTEM RESET auto_explain.{name}")
+    site.sql("-c", "ALTER DATABASE " + site.sql("-c", "SELECT quote_ident(current_database())") + " RESET session_preload_libraries", "-c", "SELECT pg_reload_conf()")
+    site.sql("-c", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'hummingbird-status' AND pid <> pg_backend_pid()")
+    worst, times = {}, {}
+    decoder = json.JSONDecoder()
+    for found in re.finditer(r"duration: ([\d.]+) ms  plan:\s*", text):
+        plan, _ = decoder.raw_decode(text[found.end():].replace("\n\t", "\n"))
+        name = re.match(r"-- (\w+)", plan["Query Text"])
+        if name:
+            times.setdefault(name[1], []).append(float(found[1]))
+            if float(found[1]) >= max(times[name[1]]):
+                worst[name[1]] = plan["Plan"]
+    print("\n| statement | runs | median ms | worst ms | top node of the worst | rows | buffers |\n|---|--:|--:|--:|---|--:|--:|")
+    for name, plan in sorted(worst.items(), key=lambda item: -max(times[item[0]])):
+        of = sorted(times[name])
+        node, deepest = plan, []
+        while node:
+            deepest.append(node["Node Type"] + (f" {node['Index Name']}" if "Index Name" in node else f" {node['Relation Name']}" if "Relation Name" in node else ""))
+            node = max(node.get("Plans", []), key=lambda child: child.get("Actual Total Time", 0) * child.get("Actual Loops", 1), default=None)
+        buffers = plan.get("Shared Hit Blocks", 0) + plan.get("Shared Read Blocks", 0)
+        print(f"| {name} | {len(of)} | {of[len(of) // 2]:.1f} | {of[-1]:.1f} | {' < '.join([deepest[0], deepest[-1]] if len(deepest) > 1 else deepest)} | {plan['Actual Rows']:.0f} | {buffers} |")
+        if of[-1] > site.opts.most:
+            slow.append(f"{name}: {of[-1]:.0f} ms")
+    return slow
+
+
+def load(site, paths):
+    print(f"\n{site.opts.connections} connections, {site.opts.seconds} s each\n\n| address | requests/s | p50 ms | p99 ms | not 2xx |\n|---|--:|--:|--:|--:|")
+    for path in paths:
+        command = ["wrk", "-t1", f"-c{site.opts.connections}", f"-d{site.opts.seconds}s", "--timeout", "20s", "--latency", site.url + path]
+        said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+        def ms(percent):
+            number, unit = re.search(rf"{percent}%\s+([\d.]+)(us|ms|s|m)\b", said).groups()
+            return float(number) * {"us": 0.001, "ms": 1, "s": 1000, "m": 60000}[unit]
+
+        bad = re.search(r"Non-2xx or 3xx responses: (\d+)", said)
+        rate = re.search(r"Requests/sec:\s+([\d.]+)", said)[1]
+        print(f"| {path[:90]} | {rate} | {ms(50):.0f} | {ms(99):.0f} | {bad[1] if bad else 0} |", flush=True)
+
+
+def main():
+    opts = options()
+    site = Site(opts)
+    try:
+        site.fill()
+        paths = addresses(site)
+        slow = explain(site, paths)
+        if opts.seconds:
+            load(site, paths)
+    finally:
+        site.end()
+    for line in slow:
+        print(line)
+    sys.exit(1 if slow else 0)
+
+
+main()
