@@ -110,8 +110,8 @@ def explain(site, paths):
     site.sql("-c", "SELECT pg_reload_conf()")
     site.sql("-c", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'hummingbird-status' AND pid <> pg_backend_pid()")
     time.sleep(1)
-    log = site.opts.folder / ".hummingbird/log"
-    begin = log.stat().st_size
+    logs = lambda: {path: path.stat().st_size for path in (site.opts.folder / ".hummingbird/log").rglob("*") if path.is_file()}
+    begin = logs()
     slow = []
     for path in paths:
         for _ in range(2):
@@ -121,9 +121,11 @@ def explain(site, paths):
         if status != 200:
             slow.append(f"{path} answers {status}")
     time.sleep(1)
-    with open(log, errors="replace") as file:
-        file.seek(begin)
-        text = file.read()
+    text = ""
+    for log in logs():
+        with open(log, errors="replace") as file:
+            file.seek(begin.get(log, 0))
+            text += file.read()
     for name in ("log_min_duration", "log_analyze", "log_buffers", "log_format", "log_timing"):
         site.sql("-c", f"ALTER SYSTEM RESET auto_explain.{name}")
     site.sql("-c", "ALTER DATABASE " + site.sql("-c", "SELECT quote_ident(current_database())") + " RESET session_preload_libraries", "-c", "SELECT pg_reload_conf()")

@@ -62,7 +62,7 @@ async fn rows(page: &Page, params: &Params) -> Result<Rows<Item>, Problem> {
 
 /// Pushes with what they came to.
 #[utoipa::path(get, path = "/api/v1/commits",
-    params(("q" = Option<String>, Query, description = "Text to look for"), ("project" = Option<String>, Query, description = "Only of this project"), ("branch" = Option<String>, Query, description = "Only of this branch"), ("after" = Option<String>, Query, description = "`next` of the page before")),
+    params(("q" = Option<String>, Query, description = "Text to look for, in the first 10,000 that fit the other filters"), ("project" = Option<String>, Query, description = "Only of this project"), ("branch" = Option<String>, Query, description = "Only of this branch"), ("after" = Option<String>, Query, description = "`next` of the page before")),
     responses((status = 200, description = "Pushes with what they came to.", body = Rows<Item>), ProblemResponses))]
 pub(super) async fn list_json(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
     Ok(json(&rows(&page, &params).await?))

@@ -80,7 +80,11 @@ pub(super) fn form(action: &str, params: &Params, fields: &[Field<'_>]) -> Marku
 pub(super) fn nothing(path: &str, params: &Params, yet: &str) -> Markup {
     html! {
         p.empty {
-            @if params.filters() { "Nothing fits this filter. " a href=(path) { "Show all" } } @else { (yet) }
+            @if params.filters() {
+                "Nothing fits this filter. "
+                @if params.text("q").is_some() { "Text is looked for in the first 10,000 that fit the rest of it. " }
+                a href=(path) { "Show all" }
+            } @else { (yet) }
         }
     }
 }

@@ -34,7 +34,7 @@ async fn rows(page: &Page, params: &Params) -> Result<Rows<RefusedRow>, Problem>
 
 /// Messages that could not be kept.
 #[utoipa::path(get, path = "/api/v1/refused",
-    params(("q" = Option<String>, Query, description = "Text to look for"), ("family" = Option<String>, Query, description = "Only of this family"), ("reason" = Option<String>, Query, description = "Only of this reason"), ("after" = Option<String>, Query, description = "`next` of the page before")),
+    params(("q" = Option<String>, Query, description = "Text to look for, in the first 10,000 that fit the other filters"), ("family" = Option<String>, Query, description = "Only of this family"), ("reason" = Option<String>, Query, description = "Only of this reason"), ("after" = Option<String>, Query, description = "`next` of the page before")),
     responses((status = 200, description = "Messages that could not be kept.", body = Rows<RefusedRow>), ProblemResponses))]
 pub(super) async fn list_json(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
     Ok(json(&rows(&page, &params).await?))

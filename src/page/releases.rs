@@ -69,7 +69,7 @@ async fn list(page: &Page, params: &Params) -> Result<List, Problem> {
 
 /// Releases, and on the first page what failed lately.
 #[utoipa::path(get, path = "/api/v1/releases",
-    params(("q" = Option<String>, Query, description = "Text to look for"), ("state" = Option<String>, Query, pattern = "^(|failed|running|pending|succeeded)$", description = "failed, running, pending or succeeded"), ("application" = Option<String>, Query, description = "Only of this application"), ("plan" = Option<String>, Query, description = "Only of this plan"), ("after" = Option<String>, Query, description = "`next` of the page before")),
+    params(("q" = Option<String>, Query, description = "Text to look for, in the first 10,000 that fit the other filters"), ("state" = Option<String>, Query, pattern = "^(|failed|running|pending|succeeded)$", description = "failed, running, pending or succeeded"), ("application" = Option<String>, Query, description = "Only of this application"), ("plan" = Option<String>, Query, description = "Only of this plan"), ("after" = Option<String>, Query, description = "`next` of the page before")),
     responses((status = 200, description = "Releases, and on the first page what failed lately.", body = List), ProblemResponses))]
 pub(super) async fn list_json(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
     Ok(json(&list(&page, &params).await?))

@@ -1,10 +1,15 @@
 -- list_refused
--- Newest first, after a key if given; without the bytes.
+-- Newest first, after a key if given; without the bytes. A text is looked for in the first 10,000 that fit the rest: it has
+-- no index.
 SELECT r.id, r.sent_at, r.family, r.reason, r.detail, octet_length(r.body)::bigint AS bytes, r.received_at
-FROM refused AS r
-WHERE ($1::text IS NULL OR r.family = $1)
-    AND ($2::text IS NULL OR r.reason = $2)
-    AND ($3::text IS NULL OR strpos(lower(concat_ws(' ', r.id, r.detail)), lower($3)) > 0)
-    AND ($4::timestamptz IS NULL OR (r.received_at, r.id) < ($4, $5::text))
+FROM (
+    SELECT * FROM refused AS k
+    WHERE ($1::text IS NULL OR k.family = $1)
+        AND ($2::text IS NULL OR k.reason = $2)
+        AND ($4::timestamptz IS NULL OR (k.received_at, k.id) < ($4, $5::text))
+    ORDER BY k.received_at DESC, k.id DESC
+    LIMIT CASE WHEN $3::text IS NULL THEN $6::bigint ELSE 10000 END
+) AS r
+WHERE $3 IS NULL OR strpos(lower(concat_ws(' ', r.id, r.detail)), lower($3)) > 0
 ORDER BY r.received_at DESC, r.id DESC
 LIMIT $6
