@@ -129,7 +129,7 @@ impl Store {
             return Ok(());
         }
         let found = self.in_tx("check_schema", deadline, migrate::version).await?;
-        let expected = migrate::newest();
+        let expected = migrate::NEWEST;
         if found > expected {
             tracing::warn!(schema.found = found, schema.expected = expected, "the database has a newer schema");
         }

@@ -1,6 +1,7 @@
 //! The ingest function as its environment meets it: size, start, first and later invocations, memory.
 //!
-//! `cargo bench --bench lambda`. A second program to compare with may be named: `.. --bench lambda -- /path/to/ingest`.
+//! `cargo bench --bench lambda` builds the function as it is released, which takes some minutes, and measures that.
+//! Others may be named instead: `.. --bench lambda -- /path/to/ingest /path/to/another`.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on may panic")]
 #![expect(unreachable_pub, reason = "`pub` says what a module offers to the others")]
 
@@ -15,6 +16,8 @@ mod support;
 
 use std::collections::HashMap;
 use std::io::Write;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use flate2::Compression;
@@ -31,8 +34,10 @@ const STARTS: usize = 15;
 const WARM: usize = 15;
 
 fn main() {
-    let mut programs = vec![env!("CARGO_BIN_EXE_ingest").to_owned()];
-    programs.extend(std::env::args().skip(1).filter(|argument| !argument.starts_with('-')));
+    let mut programs: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    if programs.is_empty() {
+        programs.push(released());
+    }
     // The service must not share a thread with the measurement: both would wait for each other.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let server = Server::start();
@@ -41,6 +46,16 @@ fn main() {
             measure(&server, program, number).await;
         }
     });
+}
+
+/// The function, built as it is released.
+fn released() -> String {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--release", "--bin", "ingest"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    assert!(cargo.status().unwrap().success(), "cannot build the function");
+    // Below the same folder as what is only for benchmarks: target/tmp.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    target.join("release/ingest").to_str().unwrap().to_owned()
 }
 
 /// Measures a program and prints it.

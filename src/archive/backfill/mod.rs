@@ -49,6 +49,8 @@ const SAVE: Duration = Duration::from_millis(500);
 /// Who has not said so for this long counts as gone. Should it live all the same, it ends when it notices: two that work
 /// on the same do twice the work and no harm.
 pub const LEASE: Duration = Duration::from_secs(3);
+/// Messages that all writers together have in hand, at most: about 100 MB with payloads of 40 kB.
+const IN_HAND: usize = 2000;
 /// How long the database may take for what is asked of it here.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -67,7 +69,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { batch_messages: 1000, batch_bytes: 8 << 20, patience: Duration::from_secs(300), deadline: None }
+        Self { batch_messages: 500, batch_bytes: 8 << 20, patience: Duration::from_secs(300), deadline: None }
+    }
+}
+
+impl Options {
+    /// Messages in a batch when so many writers each have one in hand: what they hold together bounds the memory.
+    fn batch_messages_for(&self, writers: usize) -> usize {
+        self.batch_messages.min(IN_HAND / writers.max(1)).max(1)
     }
 }
 
@@ -221,7 +230,10 @@ pub async fn run(
         reads: claim.parameters.reads(),
         most: settings.limits.decoded_bytes,
         options: Options {
-            batch_messages: claim.parameters.batch.unwrap_or(options.batch_messages),
+            batch_messages: claim
+                .parameters
+                .batch
+                .unwrap_or_else(|| options.batch_messages_for(claim.parameters.writers())),
             ..options.clone()
         },
         stop: inner.clone(),

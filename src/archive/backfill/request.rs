@@ -90,7 +90,7 @@ pub struct Parameters {
     /// Batches that are worked on at a time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<usize>,
-    /// Messages in a batch, at most; a thousand if nothing is said.
+    /// Messages in a batch, at most; 500 if nothing is said, and fewer with more than 4 writers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<usize>,
     /// Count, and write nothing but that.

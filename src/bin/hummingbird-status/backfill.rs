@@ -39,7 +39,7 @@ pub(super) struct BackfillArgs {
     /// Batches that are worked on at a time, each with a connection of its own.
     #[arg(long)]
     concurrency: Option<usize>,
-    /// Messages in a batch, at most [default: 1000].
+    /// Messages in a batch, at most [default: 500, and fewer with more than 4 workers].
     #[arg(long)]
     batch: Option<usize>,
     /// Count what there is, and write nothing but that.
