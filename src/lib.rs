@@ -26,6 +26,7 @@
 //! | [`replay`] | what was refused, once more through the pipeline | `pipeline` and what it takes, `tasks` |
 //! | [`archive`] | what was kept: S3, mirrors, dumps; backfill and init | `pipeline` and what it takes, `aws`, `https`, `tasks` |
 //! | [`worker`] | SQS or a folder instead of Lambda | `pipeline` and what it takes, `archive`, `aws`, `tasks` |
+//! | [`intake`] | HTTP as a transport: submissions, states of jobs and heartbeats that are posted, by token | `pipeline` and what it takes, `config`, `kcidb`, `secret`, `tasks`, `telemetry`, `travis` |
 //! | [`tasks`] | how long-running work is stopped, and driven on threads | - |
 //! | [`page`] | what everybody can see, over HTTP: HTML, JSON, badges, feeds | `clock`, `config`, `store`, reads of the families |
 //! | [`local`] | a PostgreSQL of our own, for laptops and tests | - |
@@ -67,6 +68,7 @@ pub mod extension;
 pub mod family;
 pub mod gitlab;
 pub mod https;
+pub mod intake;
 pub mod kcidb;
 pub mod konflux;
 pub mod local;

@@ -1,12 +1,16 @@
-//! Tokens, keys and passwords: kept, sent, and shown to nobody.
+//! Tokens, keys and passwords: kept, sent, and shown to nobody. Documents of the configuration name them by reference and
+//! never hold them.
 
 use std::fmt;
+use std::path::Path;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 /// What stands in for a secret wherever it would be shown.
 const MASK: &str = "***";
+/// Variables with a JSON object of secrets each, which a SAM template fills from Secrets Manager.
+const OBJECTS: [&str; 2] = ["DELIVERY_SECRETS", "INTAKE_SECRETS"];
 
 /// A token, key or password. Not shown by `Debug`, has no `Display`.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -51,6 +55,54 @@ impl From<String> for Secret {
     }
 }
 
+/// Finds one by its reference: `env:NAME` (a variable), `file:/path`, or `secret:NAME` (a member of the JSON object in the
+/// variable `DELIVERY_SECRETS` or `INTAKE_SECRETS`).
+///
+/// # Errors
+/// What is wrong with the reference, or that it leads to nothing or to more than one line; without the secret.
+pub fn find(reference: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Secret, String> {
+    let secret = find_lines(reference, lookup)?;
+    if secret.expose().chars().any(char::is_control) {
+        return Err(format!("{reference} holds more than one line"));
+    }
+    Ok(secret)
+}
+
+/// The same for one of several lines, such as a key in PEM.
+///
+/// # Errors
+/// As [`find`], but for the lines.
+pub fn find_lines(reference: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Secret, String> {
+    let found = match reference.split_once(':') {
+        Some(("env", name)) => lookup(name).ok_or(format!("the variable {name} is not set")),
+        Some(("file", path)) => {
+            std::fs::read_to_string(Path::new(path)).map_err(|error| format!("cannot read {path}: {error}"))
+        }
+        Some(("secret", name)) => member(name, lookup),
+        // Not repeated: whoever does not know the forms has written the secret itself.
+        _ => Err("expected env:NAME, file:/path or secret:NAME".to_owned()),
+    }?;
+    let secret = Secret::new(&found);
+    if secret.expose().is_empty() { Err(format!("{reference} holds nothing")) } else { Ok(secret) }
+}
+
+fn member(name: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+    let set: Vec<_> = OBJECTS.iter().filter_map(|variable| Some((*variable, lookup(variable)?))).collect();
+    for (variable, json) in &set {
+        // The parser's own error could quote the secrets.
+        let all: serde_json::Value =
+            serde_json::from_str(json).map_err(|_| format!("{variable} is not a JSON object"))?;
+        if let Some(text) = all.get(name).and_then(serde_json::Value::as_str) {
+            return Ok(text.to_owned());
+        }
+    }
+    let set: Vec<_> = set.iter().map(|(variable, _)| *variable).collect();
+    Err(match set.is_empty() {
+        true => format!("neither of the variables {} is set", OBJECTS.join(" and ")),
+        false => format!("{} has no text {name}", set.join(" and ")),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,5 +114,25 @@ mod tests {
         assert_eq!(format!("{secret:?}"), "***");
         assert_eq!(secret.masked("Bearer hunter2!"), "Bearer ***!");
         assert!(secret.is("hunter2") && !secret.is("hunter"));
+    }
+
+    #[test]
+    fn references_lead_to_secrets_and_errors_do_not_show_them() {
+        let lookup = |name: &str| match name {
+            "TOKEN" => Some(" hunter2\n".to_owned()),
+            "TWO" => Some("hunter2\nhunter3".to_owned()),
+            "DELIVERY_SECRETS" => Some(r#"{"ghe":"hunter2","n":7}"#.to_owned()),
+            "INTAKE_SECRETS" => Some(r#"{"ci":"hunter2"}"#.to_owned()),
+            _ => None,
+        };
+        for reference in ["env:TOKEN", "secret:ghe", "secret:ci"] {
+            assert!(find(reference, &lookup).is_ok_and(|secret| secret.is("hunter2")), "{reference}");
+        }
+        for reference in ["env:NONE", "env:TWO", "secret:n", "secret:x", "file:/none", "hunter2", "token:hunter2"] {
+            let error = find(reference, &lookup).expect_err(reference);
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        assert!(find_lines("env:TWO", &lookup).is_ok_and(|secret| secret.is("hunter2\nhunter3")));
+        assert!(find("secret:x", &|_| None).is_err_and(|error| error.contains("INTAKE_SECRETS")));
     }
 }

@@ -68,6 +68,7 @@ pub fn event_of(build: &Build) -> Result<CommitStatus, &'static str> {
         ("pipeline", Some(pipeline)),
         ("organization", build.organization.as_deref()),
         ("branch", build.branch.as_deref()),
+        ("source", build.source.as_deref()),
     ];
     let names = names.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
     Ok(CommitStatus {

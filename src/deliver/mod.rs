@@ -17,7 +17,6 @@ mod http;
 pub mod policy;
 pub mod pull;
 pub mod route;
-mod secret;
 mod sns;
 pub mod states;
 mod step;

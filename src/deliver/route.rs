@@ -11,6 +11,8 @@ const DESCRIPTION: usize = 140;
 const CONTEXT: usize = 255;
 /// No target is for the host of the repository, so that nobody is told.
 const FOREIGN_HOST: &str = "foreign_host";
+/// All targets for it leave out its branch, or what started it.
+const IGNORED: &str = "ignored";
 
 /// What is to become of events.
 #[must_use]
@@ -28,25 +30,34 @@ pub fn plan(events: &[Announced], targets: &[Target]) -> Plan {
             Told::Nothing => {}
             Told::Undeliverable(why) => drop(plan.notes.insert(place, why)),
             Told::Status(status) => {
-                let before = plan.statuses.len();
-                let wanted = targets.iter().filter_map(|target| wanted(event, &status, target));
-                plan.statuses.extend(wanted);
-                if plan.statuses.len() == before {
+                let mut commits = targets.iter().filter_map(|target| commit(&status, target)).peekable();
+                if commits.peek().is_none() {
                     plan.notes.insert(place, FOREIGN_HOST.to_owned());
+                    continue;
                 }
+                let told: Vec<Wanted> = commits
+                    .filter(|(_, commit)| !commit.ignores(&status.names))
+                    .map(|(target, commit)| wanted(event, &status, target, commit))
+                    .collect();
+                if told.is_empty() {
+                    plan.notes.insert(place, IGNORED.to_owned());
+                }
+                plan.statuses.extend(told);
             }
         }
     }
     plan
 }
 
-/// The status that a target is to get, if it is for the repository.
-fn wanted(event: &Announced, status: &CommitStatus, target: &Target) -> Option<Wanted> {
+/// The target, if it is for the repository.
+fn commit<'t>(status: &CommitStatus, target: &'t Target) -> Option<(&'t Target, &'t CommitTarget)> {
     let Kind::Commit(commit) = &target.kind else { return None };
-    if !commit.hosts.contains(&status.host) || !commit.forge.has(&status.path) {
-        return None;
-    }
-    Some(Wanted {
+    (commit.hosts.contains(&status.host) && commit.forge.has(&status.path)).then_some((target, commit))
+}
+
+/// The status that a target is to get.
+fn wanted(event: &Announced, status: &CommitStatus, target: &Target, commit: &CommitTarget) -> Wanted {
+    Wanted {
         target: target.name.clone(),
         repo: status.path.clone(),
         sha: status.sha.clone(),
@@ -56,7 +67,7 @@ fn wanted(event: &Announced, status: &CommitStatus, target: &Target) -> Option<W
         url: status.url.clone(),
         version: status.version.clone(),
         outbox_id: event.id,
-    })
+    }
 }
 
 /// The target's template with what the family knows in it; as the family has it where something is not known.

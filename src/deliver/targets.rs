@@ -8,10 +8,12 @@
 //! kind = "github"                             # github, gitlab: commit statuses; sns, webhook: events
 //! hosts = ["ghe.acme.example"]                # whose repositories it is for
 //! api = "https://ghe.acme.example/api/v3"     # without: github.com, or /api/v3 (/api/v4) of the first host
-//! token = "env:GHE_TOKEN"                     # or file:/path, or secret:NAME (of DELIVERY_SECRETS)
+//! token = "env:GHE_TOKEN"                     # or file:/path, or secret:NAME (see `secret::find`)
 //! ca_bundle = "/etc/acme/ca.pem"              # trusted instead of the usual authorities
 //! context = "ci/{pipeline}"                   # without: as the family has it, buildkite/{pipeline}
 //! states = { blocked = "pending" }            # other words than the usual ones
+//! ignore_branches = ["gh-readonly-queue/*"]   # builds of these branches are not told
+//! ignore_sources = ["schedule", "trigger_job"]  # nor those that these started (Buildkite: webhook, api, ui, ..)
 //! api_key = "env:PULL_KEY"                    # is not posted to, but asks for its statuses (`worker --pull`)
 //!
 //! [[target]]
@@ -39,10 +41,9 @@ use std::time::Duration;
 use reqwest::Url;
 use serde::Deserialize;
 
-use super::secret;
 use super::states::Forge;
 use crate::outbox::State;
-use crate::secret::Secret;
+use crate::secret::{self, Secret};
 
 /// Something in the document that cannot be.
 #[derive(Debug, thiserror::Error)]
@@ -134,6 +135,8 @@ pub struct CommitTarget {
     pub context: Option<String>,
     /// Words that differ from the usual ones.
     pub states: BTreeMap<String, String>,
+    /// What is not told, by what the family knows of it: `branch` and `source`, `*` at the end for all that begin so.
+    pub ignored: Vec<(&'static str, String)>,
 }
 
 /// Who posts.
@@ -158,16 +161,23 @@ impl Filter {
     /// Whether an event passes.
     #[must_use]
     pub fn takes(&self, family: &str, event: &str) -> bool {
-        let is = |pattern: &String| match pattern.strip_suffix('*') {
-            Some(start) => event.starts_with(start),
-            None => event == pattern,
-        };
         self.families.as_ref().is_none_or(|families| families.iter().any(|name| name == family))
-            && self.events.as_ref().is_none_or(|events| events.iter().any(is))
+            && self.events.as_ref().is_none_or(|events| events.iter().any(|pattern| fits(pattern, event)))
     }
 }
 
+/// Whether a name is one, or one of those, that a pattern means.
+fn fits(pattern: &str, name: &str) -> bool {
+    pattern.strip_suffix('*').map_or(pattern == name, |start| name.starts_with(start))
+}
+
 impl CommitTarget {
+    /// Whether the target does not want to be told, by what the family knows of the thing that was run.
+    #[must_use]
+    pub fn ignores(&self, names: &BTreeMap<String, String>) -> bool {
+        self.ignored.iter().any(|(name, pattern)| names.get(*name).is_some_and(|value| fits(pattern, value)))
+    }
+
     /// The host's word for a state.
     #[must_use]
     pub fn word(&self, state: State) -> &str {
@@ -198,6 +208,10 @@ struct Raw {
     context: Option<String>,
     #[serde(default)]
     states: BTreeMap<String, String>,
+    #[serde(default)]
+    ignore_branches: Vec<String>,
+    #[serde(default)]
+    ignore_sources: Vec<String>,
     topic_arn: Option<String>,
     families: Option<Vec<String>>,
     events: Option<Vec<String>>,
@@ -216,15 +230,7 @@ struct Raw {
 /// # Errors
 /// When there are none, or something about one cannot be.
 pub fn targets(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Target>, TargetsError> {
-    let mut raw = match lookup("DELIVERY_TARGETS") {
-        // An inline document has a table or an assignment, and no path has.
-        Some(text) if text.contains('[') || text.contains('=') => document(&text)?,
-        Some(path) => {
-            let text = std::fs::read_to_string(Path::new(&path));
-            document(&text.map_err(|source| TargetsError::File { path, source })?)?
-        }
-        None => Vec::new(),
-    };
+    let mut raw = written(lookup)?;
     if let Some(topic_arn) = lookup("BROADCAST_TOPIC_ARN") {
         raw.push(Raw {
             name: "broadcast".to_owned(),
@@ -237,6 +243,32 @@ pub fn targets(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Target>, T
     if raw.is_empty() {
         return Err(TargetsError::None);
     }
+    all(raw, lookup)
+}
+
+/// Those of them that come for what they are told, none if there are none. The tokens of the others are not looked for:
+/// whoever serves these needs to know no more.
+///
+/// # Errors
+/// When something about one cannot be.
+pub fn pulled(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Target>, TargetsError> {
+    all(written(lookup)?.into_iter().filter(|raw| raw.api_key.is_some()).collect(), lookup)
+}
+
+/// The targets of the document, as they are written.
+fn written(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Raw>, TargetsError> {
+    match lookup("DELIVERY_TARGETS") {
+        // An inline document has a table or an assignment, and no path has.
+        Some(text) if text.contains('[') || text.contains('=') => document(&text),
+        Some(path) => {
+            let text = std::fs::read_to_string(Path::new(&path));
+            document(&text.map_err(|source| TargetsError::File { path, source })?)
+        }
+        None => Ok(Vec::new()),
+    }
+}
+
+fn all(raw: Vec<Raw>, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Target>, TargetsError> {
     let mut targets: Vec<Target> = Vec::new();
     for raw in raw {
         let target = target(raw, lookup)?;
@@ -302,6 +334,9 @@ fn target(raw: Raw, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Target, T
                 ca_bundle,
                 context: raw.context,
                 states: raw.states,
+                ignored: (raw.ignore_branches.into_iter().map(|pattern| ("branch", pattern)))
+                    .chain(raw.ignore_sources.into_iter().map(|pattern| ("source", pattern)))
+                    .collect(),
             };
             // GitHub asks for a second between two posts, and for one at a time; its Enterprise Server has no limits unless
             // set (github/docs, best practices for the REST API).

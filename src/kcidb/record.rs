@@ -42,6 +42,8 @@ pub struct Submission {
     pub objects: [Vec<Object>; 5],
     /// Texts of the excerpts that the objects name by their hash, each once.
     pub excerpts: Vec<Excerpt>,
+    /// Who waits to hear that it was kept, if anybody does.
+    pub receipt_for: Option<String>,
     /// Message that told.
     pub message_id: String,
     /// When that was sent.

@@ -78,7 +78,7 @@ pub struct CommitStatus {
     pub sha: String,
     /// Name of the status, where a target does not choose another.
     pub context: String,
-    /// What a target's own template for the context may use: `pipeline`, `branch`, ..
+    /// What a target's own template for the context, and its filters, may use: `pipeline`, `branch`, `source`, ..
     pub names: BTreeMap<String, String>,
     /// How it stands.
     pub state: State,

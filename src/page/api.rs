@@ -1,15 +1,18 @@
 //! The document of the API (`OpenAPI` 3.1): `/api/v1/openapi.json`. An address under `/api/v1` has a line in it.
 
 use axum::Router;
+use axum::extract::State;
 use axum::routing::get;
 use utoipa::OpenApi;
 
-use super::problem::ErrorBody;
-use super::{Page, bots, commits, components, merge_requests, overview, refused, releases};
+use super::{Page, bots, commits, components, merge_requests, overview, problem, refused, releases};
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Hummingbird Status", description = "The states that the pages show, as JSON. Read only."),
+    info(
+        title = "Hummingbird Status",
+        description = "The states that the pages show, as JSON; and what may be sent in or fetched with a token."
+    ),
     paths(
         overview::summary,
         bots::list_json,
@@ -24,11 +27,17 @@ use super::{Page, bots, commits, components, merge_requests, overview, refused, 
         releases::detail_json,
         refused::list_json,
     ),
-    // The answers of problems only refer to it.
-    components(schemas(ErrorBody))
+    // Of what every address may answer: it is not found by itself.
+    components(schemas(problem::ErrorBody))
 )]
 struct Document;
 
 pub(super) fn routes() -> Router<Page> {
-    Router::new().route("/api/v1/openapi.json", get(async || axum::Json(Document::openapi())))
+    Router::new().route("/api/v1/openapi.json", get(document))
+}
+
+/// With what is served beside the pages.
+async fn document(State(page): State<Page>) -> axum::Json<utoipa::openapi::OpenApi> {
+    let others = page.documents.iter().cloned();
+    axum::Json(others.fold(Document::openapi(), utoipa::openapi::OpenApi::merge_from))
 }

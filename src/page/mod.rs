@@ -62,6 +62,7 @@ const PAGES: &[Entry] = &[
 pub struct Page {
     store: Store,
     access: Access,
+    documents: Arc<[utoipa::openapi::OpenApi]>,
     now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
@@ -69,13 +70,19 @@ impl Page {
     /// Pages of a database, by the clock of this machine.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { store, access: Access::Open, now: Arc::new(clock::now) }
+        Self { store, access: Access::Open, documents: Arc::default(), now: Arc::new(clock::now) }
     }
 
     /// The same for some only.
     #[must_use]
     pub fn for_some(self, access: Access) -> Self {
         Self { access, ..self }
+    }
+
+    /// The same with documents of what is served beside them: they are merged into that of the pages.
+    #[must_use]
+    pub fn beside(self, documents: impl IntoIterator<Item = utoipa::openapi::OpenApi>) -> Self {
+        Self { documents: documents.into_iter().collect(), ..self }
     }
 
     /// The same by another clock, for tests.
@@ -93,16 +100,16 @@ impl Page {
     }
 }
 
-/// Serves the pages until `end` is ready.
+/// Serves the pages, and what is merged with them, until `end` is ready.
 ///
 /// # Errors
 /// When the port fails.
 pub async fn serve(
     listener: tokio::net::TcpListener,
-    page: Page,
+    routes: Router,
     end: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let server = axum::serve(listener, router(page));
+    let server = axum::serve(listener, routes);
     tokio::select! {
         // Not axum's own graceful stop: it waits for browsers that keep their connections.
         served = server.into_future() => served,

@@ -16,7 +16,7 @@ use crate::store::{StoreError, Verdict, chain};
 const UNKNOWN: &str = "unknown";
 
 /// What became of a delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// Nothing in it is for us.

@@ -11,6 +11,7 @@ mod deliver;
 mod faults;
 mod fixtures;
 mod ingest;
+mod intake;
 mod kcidb;
 mod migrations;
 mod page;

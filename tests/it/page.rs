@@ -1,6 +1,6 @@
 //! The pages over real HTTP: every address of every page answers, says what it should, and escapes what it is given.
 
-mod lambda;
+pub mod lambda;
 mod reader;
 
 use std::collections::BTreeMap;

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hummingbird_status::deliver::pull;
+use hummingbird_status::intake;
 use serde_json::Value;
 
 use crate::support::source::{Source, sources};
@@ -32,7 +34,14 @@ fn lambdas(sources: &[Source]) -> BTreeSet<String> {
 
 /// Names of variables that the configuration and the programs hold as text.
 fn variables(sources: &[Source]) -> BTreeSet<String> {
-    let places = ["src/config", "src/bin/", "src/page/access.rs", "src/deliver/targets.rs", "src/deliver/secret.rs"];
+    let places = [
+        "src/config",
+        "src/bin/",
+        "src/page/access.rs",
+        "src/deliver/targets.rs",
+        "src/secret.rs",
+        "src/intake/tokens.rs",
+    ];
     let reads = |source: &&Source| places.iter().any(|place| source.path.starts_with(place));
     let is_name = |text: &&str| {
         text.contains('_') && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
@@ -81,6 +90,30 @@ fn problems(template: &str, lambdas: &BTreeSet<String>, variables: &BTreeSet<Str
     }
     found.extend(queues(&template));
     found.extend(rules(&template));
+    found.extend(routes(&template));
+    found
+}
+
+/// What the API leads to: each address that is served for who has a token or a key, and nothing else of the pages.
+fn routes(template: &Value) -> Vec<String> {
+    let served = [intake::document(), pull::document()].map(|document| serde_json::to_value(document).unwrap());
+    let mut left: BTreeSet<String> = BTreeSet::new();
+    for (path, methods) in served.iter().flat_map(|document| document["paths"].as_object().unwrap()) {
+        left.extend(methods.as_object().unwrap().keys().map(|method| format!("{} {path}", method.to_uppercase())));
+    }
+    let mut found = Vec::new();
+    for route in of_kind(template, "AWS::ApiGatewayV2::Route").values() {
+        let key = route["Properties"]["RouteKey"].as_str().unwrap_or_default();
+        if !left.remove(key) {
+            found.push(format!("{key}: nothing is served there"));
+        }
+    }
+    found.extend(left.iter().map(|key| format!("{key}: no route leads there")));
+    for stage in of_kind(template, "AWS::ApiGatewayV2::Stage").values() {
+        if stage["Properties"]["DefaultRouteSettings"]["ThrottlingRateLimit"].is_null() {
+            found.push("the API has no limit".to_owned());
+        }
+    }
     found
 }
 
@@ -167,7 +200,8 @@ fn schedules(name: &str, function: &Value) -> Vec<String> {
 /// Variables whose names say that they hold a secret, and that come from somewhere else than a secret.
 fn open_secrets(name: &str, function: &Value) -> Vec<String> {
     let variables = function["Properties"]["Environment"]["Variables"].as_object().into_iter().flatten();
-    let secret = variables.filter(|(variable, _)| variable.ends_with("_TOKEN") || variable.ends_with("_INSTANCES"));
+    let is_secret = |name: &str| ["_TOKEN", "_INSTANCES", "_SECRETS"].iter().any(|end| name.ends_with(end));
+    let secret = variables.filter(|(variable, _)| is_secret(variable));
     let open = secret.filter(|(_, value)| !value.to_string().contains("{{resolve:secretsmanager:"));
     open.map(|(variable, _)| format!("{name}: {variable} is not out of a secret")).collect()
 }
@@ -238,6 +272,13 @@ fn planted_faults_are_reported() {
             "${GitlabUrl}",
             "ReconcileFunction: GITLAB_TOKEN is not out of a secret",
         ),
+        (
+            "INTAKE_SECRETS: !If\n            - HasIntakeSecret\n            - !Sub \"{{resolve:secretsmanager:${IntakeSecretArn}}}\"",
+            "INTAKE_SECRETS: !If\n            - HasIntakeSecret\n            - !Ref IntakeTokens",
+            "PageFunction: INTAKE_SECRETS is not out of a secret",
+        ),
+        ("GET /v1/deliveries\n", "GET /v1/delivery\n", "GET /v1/delivery: nothing is served there"),
+        ("RouteKey: POST /submit", "RouteKey: $default", "$default: nothing is served there"),
         ("CodeUri: ../", "CodeUri: .", "is not built by rust-cargolambda"),
         ("DATABASE_SSLMODE: ", "DATABASE_SSL: ", "Globals: nothing reads DATABASE_SSL"),
         ("GITLAB_BRANCHES: ", "GITLAB_BRANCH: ", "IngestFunction: nothing reads GITLAB_BRANCH"),
@@ -256,7 +297,7 @@ fn planted_faults_are_reported() {
             "cuts the envelope",
         ),
         ("          DeadLetterConfig: {Arn: !GetAtt DeadLetterQueue.Arn}\n", "", "BuildkiteRule: drops"),
-        ("DELIVERY_SECRETS: ", "DELIVERY_SECRET: ", "DeliverFunction: nothing reads DELIVERY_SECRET"),
+        ("DELIVERY_SECRETS: ", "DELIVERY_SECRET: ", "PageFunction: nothing reads DELIVERY_SECRET"),
         ("Queues: [!Ref DeadLetterQueue]", "Queues: []", "DeadLetterQueue: has no policy"),
         ("DATABASE_STATEMENT_TIMEOUT: \"20\"", "DATABASE_STATEMENT_TIMEOUT: \"30\"", "a statement may take 30 s"),
         ("[A-Za-z0-9_-]+$", ".*$", "SnsTopicArn: its pattern"),

@@ -34,6 +34,11 @@ impl Database {
         };
         Ok(Store::open(&config)?)
     }
+
+    /// The same with so many connections of their own, made when they are needed.
+    pub(super) fn for_writing(&self, connections: usize) -> anyhow::Result<Store> {
+        Ok(Store::open(&config::Database { pool_size: connections, ..self.config.clone() })?)
+    }
 }
 
 /// Opens the database with so many connections. Our own one is started if need be, and brought to the newest schema;

@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
-use hummingbird_status::config::environment;
-use hummingbird_status::page::{Access, Page, serve};
-use hummingbird_status::store::Store;
+use axum::Router;
+use hummingbird_status::config::{self, environment};
+use hummingbird_status::deliver::{pull, targets};
+use hummingbird_status::intake::{self, Intake};
+use hummingbird_status::page::{self, Access, Page};
 use hummingbird_status::worker::{Stop, Stopper};
 use tokio::net::TcpListener;
 
@@ -33,12 +35,24 @@ pub(super) async fn run(args: PageArgs) -> anyhow::Result<()> {
     stopper.on_signals().context("cannot listen to signals")?;
     let (listener, link) = listen(args.listen).await?;
     println!("Pages on {link}   Ctrl-C ends it.");
-    show(listener, for_pages(&database)?, stop).await
+    show(listener, routes(&database)?, stop).await
 }
 
-/// The database as pages read it.
-pub(super) fn for_pages(database: &Database) -> anyhow::Result<Store> {
-    database.for_reading(CONNECTIONS, STATEMENT)
+/// The pages of a database, and beside them what may be sent in (INTAKE_TOKENS) or fetched (DELIVERY_TARGETS). Says on standard
+/// output who may.
+pub(super) fn routes(database: &Database) -> anyhow::Result<Router> {
+    let reading = database.for_reading(CONNECTIONS, STATEMENT)?;
+    let page = Page::new(reading).for_some(Access::from_env(&environment)?);
+    let page = page.beside([intake::document(), pull::document()]);
+    let writing = database.for_writing(CONNECTIONS)?;
+    let intake = Intake::new(writing.clone(), config::settings(&environment)?, &environment)?;
+    let pulled = targets::pulled(&environment)?;
+    println!(
+        "Posting is {}, fetching deliveries {} (README, Posting and Telling others)",
+        if intake.is_open() { "open to who has a token" } else { "closed until INTAKE_TOKENS opens it" },
+        if pulled.is_empty() { "closed until a target has an api_key" } else { "open to who has a key" }
+    );
+    Ok(page::router(page).merge(intake.router()).merge(pull::router(writing, &pulled)))
 }
 
 /// Where the pages are, and the socket they will be served on.
@@ -48,8 +62,7 @@ pub(super) async fn listen(address: SocketAddr) -> anyhow::Result<(TcpListener, 
     Ok((listener, link))
 }
 
-/// Serves the pages of a database on a socket until the stop.
-pub(super) async fn show(listener: TcpListener, store: Store, stop: Stop) -> anyhow::Result<()> {
-    let page = Page::new(store).for_some(Access::from_env(&environment)?);
-    serve(listener, page, async move { stop.wait().await }).await.context("the pages cannot be served")
+/// Serves them on a socket until the stop.
+pub(super) async fn show(listener: TcpListener, routes: Router, stop: Stop) -> anyhow::Result<()> {
+    page::serve(listener, routes, async move { stop.wait().await }).await.context("the pages cannot be served")
 }

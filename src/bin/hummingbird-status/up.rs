@@ -73,7 +73,8 @@ pub(super) async fn run(args: UpArgs) -> anyhow::Result<()> {
         }
         other => other?,
     };
-    tokio::spawn(page::show(listener, page::for_pages(&database)?, stop));
+    let routes = page::routes(&database)?;
+    tokio::spawn(page::show(listener, routes, stop));
     println!("Pages on {link}");
     println!("Taking messages from {}. Ctrl-C ends it all.", source.describe());
     worker::work(source, &database.store, settings, Ipv4Addr::LOCALHOST).await

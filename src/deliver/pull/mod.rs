@@ -10,6 +10,7 @@
 //! posted to from here. Times are given as seconds from now (`expires_in`), so that clocks need not agree.
 
 mod client;
+mod document;
 mod server;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::client::{PullClient, PullSetUp};
+pub use self::document::document;
 pub use self::server::router;
 use super::policy::Decision;
 use crate::outbox::queue::Outcome;
@@ -27,7 +29,7 @@ const LEASE: Duration = Duration::from_secs(120);
 const LONGEST: u64 = 3600;
 
 /// A status to be posted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Leased {
     /// To be named when it is done.
     pub lease: String,
@@ -58,13 +60,14 @@ pub struct Leased {
 }
 
 /// What `GET` answers.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 struct Leases {
+    /// Those that are leased now.
     deliveries: Vec<Leased>,
 }
 
 /// Why a status was not posted, and what is to be done about it. All but `reason` may be left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 pub struct HandBack {
     /// What happened, for people.

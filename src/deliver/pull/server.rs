@@ -56,7 +56,7 @@ pub fn router(store: Store, targets: &[Target]) -> Router {
         .with_state(Arc::new(Pull { store, clients }))
 }
 
-struct Pull {
+pub(super) struct Pull {
     store: Store,
     clients: Vec<Client>,
 }
@@ -76,7 +76,7 @@ struct Usage {
 }
 
 /// Why a request is refused.
-enum Refused {
+pub(super) enum Refused {
     Key,
     Rate,
     Query(&'static str),
@@ -106,6 +106,39 @@ impl IntoResponse for Refused {
         }
         response
     }
+}
+
+/// What goes wrong, in JSON.
+#[derive(utoipa::ToSchema)]
+#[schema(as = DeliveryError)]
+#[expect(dead_code, reason = "names what `Refused` becomes")]
+pub(super) struct Body {
+    /// A sentence for people.
+    error: String,
+}
+
+/// What every address may answer instead.
+#[derive(utoipa::IntoResponses)]
+#[expect(dead_code, reason = "for the document only")]
+pub(super) enum Refusals {
+    /// The request or its body makes no sense.
+    #[response(status = 400)]
+    Bad(Body),
+    /// `x-api-key` is missing or wrong.
+    #[response(status = 401)]
+    Key(Body),
+    /// There is no such lease of this key.
+    #[response(status = 404)]
+    NoLease(Body),
+    /// The lease has run out, and somebody else has it.
+    #[response(status = 410)]
+    Gone(Body),
+    /// Too many requests with this key.
+    #[response(status = 429)]
+    Rate(Body),
+    /// The database does not answer.
+    #[response(status = 503)]
+    Away(Body),
 }
 
 fn json(status: StatusCode, body: &impl serde::Serialize) -> Response {
@@ -170,7 +203,16 @@ fn query(text: Option<&str>) -> Result<(usize, Duration), Refused> {
     Ok((max, Duration::from_secs(wait)))
 }
 
-async fn lease(
+/// Leases commit statuses for the targets of a key, waiting for one if there is none.
+#[utoipa::path(
+    get, path = "/v1/deliveries", tag = "deliveries", security(("key" = [])),
+    params(
+        ("max" = Option<usize>, Query, description = "At most so many, 1 to 100; 10 without"),
+        ("wait" = Option<u64>, Query, description = "Seconds to wait, 0 to 20; 0 without"),
+    ),
+    responses((status = 200, description = "What is leased", body = Leases), Refusals)
+)]
+pub(super) async fn lease(
     State(pull): State<Arc<Pull>>,
     headers: HeaderMap,
     RawQuery(text): RawQuery,
@@ -225,7 +267,13 @@ fn leased(due: StatusDue, targets: &BTreeMap<String, Target>) -> Option<Leased> 
     })
 }
 
-async fn delivered(
+/// Says that a status was posted. Twice is once.
+#[utoipa::path(
+    delete, path = "/v1/deliveries/{lease}", tag = "deliveries", security(("key" = [])),
+    params(("lease" = String, Path, description = "As it was leased")),
+    responses((status = 204, description = "It is known"), Refusals)
+)]
+pub(super) async fn delivered(
     State(pull): State<Arc<Pull>>,
     headers: HeaderMap,
     Path(lease): Path<String>,
@@ -233,7 +281,13 @@ async fn delivered(
     end(&pull, &headers, lease, Decision::delivered()).await
 }
 
-async fn hand_back(
+/// Says that a status was not posted, and why.
+#[utoipa::path(
+    post, path = "/v1/deliveries/{lease}", tag = "deliveries", security(("key" = [])),
+    params(("lease" = String, Path, description = "As it was leased")),
+    request_body(content = HandBack), responses((status = 204, description = "It is known"), Refusals)
+)]
+pub(super) async fn hand_back(
     State(pull): State<Arc<Pull>>,
     headers: HeaderMap,
     Path(lease): Path<String>,

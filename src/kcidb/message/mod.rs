@@ -22,6 +22,9 @@ use super::rules;
 use crate::envelope::field::parse_seed;
 use crate::envelope::{Decoded, Message, Refusal};
 
+/// Attribute that names who is to find a receipt of the submission ([`crate::kcidb::receipt`]).
+pub const RECEIPT_FOR: &str = "receipt_for";
+
 /// Reads a submission of any version and upgrades it to the newest.
 ///
 /// # Errors
@@ -42,6 +45,7 @@ pub fn decode(message: &Message<'_>) -> Result<Decoded<Record>, Refusal> {
     Ok(Decoded::Records(vec![Record::Submission(Box::new(Submission {
         objects,
         excerpts: reader.excerpts,
+        receipt_for: message.attributes.get(RECEIPT_FOR).cloned(),
         message_id: message.id.clone(),
         message_at: message.sent_at,
     }))]))

@@ -19,6 +19,8 @@ pub struct Problem {
     pub id: String,
     /// What is wrong, with the path inside of the object.
     pub what: String,
+    /// Nothing but that it is not the submitter's to submit.
+    pub is_foreign: bool,
 }
 
 /// What a submitter may do.
@@ -33,7 +35,7 @@ pub struct Rights {
 /// All that is wrong with a submission; nothing if it would be kept.
 #[must_use]
 pub fn problems(payload: &str, rights: &Rights) -> Vec<Problem> {
-    let of_document = |what: String| vec![Problem { list: String::new(), id: String::new(), what }];
+    let of_document = |what: String| vec![Problem { list: String::new(), id: String::new(), what, is_foreign: false }];
     let head = match Head::read(payload) {
         Ok(head) => head,
         Err(error) => return of_document(error.to_string()),
@@ -44,7 +46,7 @@ pub fn problems(payload: &str, rights: &Rights) -> Vec<Problem> {
     };
     let mut problems = Vec::new();
     for name in head.names().filter(|name| *name != "version") {
-        let problem = |id: String, what: String| Problem { list: name.to_owned(), id, what };
+        let problem = |id, what| Problem { list: name.to_owned(), id, what, is_foreign: false };
         let Some((_, kind)) = schema::lists(version).iter().find(|(list, _)| *list == name) else {
             problems.push(problem(String::new(), format!("unknown member `{name}`")));
             continue;
@@ -60,16 +62,16 @@ pub fn problems(payload: &str, rights: &Rights) -> Vec<Problem> {
             let members = Members { reader: &mut reader, fields: schema::fields(*kind), draft: &mut draft };
             let read = parse_seed(object.get(), members)
                 .and_then(|()| upgrade::upgrade(draft, *kind, version).map_err(|what| Refusal::new("", what)));
-            let what = match read {
-                Err(refusal) => Some(refusal.detail),
+            let (what, is_foreign) = match read {
+                Err(refusal) => (Some(refusal.detail), false),
                 Ok((object, _)) => {
                     let origin = View::of(*kind, &object).text("origin").unwrap_or_default().to_owned();
-                    rights.complaint(&origin, &object.id)
+                    (rights.complaint(&origin, &object.id), true)
                 }
             };
             if let Some(what) = what {
                 let id = Head::read(object.get()).ok().and_then(|head| head.string("id").map(Into::into));
-                problems.push(problem(id.unwrap_or_default(), what));
+                problems.push(Problem { is_foreign, ..problem(id.unwrap_or_default(), what) });
             }
         }
     }

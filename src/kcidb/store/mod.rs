@@ -4,6 +4,7 @@ mod excerpts;
 mod find;
 mod objects;
 mod progress;
+mod receipts;
 mod triage;
 mod values;
 
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 pub use self::find::{Found, Query, Summary, find, summaries};
 use self::objects::{Change, Row};
 pub use self::progress::finish_overdue;
+pub use self::receipts::{Receipt, receipt};
 pub use self::triage::{Step, requeue, triage};
 use super::events::{self, What};
 use super::record::{Kind, Record, Submission};
@@ -40,6 +42,7 @@ pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>
 }
 
 async fn write_submissions(tx: &Tx<'_>, submissions: &[(usize, &Submission)]) -> Result<BTreeSet<usize>, StoreError> {
+    receipts::write(tx, submissions).await?;
     let mut kept = BTreeSet::new();
     if submissions.iter().all(|(_, submission)| submission.is_empty()) {
         return Ok(kept);

@@ -161,6 +161,7 @@ pub async fn triage(tx: &Tx<'_>, page: usize) -> Result<Step, StoreError> {
     let submission = Submission {
         objects: [Vec::new(), Vec::new(), Vec::new(), Vec::new(), incidents],
         excerpts: Vec::new(),
+        receipt_for: None,
         message_id: "triage".to_owned(),
         message_at: Some(at),
     };

@@ -29,6 +29,22 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("replay", &["clock", "envelope", "family", "pipeline", "store", "tasks"]),
     ("archive", &["aws", "clock", "config", "envelope", "family", "https", "pipeline", "store", "tasks"]),
     (
+        "intake",
+        &[
+            "clock",
+            "config",
+            "envelope",
+            "family",
+            "kcidb",
+            "pipeline",
+            "secret",
+            "store",
+            "tasks",
+            "telemetry",
+            "travis",
+        ],
+    ),
+    (
         "worker",
         &[
             "archive::mirror",

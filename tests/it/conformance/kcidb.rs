@@ -2,6 +2,7 @@
 //! (`samples/kcidb`). Prints, per file, how many passed, and which deviate on purpose and why.
 
 mod events;
+mod http;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -76,6 +77,10 @@ fn delivery(text: &str, number: i64) -> Delivery {
 /// Reads a document: what it says, else why it is refused, with the reason before a colon.
 fn read(text: &str) -> Result<kcidb::Submission, String> {
     let batch = pipeline::read(&[delivery(text, 0)], &Settings::default());
+    // Whoever submits it over HTTP is told the same.
+    let problems = kcidb::problems(text, &kcidb::Rights::default());
+    assert!(batch.records.is_empty() || problems.is_empty(), "{text}: {problems:?}");
+    assert!(batch.refused.is_empty() || !problems.is_empty(), "{text}: {:?}", batch.refused);
     if let Some((_, refused)) = batch.refused.first() {
         return Err(format!("{}: {}", refused.reason, refused.detail));
     }

@@ -14,11 +14,12 @@ use hummingbird_status::envelope::Delivery;
 use hummingbird_status::family::Settings;
 use hummingbird_status::pipeline::ingest;
 use hummingbird_status::store::Store;
-use hummingbird_status::travis::{self, Record, State};
+use hummingbird_status::travis;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::data;
+use crate::intake;
 use crate::support::{deadline, render};
 use deviations::Difference;
 
@@ -134,7 +135,7 @@ async fn through_the_tables(store: &Store, case: &mut Case<'_>) {
         let id = format!("message-{number}");
         results.push(json!(match case.entry {
             "sweep" => sweep(store, sent.at).await,
-            "http_patch" => patch(store, sent, &id).await,
+            "http_patch" => patch(store, sent).await,
             _ => message(store, sent, &id).await,
         }));
     }
@@ -164,25 +165,17 @@ async fn sweep(store: &Store, now: Timestamp) -> String {
     "ok".to_owned()
 }
 
-async fn patch(store: &Store, sent: &Sent<'_>, id: &str) -> String {
-    let job_id = sent.message["job_id"].as_i64().unwrap();
-    let message = match travis::patch(job_id, &sent.message["body"].to_string(), id.to_owned(), Some(sent.at)) {
-        Ok(message) => message,
-        Err(refusal) => return format!("error:{}", refusal.reason.replace('-', "_")),
-    };
-    let state = async || {
-        let rows = render::rows(store, &format!("SELECT state FROM travis_jobs WHERE id = {job_id}")).await;
-        State::named(&rows[0])
-    };
-    let before = state().await;
-    if before == Some(State::Canceled) {
-        return format!("{} canceled", travis::rules::patch_status(message.event, before, before));
+/// Over HTTP, to the routes themselves.
+async fn patch(store: &Store, sent: &Sent<'_>) -> String {
+    let (job, at) = (&sent.message["job_id"], sent.at);
+    let site = intake::serve(store, intake::intake(store).at(move || at), &intake::open).await;
+    let token = intake::signed(&json!({"sub": job.to_string()}));
+    let path = format!("/jobs/{job}/state");
+    let answer = site.call(reqwest::Method::PATCH, &path, &token, sent.message["body"].to_string()).await;
+    match answer.status {
+        200 | 409 => format!("{} {}", answer.status, answer.body["state"].as_str().unwrap_or_default()),
+        _ => format!("error:{}", answer.body["reason"].as_str().unwrap().replace('-', "_")),
     }
-    let asked = message.event;
-    let record = Record::Message(Box::new(message));
-    store.in_tx("patch", deadline(), async |tx| travis::write(tx, &[(0, &record)]).await).await.unwrap();
-    let after = state().await;
-    format!("{} {}", travis::rules::patch_status(asked, before, after), after.map_or("", State::name))
 }
 
 const TABLES: [&str; 5] = ["repositories", "builds", "stages", "jobs", "job_versions"];

@@ -11,8 +11,10 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use crate::support::Db;
+
 /// An event of a function URL (payload format 2.0).
-fn asked(path: &str, query: &str, headers: &Value) -> Value {
+pub fn asked(path: &str, query: &str, headers: &Value) -> Value {
     json!({
         "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query, "headers": headers,
         "requestContext": {
@@ -61,6 +63,18 @@ async fn a_function_url_is_answered() {
         asked("/api/v1/mrs", "q=%2331&state=opened", &text),
         asked("/mrs", "", &packed),
     ];
+    let answers = answers(&db, waiting.into(), &[("PAGE_ACCESS", "iam".to_owned())]).await;
+    let [page, api, packed] = answers.as_slice() else { panic!("{answers:?}") };
+    assert_eq!((&page["statusCode"], &page["isBase64Encoded"]), (&json!(200), &json!(false)), "{page}");
+    assert!(page["body"].as_str().unwrap().contains("<h1>spaced bot "));
+    assert!(page["headers"]["content-security-policy"].as_str().unwrap().starts_with("default-src 'none'"));
+    assert_eq!(api["statusCode"], 200);
+    assert_eq!(packed["isBase64Encoded"], true);
+}
+
+/// What the function answers to events, given variables of its environment.
+pub async fn answers(db: &Db, waiting: Vec<Value>, variables: &[(&str, String)]) -> Vec<Value> {
+    let count = waiting.len();
     let state = Arc::new(Mutex::new(State { waiting: waiting.into(), answers: Vec::new() }));
     let shared = Arc::clone(&state);
     let answer = move |uri: Uri, body: Bytes| runtime(Arc::clone(&shared), uri, body);
@@ -77,23 +91,17 @@ async fn a_function_url_is_answered() {
             ("AWS_LAMBDA_LOG_GROUP_NAME", "g"),
             ("AWS_LAMBDA_LOG_STREAM_NAME", "s"),
         ])
-        .env("PAGE_ACCESS", "iam")
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
     for _ in 0..600 {
-        if state.lock().unwrap().answers.len() == 3 {
+        if state.lock().unwrap().answers.len() == count {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     function.kill().unwrap();
     function.wait().unwrap();
-    let answers = std::mem::take(&mut state.lock().unwrap().answers);
-    let [page, api, packed] = answers.as_slice() else { panic!("{answers:?}") };
-    assert_eq!((&page["statusCode"], &page["isBase64Encoded"]), (&json!(200), &json!(false)), "{page}");
-    assert!(page["body"].as_str().unwrap().contains("<h1>spaced bot "));
-    assert!(page["headers"]["content-security-policy"].as_str().unwrap().starts_with("default-src 'none'"));
-    assert_eq!(api["statusCode"], 200);
-    assert_eq!(packed["isBase64Encoded"], true);
+    std::mem::take(&mut state.lock().unwrap().answers)
 }

@@ -1,0 +1,116 @@
+//! HTTP as a transport: what is posted goes the way of all messages, and whoever posted it waits for the answer.
+//!
+//! ```text
+//! request ─► tokens (who, and what for) ─► body ─► envelope ─► pipeline ─► answer
+//! ```
+//!
+//! | | who may | answers |
+//! |---|---|---|
+//! | `POST /submit` | a token with `origins` | 201; 400 or 403 with the reasons, object by object |
+//! | `GET /status?id=` | the token that submitted it | what became of a submission |
+//! | `PATCH /jobs/{id}/state` | a signed token for that job | 200, also for a state that it has already; 409 for a canceled job |
+//! | `POST /bots` | a token with `bots` | 200; 400 with the reason |
+//!
+//! An address that no token is for answers 404. All of them: 401 without a token, 403 with one for something else, 413 above
+//! `MAX_DECODED_BYTES` (packed or unpacked), 503 with `Retry-After` when the database is away or too much is under way. Tokens
+//! come in the header `Authorization` and nowhere else, so no page of others can make a browser send one.
+
+mod answer;
+mod bots;
+mod document;
+mod jobs;
+mod signed;
+mod submit;
+mod take;
+mod tokens;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, patch, post};
+use jiff::Timestamp;
+use tokio::sync::Semaphore;
+
+use crate::clock::{self, Deadline};
+use crate::config::Lookup;
+use crate::family::Settings;
+use crate::store::Store;
+pub use document::document;
+use tokens::Tokens;
+pub use tokens::TokensError;
+
+/// Requests that are worked on at a time; each may hold `MAX_DECODED_BYTES` a few times.
+const AT_A_TIME: usize = 16;
+
+/// A request takes no longer: behind a gateway nobody waits for more than 29 s, and who is told to come again is not lost.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What all addresses share.
+#[derive(Clone)]
+pub struct Intake {
+    store: Store,
+    settings: Arc<Settings>,
+    tokens: Arc<Tokens>,
+    room: Arc<Semaphore>,
+    patience: Duration,
+    now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+impl Intake {
+    /// Takes in what the tokens of `INTAKE_TOKENS` are for; nothing without that variable. No connection is made before the
+    /// first request with such a token.
+    ///
+    /// # Errors
+    /// When the document of the tokens cannot be read, or something in it cannot be.
+    pub fn new(store: Store, settings: Settings, lookup: Lookup<'_>) -> Result<Self, TokensError> {
+        Ok(Self {
+            store,
+            settings: Arc::new(settings),
+            tokens: Arc::new(Tokens::read(lookup)?),
+            room: Arc::new(Semaphore::new(AT_A_TIME)),
+            patience: PATIENCE,
+            now: Arc::new(clock::now),
+        })
+    }
+
+    /// The same by another clock, for tests.
+    #[must_use]
+    pub fn at(self, now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self { now: Arc::new(now), ..self }
+    }
+
+    /// The same with another time to wait for the database.
+    #[must_use]
+    pub fn waiting(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// Whether anybody may send anything.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.tokens.is_open()
+    }
+
+    /// The addresses, to be served beside others.
+    pub fn router(self) -> Router {
+        let most = self.settings.limits.decoded_bytes;
+        Router::new()
+            .route("/submit", post(submit::submit))
+            .route("/status", get(submit::status))
+            .route("/jobs/{id}/state", patch(jobs::state))
+            .route("/bots", post(bots::report))
+            .layer(DefaultBodyLimit::max(most))
+            .with_state(self)
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.now)()
+    }
+
+    /// When a request that begins now has to be answered.
+    fn deadline(&self) -> Deadline {
+        Deadline::within(self.patience)
+    }
+}

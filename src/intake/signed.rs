@@ -1,0 +1,282 @@
+//! Signed tokens (JSON Web Tokens, RFC 7519, in the compact form of RFC 7515): which algorithm is decided by who signs, never
+//! by the token.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use ring::{hmac, signature};
+use rustls::pki_types::SubjectPublicKeyInfoDer;
+use rustls::pki_types::pem::PemObject;
+use serde::Deserialize;
+
+use crate::secret::Secret;
+
+/// Clocks may differ by so many seconds.
+const SKEW: f64 = 60.0;
+/// Bytes of a token, at most.
+const LONGEST: usize = 8 << 10;
+/// Bytes of what both sides know, at least: as long as the shortest hash (RFC 7518, 3.2).
+const SHORTEST: usize = 32;
+/// How the key of RSA begins in a `SubjectPublicKeyInfo`: the algorithm's identifier `rsaEncryption` (RFC 8017, A.1).
+const RSA: [u8; 15] = [0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
+
+/// How a token is signed (RFC 7518, 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Algorithm {
+    Hs256,
+    Hs384,
+    Hs512,
+    Rs256,
+    Rs384,
+    Rs512,
+}
+
+impl Algorithm {
+    pub(super) const NAMES: [&str; 6] = ["HS256", "HS384", "HS512", "RS256", "RS384", "RS512"];
+    const ALL: [Self; 6] = [Self::Hs256, Self::Hs384, Self::Hs512, Self::Rs256, Self::Rs384, Self::Rs512];
+
+    /// The one of this name.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        Self::NAMES.iter().position(|known| *known == name).map(|place| Self::ALL[place])
+    }
+}
+
+/// What a signature is checked with.
+pub(super) enum Key {
+    /// What both sides know.
+    Shared(hmac::Key),
+    /// The signer's public key, as PKCS#1 has it.
+    Public(&'static signature::RsaParameters, Vec<u8>),
+}
+
+impl Key {
+    /// The key for an algorithm.
+    ///
+    /// # Errors
+    /// When it is none; says what was expected.
+    pub(super) fn new(algorithm: Algorithm, secret: &Secret) -> Result<Self, String> {
+        let (shared, public) = match algorithm {
+            Algorithm::Hs256 => (Some(hmac::HMAC_SHA256), None),
+            Algorithm::Hs384 => (Some(hmac::HMAC_SHA384), None),
+            Algorithm::Hs512 => (Some(hmac::HMAC_SHA512), None),
+            Algorithm::Rs256 => (None, Some(&signature::RSA_PKCS1_2048_8192_SHA256)),
+            Algorithm::Rs384 => (None, Some(&signature::RSA_PKCS1_2048_8192_SHA384)),
+            Algorithm::Rs512 => (None, Some(&signature::RSA_PKCS1_2048_8192_SHA512)),
+        };
+        match (shared, public) {
+            (Some(hash), _) if secret.expose().len() >= SHORTEST => {
+                Ok(Self::Shared(hmac::Key::new(hash, secret.expose().as_bytes())))
+            }
+            (None, Some(parameters)) => {
+                let key = SubjectPublicKeyInfoDer::from_pem_slice(secret.expose().as_bytes()).ok();
+                let key = key.and_then(|key| rsa_key(&key).map(<[u8]>::to_vec));
+                key.map(|key| Self::Public(parameters, key))
+                    .ok_or_else(|| "expected a public key of RSA in PEM (-----BEGIN PUBLIC KEY-----)".to_owned())
+            }
+            _ => Err(format!("shorter than {SHORTEST} characters")),
+        }
+    }
+
+    fn verifies(&self, message: &[u8], given: &[u8]) -> bool {
+        match self {
+            Self::Shared(key) => hmac::verify(key, message, given).is_ok(),
+            Self::Public(parameters, key) => {
+                signature::UnparsedPublicKey::new(*parameters, key).verify(message, given).is_ok()
+            }
+        }
+    }
+}
+
+/// The bits of a `SubjectPublicKeyInfo` (RFC 5280, 4.1) whose algorithm is RSA: the `RSAPublicKey` that ring takes.
+fn rsa_key(info: &[u8]) -> Option<&[u8]> {
+    let bits = element(info, 0x30)?.strip_prefix(&RSA)?;
+    // No bits are left over at the end of the last byte.
+    element(bits, 0x03)?.strip_prefix(&[0])
+}
+
+/// What an element of DER holds, if it is of this kind and all there is.
+fn element(der: &[u8], kind: u8) -> Option<&[u8]> {
+    let (length, rest) = match der.strip_prefix(&[kind])? {
+        [length @ 0..=0x7f, rest @ ..] => (usize::from(*length), rest),
+        [0x81, length, rest @ ..] => (usize::from(*length), rest),
+        [0x82, high, low, rest @ ..] => (usize::from(u16::from_be_bytes([*high, *low])), rest),
+        _ => return None,
+    };
+    (rest.len() == length).then_some(rest)
+}
+
+/// Whoever signs tokens.
+pub(super) struct Signer {
+    pub(super) name: String,
+    pub(super) algorithm: Algorithm,
+    pub(super) key: Key,
+    pub(super) issuer: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    /// Members that have to be understood (RFC 7515, 4.1.11); we know none.
+    crit: Option<serde_json::Value>,
+}
+
+/// What a token says.
+#[derive(Deserialize)]
+pub(super) struct Claims {
+    /// What it is for.
+    pub(super) sub: Option<Text>,
+    iss: Option<String>,
+    exp: Option<f64>,
+    nbf: Option<f64>,
+    origin: Option<Texts>,
+}
+
+/// Ids are written as numbers, too.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum Text {
+    Number(i64),
+    Text(String),
+}
+
+impl Text {
+    pub(super) fn text(self) -> String {
+        match self {
+            Self::Number(number) => number.to_string(),
+            Self::Text(text) => text,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Texts {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Claims {
+    /// The claim `origin`, as kcidb-restd-rs asks for it, or a list of them.
+    pub(super) fn origins(&self) -> Vec<String> {
+        match &self.origin {
+            None => Vec::new(),
+            Some(Texts::One(origin)) => vec![origin.clone()],
+            Some(Texts::Several(origins)) => origins.clone(),
+        }
+    }
+}
+
+impl Signer {
+    /// What a token says, if it is this signer's and its time has come and is not over. One without `exp` has no end.
+    pub(super) fn claims(&self, token: &str, now: Timestamp) -> Option<Claims> {
+        let (message, given) = token.rsplit_once('.').filter(|_| token.len() <= LONGEST)?;
+        let (header, claims) = message.split_once('.')?;
+        let header: Header = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
+        if Algorithm::of(&header.alg) != Some(self.algorithm) || header.crit.is_some() {
+            return None;
+        }
+        if !self.key.verifies(message.as_bytes(), &URL_SAFE_NO_PAD.decode(given).ok()?) {
+            return None;
+        }
+        let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
+        let now = now.as_duration().as_secs_f64();
+        let is_ours = self.issuer.is_none() || self.issuer == claims.iss;
+        let has_begun = claims.nbf.is_none_or(|begin| now + SKEW >= begin);
+        let has_ended = claims.exp.is_some_and(|end| now - SKEW >= end);
+        (is_ours && has_begun && !has_ended).then_some(claims)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Made for this test by openssl; nobody has the private key.
+    const PEM: &str = "-----BEGIN PUBLIC KEY-----\n\
+        MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEApDjO0ZhI+jhIORFyDfMR\n\
+        wmxnsqYAGN0owya6Wnif8AAt8NXwpswXOvdKQqdwPl2GwurkVBu8PpSw/mzZC43e\n\
+        2DbZpDEHjBTGbzSeVGLqHHCPW5BJ9cLFzVJP9hVCrzcSYitjzCx7HalgUx1xV5rA\n\
+        /IvNba44NdFVcNtO8QrDV/Z3nQG1Je3lf8mWs6LdlfBXUm6LWVwtkbDj6zS9B02T\n\
+        9c5Dwi0kMrgOTVC/sOq4F6qCwjRwRNcIaDPMZGfP5KjTyT8ewpISHySupmsTrMEA\n\
+        g3as6hFoaoCSTjgHBDtvV8+Y+pOLr8BUM+JHmt29cs258wrmERCcDb/HPlCq1Pgc\n\
+        +QIDAQAB\n\
+        -----END PUBLIC KEY-----";
+    /// What it signed: `{"sub": "11", "iss": "job-board"}`.
+    const RS256: &str = "eyJhbGciOiAiUlMyNTYiLCAidHlwIjogIkpXVCJ9.eyJzdWIiOiAiMTEiLCAiaXNzIjogImpvYi1ib2FyZCJ9.D9HuzCFy52oTiRPNvSK4acZ2\
+     rMMvdrLV2uGhxZDqo5pOsJmKND_up4axdr0t8odeBIiDEKr77wgOBpZfxHeQiIYgs46vml7VN1y1lPfAr8ZsvRsTjn67LOTAgdCuqV5po-7kcJ\
+     PpAU3u3o9jtXroDeqYw351DsAHLbIOFya8Smn8KQQ-_9nB4rJqV_VSzJTJerX6Dba_Bcz4hoJS5r85CaiXJLtdmNIPO1fSspgs5HiT9_3UvZ-7\
+     uMYdITvFgORyiNk45aXwzXuTRVJA8Bj5R42j1B2Jx04iKuPLYmQE8DtmPFIYBNtW77Or7q5baiYjb_FFaGNoX2vRk0rmQbICSQ";
+    const RS512: &str = "eyJhbGciOiAiUlM1MTIiLCAidHlwIjogIkpXVCJ9.eyJzdWIiOiAiMTEiLCAiaXNzIjogImpvYi1ib2FyZCJ9.Br18sOhev8yOMAwHEIIifalT\
+     vWNx_uFJoLXR14dj1la5W4g23GMgVj4gPHAfigcGJDhpOmkDuwdpW3Cfw-AwHTwFAQDb6NR9bMdop6cH1NYaWbaNAoqFNeQNuM1T-cVlQDXKxq\
+     P0sMoIK3HARxk4BxzB0jqgS0sOEWM-1gdRKxd1ov80HYl8pPi9be6_27tq4hL-gVJAo7kaDB-KTJwvyZVz2VBmA0lKnnQ0brU9JULfJSnUaJsF\
+     evj8ISIBZaQm9qTG54fSlbaHN7uaXMbuvVHGnIVXpZ29xnqkofxSNn37m9UNLG0sg0233t88HhmPh4bYsifFBcIF2fN3QWNbYw";
+
+    fn signer(algorithm: Algorithm, key: &str) -> Signer {
+        let key = Key::new(algorithm, &Secret::new(key)).unwrap_or_else(|error| panic!("{error}"));
+        Signer { name: "s".to_owned(), algorithm, key, issuer: None }
+    }
+
+    fn signed(hash: hmac::Algorithm, header: &str, claims: &str, key: &str) -> String {
+        let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+        let tag = hmac::sign(&hmac::Key::new(hash, key.as_bytes()), message.as_bytes());
+        format!("{message}.{}", URL_SAFE_NO_PAD.encode(tag))
+    }
+
+    fn sub(signer: &Signer, token: &str) -> Option<String> {
+        let now = Timestamp::from_second(1_000_000).unwrap_or_default();
+        signer.claims(token, now)?.sub.map(Text::text)
+    }
+
+    #[test]
+    fn rsa_is_verified_by_the_algorithm_of_the_signer() {
+        let mut signer = signer(Algorithm::Rs256, PEM);
+        assert_eq!(sub(&signer, RS256).as_deref(), Some("11"));
+        assert_eq!(sub(&signer, RS512), None);
+        assert_eq!(sub(&signer, &RS256.replace("MTEi", "MTIi")), None, "other claims");
+        // A public key is no secret: who signs with it by HMAC is not taken for its owner.
+        let confused = signed(hmac::HMAC_SHA256, r#"{"alg":"HS256"}"#, r#"{"sub":"11"}"#, PEM);
+        assert_eq!(sub(&signer, &confused), None);
+        signer.issuer = Some("job-board".to_owned());
+        assert!(sub(&signer, RS256).is_some());
+        signer.issuer = Some("other".to_owned());
+        assert_eq!(sub(&signer, RS256), None);
+        assert!(sub(&super::tests::signer(Algorithm::Rs512, PEM), RS512).is_some());
+    }
+
+    #[test]
+    fn shared_keys_and_times_are_minded() {
+        let key = "k".repeat(40);
+        let signer = signer(Algorithm::Hs256, &key);
+        let token = |header: &str, claims: &str| signed(hmac::HMAC_SHA256, header, claims, &key);
+        let hs = r#"{"alg":"HS256"}"#;
+        for (header, claims, expected) in [
+            (hs, r#"{"sub":11}"#, Some("11")),
+            (hs, r#"{"sub":"11","exp":1000001,"nbf":999999}"#, Some("11")),
+            (hs, r#"{"sub":"11","exp":999941}"#, Some("11")),
+            (hs, r#"{"sub":"11","exp":999940}"#, None),
+            (hs, r#"{"sub":"11","nbf":1000061}"#, None),
+            (hs, r#"{"sub":"11","exp":"never"}"#, None),
+            (hs, r#"{"sub":"11","sub":"12"}"#, None),
+            (r#"{"alg":"none"}"#, r#"{"sub":"11"}"#, None),
+            (r#"{"alg":"HS512"}"#, r#"{"sub":"11"}"#, None),
+            (r#"{"alg":"HS256","crit":["x"]}"#, r#"{"sub":"11"}"#, None),
+        ] {
+            assert_eq!(sub(&signer, &token(header, claims)).as_deref(), expected, "{header} {claims}");
+        }
+        let fine = token(hs, r#"{"sub":"11"}"#);
+        assert_eq!(sub(&signer, &signed(hmac::HMAC_SHA256, hs, r#"{"sub":"11"}"#, &"l".repeat(40))), None);
+        for broken in [&fine[..fine.len() - 1], &format!("{fine}="), "..", "", "a.b", &format!(".{fine}")] {
+            assert_eq!(sub(&signer, broken), None, "{broken}");
+        }
+        let origins = signer.claims(&token(hs, r#"{"origin":["a","b"]}"#), Timestamp::UNIX_EPOCH);
+        assert_eq!(origins.map(|claims| claims.origins()), Some(vec!["a".to_owned(), "b".to_owned()]));
+    }
+
+    #[test]
+    fn keys_are_public_ones_of_rsa() {
+        let wrong = [PEM.replace("MIIBIjAN", "MIIBIjBN"), PEM.replace("PUBLIC", "PRIVATE"), "x".repeat(40)];
+        assert!(wrong.iter().all(|pem| Key::new(Algorithm::Rs256, &Secret::new(pem)).is_err()));
+        let reference = ["HS256", "RS512", "ES256"].map(Algorithm::of);
+        assert_eq!(reference, [Some(Algorithm::Hs256), Some(Algorithm::Rs512), None]);
+    }
+}

@@ -1,0 +1,175 @@
+//! Submissions to KCIDB.
+
+use std::sync::Arc;
+
+use axum::extract::{Query, Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Intake;
+use super::answer::{Problem, Problems, Reason, json};
+use super::take::{body, document, id_of, is_of};
+use super::tokens::{Grant, Use};
+use crate::envelope::{Delivery, Head};
+use crate::family::{Family, Settings};
+use crate::kcidb::{self, Receipt, Rights};
+use crate::pipeline::{self, Outcome};
+use crate::tasks::on_a_thread;
+
+/// A submission that is kept.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Submitted {
+    /// Its id, for `GET /status?id=`: the same for the same submission with the same token.
+    id: String,
+    /// Always `ok`.
+    status: &'static str,
+    /// `kept` when it changed something, `stale` when all of it was known.
+    outcome: Outcome,
+}
+
+/// What became of a submission.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Status {
+    /// Its id.
+    id: String,
+    /// `processed` or `failed`, and what more is known.
+    #[serde(flatten)]
+    receipt: Receipt,
+}
+
+/// A submission that was looked at, and not written yet.
+struct Judged {
+    delivery: Delivery,
+    verdict: Verdict,
+}
+
+enum Verdict {
+    /// Nothing is wrong with it.
+    Fine,
+    /// Objects in it belong to others.
+    Foreign(Vec<Reason>),
+    /// It cannot be kept. `refused`: nor does the pipeline keep any of it.
+    Wrong { errors: Vec<Reason>, refused: bool },
+}
+
+/// Takes a submission of any version from 1.1 to 5.3, or `{"data": ..}` around one, plain or packed by gzip. It is kept whole or
+/// not at all.
+#[utoipa::path(
+    post, path = "/submit", tag = "intake", security(("token" = [])),
+    request_body(content = serde_json::Value, description = "A submission of KCIDB"),
+    responses((status = 201, description = "It is kept", body = Submitted), Problems)
+)]
+pub(super) async fn submit(State(intake): State<Intake>, request: Request) -> Result<Response, Problem> {
+    let grant = intake.tokens.allow(request.headers(), Use::Submit, intake.now())?;
+    let _place = intake.place()?;
+    let bytes = body(request).await?;
+    let (settings, now, name) = (Arc::clone(&intake.settings), intake.now(), grant.name.clone());
+    // Large ones take a while to read.
+    let judged = on_a_thread(move || async move { judge(&bytes, grant, &settings, now) }).await;
+    let Judged { delivery, verdict } = judged.map_err(|error| {
+        tracing::error!(error = %error, alarm = true, "a request panicked");
+        Problem::Bug
+    })??;
+    let id = delivery.id.clone();
+    match verdict {
+        Verdict::Fine => match intake.ingest(delivery).await? {
+            outcome @ (Outcome::Kept | Outcome::Stale) => {
+                Ok(json(StatusCode::CREATED, &Submitted { id, status: "ok", outcome }))
+            }
+            // PostgreSQL did not take it, or this deployment takes no such family.
+            _ => {
+                let why = find(&intake, &id, &name).await?.and_then(|receipt| receipt.detail);
+                let errors = vec![Reason::Document(why.unwrap_or_else(|| "not kept here".to_owned()))];
+                Err(Problem::Submission { status: StatusCode::BAD_REQUEST, id, errors })
+            }
+        },
+        Verdict::Foreign(errors) => {
+            tracing::info!(token = name, objects = errors.len(), "a submission of objects of others");
+            Err(Problem::Submission { status: StatusCode::FORBIDDEN, id, errors })
+        }
+        Verdict::Wrong { errors, refused } => {
+            if refused {
+                // Kept with its reason, as all that cannot be kept otherwise: `GET /status` finds it there.
+                intake.ingest(delivery).await?;
+            }
+            Err(Problem::Submission { status: StatusCode::BAD_REQUEST, id, errors })
+        }
+    }
+}
+
+/// Everything that can be said of a body without the database. Pure.
+fn judge(bytes: &[u8], grant: Grant, settings: &Settings, now: Timestamp) -> Result<Judged, Problem> {
+    let document = data(document(bytes, settings.limits)?);
+    let rights = grant.submit.unwrap_or(Rights { origins: Some(Vec::new()), own_ids: true });
+    let problems = kcidb::problems(&document, &rights);
+    let delivery = Delivery {
+        id: id_of(&[grant.name.as_bytes(), document.as_bytes()]),
+        body: document.into_bytes(),
+        attributes: [(kcidb::RECEIPT_FOR.to_owned(), grant.name)].into(),
+        sent_at: Some(now),
+    };
+    let only_foreign = problems.iter().all(|problem| problem.is_foreign);
+    let mut errors: Vec<Reason> = problems
+        .into_iter()
+        .map(|problem| match problem.list.is_empty() {
+            true => Reason::Document(problem.what),
+            false => Reason::Object(problem.list, problem.id, problem.what),
+        })
+        .collect();
+    let is_submission = is_of(Family::Kcidb, &delivery, settings.limits);
+    let verdict = match errors.is_empty() {
+        true if is_submission => Verdict::Fine,
+        false if is_submission && only_foreign => Verdict::Foreign(errors),
+        _ => {
+            if errors.is_empty() {
+                errors.push(Reason::Document("no submission of KCIDB".to_owned()));
+            }
+            let read = || pipeline::read(std::slice::from_ref(&delivery), settings);
+            Verdict::Wrong { errors, refused: is_submission && read().records.is_empty() }
+        }
+    };
+    Ok(Judged { delivery, verdict })
+}
+
+/// What is in `{"data": ..}`, which is how `DataWarehouse` is sent submissions; else the document itself.
+fn data(document: String) -> String {
+    let inner = Head::read(&document).ok().filter(|head| head.names().eq(["data"]));
+    let inner = inner.and_then(|head| head.get("data").map(|data| data.get().to_owned()));
+    inner.unwrap_or(document)
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Asked {
+    /// As `POST /submit` answered it.
+    id: Option<String>,
+}
+
+/// Says what became of a submission with the same token: `processed` or `failed`, for 90 days.
+#[utoipa::path(
+    get, path = "/status", tag = "intake", security(("token" = [])), params(Asked),
+    responses((status = 200, description = "It is known", body = Status), Problems)
+)]
+pub(super) async fn status(
+    State(intake): State<Intake>,
+    headers: HeaderMap,
+    asked: Query<Asked>,
+) -> Result<Response, Problem> {
+    let grant = intake.tokens.allow(&headers, Use::Submit, intake.now())?;
+    let id = asked.0.id.unwrap_or_default();
+    if id.is_empty() || id.len() > 100 || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Err(Problem::Bad("id", "Invalid id".to_owned()));
+    }
+    match find(&intake, &id, &grant.name).await? {
+        Some(receipt) => Ok(json(StatusCode::OK, &Status { id, receipt })),
+        // As kcidb-restd-rs says it.
+        None => Ok(json(StatusCode::NOT_FOUND, &serde_json::json!({"id": id, "status": "notfound"}))),
+    }
+}
+
+async fn find(intake: &Intake, id: &str, name: &str) -> Result<Option<Receipt>, Problem> {
+    let mut reader = intake.store.reader(intake.deadline()).await?;
+    Ok(kcidb::receipt(&mut reader, id, name).await?)
+}

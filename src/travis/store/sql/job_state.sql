@@ -1,0 +1,2 @@
+-- job_state
+SELECT state FROM travis_jobs WHERE id = $1::bigint

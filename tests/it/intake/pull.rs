@@ -1,0 +1,171 @@
+//! `worker --pull` as a program, against the facade as it is mounted beside the pages.
+
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use hummingbird_status::deliver::targets::{Target, targets};
+use hummingbird_status::family::Settings;
+use hummingbird_status::pipeline::ingest;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{Site, intake, open, serve};
+use crate::deliver::drain;
+use crate::support::buildkite::{Event, event};
+use crate::support::forge::{Forge, answer, created};
+use crate::support::{self, Db, deadline, render};
+
+const KEY: &str = "key-hunter2-hunter2";
+
+fn lookup(name: &str) -> Option<String> {
+    let target =
+        "[[target]]\nname = 'inside'\nkind = 'github'\nhosts = ['127.0.0.1', 'ghe.acme.example']\napi_key = 'env:KEY'";
+    match name {
+        "DELIVERY_TARGETS" => Some(target.to_owned()),
+        "KEY" => Some(KEY.to_owned()),
+        name => open(name),
+    }
+}
+
+fn pulled() -> Vec<Target> {
+    targets(&lookup).unwrap()
+}
+
+async fn site(db: &Db) -> Site {
+    serve(&db.store, intake(&db.store), &lookup).await
+}
+
+async fn wanted(db: &Db, events: &[Event<'_>]) {
+    for event in events {
+        ingest(&db.store, &[event.delivery()], &Settings::default(), deadline()).await;
+    }
+    drain(&db.store, &pulled()).await;
+}
+
+/// The program; killed when dropped.
+struct Worker(Child);
+
+impl Worker {
+    fn start(site: &Site, key: &str, ghe: &Forge) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hummingbird-status"));
+        command.args(["worker", "--pull"]).env("NO_PROXY", "127.0.0.1").env_remove("DATABASE_URL");
+        command.env("API_URL", &site.url).env("API_KEY", key);
+        command.env("GITHUB_URL", &ghe.url).env("GITHUB_ACCESS_TOKEN", "ghp_hunter2");
+        Self(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
+    }
+
+    /// Kills it at once; what it said.
+    fn kill(mut self) -> String {
+        self.0.kill().unwrap();
+        let mut said = String::new();
+        std::io::Read::read_to_string(&mut self.0.stderr.take().unwrap(), &mut said).unwrap();
+        said
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
+    for _ in 0..600 {
+        if done().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{what}: did not come");
+}
+
+async fn rows(db: &Db) -> String {
+    render::table(&db.store, &["state", "posts", "cut"], "FROM commit_statuses ORDER BY repo").await
+}
+
+#[tokio::test]
+async fn a_wrong_key_gets_nothing_and_the_right_one_all() {
+    let db = support::database().await;
+    let site = site(&db).await;
+    let ghe = Forge::start(|_| created()).await;
+    wanted(&db, &[event("started", 1), event("passed", 5)]).await;
+    let worker = Worker::start(&site, "key-hunter2-wrong", &ghe);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let said = worker.kill();
+    assert!(said.contains("401") && !said.contains("hunter2"), "{said}");
+    assert_eq!((ghe.count(), rows(&db).await.as_str()), (0, "pending | 0 | 0"));
+
+    let worker = Worker::start(&site, KEY, &ghe);
+    until("delivered", async || rows(&db).await == "delivered | 1 | 0").await;
+    // What comes later is fetched as well, without a new start.
+    wanted(&db, &[Event { number: 8, build: "8", ..event("failed", 9) }]).await;
+    until("delivered again", async || rows(&db).await == "delivered | 2 | 0").await;
+    let states: Vec<Value> = ghe.posts().iter().map(|post| post.body["state"].clone()).collect();
+    assert_eq!(states, [json!("success"), json!("failure")]);
+    assert!(!worker.kill().contains("hunter2"));
+}
+
+/// A worker dies with a lease: nobody else has it until the lease runs out, then the next one does. What the dead one would
+/// have said counts no more; saying twice what the living one said is saying it once.
+#[tokio::test]
+async fn the_lease_of_a_dead_worker_runs_out() {
+    let db = support::database().await;
+    let site = site(&db).await;
+    let never = Forge::start(|_| support::forge::Reply::Late(Duration::from_secs(60), Box::new(created()))).await;
+    wanted(&db, &[event("passed", 5)]).await;
+    let worker = Worker::start(&site, KEY, &never);
+    until("posting", async || never.count() == 1).await;
+    let lease = "SELECT lease::text FROM commit_statuses WHERE lease_until > now()";
+    let dead = render::rows(&db.store, lease).await.join("");
+    worker.kill();
+    let ghe = Forge::start(|_| created()).await;
+    let heir = Worker::start(&site, KEY, &ghe);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(ghe.count(), 0, "it is leased");
+    let over = "UPDATE commit_statuses SET lease_until = now() - interval '1 second', next_attempt_at = now()";
+    db.store.script(over, deadline()).await.unwrap();
+    until("delivered", async || rows(&db).await == "delivered | 1 | 1").await;
+    assert_eq!(ghe.count(), 1);
+    let headers = [("x-api-key", KEY)];
+    let end = async |method: Method, lease: &str| {
+        site.send(method, &format!("/v1/deliveries/{lease}"), &headers, Vec::new()).await.status
+    };
+    assert_eq!(end(Method::DELETE, &dead).await, 410);
+    assert_eq!(end(Method::POST, &dead).await, 410);
+    drop(heir);
+
+    wanted(&db, &[Event { number: 8, build: "8", ..event("failed", 9) }]).await;
+    let leased = site.send(Method::GET, "/v1/deliveries?wait=5", &headers, Vec::new()).await.body;
+    let lease = leased["deliveries"][0]["lease"].as_str().unwrap();
+    assert_eq!([end(Method::DELETE, lease).await, end(Method::DELETE, lease).await], [204, 204]);
+    assert_eq!(end(Method::POST, lease).await, 410, "delivered is delivered");
+    assert_eq!(rows(&db).await, "delivered | 2 | 1");
+}
+
+/// GitHub's clock is a year ahead, and its limit ends seven seconds later by that clock: seven seconds are waited, by
+/// everybody's own clock.
+#[tokio::test]
+async fn clocks_need_not_agree() {
+    let db = support::database().await;
+    let site = site(&db).await;
+    let ghe = Forge::start(|_| {
+        let now = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * 365);
+        let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap();
+        let reset = (now.as_second() + 7).to_string();
+        let headers = [("date", &*date), ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", &*reset)];
+        answer(403, &headers, r#"{"message":"API rate limit exceeded"}"#)
+    })
+    .await;
+    wanted(&db, &[event("passed", 5)]).await;
+    let worker = Worker::start(&site, KEY, &ghe);
+    let open =
+        "SELECT round(extract(epoch FROM open_until - now()))::text FROM delivery_targets WHERE open_until > now()";
+    until("closed", async || !render::rows(&db.store, open).await.is_empty()).await;
+    let seconds: f64 = render::rows(&db.store, open).await.join("").parse().unwrap_or_default();
+    assert!((1.0..=20.0).contains(&seconds), "{seconds}");
+    ghe.now(|_| created());
+    until("delivered", async || rows(&db).await == "delivered | 1 | 0").await;
+    assert_eq!(ghe.count(), 2);
+    drop(worker);
+}
