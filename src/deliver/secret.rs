@@ -11,6 +11,18 @@ use crate::secret::Secret;
 /// # Errors
 /// What is wrong with the reference, without the secret.
 pub(super) fn find(reference: &str, lookup: Lookup<'_>) -> Result<Secret, String> {
+    let secret = find_lines(reference, lookup)?;
+    if secret.expose().chars().any(char::is_control) {
+        return Err(format!("{reference} holds nothing, or more than one line"));
+    }
+    Ok(secret)
+}
+
+/// The same for one of several lines, a key in PEM.
+///
+/// # Errors
+/// What is wrong with the reference, without the secret.
+pub(super) fn find_lines(reference: &str, lookup: Lookup<'_>) -> Result<Secret, String> {
     let found = match reference.split_once(':') {
         Some(("env", name)) => lookup(name).ok_or(format!("the variable {name} is not set")),
         Some(("file", path)) => {
@@ -28,10 +40,7 @@ pub(super) fn find(reference: &str, lookup: Lookup<'_>) -> Result<Secret, String
         _ => Err("expected env:NAME, file:/path or secret:NAME".to_owned()),
     }?;
     let secret = Secret::new(&found);
-    if secret.expose().is_empty() || secret.expose().chars().any(char::is_control) {
-        return Err(format!("{reference} holds nothing, or more than one line"));
-    }
-    Ok(secret)
+    if secret.expose().is_empty() { Err(format!("{reference} holds nothing")) } else { Ok(secret) }
 }
 
 #[cfg(test)]
