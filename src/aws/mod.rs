@@ -1,6 +1,7 @@
 //! What all clients of AWS begin with: credentials, region and endpoint from the environment, over our own HTTP.
 
 mod connector;
+mod sign;
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
+pub use self::sign::{Request, signed};
 use crate::config::Lookup;
 
 /// An answer takes no longer; a long poll of SQS waits for 20 s of it.

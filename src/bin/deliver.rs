@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hummingbird_status::clock::Deadline;
 use hummingbird_status::config::{self, environment};
-use hummingbird_status::deliver::{Deliverer, Until, sns_client, targets};
+use hummingbird_status::deliver::{Deliverer, Until, mail_credentials, sns_client, targets};
 use hummingbird_status::store::Store;
 use hummingbird_status::telemetry;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
@@ -23,7 +23,8 @@ async fn main() -> Result<(), Error> {
     let store = Store::open(&config::database(&environment)?)?;
     let targets = targets::targets(&environment)?;
     let sns = sns_client(&targets, &environment).await;
-    let deliverer = Deliverer::new(store, targets, sns)?.keeping(config::retention_days(&environment)?);
+    let mail = mail_credentials(&targets, &environment).await;
+    let deliverer = Deliverer::new(store, targets, sns)?.mailing(mail).keeping(config::retention_days(&environment)?);
     run(service_fn(async |event: LambdaEvent<IgnoredAny>| {
         let time = Deadline::of_invocation(event.context.deadline, MARGIN).remaining();
         let totals = deliverer.run(Until::Stopped(tokio::time::sleep(time))).await;

@@ -6,16 +6,20 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_credential_types::provider::SharedCredentialsProvider;
 use metrics::counter;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::commit::{CommitPoster, Status};
+use super::notice::NoticePoster;
 use super::sns::{ENTRIES, SnsPublisher};
 use super::step::{self, Claimed, Done};
-use super::targets::{Kind, Target, Way};
+use super::targets::{Kind, NoticeWay, Target, Way};
 use super::webhook::WebhookPoster;
+use crate::aws;
 use crate::clock::{self, Deadline};
+use crate::config::Lookup;
 use crate::outbox::queue::{self, EventDue, Outcome, StatusDue};
 use crate::store::{Store, chain};
 
@@ -40,6 +44,16 @@ pub struct SetUpError {
     pub target: String,
     /// Why.
     pub source: reqwest::Error,
+}
+
+/// The credentials of the environment, if a target sends mail.
+pub async fn mail_credentials(targets: &[Target], lookup: Lookup<'_>) -> Option<SharedCredentialsProvider> {
+    let is_mail =
+        |target: &Target| matches!(&target.kind, Kind::Notice(of) if matches!(of.way, NoticeWay::Mail { .. }));
+    if !targets.iter().any(is_mail) {
+        return None;
+    }
+    aws::config(lookup).await.credentials_provider()
 }
 
 /// When a drain ends.
@@ -67,6 +81,7 @@ enum Sender {
     Commit(CommitPoster),
     Sns(SnsPublisher),
     Webhook(WebhookPoster),
+    Notice(Box<NoticePoster>),
 }
 
 /// A target that is worked for, and its places.
@@ -117,10 +132,24 @@ impl Deliverer {
                     let poster = WebhookPoster::new(url.clone(), secret.clone(), *allow_private, bundle);
                     Sender::Webhook(poster.map_err(failed)?)
                 }
+                Kind::Notice(notice) => Sender::Notice(Box::new(NoticePoster::new(notice).map_err(failed)?)),
             };
             senders.insert(target.name.clone(), Arc::new(sender));
         }
         Ok(Self { store, targets, senders, retention_days: RETENTION_DAYS })
+    }
+
+    /// Sends mail with these credentials, see [`mail_credentials`].
+    #[must_use]
+    pub fn mailing(mut self, credentials: Option<SharedCredentialsProvider>) -> Self {
+        if let Some(credentials) = credentials {
+            for sender in self.senders.values_mut().filter_map(Arc::get_mut) {
+                if let Sender::Notice(poster) = sender {
+                    poster.signing(&credentials);
+                }
+            }
+        }
+        self
     }
 
     /// Keeps what has come to an end for so many days.
@@ -345,6 +374,13 @@ async fn some_events(sender: &Sender, permits: &Semaphore, due: Vec<EventDue>) -
     let decisions: Vec<_> = match (sender, permits.acquire().await) {
         (Sender::Sns(publisher), Ok(_permit)) => publisher.publish(&due).await.into_iter().map(Some).collect(),
         (Sender::Webhook(poster), Ok(_permit)) => {
+            let mut decisions = Vec::new();
+            for due in &due {
+                decisions.push(Some(poster.post(due).await));
+            }
+            decisions
+        }
+        (Sender::Notice(poster), Ok(_permit)) => {
             let mut decisions = Vec::new();
             for due in &due {
                 decisions.push(Some(poster.post(due).await));

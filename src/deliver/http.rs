@@ -18,8 +18,8 @@ use crate::store::chain;
 const CONNECT: Duration = Duration::from_secs(3);
 /// How long all of it may take, redirects included. GitHub itself cuts at ten seconds.
 const TOTAL: Duration = Duration::from_secs(10);
-/// As much of an answer is read.
-const BODY: usize = 64 << 10;
+/// As much of an answer is read: a page of check runs with their texts is the longest.
+const BODY: usize = 1 << 20;
 /// So many redirects are followed.
 const HOPS: usize = 3;
 
@@ -102,7 +102,10 @@ impl Poster {
             }
             let mut request = self.client.request(method.clone(), url.clone());
             if !body.is_empty() {
-                request = request.header("content-type", "application/json").body(body.to_owned());
+                if !headers.iter().any(|(name, _)| *name == "content-type") {
+                    request = request.header("content-type", "application/json");
+                }
+                request = request.body(body.to_owned());
             }
             for (name, value) in headers {
                 let mut value = reqwest::header::HeaderValue::from_str(value)

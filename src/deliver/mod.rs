@@ -4,6 +4,7 @@
 //! ```text
 //! outbox ─► route (pure) ─► commit_statuses, deliveries ─► claim ─► commit: GitHub, GitLab ─┐
 //!              ▲ targets, states                                    sns, webhook            ├─► policy (pure) ─► settle
+//!                                                                   notice: Slack, mail, .. │
 //!                                                                   pull: somebody inside ──┘
 //! ```
 //!
@@ -14,9 +15,11 @@
 mod commit;
 mod drain;
 mod http;
+pub mod notice;
 pub mod policy;
 pub mod pull;
 pub mod route;
+mod signature;
 mod sns;
 pub mod states;
 mod step;
@@ -24,7 +27,7 @@ pub mod targets;
 mod webhook;
 
 pub use self::commit::{CommitPoster, Status};
-pub use self::drain::{Deliverer, SetUpError, Totals, Until};
+pub use self::drain::{Deliverer, SetUpError, Totals, Until, mail_credentials};
 pub use self::http::is_public;
 pub use self::sns::{SnsPublisher, sns_client};
 pub use self::webhook::WebhookPoster;

@@ -29,9 +29,56 @@
 //! url = "https://hooks.acme.example/status"
 //! secret = "env:HOOK_SECRET"
 //! allow_private = true                        # addresses that are not public
+//!
+//! [[target]]
+//! name = "slack"                              # what builds of Travis CI tell people; the same members for the next ones
+//! kind = "slack"
+//! hosts = ["acme.slack.com"]                  # what builds may name: accounts of Slack; `*.acme.example`, `*` for all
+//! pages = "https://ci.acme.example"           # where the pages of builds begin
+//! url = "env:SLACK_WEBHOOK"                   # an incoming webhook; or token = "env:..", for /services/hooks/travis
+//!
+//! [[target]]
+//! name = "mail"
+//! kind = "mail"                               # by SES, with the credentials of the environment
+//! hosts = ["acme.example"]                    # domains of recipients
+//! from = "CI <ci@acme.example>"
+//! except = ["sven@acme.example"]              # who wants none
+//! region = "eu-west-1"                        # without: AWS_REGION
+//! pages = "https://ci.acme.example"
+//!
+//! [[target]]
+//! name = "hooks"
+//! kind = "travis_webhook"                     # notifications: webhooks: of the configurations of builds
+//! hosts = ["hooks.acme.example", "own.acme.example:8443"]
+//! key = "file:/etc/acme/key.pem"              # signs as Travis CI does (RSA, SHA-1)
+//! secret = "env:HOOK_SECRET"                  # signs as the kind webhook does; both, one or none
+//! token = "env:HOOK_USER"                     # user:password
+//! format = "form"                             # or json
+//! pages = "https://ci.acme.example"
+//!
+//! [[target]]
+//! name = "irc"
+//! kind = "irc"                                # a bridge: {server, port, tls, channel, lines}, signed as for webhook
+//! hosts = ["irc.libera.chat"]
+//! url = "https://bridge.acme.example/irc"
+//! secret = "env:BRIDGE_SECRET"
+//! pages = "https://ci.acme.example"
+//!
+//! [[target]]
+//! name = "checks"
+//! kind = "check_run"                          # instead of commit statuses, unless these have beside_check_runs = true
+//! hosts = ["github.com"]
+//! token = "env:INSTALLATION_TOKEN"            # of an installation of a GitHub App
+//! pages = "https://ci.acme.example"
 //! ```
 //!
+//! Commit statuses of Travis CI link to their builds where their target has `pages`. Events that begin with `notify:` or
+//! `worker:` are no news: only who names them in `events` gets them.
+//!
 //! For all: `concurrency`, `interval_ms`, `max_age_hours`, `max_attempts`.
+
+mod filter;
+mod notice;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -41,6 +88,9 @@ use std::time::Duration;
 use reqwest::Url;
 use serde::Deserialize;
 
+pub use self::filter::Filter;
+use self::filter::fits;
+pub use self::notice::{NoticeTarget, NoticeWay};
 use super::states::Forge;
 use crate::outbox::State;
 use crate::secret::{self, Secret};
@@ -116,6 +166,8 @@ pub enum Kind {
         /// Which events.
         filter: Filter,
     },
+    /// Somebody who is told in words.
+    Notice(Box<NoticeTarget>),
 }
 
 /// A host of repositories.
@@ -137,6 +189,10 @@ pub struct CommitTarget {
     pub states: BTreeMap<String, String>,
     /// What is not told, by what the family knows of it: `branch` and `source`, `*` at the end for all that begin so.
     pub ignored: Vec<(&'static str, String)>,
+    /// Where the pages of builds begin, for families that do not know it themselves.
+    pub pages: Option<String>,
+    /// Whether a status is set where a check run is kept, too.
+    pub beside_check_runs: bool,
 }
 
 /// Who posts.
@@ -146,29 +202,6 @@ pub enum Way {
     Push(Secret),
     /// Somebody who comes for it, with this key.
     Pull(Secret),
-}
-
-/// Which events a target gets.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Names of families; none for all.
-    pub families: Option<Vec<String>>,
-    /// Names of events, `*` at the end for all that begin so; none for all.
-    pub events: Option<Vec<String>>,
-}
-
-impl Filter {
-    /// Whether an event passes.
-    #[must_use]
-    pub fn takes(&self, family: &str, event: &str) -> bool {
-        self.families.as_ref().is_none_or(|families| families.iter().any(|name| name == family))
-            && self.events.as_ref().is_none_or(|events| events.iter().any(|pattern| fits(pattern, event)))
-    }
-}
-
-/// Whether a name is one, or one of those, that a pattern means.
-fn fits(pattern: &str, name: &str) -> bool {
-    pattern.strip_suffix('*').map_or(pattern == name, |start| name.starts_with(start))
 }
 
 impl CommitTarget {
@@ -186,6 +219,9 @@ impl CommitTarget {
         own.map_or_else(|| self.forge.word(state), String::as_str)
     }
 }
+
+/// For whoever writes another one.
+const KINDS: &str = "github, gitlab, sns, webhook, slack, mail, travis_webhook, irc or check_run";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -219,6 +255,15 @@ struct Raw {
     secret: Option<String>,
     #[serde(default)]
     allow_private: bool,
+    pages: Option<String>,
+    #[serde(default)]
+    beside_check_runs: bool,
+    from: Option<String>,
+    region: Option<String>,
+    #[serde(default)]
+    except: Vec<String>,
+    key: Option<String>,
+    format: Option<String>,
     concurrency: Option<usize>,
     interval_ms: Option<u64>,
     max_age_hours: Option<u64>,
@@ -237,6 +282,8 @@ pub fn targets(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Target>, T
             kind: "sns".to_owned(),
             topic_arn: Some(topic_arn),
             families: Some(["travis", "kcidb"].map(str::to_owned).to_vec()),
+            // Workers hear there what they are to cancel.
+            events: Some(["*", "worker:*"].map(str::to_owned).to_vec()),
             ..Raw::default()
         });
     }
@@ -326,6 +373,7 @@ fn target(raw: Raw, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Target, T
                     ));
                 }
             }
+            let pages = raw.pages.as_deref().map(address).transpose().map_err(|what| wrong("pages", what))?;
             let target = CommitTarget {
                 forge,
                 hosts,
@@ -337,6 +385,8 @@ fn target(raw: Raw, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Target, T
                 ignored: (raw.ignore_branches.into_iter().map(|pattern| ("branch", pattern)))
                     .chain(raw.ignore_sources.into_iter().map(|pattern| ("source", pattern)))
                     .collect(),
+                pages: pages.map(|url| url.as_str().trim_end_matches('/').to_owned()),
+                beside_check_runs: raw.beside_check_runs,
             };
             // GitHub asks for a second between two posts, and for one at a time; its Enterprise Server has no limits unless
             // set (github/docs, best practices for the REST API).
@@ -353,7 +403,10 @@ fn target(raw: Raw, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Target, T
             let secret = secret("secret", &raw.secret)?;
             (Kind::Webhook { url, secret, allow_private: raw.allow_private, ca_bundle, filter }, 4, Duration::ZERO)
         }
-        kind => return Err(wrong("kind", format!("{kind}: expected github, gitlab, sns or webhook"))),
+        _ => match notice::read(&raw, ca_bundle, lookup)? {
+            Some((target, concurrency)) => (Kind::Notice(Box::new(target)), concurrency, Duration::ZERO),
+            None => return Err(wrong("kind", format!("{}: expected {KINDS}", raw.kind))),
+        },
     };
     Ok(Target {
         kind,

@@ -41,7 +41,8 @@ impl WebhookPoster {
     /// Posts, and decides what the answer means.
     pub async fn post(&self, due: &EventDue) -> Decision {
         let body = document(due);
-        let answer = self.poster.post(&self.url, &self.headers(due, &body, clock::now()), &body, false).await;
+        let headers = signed(&self.secret, due.id, &body, clock::now());
+        let answer = self.poster.post(&self.url, &headers, &body, false).await;
         match answer {
             Ok(mut answer) => {
                 answer.body = self.secret.masked(&answer.body);
@@ -50,13 +51,14 @@ impl WebhookPoster {
             Err(lost) => Decision::lost(due.tries, &lost),
         }
     }
+}
 
-    fn headers(&self, due: &EventDue, body: &str, now: Timestamp) -> Vec<Header> {
-        let id = format!("evt_{}", due.id);
-        let seconds = now.as_second();
-        let signature = signature(&self.secret, &format!("{id}.{seconds}.{body}"));
-        vec![("webhook-id", id), ("webhook-timestamp", seconds.to_string()), ("webhook-signature", signature)]
-    }
+/// The headers that the standard asks for.
+pub(super) fn signed(secret: &Secret, event: i64, body: &str, now: Timestamp) -> Vec<Header> {
+    let id = format!("evt_{event}");
+    let seconds = now.as_second();
+    let signature = signature(secret, &format!("{id}.{seconds}.{body}"));
+    vec![("webhook-id", id), ("webhook-timestamp", seconds.to_string()), ("webhook-signature", signature)]
 }
 
 /// What is posted.

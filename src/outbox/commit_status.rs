@@ -63,8 +63,20 @@ pub struct Version {
     pub number: i64,
     /// When it was so.
     pub at: Timestamp,
-    /// Decides what is left.
+    /// Decides what is left; [`AS_TOLD`](Self::AS_TOLD) where that is the order of the events.
     pub tie: String,
+}
+
+impl Version {
+    /// What is told later is newer: for families that tell of one thing under a lock.
+    pub const AS_TOLD: &str = "";
+
+    /// This one, said by an event.
+    #[must_use]
+    pub fn told_by(&self, event_id: i64) -> Self {
+        let tie = if self.tie == Self::AS_TOLD { format!("{event_id:019}") } else { self.tie.clone() };
+        Self { tie, ..self.clone() }
+    }
 }
 
 /// The status that a commit is to have.

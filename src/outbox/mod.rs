@@ -15,6 +15,7 @@
 
 mod commit_status;
 pub mod list;
+mod notice;
 pub mod queue;
 pub mod route;
 
@@ -24,6 +25,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 pub use self::commit_status::{CommitStatus, State, Told, Version};
+pub use self::notice::{Notice, PAGES, PAGES_HOST};
 use crate::store::{StoreError, Tx, column};
 
 /// What happened, for whoever must know.

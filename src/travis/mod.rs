@@ -21,7 +21,7 @@
 //!
 //! # Deviations from upstream
 //!
-//! The word is that of `tests/it/conformance/travis/deviations.rs`, where each is checked against recorded cases.
+//! The word is that of `tests/it/conformance/travis`, where each is checked against recorded cases.
 //!
 //! | word | upstream | here | why |
 //! |---|---|---|---|
@@ -49,6 +49,24 @@
 //! | `commands-where-needed` | workers are told to cancel whenever a job is canceled, and for every job of a canceled build | for a job that was canceled just now, and for one that a worker is about to run although it has ended | who reports an end has stopped |
 //! | `auto-cancel-any-event` | a newer build by cron cancels nothing, by a fault in the text for its log | it cancels | |
 //! | `patch-same-state` | 409 to a worker that repeats itself, which then cancels itself | 200 | |
+//! | `received-is-pending` | no word and no commit status for `received` | pending | |
+//! | `number-of-pull-request` | looked for where it is not, so that Slack shows `#` | shown | |
+//! | `config-not-kept` | webhooks get the configurations of build and jobs | `{}` | no payload is kept whole, and they hold secrets |
+//! | `no-value-is-none` | a configuration that is no value is handed on | no value | |
+//!
+//! Of what is told to people, these have no recorded cases; `tests/it/deliver/notices.rs` shows them:
+//!
+//! | upstream | here | why |
+//! |---|---|---|
+//! | posts to whatever host a configuration names, follows redirects | to hosts that a target allows, over https (http where private addresses are allowed), redirects are refused | who writes a configuration does not choose hosts |
+//! | token, user and password of the configuration, decrypted | those of the target; in rows there is `_` in their place. What is encrypted goes to a Slack target for all accounts (`*`), or nowhere | no secret in rows; the keys of repositories are upstream's |
+//! | mail to authors that may see the repository, unless they unsubscribed | to authors in the domains of the target, but for its `except` | users and permissions are not here |
+//! | one mail to all | one each | one bad address holds up no other |
+//! | a webhook is tried once | again for a while; what goes to one place waits for nothing that goes to another | |
+//! | a check run is made when a build is created, or never | on any state, if it is not there | a message may be lost or late |
+//! | a pull request, author or branch stands in a message of Slack as it is | `&`, `<` and `>` are escaped | a branch could call `<!channel>` |
+//! | the commit status that is posted last counts | that of the newest build, as it happened | requests overtake each other |
+//! | `HipChat`, Campfire, Flowdock and Pushover are posted to | `notify:*` says that it is due; no target speaks to them | most of them are gone |
 //!
 //! Passed is overwritten by failed, failed by errored, errored by canceled, as upstream: so two finishes that contradict each
 //! other come to one state in any order. That is a change of state, and told: a status outside would be wrong otherwise.
@@ -56,8 +74,11 @@
 //! # What is told
 //!
 //! Events of the outbox, with the key `build/<id>`: `job:*` and `build:*` for everybody, with job, build, repository and
-//! commit; `worker:cancel_job` for the workers; `notify:<addon>` for each notification that is due ([`rules::notify`]), which
-//! names the configuration in `travis_builds.notifications` that it follows, for targets hold secrets.
+//! commit; `worker:cancel_job` for the workers. And for each place that is to be told something ([`rules::notify`]), with a
+//! key of its own: `notify:<addon>` with the words for it, and `notify:host` with a commit status and a check run for the
+//! host of the repository, if the repository (`url`) or the commit (`compare_url`) names one.
+//!
+//! A message that waits for its build for more than 30 days is thrown away by the sweep, which says so; the archive has it.
 //!
 //! Logs are not kept here, so there is no clearing and no writing of them.
 

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-/// A state of a job, a stage or a build (facts: `travis-hub.md` 2.1). None of them, written as `None` where it can be so,
-/// is a row that nothing was decided about yet.
+/// A state of a job, a stage or a build (facts: `travis-hub.md` 2.1); `None` where nothing was decided yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
     /// Waits to be started.
@@ -176,6 +175,8 @@ pub struct Repository {
     pub name: Option<String>,
     /// Whether only some may see it.
     pub private: Option<bool>,
+    /// Its page at the host of repositories.
+    pub url: Option<String>,
 }
 
 impl Repository {
@@ -187,6 +188,7 @@ impl Repository {
             owner_name: self.owner_name.clone().or_else(|| other.owner_name.clone()),
             name: self.name.clone().or_else(|| other.name.clone()),
             private: self.private.or(other.private),
+            url: self.url.clone().or_else(|| other.url.clone()),
         }
     }
 
@@ -389,6 +391,8 @@ pub struct Happened {
     pub event: &'static str,
     /// The build it happened in.
     pub build_id: i64,
+    /// Who is told, where that is not everybody: what goes to one place waits for nothing that goes to another.
+    pub place: Option<String>,
     /// For filters of subscribers.
     pub attributes: BTreeMap<String, String>,
     /// What consumers read.

@@ -4,6 +4,7 @@ mod events;
 mod faults;
 mod forges;
 mod ignored;
+mod notices;
 mod order;
 mod processes;
 mod pull;

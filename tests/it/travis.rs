@@ -344,6 +344,28 @@ async fn a_scheduler_sees_one_stage_after_the_other() {
     assert_eq!(startable().await, [0; 0]);
 }
 
+/// Messages whose build never comes are thrown away after a while.
+#[tokio::test]
+async fn what_waits_for_ever_is_forgotten() {
+    let db = support::database().await;
+    take_in(&db.store, &two_jobs().run(), 9).await;
+    let sweep = async |now: Timestamp, write| {
+        let swept = db.store.in_tx("sweep", deadline(), async |tx| Family::Travis.sweep(tx, now, write).await).await;
+        swept.unwrap().iter().map(|stale| format!("{} {} {}", stale.kind, stale.name, stale.state)).collect::<Vec<_>>()
+    };
+    let waiting = async || render::rows(&db.store, "SELECT event FROM travis_pending").await.len();
+    let now = hummingbird_status::clock::now();
+    assert_eq!(sweep(now + SignedDuration::from_hours(29 * 24), true).await, [""; 0]);
+    let late = now + SignedDuration::from_hours(31 * 24);
+    let mut found = sweep(late, false).await;
+    found.sort();
+    let one = |job: i64| ["passed", "receive", "start"].map(|event| format!("travis_pending job {job} {event}"));
+    assert_eq!(found, [one(100), one(101)].concat());
+    assert_eq!(waiting().await, 6);
+    assert_eq!(sweep(late, true).await.len(), 6);
+    assert_eq!((waiting().await, sweep(late, true).await.len()), (0, 0));
+}
+
 /// An event tells what a consumer would have to look up, from the first message on.
 #[tokio::test]
 async fn events_tell_what_consumers_need() {
@@ -351,7 +373,7 @@ async fn events_tell_what_consumers_need() {
     let build = two_jobs();
     take_in(&db.store, &[vec![build.create()], build.run()].concat(), 100).await;
     let sql = "SELECT DISTINCT concat_ws(' ', key, attributes->>'repository', payload#>>'{repository,slug}', \
-               payload#>>'{commit,sha}', payload#>>'{build,id}') FROM outbox";
+               payload#>>'{commit,sha}', payload#>>'{build,id}') FROM outbox WHERE event NOT LIKE 'notify:%'";
     assert_eq!(render::rows(&db.store, sql).await, ["build/1 sven/r1 sven/r1 62aae5f70ceee39123ef 1"]);
 }
 

@@ -3,10 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4;
 use serde_json::Value;
 
+use crate::aws;
 use crate::clock;
 use crate::config::Lookup;
 use crate::https;
@@ -64,22 +63,9 @@ fn headers(
     body: &[u8],
     now: SystemTime,
 ) -> Result<Vec<(String, String)>, String> {
-    let identity = credentials.into();
-    let parameters = v4::SigningParams::builder()
-        .identity(&identity)
-        .region(region)
-        .name("lambda")
-        .time(now)
-        .settings(SigningSettings::default())
-        .build()
-        .map_err(|error| chain(&error))?;
-    let asynchronous = ("x-amz-invocation-type", "Event");
-    let request = SignableRequest::new("POST", url, [asynchronous].into_iter(), SignableBody::Bytes(body));
-    let signed = sign(request.map_err(|error| chain(&error))?, &parameters.into()).map_err(|error| chain(&error))?;
-    let (instructions, _) = signed.into_parts();
-    let mut headers = vec![(asynchronous.0.to_owned(), asynchronous.1.to_owned())];
-    headers.extend(instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned())));
-    Ok(headers)
+    let asynchronous = [("x-amz-invocation-type", "Event")];
+    let request = aws::Request { service: "lambda", region, method: "POST", url, headers: &asynchronous };
+    aws::signed(&request, credentials, body, now)
 }
 
 #[cfg(test)]

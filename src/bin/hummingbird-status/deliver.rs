@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use anyhow::{Context, bail};
 use hummingbird_status::config::{self, environment};
 use hummingbird_status::deliver::targets::{Target, TargetsError, targets};
-use hummingbird_status::deliver::{Deliverer, Totals, Until, pull, sns_client};
+use hummingbird_status::deliver::{Deliverer, Totals, Until, mail_credentials, pull, sns_client};
 use hummingbird_status::store::Store;
 use hummingbird_status::worker::{Stop, Stopper};
 
@@ -47,7 +47,8 @@ pub(super) async fn run(args: DeliverArgs) -> anyhow::Result<()> {
 
 async fn set_up(store: &Store, targets: Vec<Target>) -> anyhow::Result<Deliverer> {
     let sns = sns_client(&targets, &environment).await;
-    let deliverer = Deliverer::new(store.clone(), targets, sns)?;
+    let mail = mail_credentials(&targets, &environment).await;
+    let deliverer = Deliverer::new(store.clone(), targets, sns)?.mailing(mail);
     Ok(deliverer.keeping(config::retention_days(&environment)?))
 }
 

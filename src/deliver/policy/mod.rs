@@ -5,6 +5,7 @@
 
 mod github;
 mod gitlab;
+mod notice;
 mod webhook;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use jiff::fmt::rfc2822;
 
 pub use self::github::github;
 pub use self::gitlab::gitlab;
+pub use self::notice::{hook, ses, slack};
 pub use self::webhook::webhook;
 use crate::outbox::queue::{Outcome, Tries};
 
@@ -176,6 +178,12 @@ impl Answer {
             _ => {}
         }
         parts.join(": ").chars().take(250).collect()
+    }
+
+    /// Status and the beginning of a body that is no JSON: `404: channel_not_found`.
+    fn says_plainly(&self) -> String {
+        let word: String = self.body.chars().filter(|c| !c.is_control()).take(100).collect();
+        if word.is_empty() { self.status.to_string() } else { format!("{}: {word}", self.status) }
     }
 
     /// Whether the body holds one of these texts, given in lower case, wherever and in whatever case.

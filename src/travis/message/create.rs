@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::notifications;
 use super::payload::{id, time};
 use crate::envelope::field::{Name, Text, owned};
 use crate::envelope::{Refusal, parse};
@@ -86,6 +87,8 @@ struct RawRepository<'a> {
     name: Option<Name<'a>>,
     #[serde(borrow)]
     slug: Option<Name<'a>>,
+    #[serde(borrow)]
+    url: Option<Name<'a>>,
     private: Option<bool>,
 }
 
@@ -224,7 +227,7 @@ pub(super) fn read(text: &str, message: Message) -> Result<Create, Refusal> {
         branch: owned(columns.branch.as_ref()).or_else(|| branch_of(columns.commit.as_ref())),
         commit: kept(columns.commit.as_ref().or(own.commit.as_ref()), COMMIT),
         pull_request: pull_request(columns),
-        notifications: config.and_then(|config| config.get("notifications")).cloned(),
+        notifications: config.and_then(|config| config.get("notifications")).map(notifications::kept),
         fast_finish: fast_finish(config),
         config_error: config_error(config),
         duration: None,
@@ -271,7 +274,16 @@ fn repository_row(raw: &RawRepository<'_>) -> Repository {
         owner_name: owned(raw.owner_name.as_ref()).or_else(|| slug.map(|(owner, _)| owner.to_owned())),
         name: owned(raw.name.as_ref()).or_else(|| slug.map(|(_, name)| name.to_owned())),
         private: raw.private,
+        url: owned(raw.url.as_ref()).filter(|url| is_page(url)),
     }
+}
+
+/// An address of the web, without user and password.
+fn is_page(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| {
+        !rest.is_empty() && !rest.contains(|c: char| c == '@' || c.is_control() || c.is_whitespace())
+    })
 }
 
 fn branch_of(commit: Option<&Map<String, Value>>) -> Option<String> {

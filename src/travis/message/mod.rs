@@ -4,6 +4,7 @@
 //! payload beside an attribute `type` or `event`. The event may be quoted twice and the payload be a string of JSON.
 
 mod create;
+mod notifications;
 mod payload;
 
 use std::borrow::Cow;

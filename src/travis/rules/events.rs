@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::Rows;
-use super::notify::{self, About, On};
+use super::notify::{self, About, Addon, On, Subject, github};
+use crate::outbox::PAGES;
 use crate::travis::record::{Event, Happened, Job, Message, Object, State};
 
 impl Rows {
@@ -45,6 +46,7 @@ impl Rows {
         ]);
         self.surroundings(&mut payload);
         self.tell(name, self.build.state.map_or("", State::name), payload);
+        self.tell_host();
         match event {
             Event::Start => self.notify(On::Started),
             Event::Finish(_) => self.notify(On::Finished),
@@ -58,7 +60,7 @@ impl Rows {
         self.jobs.iter().all(Job::is_finished)
     }
 
-    /// Says which notifications are due. Where they go to is looked up by who sends them: targets hold secrets.
+    /// Says which notifications are due, whom they go to, and what they say.
     pub(super) fn notify(&mut self, on: On) {
         let about = About {
             on,
@@ -67,18 +69,56 @@ impl Rows {
             all_jobs_finished: self.all_have_ended(),
             is_pull_request: self.build.event_type.as_deref() == Some("pull_request"),
         };
-        let (short, full) = notify::words(self.build.state, self.build.previous_state);
         for due in notify::due(self.build.notifications.as_ref(), about) {
+            let subject = self.subject();
+            let (short, _) = subject.words();
             let mut payload = Map::from_iter([
                 ("id".to_owned(), json!(self.build.id)),
                 ("state".to_owned(), json!(self.build.state.map(State::name))),
                 ("addon".to_owned(), json!(due.addon.name())),
                 ("index".to_owned(), json!(due.index)),
                 ("short".to_owned(), json!(short)),
-                ("full".to_owned(), json!(format!("The build {full}."))),
+                ("full".to_owned(), json!(subject.sentence())),
             ]);
             self.surroundings(&mut payload);
-            self.tell(due.addon.event(), self.build.state.map_or("", State::name), payload);
+            let place = |number: usize| format!("{}/{}.{number}", due.addon.name(), due.index);
+            if matches!(due.addon, Addon::Hipchat | Addon::Campfire | Addon::Flowdock | Addon::Pushover) {
+                // Nobody here speaks to them; whoever does can have the words.
+                self.tell_at(place(0), due.addon.event(), payload);
+                continue;
+            }
+            for (number, notice) in notify::notices(&subject, &due).into_iter().enumerate() {
+                let mut payload = payload.clone();
+                notice.put_into(&mut payload);
+                self.tell_at(place(number), due.addon.event(), payload);
+            }
+        }
+    }
+
+    /// Tells the host of the repository, if it is known and the commit is named whole.
+    fn tell_host(&mut self) {
+        let subject = self.subject();
+        let is_whole = |sha: &str| matches!(sha.len(), 40 | 64) && sha.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let Some(host) = subject.host().filter(|_| is_whole(subject.head_sha()) && subject.slug().contains('/')) else {
+            return;
+        };
+        let mut payload = Map::from_iter([
+            ("id".to_owned(), json!(self.build.id)),
+            ("state".to_owned(), json!(self.build.state.map(State::name))),
+        ]);
+        github::status(&subject, &host).put_into(&mut payload);
+        github::check_run(&subject, &host).put_into(&mut payload);
+        self.tell_at("host".to_owned(), "notify:host", payload);
+    }
+
+    /// The build, as notifications see it.
+    fn subject(&self) -> Subject<'_> {
+        Subject {
+            repository: &self.repository,
+            build: &self.build,
+            stages: &self.stages,
+            jobs: &self.jobs,
+            pages: PAGES,
         }
     }
 
@@ -95,7 +135,15 @@ impl Rows {
         self.tell("worker:cancel_job", "", payload);
     }
 
+    fn tell_at(&mut self, place: String, event: &'static str, payload: Map<String, Value>) {
+        self.tell_with(Some(place), event, self.build.state.map_or("", State::name), payload);
+    }
+
     fn tell(&mut self, event: &'static str, state: &str, payload: Map<String, Value>) {
+        self.tell_with(None, event, state, payload);
+    }
+
+    fn tell_with(&mut self, place: Option<String>, event: &'static str, state: &str, payload: Map<String, Value>) {
         let mut attributes = BTreeMap::new();
         let filled = [
             ("state", Some(state.to_owned())),
@@ -108,7 +156,7 @@ impl Rows {
                 attributes.insert(name.to_owned(), value);
             }
         }
-        self.outcome.happened.push(Happened { event, build_id: self.build.id, attributes, payload });
+        self.outcome.happened.push(Happened { event, build_id: self.build.id, place, attributes, payload });
     }
 
     /// What a consumer would have to look up otherwise.

@@ -21,6 +21,9 @@ use super::record::{Build, Event, Happened, Job, Message, Object, Repository, So
 /// A job that was queued, received or started, and of which nothing was heard for so long, is given up.
 pub const PATIENCE: SignedDuration = SignedDuration::from_hours(6);
 
+/// A message that has waited for so long for the build that it is about will not see it any more.
+pub const WAITING: SignedDuration = SignedDuration::from_hours(30 * 24);
+
 /// The rows of one build, and what comes of its messages.
 #[derive(Clone, Debug)]
 pub struct Rows {

@@ -62,6 +62,7 @@ fn repository(row: &Row) -> Repository {
         owner_name: row.get("owner_name"),
         name: row.get("name"),
         private: row.get("private"),
+        url: row.get("url"),
     }
 }
 

@@ -29,7 +29,10 @@ pub(super) async fn save(
     let events = happened.map(|happened| Event {
         family: "travis",
         event: happened.event.to_owned(),
-        key: format!("build/{}", happened.build_id),
+        key: match &happened.place {
+            None => format!("build/{}", happened.build_id),
+            Some(place) => format!("build/{}/{place}", happened.build_id),
+        },
         attributes: happened.attributes.clone(),
         payload: happened.payload.clone(),
     });
@@ -208,6 +211,7 @@ async fn repositories(
                 /* owner_name */ &column(&named, |(r, _)| r.owner_name.as_deref()),
                 /* name */ &column(&named, |(r, _)| r.name.as_deref()),
                 /* private */ &column(&named, |(r, _)| r.private),
+                /* url */ &column(&named, |(r, _)| r.url.as_deref()),
                 &column(&named, |(_, sent)| sent.1.as_str()),
                 &column(&named, |(_, sent)| sent.0),
             ],

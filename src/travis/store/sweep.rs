@@ -1,4 +1,4 @@
-//! Jobs that nobody speaks of any more.
+//! Jobs that nobody speaks of any more, and messages whose build never came.
 
 use std::collections::HashMap;
 
@@ -8,19 +8,39 @@ use tokio_postgres::Row;
 use super::{load, save};
 use crate::store::{Stale, StoreError, Tx};
 use crate::travis::record::{Event, Message, Object, State, Told};
-use crate::travis::rules::PATIENCE;
+use crate::travis::rules::{PATIENCE, WAITING};
 
-/// Jobs that one sweep ends at most; the next one goes on.
+/// Rows that one sweep ends at most, of each kind; the next one goes on.
 const MOST: i64 = 1000;
 
 const STALE: &str = include_str!("sql/stale_jobs.sql");
 
-/// Ends jobs that have been queued, received or started for too long without a word: they are errored as of `now`, and
-/// stage and build follow. Without `write`, only finds them.
+/// What is to be done about all that got stuck: see [`give_up`] and [`forget`].
 ///
 /// # Errors
 /// When a statement fails.
 pub async fn sweep(tx: &Tx<'_>, now: Timestamp, write: bool) -> Result<Vec<Stale>, StoreError> {
+    let mut stale = give_up(tx, now, write).await?;
+    stale.extend(forget(tx, now, write).await?);
+    Ok(stale)
+}
+
+/// Throws away messages that have waited for their build for too long, the oldest first. Without `write`, only finds them.
+async fn forget(tx: &Tx<'_>, now: Timestamp, write: bool) -> Result<Vec<Stale>, StoreError> {
+    let before = now.saturating_sub(WAITING).unwrap_or(now);
+    let sql = if write { include_str!("sql/prune_pending.sql") } else { include_str!("sql/old_pending.sql") };
+    let read = |row: &Row| Stale {
+        kind: "travis_pending",
+        name: format!("{} {}", row.get::<_, &str>("object"), row.get::<_, i64>("object_id")),
+        state: row.get("event"),
+        since: row.get("updated_at"),
+    };
+    Ok(tx.query(sql, &[&before, &MOST]).await?.iter().map(read).collect())
+}
+
+/// Ends jobs that have been queued, received or started for too long without a word: they are errored as of `now`, and
+/// stage and build follow. Without `write`, only finds them.
+async fn give_up(tx: &Tx<'_>, now: Timestamp, write: bool) -> Result<Vec<Stale>, StoreError> {
     let found = stale(tx, now).await?;
     if !write || found.is_empty() {
         return Ok(found.into_values().collect());

@@ -1,9 +1,10 @@
 //! Cases of the job and build state machine that were recorded from upstream, `conformance/travis`.
 //!
 //! What we do otherwise must be one of the deviations of `travis/deviations.rs`, each of which looks at what came out:
-//! a difference that none of them explains is a failure. Rendering of notifications is the business of who sends them.
+//! a difference that none of them explains is a failure.
 
 mod deviations;
+mod notify;
 mod pure;
 mod tables;
 
@@ -30,8 +31,6 @@ pub struct Tally {
     /// By the deviations that explain them.
     pub deviating: BTreeMap<String, Vec<String>>,
     pub failed: Vec<String>,
-    /// Files that are for who renders and sends.
-    pub elsewhere: Vec<String>,
 }
 
 impl Tally {

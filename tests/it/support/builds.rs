@@ -67,7 +67,7 @@ impl Build {
         let payload = json!({
             "id": self.id, "number": self.id, "event_type": "push", "branch": "main", "previous_state": "passed",
             "repository": {"id": self.repository, "owner_name": "sven", "name": format!("r{}", self.repository)},
-            "commit": {"sha": "62aae5f70ceee39123ef"},
+            "commit": {"sha": "62aae5f70ceee39123ef", "author_email": "sven@example.org"},
             "config": {"matrix": {"fast_finish": self.fast_finish}},
             "stages": if self.staged { json!(stages) } else { json!([]) },
             "jobs": jobs.collect::<Vec<_>>(),

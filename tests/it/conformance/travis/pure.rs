@@ -101,7 +101,8 @@ fn source(row: &Value) -> Source {
     Source { message_at: time(row, "created_at").unwrap_or_default(), message_id: "initial".to_owned() }
 }
 
-fn build(row: &Value) -> Build {
+/// A build of a row of the cases.
+pub fn build(row: &Value) -> Build {
     let row = &super::filled("builds", row, &Value::Null);
     Build {
         id: row["id"].as_i64().unwrap(),

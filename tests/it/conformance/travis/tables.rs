@@ -1,32 +1,17 @@
 //! Tables of decisions, each row by itself.
 
+use hummingbird_status::deliver::route;
 use hummingbird_status::store::Store;
 use hummingbird_status::travis::State;
 use hummingbird_status::travis::rules::notify::{self, About, Addon, On};
 use hummingbird_status::travis::rules::{matrix, startable};
 use serde_json::{Value, json};
 
-use super::{Tally, pure};
+use super::{Tally, notify as told, pure};
 use crate::support::{deadline, render};
-
-/// What is decided where notifications are rendered and sent.
-const ELSEWHERE: [&str; 9] = [
-    "check_run",
-    "email_subject",
-    "github_status",
-    "slack_message",
-    "slack_target",
-    "templates",
-    "webhook_payload",
-    "subscriptions",
-    "event_names",
-];
 
 pub async fn run(store: &Store, name: &str, file: &Value, tally: &mut Tally) {
     let group = file["group"].as_str().unwrap_or_default();
-    if ELSEWHERE.contains(&group) && group != "event_names" {
-        return tally.elsewhere.push(name.to_owned());
-    }
     for row in file["rows"].as_array().unwrap() {
         let id = row["id"].as_str().unwrap();
         let found = match group {
@@ -39,6 +24,14 @@ pub async fn run(store: &Store, name: &str, file: &Value, tally: &mut Tally) {
             "email_recipients" => recipients(row),
             "result_message" => words(row),
             "event_names" => event_names(row),
+            "check_run" => told::check_run(row),
+            "email_subject" => told::email_subject(row),
+            "github_status" => told::github_status(row),
+            "slack_message" => told::slack_message(row),
+            "slack_target" => told::slack_target(row),
+            "subscriptions" => told::subscriptions(row),
+            "templates" => told::templates(row),
+            "webhook_payload" => told::webhook_payload(row),
             _ => {
                 tally.failed.push(format!("{name}: a table that is not known"));
                 return;
@@ -52,13 +45,13 @@ pub async fn run(store: &Store, name: &str, file: &Value, tally: &mut Tally) {
     }
 }
 
-enum Found {
+pub enum Found {
     Same,
     Deviates(&'static str),
     Other(Value),
 }
 
-fn pair(expected: &Value, found: Value) -> Found {
+pub fn pair(expected: &Value, found: Value) -> Found {
     if *expected == found { Found::Same } else { Found::Other(found) }
 }
 
@@ -158,12 +151,12 @@ fn addon_config(row: &Value) -> Found {
 fn handles(row: &Value) -> Found {
     let flag = |name: &str| row[name] == json!(true);
     let found = match row["addon"].as_str().unwrap() {
-        "github_status" => notify::sets_commit_status(
+        "github_status" => route::sets_commit_status(
             flag("managed_by_installation"),
             flag("use_commit_status_flag"),
             flag("tokens_present"),
         ),
-        "github_check_status" => notify::keeps_check_run(flag("managed_by_installation"), flag("installation_present")),
+        "github_check_status" => route::keeps_check_run(flag("managed_by_installation"), flag("installation_present")),
         // Badges are of branches.
         "states_cache" => row["build"]["event_type"] != "pull_request",
         _ => notify::handles(addon(row), &row["config"], about(row)),

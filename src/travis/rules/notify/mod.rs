@@ -1,7 +1,19 @@
-//! Which notifications the beginning or the end of a build causes (facts: `travis-hub.md` 4.2 and 4.3). Sending them is
-//! not done here.
+//! Which notifications the beginning or the end of a build causes, whom they go to, and what they say (facts:
+//! `travis-hub.md` 4.2 to 4.4). Sending them is not done here.
+
+pub mod github;
+pub mod irc;
+pub mod mail;
+mod notices;
+pub mod slack;
+mod subject;
+pub mod template;
+pub mod webhook;
 
 use serde_json::{Map, Value};
+
+pub use self::notices::{notices, without_user};
+pub use self::subject::Subject;
 
 use crate::travis::record::State;
 
@@ -140,7 +152,11 @@ pub struct Due {
 pub fn due(notifications: Option<&Value>, about: About) -> Vec<Due> {
     let mut due = Vec::new();
     for addon in Addon::ALL {
-        let config = notifications.and_then(|all| all.get(addon.name()));
+        let config = match notifications {
+            Some(Value::Object(all)) => all.get(addon.name()),
+            // `notifications: false` is said of all of them.
+            other => other,
+        };
         for (index, config) in configs(config).into_iter().enumerate() {
             // Mail goes to the authors unless something else is said; all others need somebody to go to.
             let is_on = match (addon, config) {
@@ -263,18 +279,6 @@ pub fn recipients(config: &Value, authors: &[&str], permitted: &[&str], unwanted
     }
     recipients.retain(|recipient| !unwanted.contains(&recipient.as_str()));
     recipients
-}
-
-/// Whether a commit status is set: repositories of an installation have check runs instead, unless they ask for both.
-#[must_use]
-pub fn sets_commit_status(managed_by_installation: bool, asked_for: bool, has_token: bool) -> bool {
-    if managed_by_installation { asked_for } else { has_token }
-}
-
-/// Whether a check run is kept.
-#[must_use]
-pub fn keeps_check_run(managed_by_installation: bool, installation_present: bool) -> bool {
-    managed_by_installation && installation_present
 }
 
 /// How a build ended, in words: short (`Still Failing`) and as what follows `The build` (`is still failing`).

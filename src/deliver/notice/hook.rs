@@ -1,0 +1,80 @@
+//! Documents for addresses that builds name, and for a bridge to IRC.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Url;
+use serde_json::Value;
+
+use crate::clock;
+use crate::deliver::http::{Header, Poster};
+use crate::deliver::policy::{self, Answer, Decision, Lost};
+use crate::deliver::signature::rsa_sha1;
+use crate::deliver::targets::NoticeWay;
+use crate::deliver::webhook::signed;
+use crate::outbox::Notice;
+use crate::outbox::queue::EventDue;
+use crate::secret::Secret;
+
+/// What goes to an address.
+pub(super) struct Letter {
+    pub(super) url: Url,
+    pub(super) slug: String,
+    pub(super) signed: bool,
+    pub(super) body: Value,
+}
+
+/// Sends a document as Travis CI does: as the field `payload` of a form, signed with its key; or as it is.
+pub(super) async fn send(poster: &Poster, way: &NoticeWay, due: &EventDue, letter: &Letter) -> Decision {
+    let NoticeWay::Hook { key, secret, token, is_form } = way else { return Decision::dead("no hook") };
+    let json = letter.body.to_string();
+    let slug: String = letter.slug.chars().filter(|c| c.is_ascii_graphic()).collect();
+    let mut headers: Vec<Header> =
+        vec![("travis-repo-slug", slug), ("user-agent", "Travis CI Notifications".to_owned())];
+    let mut body = json.clone();
+    if letter.signed {
+        if let Some(key) = key {
+            match rsa_sha1(key, json.as_bytes()) {
+                Ok(signature) => headers.push(("signature", signature)),
+                Err(why) => return Decision::lost(due.tries, &Lost { why, certain: true }),
+            }
+        }
+        if *is_form {
+            body = format!("payload={}", utf8_percent_encode(&json, NON_ALPHANUMERIC));
+            headers.push(("content-type", "application/x-www-form-urlencoded".to_owned()));
+        }
+        if let Some(secret) = secret {
+            headers.extend(signed(secret, due.id, &body, clock::now()));
+        }
+    }
+    if let Some(token) = token {
+        headers.push(("authorization", format!("Basic {}", STANDARD.encode(token.expose()))));
+    }
+    let secrets: Vec<&Secret> = [secret, token].into_iter().flatten().collect();
+    decide(poster.post(&letter.url, &headers, &body, false).await, &secrets, due)
+}
+
+/// Sends lines to a bridge, which speaks IRC.
+pub(super) async fn to_bridge(poster: &Poster, url: &Url, secret: &Secret, due: &EventDue, irc: &Notice) -> Decision {
+    let Notice::Irc { server, port, tls, channel, lines } = irc else { return Decision::dead("no lines") };
+    let body = serde_json::json!({
+        "server": server, "port": port.unwrap_or(if *tls { 6697 } else { 6667 }), "tls": tls, "channel": channel,
+        "lines": lines,
+    });
+    let body = body.to_string();
+    let headers = signed(secret, due.id, &body, clock::now());
+    decide(poster.post(url, &headers, &body, false).await, &[secret], due)
+}
+
+fn decide(answer: Result<Answer, Lost>, secrets: &[&Secret], due: &EventDue) -> Decision {
+    match answer {
+        Ok(mut answer) => {
+            for secret in secrets {
+                answer.body = secret.masked(&answer.body);
+            }
+            policy::hook(&answer, due.tries)
+        }
+        // One address that is gone says nothing about all others of the target.
+        Err(lost) => Decision { fault: false, ..Decision::lost(due.tries, &lost) },
+    }
+}

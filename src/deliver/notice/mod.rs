@@ -1,0 +1,91 @@
+//! Notices: words for people, to Slack, by mail, to webhooks that builds name, to a bridge to IRC, and as check runs.
+
+mod check_run;
+mod hook;
+mod mail;
+mod slack;
+
+use aws_credential_types::provider::SharedCredentialsProvider;
+use serde_json::Value;
+
+use super::http::{Poster, Ways};
+use super::policy::Decision;
+use super::targets::{NoticeTarget, NoticeWay};
+use crate::outbox::queue::EventDue;
+use crate::outbox::{Notice, PAGES, PAGES_HOST};
+
+pub use self::slack::address as slack_address;
+
+/// Tells one target.
+#[derive(Clone, Debug)]
+pub(super) struct NoticePoster {
+    target: NoticeTarget,
+    poster: Poster,
+    credentials: Option<SharedCredentialsProvider>,
+}
+
+impl NoticePoster {
+    /// Sets up a client for a target.
+    ///
+    /// # Errors
+    /// When the bundle is no PEM, or TLS cannot be set up.
+    pub(super) fn new(target: &NoticeTarget) -> Result<Self, reqwest::Error> {
+        // Builds name the addresses of hooks; all others are the document's own.
+        let public_only = matches!(target.way, NoticeWay::Hook { .. } | NoticeWay::Irc { .. }) && !target.allow_private;
+        let poster = Poster::new(Ways { ca_bundle: target.ca_bundle.as_deref(), public_only })?;
+        Ok(Self { target: target.clone(), poster, credentials: None })
+    }
+
+    /// Signs requests to AWS with these.
+    pub(super) fn signing(&mut self, credentials: &SharedCredentialsProvider) {
+        self.credentials = Some(credentials.clone());
+    }
+
+    /// Tells, and decides what the answer means.
+    pub(super) async fn post(&self, due: &EventDue) -> Decision {
+        let Some(notice) = Notice::of(&filled(&due.payload, &self.target.pages)) else {
+            return Decision::dead("no notice that this version can read");
+        };
+        match (&self.target.way, notice) {
+            // The document may have changed since this was routed.
+            (_, notice) if !self.target.takes(&notice) => Decision::dead("the target does not allow it any more"),
+            (NoticeWay::SlackWebhook(url), Notice::Slack { body, .. }) => {
+                slack::to_webhook(&self.poster, url, &body, due.tries).await
+            }
+            (NoticeWay::SlackToken(token, api), Notice::Slack { account: Some(account), body }) => {
+                slack::with_token(&self.poster, &account, token, api.as_ref(), &body, due.tries).await
+            }
+            (NoticeWay::Mail { from, api, region }, mail @ Notice::Mail { .. }) => {
+                let by = mail::Sender { from, api, region, credentials: self.credentials.as_ref() };
+                mail::send(&self.poster, &by, &mail, due.tries).await
+            }
+            (NoticeWay::Hook { .. }, Notice::Hook { url, slug, signed, body }) => match self.target.url(&url) {
+                Some(url) => {
+                    let letter = hook::Letter { url, slug, signed, body };
+                    hook::send(&self.poster, &self.target.way, due, &letter).await
+                }
+                None => Decision::dead("the target does not allow this address"),
+            },
+            (NoticeWay::Irc { url, secret }, irc @ Notice::Irc { .. }) => {
+                hook::to_bridge(&self.poster, url, secret, due, &irc).await
+            }
+            (NoticeWay::CheckRun { api, token }, Notice::CheckRun { path, body, .. }) => {
+                check_run::keep(&self.poster, api, token, &path, &body, due.tries).await
+            }
+            _ => Decision::dead("nothing for this target"),
+        }
+    }
+}
+
+/// A payload with the address of the pages in its texts.
+fn filled(payload: &Value, pages: &str) -> Value {
+    let host = pages.split_once("://").map_or(pages, |(_, rest)| rest).split('/').next().unwrap_or_default();
+    match payload {
+        Value::String(text) => Value::String(text.replace(PAGES, pages).replace(PAGES_HOST, host)),
+        Value::Array(items) => items.iter().map(|item| filled(item, pages)).collect(),
+        Value::Object(members) => {
+            Value::Object(members.iter().map(|(name, value)| (name.clone(), filled(value, pages))).collect())
+        }
+        other => other.clone(),
+    }
+}

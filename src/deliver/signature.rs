@@ -1,0 +1,44 @@
+//! The signature of Travis CI's webhooks: RSA with SHA-1 (PKCS #1, 1.5), which their receivers verify.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rsa::RsaPrivateKey;
+use rsa::pkcs1::DecodeRsaPrivateKey;
+use rsa::pkcs1v15::SigningKey;
+use rsa::pkcs8::DecodePrivateKey;
+use rsa::signature::{SignatureEncoding, Signer};
+use sha1::Sha1;
+
+use crate::secret::Secret;
+
+/// Whether a text is a private key (PEM, of PKCS #1 or #8).
+///
+/// # Errors
+/// When it is none; the reason does not show it.
+pub(super) fn private_key(pem: &Secret) -> Result<RsaPrivateKey, String> {
+    let pem = pem.expose();
+    RsaPrivateKey::from_pkcs8_pem(pem)
+        .or_else(|_| RsaPrivateKey::from_pkcs1_pem(pem))
+        .map_err(|_| "the key is no private key of RSA in PEM".to_owned())
+}
+
+/// The signature of a document, in base64.
+///
+/// # Errors
+/// When the key is none.
+pub(super) fn rsa_sha1(pem: &Secret, document: &[u8]) -> Result<String, String> {
+    let key = SigningKey::<Sha1>::new(private_key(pem)?);
+    let signature = key.try_sign(document).map_err(|_| "the key is too small".to_owned())?;
+    Ok(STANDARD.encode(signature.to_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_do_not_show_the_key() {
+        let error = rsa_sha1(&Secret::new("-----BEGIN PRIVATE KEY-----\nhunter2"), b"{}").expect_err("no key");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}

@@ -1,0 +1,142 @@
+//! The build that is told of, in the words that notifications use.
+
+use serde_json::Value;
+
+use super::words;
+use crate::travis::record::{Build, Job, Repository, Stage, State};
+
+/// What a notification is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'r> {
+    /// Its repository.
+    pub repository: &'r Repository,
+    /// The build.
+    pub build: &'r Build,
+    /// Its stages, by id.
+    pub stages: &'r [Stage],
+    /// Its jobs, by id.
+    pub jobs: &'r [Job],
+    /// Where the pages of builds begin, without a slash at the end.
+    pub pages: &'r str,
+}
+
+/// Characters of a commit that are shown.
+const SHORT: usize = 7;
+
+impl Subject<'_> {
+    /// `owner/name`, as far as it is known.
+    #[must_use]
+    pub fn slug(&self) -> String {
+        self.repository.slug().unwrap_or_default()
+    }
+
+    /// A member of the commit.
+    #[must_use]
+    pub fn commit(&self, member: &str) -> Option<&str> {
+        self.build.commit.get(member).and_then(Value::as_str)
+    }
+
+    /// The commit that was built; of a pull request a merge of it.
+    #[must_use]
+    pub fn sha(&self) -> &str {
+        self.commit("sha").or_else(|| self.commit("commit")).unwrap_or_default()
+    }
+
+    /// The commit that hears of it: of a pull request its own last one.
+    #[must_use]
+    pub fn head_sha(&self) -> &str {
+        let head = self.of_pull_request("head_commit").and_then(Value::as_str);
+        head.filter(|_| self.is_pull_request()).unwrap_or_else(|| self.sha())
+    }
+
+    /// The first characters of the commit.
+    #[must_use]
+    pub fn short_sha(&self) -> String {
+        self.sha().chars().take(SHORT).collect()
+    }
+
+    /// The branch.
+    #[must_use]
+    pub fn branch(&self) -> &str {
+        self.build.branch.as_deref().or_else(|| self.commit("branch")).unwrap_or_default()
+    }
+
+    /// Whether it is of a pull request.
+    #[must_use]
+    pub fn is_pull_request(&self) -> bool {
+        self.build.event_type.as_deref() == Some("pull_request")
+    }
+
+    /// A member of the pull request.
+    #[must_use]
+    pub fn of_pull_request(&self, member: &str) -> Option<&Value> {
+        self.build.pull_request.as_ref()?.get(member)
+    }
+
+    /// Number of the pull request.
+    #[must_use]
+    pub fn pull_request_number(&self) -> String {
+        match self.of_pull_request("number") {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Number(number)) => number.to_string(),
+            _ => String::new(),
+        }
+    }
+
+    /// Number of the build.
+    #[must_use]
+    pub fn number(&self) -> &str {
+        self.build.number.as_deref().unwrap_or_default()
+    }
+
+    /// State of the build.
+    #[must_use]
+    pub fn state(&self) -> &'static str {
+        self.build.state.unwrap_or(State::Created).name()
+    }
+
+    /// How it stands in words, see [`words`].
+    #[must_use]
+    pub fn words(&self) -> (&'static str, &'static str) {
+        words(self.build.state, self.build.previous_state)
+    }
+
+    /// How it stands in a sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        format!("The build {}.", self.words().1)
+    }
+
+    /// The page of the build.
+    #[must_use]
+    pub fn page(&self) -> String {
+        format!("{}/{}/builds/{}", self.pages, self.slug(), self.build.id)
+    }
+
+    /// The page of the build, as hosts of repositories link it.
+    #[must_use]
+    pub fn page_of_host(&self) -> String {
+        format!("{}/github/{}/builds/{}", self.pages, self.slug(), self.build.id)
+    }
+
+    /// `1 min 0 sec`
+    #[must_use]
+    pub fn duration(&self) -> String {
+        let seconds = self.build.duration.unwrap_or_default();
+        format!("{} min {} sec", seconds / 60, seconds % 60)
+    }
+
+    /// Host of the repository, in lower case, without port: of its own address, else of the one that compares commits.
+    #[must_use]
+    pub fn host(&self) -> Option<String> {
+        let urls = [self.repository.url.as_deref(), self.commit("compare_url")];
+        urls.into_iter().flatten().find_map(|url| {
+            let (scheme, rest) = url.split_once("://")?;
+            let authority = rest.split(['/', '?', '#', '\\']).next()?;
+            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+            let host = host.split_once(':').map_or(host, |(host, _)| host).to_ascii_lowercase();
+            let is_host = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
+            (matches!(scheme, "http" | "https") && is_host).then_some(host)
+        })
+    }
+}
