@@ -18,3 +18,5 @@ ALTER TABLE releases ALTER project TYPE text COLLATE "C";
 ALTER TABLE releases ALTER release_plr TYPE text COLLATE "C";
 ALTER TABLE gitlab_merge_requests ALTER sha TYPE text COLLATE "C";
 ALTER TABLE buildkite_builds ALTER commit TYPE text COLLATE "C";
+-- A column of another type has no statistics; without them the planner guesses wrong until they are gathered again.
+ANALYZE components, pipelineruns, snapshots, releases, gitlab_merge_requests, buildkite_builds;
