@@ -1,7 +1,7 @@
 // Pages to visit: `hummingbird-status up` in a folder of its own, with its own PostgreSQL.
 
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 const { PROGRAM, ROOT } = process.env;
@@ -10,6 +10,8 @@ export class Site {
   // `events`: folder of messages to take in; `sizes`: how many rows of each kind to make up.
   static async up(name, { events = 'none', sizes } = {}) {
     const folder = join(ROOT, 'target/browser', name);
+    // What is made up is made up to this moment: a week later it would be an old week.
+    if (sizes) rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
     const child = spawn(PROGRAM, ['up', '--events', events, '--listen', '127.0.0.1:0'], {
       cwd: folder,

@@ -35,6 +35,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 10, name: "page", sql: include_str!("migrations/0010_page.sql") },
     Migration { version: 11, name: "kcidb_receipts", sql: include_str!("migrations/0011_kcidb_receipts.sql") },
     Migration { version: 12, name: "travis_notices", sql: include_str!("migrations/0012_travis_notices.sql") },
+    Migration { version: 13, name: "collations", sql: include_str!("migrations/0013_collations.sql") },
 ];
 
 /// What [`migrate`] did.

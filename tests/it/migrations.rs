@@ -48,6 +48,44 @@ async fn two_at_once_share_the_work() {
     assert_eq!(applied(&store_of(&url, 1)).await.len(), MIGRATIONS.len());
 }
 
+/// Columns that name the key of another table, and that key.
+const JOINS: &[(&str, &str)] = &[
+    ("pipelineruns.component", "components.name"),
+    ("pipelineruns.sha", "gitlab_mr_versions.sha"),
+    ("pipelineruns.sha", "gitlab_pushes.sha"),
+    ("pipelineruns.project", "gitlab_merge_requests.project"),
+    ("pipelineruns.snapshot", "snapshots.name"),
+    ("pipelineruns.release_name", "releases.name"),
+    ("snapshots.source_plr", "pipelineruns.name"),
+    ("snapshots.component", "components.name"),
+    ("snapshots.sha", "gitlab_pushes.sha"),
+    ("releases.snapshot", "snapshots.name"),
+    ("releases.release_plr", "pipelineruns.name"),
+    ("releases.sha", "gitlab_pushes.sha"),
+    ("components.git_project", "gitlab_pushes.repo"),
+    ("gitlab_merge_requests.sha", "gitlab_mr_versions.sha"),
+    ("buildkite_builds.commit", "commit_statuses.sha"),
+    ("gitlab_mr_versions.project", "gitlab_merge_requests.project"),
+    ("deliveries.key", "outbox.key"),
+    ("kcidb_builds.checkout_id", "kcidb_checkouts.id"),
+    ("kcidb_tests.build_id", "kcidb_builds.id"),
+    ("bot_beats.name", "bots.name"),
+];
+
+/// Of two collations PostgreSQL takes the one that is not the default, for which an index of the other is of no use.
+#[tokio::test]
+async fn indexes_can_serve_joins() {
+    let db = support::database().await;
+    let sql = "SELECT c.relname || '.' || a.attname || ' ' || o.collname FROM pg_attribute AS a
+        JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_collation AS o ON o.oid = a.attcollation
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')";
+    let all = render::rows(&db.store, sql).await;
+    let collations: std::collections::BTreeMap<&str, &str> = all.iter().filter_map(|row| row.split_once(' ')).collect();
+    let of = |column| collations.get(column).unwrap_or_else(|| panic!("no column {column}"));
+    let unlike = JOINS.iter().filter(|(one, other)| of(one) != of(other));
+    assert_eq!(unlike.collect::<Vec<_>>(), [&("", ""); 0]);
+}
+
 #[tokio::test]
 async fn a_changed_migration_is_refused() {
     let db = support::database().await;

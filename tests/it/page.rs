@@ -296,6 +296,11 @@ async fn lists_are_read_page_by_page() {
         assert_eq!((pages, numbers), (3, (1..=120).collect::<Vec<i64>>()), "{sort}");
         assert_eq!(seen[0] % 7, if sort == "newest" { 6 } else { 0 });
     }
+    let title = json!({"object_kind": "merge_request", "project": {"path_with_namespace": "g/p"}, "object_attributes": {
+        "iid": 900, "state": "opened", "title": "ÜBER", "updated_at": "2026-03-01T08:00:00Z"}});
+    take(&db.store, &[Delivery { id: "m900".to_owned(), body: title.to_string().into_bytes(), ..Delivery::default() }])
+        .await;
+    assert_eq!(site.json("/api/v1/mrs?q=%C3%9CBER").await["results"][0]["iid"], 900);
     assert_eq!(site.json("/api/v1/mrs?q=G/P!77").await["results"].as_array().unwrap().len(), 1);
     assert_eq!(site.json("/api/v1/mrs?stale=1&stale_days=9").await["results"].as_array().unwrap().len(), 50);
     assert_eq!(site.json("/api/v1/mrs?stale=1").await["results"].as_array().unwrap().len(), 0);

@@ -10,6 +10,6 @@ FROM (
     ORDER BY k.received_at DESC, k.id DESC
     LIMIT CASE WHEN $3::text IS NULL THEN $6::bigint ELSE 10000 END
 ) AS r
-WHERE $3 IS NULL OR strpos(lower(concat_ws(' ', r.id, r.detail)), lower($3)) > 0
+WHERE $3 IS NULL OR strpos(lower(concat_ws(' ', r.id, r.detail) COLLATE "default"), lower($3)) > 0
 ORDER BY r.received_at DESC, r.id DESC
 LIMIT $6

@@ -15,6 +15,6 @@ FROM (
     LIMIT CASE WHEN $6::text IS NULL THEN $10::bigint ELSE 10000 END
 ) AS m
 WHERE $6 IS NULL
-    OR strpos(lower(concat_ws(' ', m.project || '!' || m.iid, m.title, m.source_branch, m.sha)), lower($6)) > 0
+    OR strpos(lower(concat_ws(' ', m.project || '!' || m.iid, m.title, m.source_branch, m.sha) COLLATE "default"), lower($6)) > 0
 ORDER BY m.version_at, m.project, m.iid
 LIMIT $10

@@ -12,6 +12,6 @@ FROM (
     ORDER BY k.pushed_at DESC, k.sha DESC, k.repo DESC
     LIMIT CASE WHEN $3::text IS NULL THEN $7::bigint ELSE 10000 END
 ) AS p
-WHERE $3 IS NULL OR strpos(lower(concat_ws(' ', p.title, p.author, p.sha, p.repo)), lower($3)) > 0
+WHERE $3 IS NULL OR strpos(lower(concat_ws(' ', p.title, p.author, p.sha, p.repo) COLLATE "default"), lower($3)) > 0
 ORDER BY p.pushed_at DESC, p.sha DESC, p.repo DESC
 LIMIT $7

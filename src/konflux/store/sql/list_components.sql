@@ -8,7 +8,7 @@ FROM (
     SELECT * FROM components AS a
     WHERE a.deleted_at IS NULL
         AND ($1::text IS NULL OR a.application = $1)
-        AND ($2::text IS NULL OR strpos(lower(concat_ws(' ', a.name, a.git_project, a.git_context)), lower($2)) > 0)
+        AND ($2::text IS NULL OR strpos(lower(concat_ws(' ', a.name, a.git_project, a.git_context) COLLATE "default"), lower($2)) > 0)
         AND ($3::text IS NULL OR a.name > $3)
     ORDER BY a.name
     LIMIT $4

@@ -14,6 +14,6 @@ FROM (
     LIMIT CASE WHEN $4::text IS NULL THEN $7::bigint ELSE 10000 END
 ) AS l
 WHERE $4 IS NULL OR strpos(
-    lower(concat_ws(' ', l.name, l.component, l.snapshot, l.reason, l.failure_reason, l.message)), lower($4)) > 0
+    lower(concat_ws(' ', l.name, l.component, l.snapshot, l.reason, l.failure_reason, l.message) COLLATE "default"), lower($4)) > 0
 ORDER BY l.created_at DESC, l.name DESC
 LIMIT $7
