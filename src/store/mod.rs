@@ -32,7 +32,7 @@ pub use self::reader::{FromRow, Reader};
 pub use self::refused::{Refused, refuse};
 pub use self::refused_rows::{RefusedCount, RefusedRow, count_refused, list_refused};
 pub use self::runs::{Progress, Run, cancel_run, claim_run, create_run, end_run, runs, save_run};
-pub use self::stale::Stale;
+pub use self::stale::{Stale, Step};
 pub use self::summary::{TableSummary, filled_tables, summary};
 use crate::clock::{self, Deadline};
 use crate::config::Database;

@@ -13,8 +13,8 @@ use jiff::Timestamp;
 
 pub use self::find::{Found, Query, Summary, find, summaries};
 use self::objects::{Change, Row};
-pub use self::progress::finish_overdue;
-pub use self::triage::{Step, requeue, triage};
+pub use self::progress::{finish_overdue, sweep};
+pub use self::triage::{requeue, triage};
 use super::events::{self, What};
 use super::record::{Kind, Record, Submission};
 use super::rules::Stamp;
