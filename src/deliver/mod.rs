@@ -14,6 +14,7 @@
 mod commit;
 mod drain;
 mod http;
+pub mod overflow;
 pub mod policy;
 pub mod pull;
 pub mod route;
@@ -27,5 +28,5 @@ mod webhook;
 pub use self::commit::{CommitPoster, Status};
 pub use self::drain::{Deliverer, SetUpError, Totals, Until};
 pub use self::http::is_public;
-pub use self::sns::{SnsPublisher, sns_client};
+pub use self::sns::{SnsPublisher, Topics, sns_client};
 pub use self::webhook::WebhookPoster;

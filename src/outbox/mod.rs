@@ -17,6 +17,7 @@ mod commit_status;
 pub mod list;
 pub mod queue;
 pub mod route;
+mod texts;
 
 use std::collections::BTreeMap;
 

@@ -3,6 +3,7 @@
 mod events;
 mod faults;
 mod forges;
+mod large;
 mod order;
 mod processes;
 mod pull;
