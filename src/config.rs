@@ -15,6 +15,7 @@
 //! | `GITLAB_URL`, `GITLAB_TOKEN`, `GITLAB_CA_BUNDLE` | `https://gitlab.com`, - | reconcile: where to ask, the token (`Bearer ..` for one of OAuth), PEM file to trust as well |
 //! | `GITLAB_INSTANCES` | | instead: JSON `[{"url", "token", "host", "ca_bundle"}, ..]` |
 //! | `RECONCILE_CONCURRENCY` | 4 | requests at a time |
+//! | `KCIDB_SILENCE_HOURS` | - | reconcile: a checkout of which nothing was heard for so long counts as finished; without, only when it says so |
 //! | `DELIVERY_RETENTION_DAYS` | 90 | days that events and deliveries are kept after they have come to an end |
 //! | `API_URL`, `API_KEY`, `GITHUB_URL`, `GITHUB_ACCESS_TOKEN`, `GITHUB_CA_BUNDLE` | - | `worker --pull` |
 //! | `MAX_DECODED_BYTES` | 33554432 | bytes that one message may unfold to |
@@ -157,6 +158,12 @@ pub fn settings(lookup: Lookup<'_>) -> Result<Settings, ConfigError> {
         let branches = branches.split(',').map(|branch| branch.trim().to_owned());
         settings.gitlab.branches = branches.filter(|branch| !branch.is_empty()).collect();
     }
+    settings.kcidb.silence = match number(lookup, "KCIDB_SILENCE_HOURS", 0)? {
+        0 => None,
+        // A century: more is no time that PostgreSQL can subtract.
+        hours @ 1..=876_000 => Some(Duration::from_secs(3600 * hours)),
+        _ => return Err(ConfigError::Invalid { variable: "KCIDB_SILENCE_HOURS", expected: "1 to 876000, or 0" }),
+    };
     Ok(settings)
 }
 

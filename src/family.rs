@@ -5,16 +5,18 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::envelope::{Decoded, Limits, Message, Refusal};
-use crate::store::{Stale, StoreError, Tx};
+use crate::store::{Stale, Step, StoreError, Tx};
 use crate::{bots, buildkite, gitlab, kcidb, konflux, travis};
 
-/// What a deployment chooses about reading messages.
+/// What a deployment chooses about the families.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Bounds of the envelope.
     pub limits: Limits,
     /// Choices of the family gitlab.
     pub gitlab: gitlab::Settings,
+    /// Choices of the family kcidb.
+    pub kcidb: kcidb::Settings,
     /// Families that are taken; empty for all. Messages of the others are ignored.
     pub families: Vec<Family>,
 }
@@ -108,17 +110,58 @@ impl Family {
     ///
     /// # Errors
     /// When a statement fails.
-    pub async fn sweep(self, tx: &Tx<'_>, now: Timestamp, write: bool) -> Result<Vec<Stale>, StoreError> {
+    pub async fn sweep(
+        self,
+        tx: &Tx<'_>,
+        settings: &Settings,
+        now: Timestamp,
+        write: bool,
+    ) -> Result<Vec<Stale>, StoreError> {
         match self {
             Self::Konflux => konflux::sweep(tx, now, write).await,
             // Merge requests are asked for one by one, by the room reconcile.
             Self::Gitlab => Ok(Vec::new()),
-            Self::Kcidb => Ok(Vec::new()),
+            Self::Kcidb => kcidb::sweep(tx, &settings.kcidb, write).await,
             // Buildkite itself ends what runs for too long, and says so.
             Self::Buildkite => Ok(Vec::new()),
             Self::Travis => travis::sweep(tx, now, write).await,
             // A silent bot is stale to whoever looks. Only old heartbeats are thrown away.
             Self::Bots => bots::sweep(tx, now, write).await,
+        }
+    }
+}
+
+/// Work that messages leave behind and that is too much for the transaction that took them in. It is done outside of the
+/// path of ingest, page by page, and goes on where it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Task {
+    /// See [`kcidb::requeue`].
+    KcidbRequeue,
+    /// See [`kcidb::triage`].
+    KcidbTriage,
+}
+
+impl Task {
+    /// All of them, each before those that it makes work for.
+    pub const ALL: &[Self] = &[Self::KcidbRequeue, Self::KcidbTriage];
+
+    /// The name, as in reports and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::KcidbRequeue => "kcidb_requeue",
+            Self::KcidbTriage => "kcidb_triage",
+        }
+    }
+
+    /// Does the next page, which is the transaction: committed with its place in the work, or not at all.
+    ///
+    /// # Errors
+    /// When a statement fails.
+    pub async fn page(self, tx: &Tx<'_>) -> Result<Step, StoreError> {
+        match self {
+            Self::KcidbRequeue => kcidb::requeue(tx, kcidb::PAGE).await,
+            Self::KcidbTriage => kcidb::triage(tx, kcidb::PAGE).await,
         }
     }
 }

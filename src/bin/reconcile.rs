@@ -21,9 +21,10 @@ async fn main() -> Result<(), Error> {
     let store = Store::open(&config::database(&environment)?)?;
     let instances = config::gitlab(&environment)?;
     let concurrency = config::reconcile_concurrency(&environment)?;
+    let settings = config::settings(&environment)?;
     run(service_fn(async |event: LambdaEvent<Request>| {
         let deadline = Deadline::of_invocation(event.context.deadline, MARGIN);
-        let options = Options { concurrency, ..Options::from(event.payload) };
+        let options = Options { concurrency, settings: settings.clone(), ..Options::from(event.payload) };
         let report = reconcile::run(&store, &instances, options, deadline, |_, _| ()).await?;
         report.record();
         if let Some(metrics) = metrics {

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::commit::{CommitPoster, Status};
 use super::notice::NoticePoster;
-use super::sns::{ENTRIES, SnsPublisher};
+use super::sns::{ENTRIES, SnsPublisher, Topics};
 use super::step::{self, Claimed, Done};
 use super::targets::{Kind, NoticeWay, Target, Way};
 use super::webhook::WebhookPoster;
@@ -113,7 +113,7 @@ impl Deliverer {
     ///
     /// # Errors
     /// When TLS cannot be set up for one of them.
-    pub fn new(store: Store, targets: Vec<Target>, sns: Option<aws_sdk_sns::Client>) -> Result<Self, SetUpError> {
+    pub fn new(store: Store, targets: Vec<Target>, sns: Option<Topics>) -> Result<Self, SetUpError> {
         let mut senders = BTreeMap::new();
         for target in &targets {
             let failed = |source| SetUpError { target: target.name.clone(), source };
@@ -123,8 +123,8 @@ impl Deliverer {
                     let (api, bundle) = (commit.api.clone(), commit.ca_bundle.as_deref());
                     Sender::Commit(CommitPoster::new(commit.forge, api, token.clone(), bundle).map_err(failed)?)
                 }
-                Kind::Sns { topic_arn, .. } => match &sns {
-                    Some(client) => Sender::Sns(SnsPublisher::new(client.clone(), topic_arn)),
+                Kind::Sns { topic_arn, overflow, .. } => match &sns {
+                    Some(topics) => Sender::Sns(SnsPublisher::new(topics, topic_arn, overflow.clone())),
                     None => continue,
                 },
                 Kind::Webhook { url, secret, allow_private, ca_bundle, .. } => {

@@ -1,15 +1,19 @@
 //! Events to a topic of SNS, ten a call. The topic is one of its own, never the one that feeds the queue.
+//!
+//! A message that would be too large goes without the long texts of its object and says so (`omitted`); one that still is
+//! goes as a pointer to a bucket, where the target has one, and else is dead.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_sns::Client;
-use aws_sdk_sns::config::retry::RetryConfig;
 use aws_sdk_sns::config::timeout::TimeoutConfig;
 use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sns::operation::publish_batch::PublishBatchError;
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
+use futures_util::future::join_all;
 
+use super::overflow::{self, Place};
 use super::policy::{Decision, Lost};
 use super::targets::{Kind, Target};
 use crate::aws;
@@ -23,44 +27,70 @@ const BYTES: usize = 256 << 10;
 /// Attributes of a message: subscriptions with raw delivery to SQS drop messages with more.
 const ATTRIBUTES: usize = 10;
 
-/// A client with the credentials, region and endpoint of the environment; `None` when no target is a topic.
-pub async fn sns_client(targets: &[Target], lookup: Lookup<'_>) -> Option<Client> {
+/// Clients for topics, and for the buckets of what is too large for them.
+#[derive(Clone, Debug)]
+pub struct Topics {
+    /// Publishes.
+    pub sns: Client,
+    /// Keeps what is too large.
+    pub s3: aws_sdk_s3::Client,
+}
+
+/// Clients with the credentials, region and endpoint of the environment; `None` when no target is a topic.
+pub async fn sns_client(targets: &[Target], lookup: Lookup<'_>) -> Option<Topics> {
     if !targets.iter().any(|target| matches!(target.kind, Kind::Sns { .. })) {
         return None;
     }
-    let timeouts = TimeoutConfig::builder().operation_timeout(Duration::from_secs(10)).build();
-    let config = aws_sdk_sns::config::Builder::from(&aws::config(lookup).await)
-        // One attempt: the row says when the next one is.
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(timeouts);
-    Some(Client::from_conf(config.build()))
+    let config = aws::config(lookup).await.into_builder();
+    let timeouts = |time: Duration| TimeoutConfig::builder().operation_timeout(time).build();
+    // One attempt: the row says when the next one is. Both together take no longer than any other delivery.
+    let config = config.retry_config(aws_config::retry::RetryConfig::disabled()).build();
+    let sns = aws_sdk_sns::config::Builder::from(&config).timeout_config(timeouts(Duration::from_secs(7)));
+    let s3 = aws_sdk_s3::config::Builder::from(&config)
+        .timeout_config(timeouts(Duration::from_secs(3)))
+        .force_path_style(aws::has_own_endpoint(lookup));
+    Some(Topics { sns: Client::from_conf(sns.build()), s3: aws_sdk_s3::Client::from_conf(s3.build()) })
 }
 
 /// Publishes on one topic.
 #[derive(Clone, Debug)]
 pub struct SnsPublisher {
-    client: Client,
+    topics: Topics,
     topic_arn: String,
+    overflow: Option<Place>,
 }
 
 /// A message as it is published.
 struct Message {
     body: String,
     attributes: BTreeMap<String, String>,
+    /// Bytes of the payload in the bucket, if the body is a pointer to it.
+    left: Option<usize>,
 }
 
 impl Message {
-    /// The payload, and `source` and `event` beside the event's own attributes. SNS takes no empty ones.
+    /// The payload, and `source` and `event` beside the event's own attributes. SNS takes no empty ones. Long texts of the
+    /// object are left out where they would make it too large.
     fn of(due: &EventDue) -> Self {
+        let whole = Self::with(due, due.whole().to_string(), None);
+        if due.texts.is_empty() || whole.bytes() <= BYTES {
+            return whole;
+        }
+        Self { body: due.payload.to_string(), ..whole }
+    }
+
+    fn with(due: &EventDue, body: String, left: Option<usize>) -> Self {
+        // The attribute that a pointer has counts, too.
+        let most = ATTRIBUTES - usize::from(left.is_some());
         let mut attributes =
             BTreeMap::from([("source".to_owned(), due.family.clone()), ("event".to_owned(), due.event.clone())]);
         let own = due.attributes.iter().filter(|(name, value)| is_name(name) && !value.is_empty());
         for (name, value) in own {
-            if attributes.len() < ATTRIBUTES {
+            if attributes.len() < most {
                 attributes.entry(name.clone()).or_insert_with(|| value.clone());
             }
         }
-        Self { body: due.payload.to_string(), attributes }
+        Self { body, attributes, left }
     }
 
     /// What SNS counts.
@@ -74,6 +104,10 @@ impl Message {
         for (name, value) in &self.attributes {
             let value = MessageAttributeValue::builder().data_type("String").string_value(value).build().ok()?;
             entry = entry.message_attributes(name, value);
+        }
+        if let Some(bytes) = self.left {
+            let size = MessageAttributeValue::builder().data_type("Number").string_value(bytes.to_string());
+            entry = entry.message_attributes(overflow::SIZE, size.build().ok()?);
         }
         entry.build().ok()
     }
@@ -108,17 +142,29 @@ fn calls(messages: &[Message]) -> Vec<Vec<usize>> {
 impl SnsPublisher {
     /// Publishes on a topic.
     #[must_use]
-    pub fn new(client: Client, topic_arn: &str) -> Self {
-        Self { client, topic_arn: topic_arn.to_owned() }
+    pub fn new(topics: &Topics, topic_arn: &str, overflow: Option<Place>) -> Self {
+        Self { topics: topics.clone(), topic_arn: topic_arn.to_owned(), overflow }
+    }
+
+    /// An event as it is published; too large, with what became of the attempt to leave it elsewhere.
+    async fn message(&self, due: &EventDue) -> (Message, Option<Decision>) {
+        let message = Message::of(due);
+        let (Some(place), true) = (&self.overflow, message.bytes() > BYTES) else { return (message, None) };
+        let payload = due.whole().to_string();
+        match overflow::leave(&self.topics.s3, place, &format!("{}/{}", due.family, due.id), &payload).await {
+            Ok(pointer) => (Message::with(due, pointer, Some(payload.len())), None),
+            // The bucket's fault and not the topic's, which takes all others.
+            Err(why) => (message, Some(Decision { fault: false, ..Decision::backoff(due.tries, why) })),
+        }
     }
 
     /// Publishes events of different keys; returns what became of each, in order.
     pub async fn publish(&self, due: &[EventDue]) -> Vec<Decision> {
-        let messages: Vec<Message> = due.iter().map(Message::of).collect();
-        let mut decisions: Vec<Option<Decision>> = vec![None; due.len()];
+        let made = join_all(due.iter().map(|due| self.message(due))).await;
+        let (messages, mut decisions): (Vec<Message>, Vec<Option<Decision>>) = made.into_iter().unzip();
         for call in calls(&messages) {
             let entries: Vec<_> = call.iter().filter_map(|place| messages[*place].entry(*place)).collect();
-            let request = self.client.publish_batch().topic_arn(&self.topic_arn);
+            let request = self.topics.sns.publish_batch().topic_arn(&self.topic_arn);
             match request.set_publish_batch_request_entries(Some(entries)).send().await {
                 Ok(answer) => {
                     let places =
@@ -202,7 +248,7 @@ mod tests {
     use super::*;
 
     fn message(bytes: usize) -> Message {
-        Message { body: "x".repeat(bytes), attributes: BTreeMap::new() }
+        Message { body: "x".repeat(bytes), attributes: BTreeMap::new(), left: None }
     }
 
     #[test]
@@ -231,11 +277,16 @@ mod tests {
             key: "1".to_owned(),
             attributes: own.collect(),
             payload: serde_json::json!({"id": 1}),
+            texts: BTreeMap::new(),
             created_at: jiff::Timestamp::UNIX_EPOCH,
         };
         let message = Message::of(&due);
         assert_eq!(message.attributes.len(), ATTRIBUTES);
         assert_eq!((&*message.attributes["event"], &*message.attributes["source"]), ("job:started", "travis"));
         assert!(message.entry(0).is_some());
+        let pointer = Message::with(&due, "[]".to_owned(), Some(300_000)).entry(0).unwrap();
+        let attributes = pointer.message_attributes.unwrap();
+        assert_eq!(attributes.len(), ATTRIBUTES);
+        assert_eq!(attributes[overflow::SIZE].string_value.as_deref(), Some("300000"));
     }
 }

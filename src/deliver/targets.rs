@@ -22,6 +22,7 @@
 //! topic_arn = "arn:aws:sns:eu-west-1:123456789012:broadcast"
 //! families = ["travis", "kcidb"]              # without: all
 //! events = ["build:*"]                        # without: all
+//! overflow = "s3://bucket/prefix/"            # for what is too large for SNS; without, that is given up
 //!
 //! [[target]]
 //! name = "chat"
@@ -91,6 +92,7 @@ use serde::Deserialize;
 pub use self::filter::Filter;
 use self::filter::fits;
 pub use self::notice::{NoticeTarget, NoticeWay};
+use super::overflow::Place;
 use super::states::Forge;
 use crate::outbox::State;
 use crate::secret::{self, Secret};
@@ -150,6 +152,8 @@ pub enum Kind {
     Sns {
         /// The topic.
         topic_arn: String,
+        /// Where messages go that are too large for it.
+        overflow: Option<Place>,
         /// Which events.
         filter: Filter,
     },
@@ -249,6 +253,7 @@ struct Raw {
     #[serde(default)]
     ignore_sources: Vec<String>,
     topic_arn: Option<String>,
+    overflow: Option<String>,
     families: Option<Vec<String>>,
     events: Option<Vec<String>>,
     url: Option<String>,
@@ -281,6 +286,7 @@ pub fn targets(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Target>, T
             name: "broadcast".to_owned(),
             kind: "sns".to_owned(),
             topic_arn: Some(topic_arn),
+            overflow: lookup("BROADCAST_OVERFLOW"),
             families: Some(["travis", "kcidb"].map(str::to_owned).to_vec()),
             // Workers hear there what they are to cancel.
             events: Some(["*", "worker:*"].map(str::to_owned).to_vec()),
@@ -395,7 +401,9 @@ fn target(raw: Raw, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Target, T
         }
         "sns" => {
             let topic_arn = raw.topic_arn.ok_or_else(|| wrong("topic_arn", "missing".to_owned()))?;
-            (Kind::Sns { topic_arn, filter }, 20, Duration::ZERO)
+            let overflow = raw.overflow.as_deref().map(Place::read).transpose();
+            let overflow = overflow.map_err(|what| wrong("overflow", what))?;
+            (Kind::Sns { topic_arn, overflow, filter }, 20, Duration::ZERO)
         }
         "webhook" => {
             let url = raw.url.as_deref().ok_or_else(|| wrong("url", "missing".to_owned()))?;

@@ -69,7 +69,7 @@ fn document(due: &EventDue) -> String {
         "source": due.family,
         "key": due.key,
         "attributes": due.attributes,
-        "data": due.payload,
+        "data": *due.whole(),
     });
     document.to_string()
 }

@@ -20,10 +20,22 @@ pub use self::record::{Cell, Column, Excerpt, Holds, IssueRegex, Kind, Object, R
 pub use self::render::object as render;
 pub use self::rules::{Milestone, Progress, STATUSES, Stamp, Stamps, milestones, summary};
 pub use self::store::{
-    Found, Query, Receipt, Step, Summary, find, finish_overdue, receipt, requeue, summaries, triage, write,
+    Found, Query, Receipt, Summary, find, finish_overdue, receipt, requeue, summaries, sweep, triage, write,
 };
 
+use std::time::Duration;
+
 use crate::envelope::{Head, Message};
+
+/// What a deployment chooses about this family.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// A checkout of which nothing has been heard for so long counts as finished; none if it has to say so itself.
+    pub silence: Option<Duration>,
+}
+
+/// Objects in a page of work: [`requeue`] announces each, [`triage`] looks at each while others wait to write.
+pub const PAGE: usize = 500;
 
 /// Lists of objects that a document may have.
 const LISTS: [&str; 6] = ["revisions", "checkouts", "builds", "tests", "issues", "incidents"];

@@ -18,15 +18,17 @@ pub mod list;
 mod notice;
 pub mod queue;
 pub mod route;
+mod texts;
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 pub use self::commit_status::{CommitStatus, State, Told, Version};
 pub use self::notice::{Notice, PAGES, PAGES_HOST};
-use crate::store::{StoreError, Tx, column};
+use crate::store::{Json, Param, StoreError, Tx, Type};
 
 /// What happened, for whoever must know.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,26 +49,14 @@ pub struct Event<P = Map<String, Value>> {
 /// Writes events; their ids follow the order given.
 ///
 /// # Errors
-/// When the statement fails.
-pub async fn announce<P: Serialize>(tx: &Tx<'_>, events: &[Event<P>]) -> Result<(), StoreError> {
+/// When the statement fails, or a payload is no JSON (a key that is no string), which is a fault of the family's.
+pub async fn announce<P: Serialize + Debug + Sync>(tx: &Tx<'_>, events: &[Event<P>]) -> Result<(), StoreError> {
     if events.is_empty() {
         return Ok(());
     }
-    tx.query(
-        include_str!("sql/announce.sql"),
-        &[
-            /* family */ &column(events, |event| event.family),
-            /* event */ &column(events, |event| event.event.as_str()),
-            /* key */ &column(events, |event| event.key.as_str()),
-            /* attributes */ &column(events, |event| text(&event.attributes)),
-            /* payload */ &column(events, |event| text(&event.payload)),
-        ],
-    )
-    .await?;
-    Ok(())
-}
-
-/// As JSON. What cannot be that (a key that is no string) is a fault of the family's, and PostgreSQL refuses it.
-fn text(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
+    let json: Vec<_> = events.iter().map(|event| (Json(&event.attributes), Json(&event.payload))).collect();
+    let rows = events.iter().zip(&json).map(|(event, (attributes, payload))| -> [Param<'_>; 5] {
+        [&event.family, &event.event, &event.key, attributes, payload]
+    });
+    tx.copy(include_str!("sql/announce.sql"), &[Type::TEXT, Type::TEXT, Type::TEXT, Type::JSON, Type::JSON], rows).await
 }

@@ -1,11 +1,13 @@
 //! Leases: who delivers what, and what became of it. Time is the database's everywhere, so that clocks need not agree.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::texts;
 use crate::store::{StoreError, Tx, column};
 
 /// What became of one delivery.
@@ -130,8 +132,18 @@ pub struct EventDue {
     pub attributes: BTreeMap<String, String>,
     /// What consumers read.
     pub payload: Value,
+    /// Texts that the payload leaves out, by member.
+    pub texts: BTreeMap<String, String>,
     /// When.
     pub created_at: Timestamp,
+}
+
+impl EventDue {
+    /// The payload with the texts that it leaves out.
+    #[must_use]
+    pub fn whole(&self) -> Cow<'_, Value> {
+        texts::whole(&self.payload, &self.texts)
+    }
 }
 
 /// A whole number of milliseconds, for SQL.
@@ -205,10 +217,13 @@ pub async fn claim_events(tx: &Tx<'_>, free: &[Room<'_>], lease: Duration) -> Re
                 .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
                 .collect(),
             payload: row.get("payload"),
+            texts: BTreeMap::new(),
             created_at: row.get("created_at"),
         }
     });
-    Ok(due.collect())
+    let mut due: Vec<EventDue> = due.collect();
+    texts::find(tx, &mut due).await?;
+    Ok(due)
 }
 
 /// How many rows ended in which way.

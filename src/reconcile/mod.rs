@@ -7,6 +7,7 @@
 //!            changed since the last sweep        ─► compare ─► ..     (reopened, never heard of)
 //!            versions of those with a new head              ─► ..
 //! families ─► sweep: what should have ended long ago
+//!          ─► tasks: what messages left to be done, a page a transaction, first and last
 //! ```
 //!
 //! An answer says what was true when it was asked for, so a webhook that was sent later wins, whichever is written first.
@@ -32,10 +33,10 @@ pub use self::client::Pace;
 use self::error::Trouble;
 pub use self::error::{ApiError, SetupError};
 use self::project::Check;
-pub use self::report::{Correction, Missing, Moved, RefusedItem, Report, Unreachable};
+pub use self::report::{Correction, Missing, Moved, RefusedItem, Report, Unreachable, Worked};
 use crate::clock::{self, Deadline};
 use crate::config::GitLab;
-use crate::family::Family;
+use crate::family::{Family, Settings, Task};
 use crate::gitlab::{self, Checked, Project};
 use crate::store::{Patient, Store, StoreError, chain};
 
@@ -54,12 +55,15 @@ pub struct Options {
     pub concurrency: usize,
     /// How patient to be with GitLab.
     pub pace: Pace,
+    /// Choices of the families.
+    pub settings: Settings,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let pace = Pace::default();
-        Self { projects: Vec::new(), dry_run: false, since: None, sweep: true, concurrency: 4, pace }
+        let settings = Settings::default();
+        Self { projects: Vec::new(), dry_run: false, since: None, sweep: true, concurrency: 4, pace, settings }
     }
 }
 
@@ -99,6 +103,8 @@ const SILENT_PROJECTS: u32 = 3;
 const TRIES: u32 = 5;
 /// Time kept back for what comes after the projects.
 const RESERVE: Duration = Duration::from_secs(2);
+/// Of the time, what the families' tasks may take before the projects: a quarter. What is left over is theirs again.
+const TASKS_SHARE: u32 = 4;
 
 /// All that the workers of a run share.
 struct Run<'w> {
@@ -121,6 +127,8 @@ struct State {
     /// Of each instance: projects in a row without an answer, and whether it is not asked any more.
     silent: Vec<u32>,
     stopped: Vec<bool>,
+    /// Tasks of families that are not done.
+    tasks: Vec<Task>,
 }
 
 /// Compares what is kept with what GitLab says, corrects it, and lets the families sweep. `watch` is told of each project
@@ -154,11 +162,14 @@ pub async fn run(
         }
     }
     state.projects = state.queue.len();
+    state.tasks = if options.dry_run { Vec::new() } else { Task::ALL.to_vec() };
     let workers = options.concurrency.clamp(1, 64);
     let run = Run { store, clients, options, deadline, watch: &watch, state: Mutex::new(state) };
+    run.work_for_families(Deadline::within(deadline.remaining() / TASKS_SHARE)).await;
     // On one thread: they wait for GitLab nearly all of the time.
     join_all((0..workers).map(|_| run.work())).await;
     run.sweep_families(started).await;
+    run.work_for_families(deadline.or_within(deadline.remaining().saturating_sub(RESERVE))).await;
     let mut report = std::mem::take(&mut run.state().report);
     report.requests = run.clients.iter().map(Client::requests).sum();
     report.limited = run.clients.iter().map(Client::limited).sum();
@@ -296,11 +307,35 @@ impl Run<'_> {
     async fn sweep_families(&self, now: Timestamp) {
         for family in Family::ALL {
             let write = !self.options.dry_run;
-            let swept = self.store.in_tx("sweep", async |tx| family.sweep(tx, now, write).await);
+            let swept =
+                self.store.in_tx("sweep", async |tx| family.sweep(tx, &self.options.settings, now, write).await);
             match swept.await {
                 Ok(stale) => self.state().report.stale.extend(stale),
                 Err(error) => self.state().report.stopped = Some(format!("{family}: {}", chain(&error))),
             }
         }
+    }
+
+    /// Does what messages left to be done, page by page and task by task, until it is done or the time is over. A page is a
+    /// transaction with the deadline of the run: what one has done stands, and the next run goes on from there.
+    async fn work_for_families(&self, until: Deadline) {
+        let mut tasks = std::mem::take(&mut self.state().tasks);
+        while !tasks.is_empty() && !until.remaining().is_zero() {
+            // One that has nothing to do may be given something by another.
+            let mut more = false;
+            let mut able = Vec::new();
+            for task in tasks {
+                match self.store.in_tx(task.name(), async |tx| task.page(tx).await).await {
+                    Ok(step) => {
+                        self.state().report.work(task.name(), step);
+                        more |= step.more;
+                        able.push(task);
+                    }
+                    Err(error) => self.state().report.stopped = Some(format!("{}: {}", task.name(), chain(&error))),
+                }
+            }
+            tasks = if more { able } else { Vec::new() };
+        }
+        self.state().tasks = tasks;
     }
 }

@@ -5,7 +5,7 @@ use metrics::{counter, histogram};
 use serde::Serialize;
 
 use crate::gitlab::Change;
-use crate::store::Stale;
+use crate::store::{Stale, Step};
 
 /// What a run found and did. With `dry_run` what it would have done.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -44,6 +44,8 @@ pub struct Report {
     pub left: Vec<String>,
     /// What families found stuck.
     pub stale: Vec<Stale>,
+    /// What was done of the families' own work.
+    pub worked: Vec<Worked>,
     /// Why the run ended before its time, if so. The rest of the report stands.
     pub stopped: Option<String>,
 }
@@ -65,6 +67,19 @@ impl Correction {
     pub fn is_deletion(&self) -> bool {
         self.changes.iter().any(|change| change.field == "state" && change.new == "deleted")
     }
+}
+
+/// What was done of a task of a family.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Worked {
+    /// Its name.
+    pub task: &'static str,
+    /// Objects that were looked at.
+    pub objects: usize,
+    /// What was written or announced because of them.
+    pub written: usize,
+    /// Whether there is more to do.
+    pub left: bool,
 }
 
 /// A merge request that nobody had told of.
@@ -111,7 +126,11 @@ impl Report {
     /// Whether all that was asked for has happened.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.stopped.is_none() && self.unreachable.is_empty() && self.left.is_empty() && self.refused.is_empty()
+        self.stopped.is_none()
+            && self.unreachable.is_empty()
+            && self.left.is_empty()
+            && self.refused.is_empty()
+            && !self.worked.iter().any(|worked| worked.left)
     }
 
     /// Adds what was found in one project.
@@ -124,6 +143,22 @@ impl Report {
         self.missing.extend(found.missing);
         self.moved.extend(found.moved);
         self.refused.extend(found.refused);
+    }
+
+    /// Adds a page of a task; nothing is said of one that has nothing to do.
+    pub(super) fn work(&mut self, task: &'static str, step: Step) {
+        match self.worked.iter_mut().find(|worked| worked.task == task) {
+            Some(worked) => {
+                worked.objects += step.objects;
+                worked.written += step.written;
+                worked.left = step.more;
+            }
+            None if step == Step::default() => {}
+            None => {
+                let Step { objects, written, more } = step;
+                self.worked.push(Worked { task, objects, written, left: more });
+            }
+        }
     }
 
     /// In an order that does not depend on who was quicker.
@@ -149,6 +184,10 @@ impl Report {
         counter!("left").increment(count(self.left.len()));
         counter!("refused").increment(count(self.refused.len()));
         counter!("went_stale").increment(count(self.stale.len()));
+        for Worked { task, objects, written, left } in &self.worked {
+            counter!("worked").increment(count(*objects));
+            tracing::info!(task, objects, written, left, "worked");
+        }
         counter!("requests").increment(self.requests);
         counter!("limited").increment(self.limited);
         counter!("stopped").increment(u64::from(self.stopped.is_some()));

@@ -80,7 +80,12 @@ impl StoreError {
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Statement { source, .. } if matches!(
             source.code(),
-            Some(&SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED)
+            Some(
+                &SqlState::T_R_SERIALIZATION_FAILURE
+                    | &SqlState::T_R_DEADLOCK_DETECTED
+                    // A row that was not there when we looked. Whatever else may be there is a matter of ON CONFLICT.
+                    | &SqlState::UNIQUE_VIOLATION
+            )
         ))
     }
 
@@ -105,6 +110,8 @@ fn by_sqlstate(code: &SqlState) -> Verdict {
     match code.code() {
         // Failover: the connection goes to what has become a replica.
         "25006" | "55P03" => Verdict::Again,
+        // Somebody else was quicker, see `is_conflict`.
+        "23505" => Verdict::Again,
         code => match &code[..2] {
             // Connection, rollback of the transaction, resources, operator intervention, system.
             "08" | "40" | "53" | "57" | "58" => Verdict::Again,
@@ -152,6 +159,7 @@ mod tests {
             ("57P01", Verdict::Again),
             ("25006", Verdict::Again),
             ("55P03", Verdict::Again),
+            ("23505", Verdict::Again),
             ("22021", Verdict::Poison),
             ("22P05", Verdict::Poison),
             ("23514", Verdict::Poison),

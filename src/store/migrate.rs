@@ -36,6 +36,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 11, name: "kcidb_receipts", sql: include_str!("migrations/0011_kcidb_receipts.sql") },
     Migration { version: 12, name: "travis_notices", sql: include_str!("migrations/0012_travis_notices.sql") },
     Migration { version: 13, name: "collations", sql: include_str!("migrations/0013_collations.sql") },
+    Migration { version: 14, name: "outbox_json", sql: include_str!("migrations/0014_outbox_json.sql") },
 ];
 
 /// What [`migrate`] did.

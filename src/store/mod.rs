@@ -16,13 +16,17 @@ mod stale;
 mod summary;
 mod tls;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool, PoolError, Transaction};
 use tokio_postgres::Row;
+use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::ToSql;
+/// What rows of a `COPY` are of.
+pub use tokio_postgres::types::{Json, Type};
 
 pub use self::error::{StoreError, Verdict, chain};
 pub use self::migrate::{Applied, MIGRATIONS, Migration, migrate};
@@ -32,7 +36,7 @@ pub use self::reader::{FromRow, Reader};
 pub use self::refused::{Refused, refuse};
 pub use self::refused_rows::{RefusedCount, RefusedRow, count_refused, list_refused};
 pub use self::runs::{Progress, Run, cancel_run, claim_run, create_run, end_run, runs, save_run};
-pub use self::stale::Stale;
+pub use self::stale::{Stale, Step};
 pub use self::summary::{TableSummary, filled_tables, summary};
 use crate::clock::{self, Deadline};
 use crate::config::Database;
@@ -163,6 +167,25 @@ impl Tx<'_> {
         let failed = |source| StoreError::Statement { name: name_of(sql), source };
         let statement = self.inner.prepare_cached(sql).await.map_err(failed)?;
         self.inner.query(&statement, params).await.map_err(failed)
+    }
+
+    /// Runs a `COPY .. FROM STDIN (FORMAT binary)` with rows, whose columns are of these types.
+    ///
+    /// # Errors
+    /// When the statement fails; the transaction is then lost.
+    pub async fn copy<'r>(
+        &self,
+        sql: &'static str,
+        types: &[Type],
+        rows: impl Iterator<Item = impl AsRef<[Param<'r>]>>,
+    ) -> Result<(), StoreError> {
+        let failed = |source| StoreError::Statement { name: name_of(sql), source };
+        let statement = self.inner.prepare_cached(sql).await.map_err(failed)?;
+        let mut writer = pin!(BinaryCopyInWriter::new(self.inner.copy_in(&statement).await.map_err(failed)?, types));
+        for row in rows {
+            writer.as_mut().write(row.as_ref()).await.map_err(failed)?;
+        }
+        writer.finish().await.map(drop).map_err(failed)
     }
 
     /// A part of this transaction that may fail by itself; lost unless [`Tx::keep`] is called.

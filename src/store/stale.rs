@@ -1,4 +1,4 @@
-//! What a family finds stuck.
+//! What a family finds stuck, and what it does page by page.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -14,4 +14,15 @@ pub struct Stale {
     pub state: String,
     /// Since when it is overdue.
     pub since: Timestamp,
+}
+
+/// What one page of a family's work came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// Objects that were looked at.
+    pub objects: usize,
+    /// What was written or announced because of them.
+    pub written: usize,
+    /// Whether there may be more.
+    pub more: bool,
 }

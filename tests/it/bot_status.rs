@@ -156,7 +156,10 @@ async fn old_heartbeats_go_and_what_is_seen_of_them_stays() {
     let kept =
         async || render::rows(&db.store, "SELECT name || count(*) FROM bot_beats GROUP BY name ORDER BY name").await;
     let sweep = async |write| {
-        let swept = db.store.in_tx("sweep", deadline(), async |tx| Family::Bots.sweep(tx, now, write).await).await;
+        let swept = db
+            .store
+            .in_tx("sweep", deadline(), async |tx| Family::Bots.sweep(tx, &Settings::default(), now, write).await)
+            .await;
         assert_eq!(swept.unwrap(), []);
     };
     let before = seen().await;

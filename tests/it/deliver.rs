@@ -4,6 +4,7 @@ mod events;
 mod faults;
 mod forges;
 mod ignored;
+mod large;
 mod notices;
 mod order;
 mod processes;

@@ -7,7 +7,7 @@ use hummingbird_status::envelope::Delivery;
 use hummingbird_status::family::Settings;
 use hummingbird_status::kcidb::{self, Kind, Query};
 use hummingbird_status::pipeline::ingest;
-use hummingbird_status::store::Store;
+use hummingbird_status::store::{Store, Tx};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -172,7 +172,11 @@ async fn a_checkout_that_is_silent_for_long_counts_as_finished() {
     take_in(&db.store, &[said(1, "m1", &all)]).await;
     let sweep = async |silence: u64| {
         let silence = Duration::from_secs(silence);
-        db.store.in_tx("sweep", deadline(), async |tx| kcidb::finish_overdue(tx, silence, 10).await).await.unwrap()
+        db.store
+            .in_tx("sweep", deadline(), async |tx| kcidb::finish_overdue(tx, silence, 10, true).await)
+            .await
+            .unwrap()
+            .len()
     };
     let known = events(&db.store).await.len();
     assert_eq!(sweep(3600).await, 0);
@@ -185,6 +189,27 @@ async fn a_checkout_that_is_silent_for_long_counts_as_finished() {
     );
     let overdue = render::rows(&db.store, "SELECT DISTINCT overdue::text FROM kcidb_milestones").await;
     assert_eq!(overdue, ["true"]);
+}
+
+/// What made it count as finished holds when its failures are explained later.
+#[tokio::test]
+async fn a_checkout_that_was_silent_is_ready_once_its_failures_are_explained() {
+    let db = support::database().await;
+    let running = test(json!({"id": "o:running"}));
+    let all = json!({"checkouts": [checkout(json!({}))], "builds": [build(json!({}))],
+        "tests": [test(json!({"status": "FAIL"})), running]});
+    take_in(&db.store, &[said(1, "m1", &all)]).await;
+    let sweep = async |tx: &mut Tx<'_>| kcidb::finish_overdue(tx, Duration::ZERO, 10, true).await;
+    let found = db.store.in_tx("sweep", deadline(), sweep).await.unwrap();
+    assert_eq!((found.len(), found[0].name.as_str(), found[0].state.as_str()), (1, "o:c", "testing"));
+    let known = events(&db.store).await;
+    assert_eq!(known.last().unwrap(), "checkout.tests_finished o:c");
+    let explained = incident(json!({"test_id": "o:t", "present": true}));
+    take_in(&db.store, &[said(2, "m2", &json!({"incidents": [explained]}))]).await;
+    assert_eq!(events(&db.store).await.last().unwrap(), "checkout.ready_to_report o:c");
+    let overdue = "SELECT milestone || ' ' || overdue FROM kcidb_milestones ORDER BY milestone";
+    let overdue = render::rows(&db.store, overdue).await;
+    assert_eq!(overdue, ["build_setups_finished false", "ready_to_report true", "tests_finished true"]);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::thread;
 use hummingbird_status::envelope::{Decoded, Delivery, Limits, Unwrapped, unwrap};
 use hummingbird_status::family::{Family, Settings};
 use hummingbird_status::pipeline::{Outcome, ingest};
-use hummingbird_status::store::Store;
+use hummingbird_status::store::{Store, Tx};
 use hummingbird_status::travis::rules::Rows;
 use hummingbird_status::travis::{self, Message, Record};
 use jiff::{SignedDuration, Timestamp};
@@ -311,7 +311,9 @@ async fn the_sweep_ends_what_nobody_speaks_of() {
     let build = two_jobs();
     take_in(&db.store, &[vec![build.create()], build.run()[..2].to_vec()].concat(), 9).await;
     let sweep = async |now: Timestamp, write| {
-        let swept = db.store.in_tx("sweep", deadline(), async |tx| Family::Travis.sweep(tx, now, write).await).await;
+        let settings = Settings::default();
+        let sweep = async |tx: &mut Tx<'_>| Family::Travis.sweep(tx, &settings, now, write).await;
+        let swept = db.store.in_tx("sweep", deadline(), sweep).await;
         swept.unwrap().iter().map(|stale| format!("{} {} {}", stale.kind, stale.name, stale.state)).collect::<Vec<_>>()
     };
     // Rows were stored just now, whatever their messages say.
@@ -350,7 +352,10 @@ async fn what_waits_for_ever_is_forgotten() {
     let db = support::database().await;
     take_in(&db.store, &two_jobs().run(), 9).await;
     let sweep = async |now: Timestamp, write| {
-        let swept = db.store.in_tx("sweep", deadline(), async |tx| Family::Travis.sweep(tx, now, write).await).await;
+        let swept = db
+            .store
+            .in_tx("sweep", deadline(), async |tx| Family::Travis.sweep(tx, &Settings::default(), now, write).await)
+            .await;
         swept.unwrap().iter().map(|stale| format!("{} {} {}", stale.kind, stale.name, stale.state)).collect::<Vec<_>>()
     };
     let waiting = async || render::rows(&db.store, "SELECT event FROM travis_pending").await.len();

@@ -72,6 +72,7 @@ pub(super) async fn run(args: ReconcileArgs) -> anyhow::Result<()> {
         since: args.since,
         sweep: !args.no_sweep,
         concurrency: args.concurrency,
+        settings: config::settings(&lookup)?,
         ..Options::default()
     };
     let deadline = Deadline::within(Duration::from_secs(args.time_limit));
@@ -86,10 +87,11 @@ pub(super) async fn run(args: ReconcileArgs) -> anyhow::Result<()> {
     }
     if !report.is_whole() {
         bail!(
-            "{} projects unreachable, {} left, {} answers not understood{}",
+            "{} projects unreachable, {} left, {} answers not understood, {} tasks not done{}",
             report.unreachable.len(),
             report.left.len(),
             report.refused.len(),
+            report.worked.iter().filter(|worked| worked.left).count(),
             report.stopped.map(|why| format!("; stopped: {why}")).unwrap_or_default()
         );
     }
@@ -129,6 +131,10 @@ fn tables(report: &Report) -> String {
     });
     let left = report.left.iter().map(|project| [project.clone()]);
     let stale = report.stale.iter().map(|s| [s.kind.to_owned(), s.name.clone(), s.state.clone(), s.since.to_string()]);
+    let worked = report.worked.iter().map(|w| {
+        let left = if w.left { "more in the next run" } else { "done" };
+        [w.task.to_owned(), w.objects.to_string(), w.written.to_string(), left.to_owned()]
+    });
     let mut text = [
         show::rows(["corrected", "field", "old", "new"], corrected),
         show::rows(["never heard of", "state"], missing),
@@ -137,6 +143,7 @@ fn tables(report: &Report) -> String {
         show::rows(["not understood", "why"], refused),
         show::rows(["left to the next run"], left),
         show::rows(["stuck", "name", "state", "since"], stale),
+        show::rows(["worked on", "objects", "written", ""], worked),
     ]
     .concat();
     if report.dry_run {

@@ -14,9 +14,9 @@ use jiff::Timestamp;
 
 pub use self::find::{Found, Query, Summary, find, summaries};
 use self::objects::{Change, Row};
-pub use self::progress::finish_overdue;
+pub use self::progress::{finish_overdue, sweep};
 pub use self::receipts::{Receipt, receipt};
-pub use self::triage::{Step, requeue, triage};
+pub use self::triage::{requeue, triage};
 use super::events::{self, What};
 use super::record::{Kind, Record, Submission};
 use super::rules::Stamp;

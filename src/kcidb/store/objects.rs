@@ -1,11 +1,12 @@
-//! Writes and reads objects of all kinds: new ones at once, those that are there by what their row lacks.
+//! Writes and reads objects of all kinds: new ones by COPY, those that are there by what their row lacks.
 
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio_postgres::types::{Json, Type};
 
-use super::values::{Values, cell};
+use super::values::{self, OfCell, Values, cell};
 use crate::kcidb::record::{Kind, Object, View};
 use crate::kcidb::rules::{Stamp, Stamps};
 use crate::store::{Param, StoreError, Tx, column};
@@ -57,7 +58,8 @@ impl<'s> Row<'s> {
 
 /// The statements of a kind.
 struct Statements {
-    insert: &'static str,
+    known: &'static str,
+    copy: &'static str,
     lock: &'static str,
     update: &'static str,
     read: &'static str,
@@ -66,31 +68,36 @@ struct Statements {
 const fn statements(kind: Kind) -> Statements {
     match kind {
         Kind::Checkout => Statements {
-            insert: include_str!("sql/insert_kcidb_checkouts.sql"),
+            known: include_str!("sql/known_kcidb_checkouts.sql"),
+            copy: include_str!("sql/copy_kcidb_checkouts.sql"),
             lock: include_str!("sql/lock_kcidb_checkouts.sql"),
             update: include_str!("sql/update_kcidb_checkouts.sql"),
             read: include_str!("sql/read_kcidb_checkouts.sql"),
         },
         Kind::Build => Statements {
-            insert: include_str!("sql/insert_kcidb_builds.sql"),
+            known: include_str!("sql/known_kcidb_builds.sql"),
+            copy: include_str!("sql/copy_kcidb_builds.sql"),
             lock: include_str!("sql/lock_kcidb_builds.sql"),
             update: include_str!("sql/update_kcidb_builds.sql"),
             read: include_str!("sql/read_kcidb_builds.sql"),
         },
         Kind::Test => Statements {
-            insert: include_str!("sql/insert_kcidb_tests.sql"),
+            known: include_str!("sql/known_kcidb_tests.sql"),
+            copy: include_str!("sql/copy_kcidb_tests.sql"),
             lock: include_str!("sql/lock_kcidb_tests.sql"),
             update: include_str!("sql/update_kcidb_tests.sql"),
             read: include_str!("sql/read_kcidb_tests.sql"),
         },
         Kind::Issue => Statements {
-            insert: include_str!("sql/insert_kcidb_issues.sql"),
+            known: include_str!("sql/known_kcidb_issues.sql"),
+            copy: include_str!("sql/copy_kcidb_issues.sql"),
             lock: include_str!("sql/lock_kcidb_issues.sql"),
             update: include_str!("sql/update_kcidb_issues.sql"),
             read: include_str!("sql/read_kcidb_issues.sql"),
         },
         Kind::Incident => Statements {
-            insert: include_str!("sql/insert_kcidb_incidents.sql"),
+            known: include_str!("sql/known_kcidb_incidents.sql"),
+            copy: include_str!("sql/copy_kcidb_incidents.sql"),
             lock: include_str!("sql/lock_kcidb_incidents.sql"),
             update: include_str!("sql/update_kcidb_incidents.sql"),
             read: include_str!("sql/read_kcidb_incidents.sql"),
@@ -131,17 +138,46 @@ pub(super) async fn write<'r, 's>(
     kind: Kind,
     rows: &'r [Row<'s>],
 ) -> Result<Vec<Change<'r, 's>>, StoreError> {
-    let all: Vec<Written<'_, '_>> =
-        rows.iter().map(|row| Written { row, stamps: row.stamps.clone(), taken: u32::MAX }).collect();
-    let inserted = run(tx, kind, statements(kind).insert, &all).await?;
-    let inserted: HashSet<(&str, i64)> = inserted.iter().map(|row| key(kind, row)).collect();
-    let (new, rest): (Vec<_>, Vec<_>) = rows.iter().partition(|row| inserted.contains(&row.key()));
+    let keys = Keys::of(rows.iter().map(Row::key));
+    let known = tx.query(statements(kind).known, &keys.params(kind)).await?;
+    let known: HashSet<(&str, i64)> = known.iter().map(|row| key(kind, row)).collect();
+    let (rest, new): (Vec<_>, Vec<_>) = rows.iter().partition(|row| known.contains(&row.key()));
+    copy(tx, kind, &new).await?;
     let mut changes: Vec<Change<'_, '_>> =
         new.into_iter().map(|row| Change { row, new: true, parent_before: None }).collect();
     if !rest.is_empty() {
         changes.extend(update(tx, kind, &rest).await?);
     }
     Ok(changes)
+}
+
+/// Writes rows that are not there.
+async fn copy(tx: &Tx<'_>, kind: Kind, rows: &[&Row<'_>]) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let with_version = if kind == Kind::Issue { &[Type::INT8][..] } else { &[] };
+    let types: Vec<Type> = [Type::TEXT]
+        .iter()
+        .chain(with_version)
+        .cloned()
+        .chain(kind.columns().iter().map(|column| values::type_of(column.holds)))
+        .chain([Type::TEXT, Type::TIMESTAMPTZ, Type::JSONB])
+        .collect();
+    let older: Vec<Option<Json<Value>>> =
+        rows.iter().map(|row| row.stamps.older_json(kind.columns()).map(Json)).collect();
+    let cells: Vec<Vec<OfCell<'_>>> =
+        rows.iter().map(|row| row.view.cells.iter().map(|cell| OfCell(*cell)).collect()).collect();
+    let rows = rows.iter().zip(&cells).zip(&older).map(|((row, cells), older)| {
+        let mut params: Vec<Param<'_>> = vec![&row.view.id];
+        if kind == Kind::Issue {
+            params.push(&row.view.version);
+        }
+        params.extend(cells.iter().map(|cell| cell as Param<'_>));
+        params.extend([&row.stamps.newest.id as Param<'_>, &row.stamps.newest.at, older]);
+        params
+    });
+    tx.copy(statements(kind).copy, &types, rows).await
 }
 
 /// A row as it is written: the values that count, and the stamps that the row has then.
@@ -232,4 +268,24 @@ pub(super) async fn read(tx: &Tx<'_>, kind: Kind, wanted: &[(&str, i64)]) -> Res
         Object { id: id.to_owned(), version, cells: cells.collect() }
     };
     Ok(rows.iter().map(object).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows of a `COPY` have no names: their values fit by place alone.
+    #[test]
+    fn copies_have_the_columns_of_their_kind_in_order() {
+        for kind in Kind::ALL {
+            let (_, list) = statements(kind).copy.split_once('(').unwrap();
+            let (list, _) = list.split_once(") FROM STDIN").unwrap();
+            let listed: Vec<&str> = list.split(',').map(str::trim).collect();
+            let version = (kind == Kind::Issue).then_some("version");
+            let columns = kind.columns().iter().map(|column| column.name);
+            let expected =
+                ["id"].into_iter().chain(version).chain(columns).chain(["message_id", "message_at", "older"]);
+            assert_eq!(listed, expected.collect::<Vec<_>>(), "{kind:?}");
+        }
+    }
 }

@@ -7,22 +7,29 @@ use jiff::Timestamp;
 
 use super::now;
 use super::objects::{self, Change};
+use crate::kcidb::Settings;
 use crate::kcidb::events::{self, What};
 use crate::kcidb::record::{Kind, View};
 use crate::kcidb::rules::{Milestone, Progress, milestones};
 use crate::outbox::announce;
-use crate::store::{Param, StoreError, Tx};
+use crate::store::{Param, Stale, StoreError, Tx, column};
 
-/// Ids of what changed, as parameters.
+/// Checkouts that one sweep finishes at most; the next one goes on.
+const MOST: usize = 1000;
+
+/// A milestone of a checkout, and whether it is one only because nothing more came.
+type Reached<'r> = (&'r str, Milestone, bool);
+
+/// Ids of what changed, as parameters; with the parents that an object has, had, or could have.
 #[derive(Default)]
 struct Touched<'c> {
-    checkouts: BTreeSet<&'c str>,
-    builds: BTreeSet<&'c str>,
-    tests: BTreeSet<&'c str>,
-    incidents: BTreeSet<&'c str>,
+    checkouts: Vec<&'c str>,
+    builds: Vec<&'c str>,
+    tests: Vec<&'c str>,
+    incidents: Vec<&'c str>,
     /// Those that have come between a child and its checkout.
-    new_checkouts: BTreeSet<&'c str>,
-    new_builds: BTreeSet<&'c str>,
+    new_checkouts: Vec<&'c str>,
+    new_builds: Vec<&'c str>,
 }
 
 /// Announces what checkouts have come to by the changes.
@@ -36,43 +43,40 @@ pub(super) async fn settle(tx: &Tx<'_>, changes: &[(Kind, Change<'_, '_>)], now:
     let mut touched = Touched::default();
     for (kind, change) in changes {
         let (id, before) = (change.row.view.id, change.parent_before.as_deref());
+        let told = parent(*kind, change);
         // A parent that is another one now has a child less, and its own parent a child more or less.
-        let moved = before.is_some_and(|before| parent(*kind, change).is_some_and(|now| now != before));
+        let moved = before.is_some_and(|before| told.is_some_and(|told| told != before));
         match kind {
             Kind::Checkout => {
-                touched.checkouts.insert(id);
+                touched.checkouts.push(id);
                 touched.new_checkouts.extend(change.new.then_some(id));
             }
             Kind::Build => {
-                touched.builds.insert(id);
+                touched.builds.push(id);
                 touched.checkouts.extend(before.filter(|_| moved));
                 touched.new_builds.extend((change.new || moved).then_some(id));
             }
             Kind::Test => {
-                touched.tests.insert(id);
-                touched.builds.extend(before.filter(|_| moved));
+                touched.tests.push(id);
+                // Its build is the one that it had, or the one that is told now.
+                touched.builds.extend(before.into_iter().chain(told));
             }
-            Kind::Incident => {
-                touched.incidents.insert(id);
-            }
+            Kind::Incident => touched.incidents.push(id),
             Kind::Issue => {}
         }
     }
-    let list = |ids: &BTreeSet<&str>| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<String>>();
-    let (checkouts, builds, tests, incidents) =
-        (list(&touched.checkouts), list(&touched.builds), list(&touched.tests), list(&touched.incidents));
-    lock(tx).await?;
-    let params: [Param<'_>; 6] =
-        [&tests, &builds, &incidents, &list(&touched.new_builds), &list(&touched.new_checkouts), &checkouts];
-    let occurred = tx.query(include_str!("sql/kcidb_settle_occurrences.sql"), &params[..5]).await?;
-    let occurred: Vec<&str> = occurred.iter().map(|row| row.get("checkout_id")).collect();
-    let params: [Param<'_>; 4] = [&builds, &tests, &incidents, &checkouts];
-    let found = tx.query(include_str!("sql/kcidb_settle_progress.sql"), &params).await?;
-    let mut reached = Vec::new();
-    for row in &found {
-        reached.extend(milestones(&progress(row), false).into_iter().map(|milestone| (row.get("id"), milestone)));
+    let Touched { mut checkouts, mut builds, tests, incidents, new_checkouts, new_builds } = touched;
+    for parents in [&mut checkouts, &mut builds] {
+        parents.sort_unstable();
+        parents.dedup();
     }
-    announce_checkouts(tx, &occurred, reached, false, now).await
+    lock(tx).await?;
+    let params: [Param<'_>; 5] = [&tests, &builds, &incidents, &new_builds, &new_checkouts];
+    let occurred = tx.query(include_str!("sql/kcidb_settle_occurrences.sql"), &params).await?;
+    let occurred: Vec<&str> = occurred.iter().map(|row| row.get("checkout_id")).collect();
+    let params: [Param<'_>; 3] = [&builds, &incidents, &checkouts];
+    let found = tx.query(include_str!("sql/kcidb_settle_progress.sql"), &params).await?;
+    announce_checkouts(tx, &occurred, reached(&found, |row| row.get("overdue")), now).await
 }
 
 /// Lets nobody else settle anything until the transaction ends.
@@ -80,21 +84,51 @@ async fn lock(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.query(include_str!("sql/kcidb_settle_lock.sql"), &[]).await.map(drop)
 }
 
-/// Counts checkouts as finished of which nothing has been heard for `silence`: some origins never say that they are
-/// done. At most `limit` of them; returns how many, and is done when that is less.
+/// Finishes checkouts that are silent for too long, where the deployment wants that. With `write` false, only finds them.
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn finish_overdue(tx: &Tx<'_>, silence: Duration, limit: usize) -> Result<usize, StoreError> {
-    lock(tx).await?;
+pub async fn sweep(tx: &Tx<'_>, settings: &Settings, write: bool) -> Result<Vec<Stale>, StoreError> {
+    match settings.silence {
+        Some(silence) => finish_overdue(tx, silence, MOST, write).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Counts checkouts as finished of which nothing has been heard for `silence`: some origins never say that they are
+/// done. At most `limit` of them, which are returned; there are no more when they are less.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn finish_overdue(
+    tx: &Tx<'_>,
+    silence: Duration,
+    limit: usize,
+    write: bool,
+) -> Result<Vec<Stale>, StoreError> {
+    if write {
+        lock(tx).await?;
+    }
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let found = tx.query(include_str!("sql/kcidb_overdue.sql"), &[&silence.as_secs_f64(), &limit]).await?;
-    let mut reached = Vec::new();
-    for row in &found {
-        reached.extend(milestones(&progress(row), true).into_iter().map(|milestone| (row.get("id"), milestone)));
+    if write {
+        announce_checkouts(tx, &[], reached(&found, |_| true), now(tx).await?).await?;
     }
-    announce_checkouts(tx, &[], reached, true, now(tx).await?).await?;
-    Ok(found.len())
+    let stale = found.iter().map(|row| {
+        let state = if progress(row).builds_running > 0 { "building" } else { "testing" };
+        Stale { kind: "kcidb_checkout", name: row.get("id"), state: state.to_owned(), since: row.get("since") }
+    });
+    Ok(stale.collect())
+}
+
+/// The milestones of checkouts by their progress.
+fn reached<'r>(found: &'r [tokio_postgres::Row], overdue: impl Fn(&tokio_postgres::Row) -> bool) -> Vec<Reached<'r>> {
+    let of = |row: &'r tokio_postgres::Row| {
+        let overdue = overdue(row);
+        let reached = milestones(&progress(row), overdue).into_iter();
+        reached.map(move |milestone| (row.get("id"), milestone, overdue))
+    };
+    found.iter().flat_map(of).collect()
 }
 
 /// The parent that a change gives to its object.
@@ -122,18 +156,22 @@ fn progress(row: &tokio_postgres::Row) -> Progress {
 async fn announce_checkouts(
     tx: &Tx<'_>,
     occurred: &[&str],
-    mut reached: Vec<(&str, Milestone)>,
-    overdue: bool,
+    mut reached: Vec<Reached<'_>>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     reached.sort_unstable();
     let mut told: BTreeSet<(&str, Option<Milestone>)> = occurred.iter().map(|id| (*id, None)).collect();
     let kept;
     if !reached.is_empty() {
-        let ids: Vec<&str> = reached.iter().map(|(id, _)| *id).collect();
-        let names: Vec<&str> = reached.iter().map(|(_, milestone)| milestone.name()).collect();
         kept = tx
-            .query(include_str!("sql/reach_kcidb_milestones.sql"), &[&ids, &names, &vec![overdue; ids.len()]])
+            .query(
+                include_str!("sql/reach_kcidb_milestones.sql"),
+                &[
+                    /* checkout_id */ &column(&reached, |(checkout_id, ..)| *checkout_id),
+                    /* milestone */ &column(&reached, |(_, milestone, _)| milestone.name()),
+                    /* overdue */ &column(&reached, |(.., overdue)| *overdue),
+                ],
+            )
             .await?;
         told.extend(kept.iter().filter_map(|row| {
             let name: &str = row.get("milestone");

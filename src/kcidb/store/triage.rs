@@ -12,18 +12,7 @@ use crate::kcidb::events::{self, What};
 use crate::kcidb::record::{Cell, IssueRegex, Kind, Object, Submission, View};
 use crate::kcidb::triage::{Matcher, Subject, incident, incident_id};
 use crate::outbox::announce;
-use crate::store::{StoreError, Tx, column};
-
-/// What a page came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Step {
-    /// Objects that were looked at.
-    pub objects: usize,
-    /// Incidents that were written, or objects that were announced.
-    pub written: usize,
-    /// Whether there may be more.
-    pub more: bool,
-}
+use crate::store::{Step, StoreError, Tx, column};
 
 /// Writes expressions, and has failures looked at again if any has changed.
 pub(super) async fn write(tx: &Tx<'_>, regexes: &[(usize, &IssueRegex)]) -> Result<Vec<usize>, StoreError> {

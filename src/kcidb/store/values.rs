@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
+use bytes::BytesMut;
 use tokio_postgres::Row;
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use crate::kcidb::record::{Cell, Column, Holds};
 use crate::store::Param;
@@ -62,6 +64,49 @@ impl<'v> Values<'v> {
 
 fn pick<'v, T>(cells: impl Iterator<Item = Option<&'v Cell>>, get: impl Fn(&'v Cell) -> Option<T>) -> Vec<Option<T>> {
     cells.map(|cell| cell.and_then(&get)).collect()
+}
+
+/// The type of a column.
+pub(super) fn type_of(holds: Holds) -> Type {
+    match holds {
+        Holds::Text => Type::TEXT,
+        Holds::Json => Type::JSONB,
+        Holds::Time => Type::TIMESTAMPTZ,
+        Holds::Flag => Type::BOOL,
+        Holds::Number => Type::FLOAT8,
+        Holds::Integer => Type::INT8,
+        Holds::Excerpt => Type::BYTEA,
+    }
+}
+
+/// A cell in a column of its type.
+#[derive(Debug)]
+pub(super) struct OfCell<'c>(pub(super) Option<&'c Cell>);
+
+impl ToSql for OfCell<'_> {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self.0 {
+            None => Ok(IsNull::Yes),
+            Some(Cell::Text(text)) => text.to_sql(kind, out),
+            Some(Cell::Json(json)) => {
+                // The version of the format, and the text.
+                out.extend_from_slice(&[1]);
+                out.extend_from_slice(json.as_bytes());
+                Ok(IsNull::No)
+            }
+            Some(Cell::Time(micros)) => system_time(*micros).to_sql(kind, out),
+            Some(Cell::Flag(flag)) => flag.to_sql(kind, out),
+            Some(Cell::Number(number)) => number.to_sql(kind, out),
+            Some(Cell::Integer(number)) => number.to_sql(kind, out),
+            Some(Cell::Excerpt(hash)) => hash.as_slice().to_sql(kind, out),
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
 }
 
 /// Wider than a `Timestamp`, which ends a day before the year 9999 does.

@@ -20,7 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("family", &["envelope", "store"]),
     ("pipeline", &["clock", "envelope", "family", "store"]),
     ("outbox", &["store"]),
-    ("reconcile", &["clock", "config", "envelope::Refusal", "family::Family", "gitlab", "https", "store"]),
+    ("reconcile", &["clock", "config", "envelope::Refusal", "family", "gitlab", "https", "store"]),
     ("deliver", &["aws", "clock", "config::Lookup", "https", "outbox", "secret", "store"]),
     // And what families offer to read.
     ("page", &["bots", "clock", "config", "gitlab::reads", "konflux::reads", "store"]),

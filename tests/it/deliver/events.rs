@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use hmac::{Hmac, KeyInit, Mac};
-use hummingbird_status::deliver::{Deliverer, Until};
+use hummingbird_status::deliver::{Deliverer, Topics, Until};
 use hummingbird_status::outbox::{Event, announce};
 use hummingbird_status::store::Store;
 use serde_json::json;
@@ -13,7 +13,7 @@ use sha2::Sha256;
 
 use super::{TOKEN, drain, later, read};
 use crate::support::forge::{Forge, answer, created};
-use crate::support::{self, deadline, render};
+use crate::support::{self, deadline, moto, render};
 
 fn event(name: &str, key: &str, number: u64) -> Event {
     Event {
@@ -142,17 +142,9 @@ async fn a_dead_event_lets_the_next_pass() {
 }
 
 /// A client for a server of one's own.
-fn sns(forge: &Forge) -> aws_sdk_sns::Client {
-    let credentials = aws_sdk_sns::config::Credentials::new("x", "x", None, None, "test");
-    let config = aws_config::SdkConfig::builder()
-        .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
-        .region(aws_config::Region::new("us-east-1"))
-        .credentials_provider(aws_sdk_sns::config::SharedCredentialsProvider::new(credentials))
-        .retry_config(aws_config::retry::RetryConfig::disabled())
-        .endpoint_url(&forge.url)
-        .http_client(hummingbird_status::aws::http_client())
-        .build();
-    aws_sdk_sns::Client::new(&config)
+fn sns(forge: &Forge) -> Topics {
+    let config = moto::aws(&forge.url);
+    Topics { sns: aws_sdk_sns::Client::new(&config), s3: aws_sdk_s3::Client::new(&config) }
 }
 
 /// The fields of a form.

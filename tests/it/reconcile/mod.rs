@@ -11,6 +11,7 @@ mod repairs;
 mod runs;
 mod stuck;
 mod tls;
+mod work;
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A server that is compatible with AWS: moto, on loopback. Taken from `PATH`, else installed by pip, once, below `target`.
+//! A server that is compatible with AWS (S3, SNS, SQS): moto, on loopback. Taken from `PATH`, else installed by pip, once, below `target`.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;

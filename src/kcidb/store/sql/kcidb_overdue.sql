@@ -1,26 +1,21 @@
 -- kcidb_overdue
 -- $1 seconds, $2 at most: checkouts with builds that are not finished, and of which nothing has been heard for so long.
 WITH overdue AS (
-    SELECT c.id
+    SELECT c.id, h.heard_at + make_interval(secs => $1) AS since
     FROM kcidb_checkouts AS c
-    WHERE c.received_at < now() - make_interval(secs => $1)
+    CROSS JOIN LATERAL (
+        SELECT greatest(c.received_at, max(b.received_at), max(t.received_at)) AS heard_at
+        FROM kcidb_builds AS b LEFT JOIN kcidb_tests AS t ON t.build_id = b.id
+        WHERE b.checkout_id = c.id
+        HAVING count(*) > 0
+    ) AS h
+    WHERE c.received_at < now() - make_interval(secs => $1) AND h.heard_at < now() - make_interval(secs => $1)
         AND NOT EXISTS (
             SELECT FROM kcidb_milestones AS m WHERE m.checkout_id = c.id AND m.milestone = 'tests_finished'
-        )
-        AND EXISTS (SELECT FROM kcidb_builds AS b WHERE b.checkout_id = c.id)
-        AND NOT EXISTS (
-            SELECT FROM kcidb_builds AS b
-            WHERE b.checkout_id = c.id AND (
-                b.received_at >= now() - make_interval(secs => $1)
-                OR EXISTS (
-                    SELECT FROM kcidb_tests AS t
-                    WHERE t.build_id = b.id AND t.received_at >= now() - make_interval(secs => $1)
-                )
-            )
         )
     ORDER BY c.id
     LIMIT $2
 )
-SELECT p.*
+SELECT p.*, overdue.since
 FROM overdue JOIN kcidb_progress AS p USING (id)
 ORDER BY p.id

@@ -1,0 +1,123 @@
+//! Broadcasts of objects that are nearly, or really, too large for SNS: against a server that keeps SNS's limits and hands
+//! on to SQS.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_sdk_sqs::types::MessageSystemAttributeName;
+use hummingbird_status::archive::s3;
+use hummingbird_status::deliver::{Deliverer, Topics, Until};
+use hummingbird_status::envelope::{Delivery, pointer};
+use hummingbird_status::family::Settings;
+use hummingbird_status::pipeline::ingest;
+use serde_json::{Value, json};
+
+use super::read;
+use crate::support::moto::Moto;
+use crate::support::{self, Db, deadline, render};
+
+const BUCKET: &str = "large-broadcasts";
+const EXCERPT: &str = "kernel BUG at net/core/dev.c:2648!\n";
+
+/// A topic, and a queue that gets all that is published there, raw.
+async fn subscribed(moto: &Moto) -> (String, String) {
+    let (sns, sqs) = (aws_sdk_sns::Client::new(&moto.aws()), aws_sdk_sqs::Client::new(&moto.aws()));
+    let topic = sns.create_topic().name("broadcast").send().await.unwrap().topic_arn.unwrap();
+    let queue = sqs.create_queue().queue_name("consumer").send().await.unwrap().queue_url.unwrap();
+    let arn = "arn:aws:sqs:us-east-1:123456789012:consumer";
+    let subscribe = sns.subscribe().topic_arn(&topic).protocol("sqs").endpoint(arn);
+    subscribe.attributes("RawMessageDelivery", "true").send().await.unwrap();
+    (topic, queue)
+}
+
+/// Bodies and names of attributes of all messages, by the id of the object; of a pointer, by what it points to.
+async fn received(moto: &Moto, queue: &str) -> BTreeMap<String, (String, Vec<String>, Value)> {
+    let (sqs, s3) = (aws_sdk_sqs::Client::new(&moto.aws()), s3::client(&moto.aws(), true));
+    let mut all = BTreeMap::new();
+    loop {
+        let receive = sqs.receive_message().queue_url(queue).max_number_of_messages(10).message_attribute_names("All");
+        let answer = receive.message_system_attribute_names(MessageSystemAttributeName::All).send().await.unwrap();
+        let messages = answer.messages.unwrap_or_default();
+        if messages.is_empty() {
+            return all;
+        }
+        for message in messages {
+            let body = message.body.unwrap();
+            let names = message.message_attributes.unwrap_or_default().into_keys().collect();
+            let document: Value = match pointer::find(&body) {
+                None => serde_json::from_str(&body).unwrap(),
+                Some(place) => {
+                    let object = s3.get_object().bucket(place.bucket).key(place.key).send().await.unwrap();
+                    serde_json::from_slice(&object.body.collect().await.unwrap().into_bytes()).unwrap()
+                }
+            };
+            all.insert(document["object"]["id"].as_str().unwrap().to_owned(), (body, names, document));
+        }
+    }
+}
+
+/// Takes in tests that failed, with so many bytes beside the excerpt.
+async fn with_tests(tests: &[(&str, usize)]) -> Db {
+    let db = support::database().await;
+    let test = |(id, bytes): &(&str, usize)| {
+        let excerpt = EXCERPT.repeat(16_384 / EXCERPT.len());
+        json!({"id": id, "origin": "o", "build_id": "o:b", "status": "FAIL", "log_excerpt": excerpt,
+            "misc": {"more": "x".repeat(*bytes)}})
+    };
+    let tests: Vec<Value> = tests.iter().map(test).collect();
+    let body = json!({"version": {"major": 5, "minor": 3}, "tests": tests}).to_string().into_bytes();
+    let delivery = Delivery { id: "m".to_owned(), body, ..Delivery::default() };
+    let report = ingest(&db.store, &[delivery], &Settings::default(), deadline()).await;
+    assert_eq!(report.counts().kept, 1, "{:?} {:?}", report.error, report.reasons);
+    db
+}
+
+async fn deliver(db: &Db, moto: &Moto, topic: &str, more: &str) {
+    let targets = read(&format!("[[target]]\nname = 'broadcast'\nkind = 'sns'\ntopic_arn = '{topic}'\n{more}"));
+    let topics = Topics { sns: aws_sdk_sns::Client::new(&moto.aws()), s3: s3::client(&moto.aws(), true) };
+    let deliverer = Deliverer::new(db.store.clone(), targets, Some(topics)).unwrap();
+    deliverer.run(Until::Idle(tokio::time::sleep(Duration::from_secs(60)))).await;
+}
+
+#[tokio::test]
+async fn a_large_object_goes_without_its_excerpt_and_a_larger_one_by_pointer() {
+    let Some(moto) = Moto::start().await else { return };
+    moto.bucket(BUCKET, &[]).await;
+    let (topic, queue) = subscribed(&moto).await;
+    let db = with_tests(&[("o:small", 10), ("o:large", 250 << 10), ("o:larger", 300 << 10)]).await;
+    deliver(&db, &moto, &topic, &format!("overflow = 's3://{BUCKET}/of/'")).await;
+    assert_eq!(render::rows(&db.store, "SELECT DISTINCT state FROM deliveries").await, ["delivered"]);
+    let all = received(&moto, &queue).await;
+    assert_eq!(all.keys().collect::<Vec<_>>(), ["o:large", "o:larger", "o:small"]);
+    for (id, (body, names, document)) in &all {
+        assert!(body.len() <= 256 << 10 && names.len() <= 10, "{id}: {} bytes, {names:?}", body.len());
+        assert_eq!(names.contains(&"ExtendedPayloadSize".to_owned()), id == "o:larger");
+        let excerpt = document["object"]["log_excerpt"].as_str();
+        let omitted = document["omitted"]["log_excerpt"].as_str();
+        match id.as_str() {
+            "o:large" => assert!(excerpt.is_none() && omitted.unwrap().starts_with("sha256:"), "{omitted:?}"),
+            _ => assert!(excerpt.unwrap().starts_with(EXCERPT) && document.get("omitted").is_none(), "{id}"),
+        }
+        assert_eq!(document["object"]["status"], "FAIL");
+        assert_eq!((&document["status"], &document["object_type"]), (&json!("new"), &json!("test")));
+    }
+    let pointer = pointer::find(&all["o:larger"].0).unwrap();
+    assert!(pointer.bucket == BUCKET && pointer.key.starts_with("of/kcidb/"), "{pointer:?}");
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_not_there_holds_up_nobody_else() {
+    let Some(moto) = Moto::start().await else { return };
+    let (topic, queue) = subscribed(&moto).await;
+    let db = with_tests(&[("o:1", 10), ("o:larger", 300 << 10), ("o:3", 10)]).await;
+    deliver(&db, &moto, &topic, "overflow = 's3://not-there/of/'").await;
+    assert_eq!(received(&moto, &queue).await.keys().collect::<Vec<_>>(), ["o:1", "o:3"]);
+    let waiting = "SELECT key || ' ' || reason FROM deliveries WHERE state = 'pending'";
+    let waiting = render::rows(&db.store, waiting).await;
+    assert!(waiting.len() == 1 && waiting[0].starts_with("test o:larger S3: NoSuchBucket"), "{waiting:?}");
+    // Without a place for it, it is dead at once.
+    let db = with_tests(&[("o:larger", 300 << 10)]).await;
+    deliver(&db, &moto, &topic, "").await;
+    let dead = render::rows(&db.store, "SELECT state || ' ' || reason FROM deliveries").await;
+    assert!(dead[0].starts_with("dead too large: "), "{dead:?}");
+}

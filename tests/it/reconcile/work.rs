@@ -1,0 +1,172 @@
+//! What messages of kcidb leave to be done: done by a run, once, however often it is killed.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use hummingbird_status::envelope::Delivery;
+use hummingbird_status::family::Settings;
+use hummingbird_status::pipeline::ingest;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::fake::Fake;
+use super::{Db, Options, options, run};
+use crate::support::random::Random;
+use crate::support::{self, deadline, render};
+
+/// More than two pages.
+const TESTS: usize = 1200;
+/// How often it is killed.
+const KILLS: usize = 3;
+
+async fn take_in(db: &Db, second: i64, body: &Value) {
+    let sent_at = Timestamp::from_second(1_770_000_000 + second).ok();
+    let delivery = Delivery { id: format!("m{second}"), body: body.to_string().into(), sent_at, ..Delivery::default() };
+    let report = ingest(&db.store, &[delivery], &Settings::default(), deadline()).await;
+    assert_eq!(report.counts().kept, 1, "{:?} {:?}", report.error, report.reasons);
+}
+
+/// A checkout with tests that failed, every second of them for a reason that the expression knows.
+async fn with_failures() -> Db {
+    let db = support::database().await;
+    let now = Timestamp::now().to_string();
+    let test = |number: usize| {
+        json!({"id": format!("o:{number:04}"), "origin": "o", "build_id": "o:b", "status": "FAIL", "start_time": now,
+            "comment": if number % 2 == 0 { "even" } else { "odd" }})
+    };
+    let submission = json!({
+        "version": {"major": 5, "minor": 3},
+        "checkouts": [{"id": "o:c", "origin": "o", "start_time": now}],
+        "builds": [{"id": "o:b", "origin": "o", "checkout_id": "o:c", "status": "PASS", "start_time": now}],
+        "tests": (0..TESTS).map(test).collect::<Vec<_>>(),
+    });
+    take_in(&db, 1, &submission).await;
+    let regex = json!({"id": "o:r", "issue_id": "o:i", "test_name_match": "^even$"});
+    take_in(&db, 2, &json!({"object_type": "issue_regex", "status": "new", "object": regex})).await;
+    db
+}
+
+/// How many events there are of each name, with the number of keys that they are about.
+async fn announced(db: &Db) -> Vec<String> {
+    let sql = "SELECT replace(event, 'datawarehouse.', '') || ' ' || count(*) || ' of ' || count(DISTINCT key) \
+               FROM outbox GROUP BY event ORDER BY event";
+    render::rows(&db.store, sql).await
+}
+
+fn all_done() -> Vec<String> {
+    let half = TESTS / 2;
+    let more = [
+        "build.new 1 of 1".to_owned(),
+        "checkout.build_setups_finished 1 of 1".to_owned(),
+        "checkout.needs_triage 1 of 1".to_owned(),
+        "checkout.new 1 of 1".to_owned(),
+        "checkout.tests_finished 1 of 1".to_owned(),
+        format!("incident.updated {half} of {half}"),
+        format!("test.needs_triage {TESTS} of {TESTS}"),
+        format!("test.new {TESTS} of {TESTS}"),
+    ];
+    more.to_vec()
+}
+
+/// Without those that each page may say again, for each brings the checkout more incidents.
+async fn announced_once(db: &Db) -> Vec<String> {
+    let mut all = announced(db).await;
+    all.retain(|line| !line.contains("checkout_issueoccurrences_changed"));
+    all
+}
+
+#[tokio::test]
+async fn a_run_does_what_a_changed_expression_asks_for() {
+    let db = with_failures().await;
+    let gitlab = Fake::start().await;
+    let before = announced(&db).await;
+    let dry = run(&db, &gitlab, Options { dry_run: true, ..options() }).await;
+    assert_eq!((dry.worked.len(), announced(&db).await), (0, before));
+
+    let report = run(&db, &gitlab, options()).await;
+    let worked: Vec<String> =
+        report.worked.iter().map(|w| format!("{} {} {} {}", w.task, w.objects, w.written, w.left)).collect();
+    let (all, half) = (TESTS + 1, TESTS / 2);
+    assert_eq!(worked, [format!("kcidb_requeue {all} {all} false"), format!("kcidb_triage {TESTS} {half} false")]);
+    assert!(report.is_whole());
+    assert_eq!(announced_once(&db).await, all_done());
+    let incidents = "SELECT count(*) || ' ' || bool_and(present) FROM kcidb_incidents";
+    assert_eq!(render::rows(&db.store, incidents).await, [format!("{half} true")]);
+
+    // There is nothing left to do.
+    let told = announced(&db).await;
+    assert_eq!(run(&db, &gitlab, options()).await.worked, []);
+    assert_eq!(announced(&db).await, told);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_9_between_and_within_pages_repeats_nothing_and_leaves_nothing() {
+    let db = with_failures().await;
+    let gitlab = Fake::start().await;
+    // A database so slow that there is time to kill, on the fastest machine.
+    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END $$; \
+                CREATE TRIGGER slow BEFORE INSERT ON outbox EXECUTE FUNCTION slow()";
+    db.store.script(slow, deadline()).await.unwrap();
+    let mut random = Random::new(11);
+    let mut places: Vec<String> = Vec::new();
+    let place = "SELECT stage || after_id || (SELECT count(*) FROM kcidb_triage_queue) FROM kcidb_requeue";
+    places.extend(render::rows(&db.store, place).await);
+    let output = loop {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hummingbird-status"));
+        command.args(["reconcile", "--database-url", &db.url, "--gitlab-url", &gitlab.url]).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+        if places.len() > KILLS {
+            break tokio::task::spawn_blocking(move || child.wait_with_output()).await.unwrap().unwrap();
+        }
+        // Only one that has begun its work can be killed at it.
+        loop {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let found = render::rows(&db.store, place).await;
+            if places.last() != found.last() {
+                places.extend(found);
+                break;
+            }
+            assert!(child.try_wait().unwrap().is_none(), "it ended at {places:?}");
+        }
+        tokio::time::sleep(Duration::from_millis(random.next() % 300)).await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+    };
+    assert!(output.status.success(), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let last = &report["worked"][0];
+    assert!(last["objects"].as_u64().unwrap() < TESTS as u64, "it began again: {report}");
+    assert_eq!(announced_once(&db).await, all_done());
+}
+
+#[tokio::test]
+async fn silent_checkouts_are_finished_where_that_is_wanted() {
+    let db = support::database().await;
+    let gitlab = Fake::start().await;
+    let submission = json!({
+        "version": {"major": 5, "minor": 3},
+        "checkouts": [{"id": "o:c", "origin": "o"}, {"id": "o:heard", "origin": "o"}, {"id": "o:empty", "origin": "o"}],
+        "builds": [{"id": "o:b", "origin": "o", "checkout_id": "o:c"}, {"id": "o:b2", "origin": "o", "checkout_id": "o:heard"}],
+        "tests": [{"id": "o:t", "origin": "o", "build_id": "o:b2"}],
+    });
+    take_in(&db, 1, &submission).await;
+    let silent = "UPDATE kcidb_checkouts SET received_at = received_at - interval '3 hours'; \
+                  UPDATE kcidb_builds SET received_at = received_at - interval '3 hours'";
+    db.store.script(silent, deadline()).await.unwrap();
+    let mut wanted = options();
+    assert_eq!(run(&db, &gitlab, wanted.clone()).await.stale, []);
+    wanted.settings.kcidb.silence = Some(Duration::from_secs(2 * 3600));
+    let finished = "SELECT checkout_id || ' ' || milestone FROM kcidb_milestones ORDER BY milestone";
+    for (dry_run, milestones) in
+        [(true, vec![]), (false, vec!["build_setups_finished", "ready_to_report", "tests_finished"])]
+    {
+        let report = run(&db, &gitlab, Options { dry_run, ..wanted.clone() }).await;
+        let stale: Vec<String> = report.stale.iter().map(|s| format!("{} {} {}", s.kind, s.name, s.state)).collect();
+        assert_eq!(stale, ["kcidb_checkout o:c building"]);
+        let since = Timestamp::now().duration_since(report.stale[0].since);
+        assert!((59..=61).contains(&since.as_mins()), "overdue for {since:#}");
+        let milestones: Vec<String> = milestones.iter().map(|milestone| format!("o:c {milestone}")).collect();
+        assert_eq!(render::rows(&db.store, finished).await, milestones);
+    }
+    assert_eq!(run(&db, &gitlab, wanted).await.stale, []);
+}
