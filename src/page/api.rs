@@ -4,7 +4,7 @@ use axum::Router;
 use axum::routing::get;
 use utoipa::OpenApi;
 
-use super::{Page, bots, commits, components, merge_requests, overview, refused, releases};
+use super::{Page, bots, builds, commits, components, merge_requests, overview, refused, releases};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -21,6 +21,9 @@ use super::{Page, bots, commits, components, merge_requests, overview, refused, 
         components::detail_json,
         releases::list_json,
         releases::detail_json,
+        builds::list,
+        builds::detail::buildkite,
+        builds::detail::travis,
         refused::list_json,
     )
 )]

@@ -9,11 +9,14 @@ use maud::{PreEscaped, html};
 use serde_json::json;
 
 use super::html::Tone;
+use super::params::{self, Params};
 use super::problem::Problem;
-use super::{Page, bots, params};
+use super::{Page, bots, builds};
 use crate::bots::Effective;
+use crate::buildkite::reads as buildkite;
 use crate::gitlab::reads as gitlab;
 use crate::konflux::reads as konflux;
+use crate::travis::reads as travis;
 
 pub(super) fn routes() -> Router<Page> {
     Router::new().route("/badge.svg", get(all_bots)).route("/badge/{kind}/{*name}", get(one))
@@ -37,15 +40,25 @@ async fn all_bots(State(page): State<Page>) -> Result<Response, Problem> {
     Ok(svg(&Badge { label: "bots".to_owned(), message, tone }))
 }
 
-/// `/badge/bots/NAME.svg`, `/badge/components/NAME.json`, `/badge/mr/PROJECT/IID.svg`.
-async fn one(State(page): State<Page>, Path((kind, file)): Path<(String, String)>) -> Result<Response, Problem> {
+/// `/badge/bots/NAME.svg`, `/badge/components/NAME.json`, `/badge/mr/PROJECT/IID.svg`, `/badge/builds/travis/ID.svg`,
+/// `/badge/projects/OWNER/NAME.svg?branch=main`.
+async fn one(
+    State(page): State<Page>,
+    Path((kind, file)): Path<(String, String)>,
+    params: Params,
+) -> Result<Response, Problem> {
     let file = params::name(&file);
-    let missing = || Problem::NotFound("a badge is /badge/{bots,components,mr}/NAME.svg or .json".to_owned());
+    let missing = || {
+        let text = "a badge is /badge/{bots,components,mr,builds/buildkite,builds/travis,projects}/NAME.svg or .json";
+        Problem::NotFound(text.to_owned())
+    };
     let (name, format) = file.rsplit_once('.').ok_or_else(missing)?;
     let state = match kind.as_str() {
         "bots" => bot(&page, name).await?,
         "components" => component(&page, name).await?,
         "mr" => merge_request(&page, name).await?,
+        "builds" => build(&page, name).await?,
+        "projects" => builds::newest(&page, name, params.text("branch")).await?.and_then(|build| build.state),
         _ => return Err(missing()),
     };
     // A badge of something unknown is a badge: it stands in pages of others.
@@ -74,6 +87,18 @@ async fn merge_request(page: &Page, name: &str) -> Result<Option<String>, Proble
     let Some((project, iid)) = parts else { return Ok(None) };
     let found = gitlab::merge_request(&mut page.reader().await?, project, iid).await?;
     Ok(found.map(|row| row.state))
+}
+
+async fn build(page: &Page, name: &str) -> Result<Option<String>, Problem> {
+    let mut reader = page.reader().await?;
+    match name.split_once('/') {
+        Some(("buildkite", id)) => Ok(buildkite::build(&mut reader, id).await?.map(|build| build.state)),
+        Some(("travis", id)) => match id.parse() {
+            Ok(id) => Ok(travis::build(&mut reader, id).await?.and_then(|build| build.state)),
+            Err(_) => Ok(None),
+        },
+        _ => Ok(None),
+    }
 }
 
 const CACHED: (header::HeaderName, &str) = (header::CACHE_CONTROL, "public, max-age=60");

@@ -11,6 +11,7 @@ use maud::{Markup, html};
 use serde::Serialize;
 
 use super::Page;
+use super::builds::{self, Build, build_table};
 use super::components::{commit, maybe, run_table};
 use super::html::{Shell, Tone, empty, facts, or_none, outside, shell, short, state, table, time, toned};
 use super::lists::{Field, ROWS, Rows, form, json, pager};
@@ -205,6 +206,8 @@ pub(super) struct Detail {
     versions: Vec<VersionRow>,
     runs: Vec<RunRow>,
     releases: Vec<ReleaseRow>,
+    /// Builds of Buildkite and Travis.
+    builds: Vec<Build>,
 }
 
 async fn find(page: &Page, key: &str) -> Result<Detail, Problem> {
@@ -223,7 +226,8 @@ async fn find(page: &Page, key: &str) -> Result<Detail, Problem> {
     let shas: Vec<&str> = shas.into_iter().collect();
     let runs = konflux::runs_of_commits(&mut reader, &shas).await?;
     let releases = konflux::releases_of_commits(&mut reader, &shas).await?;
-    Ok(Detail { merge_request, versions, runs, releases })
+    let builds = builds::of_commits(&mut reader, &shas).await?;
+    Ok(Detail { merge_request, versions, runs, releases, builds })
 }
 
 /// A merge request with its versions, runs and releases.
@@ -261,6 +265,7 @@ async fn detail(State(page): State<Page>, Path(key): Path<String>, params: Param
         (matrix(&found, now))
         h2 { "Runs" }
         (run_table(&found.runs, now, true))
+        @if !found.builds.is_empty() { h2 { "Builds" } (build_table(&found.builds, now)) }
         @if !found.releases.is_empty() { h2 { "Releases" } (release_table(&found.releases, now)) }
     };
     let json = format!("/api/v1{}", path(row));

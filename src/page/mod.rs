@@ -11,6 +11,7 @@ mod access;
 mod api;
 mod badge;
 mod bots;
+mod builds;
 mod commits;
 mod components;
 mod feed;
@@ -54,6 +55,7 @@ const PAGES: &[Entry] = &[
     Entry { path: "/commits", title: "Commits", routes: commits::routes },
     Entry { path: "/components", title: "Components", routes: components::routes },
     Entry { path: "/releases", title: "Releases", routes: releases::routes },
+    Entry { path: "/builds", title: "Builds", routes: builds::routes },
     Entry { path: "/refused", title: "Refused", routes: refused::routes },
 ];
 

@@ -67,6 +67,19 @@ async fn metrics(State(page): State<Page>) -> Result<Response, Problem> {
             gauge(name, help, &[(String::new(), number)]);
         }
     }
+    let mut builds = Vec::new();
+    if let Some(counts) = &summary.buildkite {
+        builds.push(("buildkite", counts.stuck, counts.failed, counts.running));
+    }
+    if let Some(counts) = &summary.travis {
+        builds.push(("travis", counts.stuck, counts.failed, counts.running));
+    }
+    let of = |number: fn(&(&str, i64, i64, i64)) -> i64| -> Vec<_> {
+        builds.iter().map(|counts| (format!("{{{}}}", label("system", counts.0)), number(counts))).collect()
+    };
+    gauge("builds_stuck", "Builds that should have ended.", &of(|counts| counts.1));
+    gauge("builds_failed_24h", "Builds that failed in the last 24 hours.", &of(|counts| counts.2));
+    gauge("builds_unfinished", "Builds that are not finished.", &of(|counts| counts.3));
     let refused = summary.refused.iter();
     let refused: Vec<_> = refused
         .map(|count| {

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use serde::Serialize;
 
+use super::builds::{self, Build, build_table};
 use super::components::run_table;
 use super::html::{Shell, Tone, count, shell, state, table, time, toned};
 use super::lists::json;
@@ -15,9 +16,11 @@ use super::params::{Params, encode_path};
 use super::problem::{Problem, ProblemResponses};
 use super::releases::release_table;
 use super::{Page, bots, merge_requests, refused};
+use crate::buildkite::reads::{self as buildkite, BuildkiteCounts};
 use crate::gitlab::reads::MergeRequestCounts;
 use crate::konflux::reads::{self as konflux, Counts, ReleaseRow, RunRow, WantedReleases};
 use crate::store::{RefusedCount, count_refused};
+use crate::travis::reads::{self as travis, TravisCounts};
 
 /// A run that has not ended by then is stuck: builds may take 4 hours, tests 10 (Konflux's own limits).
 pub(super) const STUCK: SignedDuration = SignedDuration::from_hours(10);
@@ -41,6 +44,10 @@ pub(super) struct Summary {
     pub(super) merge_requests: Option<MergeRequestCounts>,
     /// Runs and releases.
     pub(super) pipelines: Option<Counts>,
+    /// Builds of Buildkite.
+    pub(super) buildkite: Option<BuildkiteCounts>,
+    /// Builds of Travis.
+    pub(super) travis: Option<TravisCounts>,
     /// Refused in the last 24 hours.
     pub(super) refused: Vec<RefusedCount>,
     /// What needs somebody.
@@ -53,6 +60,7 @@ struct Attention {
     stuck: Vec<RunRow>,
     failed: Vec<RunRow>,
     releases: Vec<ReleaseRow>,
+    builds: Vec<Build>,
 }
 
 /// Reads it all.
@@ -72,12 +80,15 @@ pub(super) async fn read(page: &Page) -> Result<Summary, Problem> {
         stuck: konflux::stuck_runs(&mut reader, ago(STUCK), SHOWN).await?,
         failed: konflux::failed_runs(&mut reader, ago(LATELY), SHOWN).await?,
         releases,
+        builds: builds::failed(&mut reader, ago(LATELY), SHOWN).await?,
     };
+    let buildkite = buildkite::counts(&mut reader, ago(LATELY), ago(STUCK)).await?;
+    let travis = travis::counts(&mut reader, ago(LATELY), ago(STUCK)).await?;
     let pipelines = konflux::counts(&mut reader, ago(STUCK), ago(LATELY)).await?;
     let refused = count_refused(&mut reader, ago(refused::COUNTED)).await?;
     drop(reader);
     let merge_requests = merge_requests::counts(page, None).await?;
-    Ok(Summary { at: now, bots: of_bots, merge_requests, pipelines, refused, attention })
+    Ok(Summary { at: now, bots: of_bots, merge_requests, pipelines, buildkite, travis, refused, attention })
 }
 
 /// How everything is.
@@ -139,6 +150,18 @@ fn cards(summary: &Summary) -> Markup {
                     p { (count(counts.failed_releases, Tone::Bad, "failed in 24 h")) ", " (toned(Tone::Running, html! { (counts.unfinished_releases) " unfinished" })) }
                 }
             }
+            @if let Some(counts) = &summary.buildkite {
+                li {
+                    h2 { a href="/builds?system=buildkite" { "Buildkite" } }
+                    (build_line([counts.stuck, counts.failed, counts.running, counts.passed], counts.newest, now))
+                }
+            }
+            @if let Some(counts) = &summary.travis {
+                li {
+                    h2 { a href="/builds?system=travis" { "Travis" } }
+                    (build_line([counts.stuck, counts.failed, counts.running, counts.passed], counts.newest, now))
+                }
+            }
             li {
                 h2 { a href="/refused" { "Refused messages" } }
                 p { (count(refused, Tone::Notice, "in 24 h")) }
@@ -147,9 +170,17 @@ fn cards(summary: &Summary) -> Markup {
     }
 }
 
+fn build_line([stuck, failed, running, passed]: [i64; 4], newest: Option<Timestamp>, now: Timestamp) -> Markup {
+    html! {
+        p { (count(stuck, Tone::Bad, "stuck")) ", " (count(failed, Tone::Bad, "failed in 24 h")) ", "
+            (count(running, Tone::Running, "unfinished")) ", " (count(passed, Tone::Good, "passed in 24 h")) }
+        p.dim { "Newest message " (time(newest, now)) }
+    }
+}
+
 fn attention(attention: &Attention, now: Timestamp) -> Markup {
-    let Attention { bots, stuck, failed, releases } = attention;
-    let nothing = bots.is_empty() && stuck.is_empty() && failed.is_empty() && releases.is_empty();
+    let Attention { bots, stuck, failed, releases, builds } = attention;
+    let nothing = bots.is_empty() && stuck.is_empty() && failed.is_empty() && releases.is_empty() && builds.is_empty();
     html! {
         @if nothing { p { (toned(Tone::Good, "Nothing needs attention.")) } }
         @if !bots.is_empty() {
@@ -166,6 +197,7 @@ fn attention(attention: &Attention, now: Timestamp) -> Markup {
         }
         @if !releases.is_empty() { h2 { "Releases that failed in 24 hours" } (release_table(releases, now)) }
         @if !failed.is_empty() { h2 { "Runs that failed in 24 hours" } (run_table(failed, now, true)) }
+        @if !builds.is_empty() { h2 { "Builds that failed in 24 hours" } (build_table(builds, now)) }
         @if !stuck.is_empty() { h2 { "Runs that should have ended" } (run_table(stuck, now, true)) }
     }
 }

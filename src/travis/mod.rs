@@ -71,7 +71,7 @@ pub use self::record::{
     Build, Create, Event, Happened, Job, Message, Object, Record, Repository, Resets, Run, Source, Stage, State, Told,
     Version,
 };
-pub use self::store::{Startable, startable, sweep, write};
+pub use self::store::{Startable, reads, startable, sweep, write};
 
 use crate::envelope;
 

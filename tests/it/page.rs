@@ -1,5 +1,6 @@
 //! The pages over real HTTP: every address of every page answers, says what it should, and escapes what it is given.
 
+mod builds;
 mod lambda;
 
 use std::collections::BTreeMap;
@@ -141,9 +142,19 @@ async fn every_page_that_is_linked_is_there() {
     // As in a function: a page that held one connection and wanted another would wait for ever.
     let site = Site::of(&support::store_of(&db.url, 1), NOW).await;
     let pages = crawl(&site).await;
-    for start in
-        ["/bots/", "/mr/", "/components/", "/commits/", "/releases/", "/api/v1/mr/", "/feed/bots/", "/badge/bots/"]
-    {
+    for start in [
+        "/bots/",
+        "/mr/",
+        "/components/",
+        "/commits/",
+        "/releases/",
+        "/builds/buildkite/",
+        "/builds/travis/",
+        "/badge/builds/",
+        "/api/v1/mr/",
+        "/feed/bots/",
+        "/badge/bots/",
+    ] {
         assert!(pages.keys().any(|path| path.starts_with(start)), "no page of {start}: {:?}", pages.keys());
     }
     let found: Vec<String> = pages.iter().flat_map(|(path, answer)| problems(path, answer)).collect();
@@ -195,6 +206,13 @@ async fn hostile_names_are_names() {
         json!({"object_kind": "push", "ref": "refs/heads/main", "after": x, "before": x, "user_username": x,
             "project": {"path_with_namespace": format!("g/{x}"), "default_branch": "main"},
             "commits": [{"id": x, "title": x, "timestamp": at, "url": "javascript:alert(5)", "author": {"name": x}, "added": [x]}]}),
+        json!({"build": {"uuid": x, "number": 7, "state": "failed", "commit": x, "branch": x, "message": x, "source": x,
+                "started_at": at, "finished_at": at},
+            "pipeline": {"uuid": "p", "slug": x, "repo": format!("https://github.com/g/{x}.git")}, "organization": {"uuid": "o", "slug": x}}),
+        json!({"event": "build:create", "payload": {"id": 7, "number": x, "branch": x, "event_type": x, "created_at": at,
+            "repository": {"id": 7, "owner_name": x, "name": x}, "commit": {"sha": x, "message": x},
+            "stages": [{"id": 7, "number": 1, "name": x}],
+            "jobs": [{"id": 70, "number": x, "queue": x, "stage": {"id": 7, "number": 1, "name": x}}]}}),
         json!({"name": x, "status": x}),
     ];
     let delivery = |(number, message): (usize, &Value)| Delivery {
@@ -207,11 +225,12 @@ async fn hostile_names_are_names() {
     let mut pages = crawl(&site).await;
     let asked =
         format!("?q={}&project=%00&author=%3Cscript%3E&family=%27", x.replace(['%', '#', '&', '<', '>', '"'], "%3C"));
-    for list in ["/bots", "/mrs", "/commits", "/components", "/releases", "/refused"] {
+    for list in ["/bots", "/mrs", "/commits", "/components", "/releases", "/builds", "/refused"] {
         pages.insert(format!("{list}{asked}"), site.get(&format!("{list}{asked}")).await);
     }
     let shown = |start: &str| pages.keys().any(|path| path.starts_with(start));
-    for start in ["/bots/", "/mr/", "/components/", "/commits/", "/releases/"] {
+    for start in ["/bots/", "/mr/", "/components/", "/commits/", "/releases/", "/builds/buildkite/", "/builds/travis/"]
+    {
         assert!(shown(start), "no page of {start}: {:?}", pages.keys());
     }
     let found: Vec<String> = pages.iter().flat_map(|(path, answer)| problems(path, answer)).collect();

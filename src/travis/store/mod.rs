@@ -6,6 +6,7 @@
 mod create;
 mod load;
 mod pending;
+pub mod reads;
 mod save;
 mod sweep;
 
