@@ -19,7 +19,7 @@ pub use self::message::{Problem, Rights, decode, problems};
 pub use self::record::{Cell, Column, Excerpt, Holds, IssueRegex, Kind, Object, Record, Submission, View};
 pub use self::render::object as render;
 pub use self::rules::{Milestone, Progress, STATUSES, Stamp, Stamps, milestones, summary};
-pub use self::store::{Found, Query, Step, Summary, find, finish_overdue, requeue, summaries, triage, write};
+pub use self::store::{Found, Query, Step, Summary, find, finish_overdue, reads, requeue, summaries, triage, write};
 
 use crate::envelope::{Head, Message};
 

@@ -16,6 +16,7 @@
 mod commit_status;
 pub mod list;
 pub mod queue;
+pub mod reads;
 pub mod route;
 
 use std::collections::BTreeMap;

@@ -4,7 +4,9 @@ use axum::Router;
 use axum::routing::get;
 use utoipa::OpenApi;
 
-use super::{Page, bots, builds, commits, components, merge_requests, overview, refused, releases};
+use super::{
+    Page, bots, builds, checkouts, commits, components, deliveries, merge_requests, overview, refused, releases,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -24,6 +26,11 @@ use super::{Page, bots, builds, commits, components, merge_requests, overview, r
         builds::list,
         builds::detail::buildkite,
         builds::detail::travis,
+        checkouts::list,
+        checkouts::detail::checkout,
+        checkouts::objects::build,
+        checkouts::objects::test,
+        deliveries::list,
         refused::list_json,
     )
 )]

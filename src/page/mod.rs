@@ -12,8 +12,10 @@ mod api;
 mod badge;
 mod bots;
 mod builds;
+mod checkouts;
 mod commits;
 mod components;
+mod deliveries;
 mod feed;
 mod finish;
 mod html;
@@ -56,6 +58,8 @@ const PAGES: &[Entry] = &[
     Entry { path: "/components", title: "Components", routes: components::routes },
     Entry { path: "/releases", title: "Releases", routes: releases::routes },
     Entry { path: "/builds", title: "Builds", routes: builds::routes },
+    Entry { path: "/checkouts", title: "Checkouts", routes: checkouts::routes },
+    Entry { path: "/deliveries", title: "Deliveries", routes: deliveries::routes },
     Entry { path: "/refused", title: "Refused", routes: refused::routes },
 ];
 

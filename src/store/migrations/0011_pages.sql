@@ -6,3 +6,4 @@ CREATE INDEX travis_builds_changed ON travis_builds (message_at DESC, id DESC);
 CREATE INDEX travis_builds_under_way ON travis_builds (message_at)
     WHERE state IN ('created', 'queued', 'received', 'started');
 CREATE INDEX travis_builds_sha ON travis_builds ((commit ->> 'sha'));
+CREATE INDEX kcidb_checkouts_recent ON kcidb_checkouts (coalesce(start_time, message_at, received_at) DESC, id DESC);

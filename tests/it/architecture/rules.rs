@@ -25,7 +25,18 @@ const ARROWS: &[(&str, &[&str])] = &[
     // And what families offer to read.
     (
         "page",
-        &["bots", "buildkite::reads", "clock", "config", "gitlab::reads", "konflux::reads", "store", "travis::reads"],
+        &[
+            "bots",
+            "buildkite::reads",
+            "clock",
+            "config",
+            "gitlab::reads",
+            "kcidb::reads",
+            "konflux::reads",
+            "outbox::reads",
+            "store",
+            "travis::reads",
+        ],
     ),
     ("telemetry", &["pipeline", "store"]),
     ("tasks", &[]),
