@@ -5,7 +5,7 @@ use axum::routing::get;
 use utoipa::OpenApi;
 
 use super::{
-    Page, bots, builds, checkouts, commits, components, deliveries, merge_requests, overview, refused, releases,
+    Page, bots, builds, checkouts, commits, components, deliveries, merge_requests, overview, refused, releases, trends,
 };
 
 #[derive(OpenApi)]
@@ -30,6 +30,7 @@ use super::{
         checkouts::detail::checkout,
         checkouts::objects::build,
         checkouts::objects::test,
+        trends::page,
         deliveries::list,
         refused::list_json,
     )

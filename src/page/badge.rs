@@ -9,14 +9,13 @@ use maud::{PreEscaped, html};
 use serde_json::json;
 
 use super::html::Tone;
+use super::merge_requests::Tally;
 use super::params::{self, Params};
 use super::problem::Problem;
 use super::{Page, bots, builds};
 use crate::bots::Effective;
-use crate::buildkite::reads as buildkite;
 use crate::gitlab::reads as gitlab;
 use crate::konflux::reads as konflux;
-use crate::travis::reads as travis;
 
 pub(super) fn routes() -> Router<Page> {
     Router::new().route("/badge.svg", get(all_bots)).route("/badge/{kind}/{*name}", get(one))
@@ -58,7 +57,7 @@ async fn one(
         "components" => component(&page, name).await?,
         "mr" => merge_request(&page, name).await?,
         "builds" => build(&page, name).await?,
-        "projects" => builds::newest(&page, name, params.text("branch")).await?.and_then(|build| build.state),
+        "projects" => project(&page, name, params.text("branch")).await?,
         _ => return Err(missing()),
     };
     // A badge of something unknown is a badge: it stands in pages of others.
@@ -85,20 +84,22 @@ async fn component(page: &Page, name: &str) -> Result<Option<String>, Problem> {
 async fn merge_request(page: &Page, name: &str) -> Result<Option<String>, Problem> {
     let parts = name.rsplit_once('/').and_then(|(project, iid)| Some((project, iid.parse().ok()?)));
     let Some((project, iid)) = parts else { return Ok(None) };
-    let found = gitlab::merge_request(&mut page.reader().await?, project, iid).await?;
-    Ok(found.map(|row| row.state))
+    let mut reader = page.reader().await?;
+    let Some(row) = gitlab::merge_request(&mut reader, project, iid).await? else { return Ok(None) };
+    // Of one that is open, what its head came to says more.
+    let Some(sha) = row.sha.as_deref().filter(|_| row.state == "opened") else { return Ok(Some(row.state)) };
+    let runs = konflux::runs_of_commits(&mut reader, &[sha]).await?;
+    let word = ["build", "test"].map(|kind| Tally::of(&runs, kind)).into_iter().sum::<Tally>().worst();
+    Ok(Some(word.map_or(row.state, str::to_owned)))
 }
 
 async fn build(page: &Page, name: &str) -> Result<Option<String>, Problem> {
-    let mut reader = page.reader().await?;
-    match name.split_once('/') {
-        Some(("buildkite", id)) => Ok(buildkite::build(&mut reader, id).await?.map(|build| build.state)),
-        Some(("travis", id)) => match id.parse() {
-            Ok(id) => Ok(travis::build(&mut reader, id).await?.and_then(|build| build.state)),
-            Err(_) => Ok(None),
-        },
-        _ => Ok(None),
-    }
+    let Some((system, id)) = name.split_once('/') else { return Ok(None) };
+    Ok(builds::find(page, system, id).await?.and_then(|build| build.state))
+}
+
+async fn project(page: &Page, name: &str, branch: Option<&str>) -> Result<Option<String>, Problem> {
+    Ok(builds::of_project(page, name, branch, 1).await?.pop().and_then(|build| build.state))
 }
 
 const CACHED: (header::HeaderName, &str) = (header::CACHE_CONTROL, "public, max-age=60");

@@ -141,8 +141,9 @@ async fn detail(State(page): State<Page>, Path(name): Path<String>, params: Para
         (run_table(runs, now, false))
     };
     let json = format!("/api/v1/components/{}", encode_path(name));
+    let feed = format!("/feed/components/{}", encode_path(name));
     let around =
-        Shell { title: name, current: "/components", refresh: params.refresh(), json: Some(&json), feed: None };
+        Shell { title: name, current: "/components", refresh: params.refresh(), json: Some(&json), feed: Some(&feed) };
     Ok(shell(around, &content).into_response())
 }
 

@@ -42,6 +42,17 @@ pub(super) struct Tally {
     other: usize,
 }
 
+impl std::iter::Sum for Tally {
+    fn sum<I: Iterator<Item = Self>>(tallies: I) -> Self {
+        tallies.fold(Self::default(), |a, b| Self {
+            succeeded: a.succeeded + b.succeeded,
+            failed: a.failed + b.failed,
+            running: a.running + b.running,
+            other: a.other + b.other,
+        })
+    }
+}
+
 impl Tally {
     /// Counts the runs of a kind.
     pub(super) fn of<'r>(runs: impl IntoIterator<Item = &'r RunRow>, kind: &str) -> Self {
@@ -58,6 +69,13 @@ impl Tally {
             *count += 1;
         }
         tally
+    }
+
+    /// The worst of them, in a word.
+    pub(super) fn worst(self) -> Option<&'static str> {
+        let parts =
+            [(self.failed, "failed"), (self.running, "running"), (self.succeeded, "passed"), (self.other, "cancelled")];
+        parts.into_iter().find(|(number, _)| *number > 0).map(|(_, word)| word)
     }
 
     /// The numbers that are not zero.
@@ -202,15 +220,15 @@ pub(super) fn count_line(counts: &MergeRequestCounts) -> Markup {
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = MergeRequestDetail)]
 pub(super) struct Detail {
-    merge_request: MergeRequestRow,
-    versions: Vec<VersionRow>,
-    runs: Vec<RunRow>,
-    releases: Vec<ReleaseRow>,
+    pub(super) merge_request: MergeRequestRow,
+    pub(super) versions: Vec<VersionRow>,
+    pub(super) runs: Vec<RunRow>,
+    pub(super) releases: Vec<ReleaseRow>,
     /// Builds of Buildkite and Travis.
-    builds: Vec<Build>,
+    pub(super) builds: Vec<Build>,
 }
 
-async fn find(page: &Page, key: &str) -> Result<Detail, Problem> {
+pub(super) async fn find(page: &Page, key: &str) -> Result<Detail, Problem> {
     let key = params::name(key);
     let parts = key.rsplit_once('/').and_then(|(project, iid)| Some((project, iid.parse::<i64>().ok()?)));
     let Some((project, iid)) = parts else {
@@ -269,7 +287,9 @@ async fn detail(State(page): State<Page>, Path(key): Path<String>, params: Param
         @if !found.releases.is_empty() { h2 { "Releases" } (release_table(&found.releases, now)) }
     };
     let json = format!("/api/v1{}", path(row));
-    let around = Shell { title: &name, current: "/mrs", refresh: params.refresh(), json: Some(&json), feed: None };
+    let feed = format!("/feed{}", path(row));
+    let around =
+        Shell { title: &name, current: "/mrs", refresh: params.refresh(), json: Some(&json), feed: Some(&feed) };
     Ok(shell(around, &content).into_response())
 }
 

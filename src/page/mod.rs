@@ -27,6 +27,7 @@ mod params;
 mod problem;
 mod refused;
 mod releases;
+mod trends;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +60,7 @@ const PAGES: &[Entry] = &[
     Entry { path: "/releases", title: "Releases", routes: releases::routes },
     Entry { path: "/builds", title: "Builds", routes: builds::routes },
     Entry { path: "/checkouts", title: "Checkouts", routes: checkouts::routes },
+    Entry { path: "/trends", title: "Trends", routes: trends::routes },
     Entry { path: "/deliveries", title: "Deliveries", routes: deliveries::routes },
     Entry { path: "/refused", title: "Refused", routes: refused::routes },
 ];

@@ -34,6 +34,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 9, name: "bots", sql: include_str!("migrations/0009_bots.sql") },
     Migration { version: 10, name: "page", sql: include_str!("migrations/0010_page.sql") },
     Migration { version: 11, name: "pages", sql: include_str!("migrations/0011_pages.sql") },
+    Migration { version: 12, name: "dora", sql: include_str!("migrations/0012_dora.sql") },
 ];
 
 /// What [`migrate`] did.

@@ -3,6 +3,7 @@
 //! Every statement is a `.sql` file whose first line is `-- name`, prepared once a connection and run inside a
 //! transaction: there is no way to a statement but through a [`Tx`], and no way to a [`Tx`] but [`Store::in_tx`].
 
+mod dora;
 mod error;
 mod iam;
 mod migrate;
@@ -24,6 +25,7 @@ use deadpool_postgres::{Object, Pool, PoolError, Transaction};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+pub use self::dora::{Delivered, dora};
 pub use self::error::{StoreError, Verdict, chain};
 pub use self::migrate::{Applied, MIGRATIONS, Migration, migrate};
 pub use self::patient::Patient;

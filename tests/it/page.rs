@@ -3,7 +3,9 @@
 mod builds;
 mod checkouts;
 mod deliveries;
+mod feeds;
 mod lambda;
+mod trends;
 
 use std::collections::BTreeMap;
 
@@ -241,9 +243,18 @@ async fn hostile_names_are_names() {
     let mut pages = crawl(&site).await;
     let asked =
         format!("?q={}&project=%00&author=%3Cscript%3E&family=%27", x.replace(['%', '#', '&', '<', '>', '"'], "%3C"));
-    for list in
-        ["/bots", "/mrs", "/commits", "/components", "/releases", "/builds", "/checkouts", "/deliveries", "/refused"]
-    {
+    for list in [
+        "/bots",
+        "/mrs",
+        "/commits",
+        "/components",
+        "/releases",
+        "/builds",
+        "/checkouts",
+        "/trends",
+        "/deliveries",
+        "/refused",
+    ] {
         pages.insert(format!("{list}{asked}"), site.get(&format!("{list}{asked}")).await);
     }
     let shown = |start: &str| pages.keys().any(|path| path.starts_with(start));

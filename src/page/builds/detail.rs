@@ -112,7 +112,8 @@ fn heading(build: &Build) -> Markup {
 
 fn place(build: &Build, params: &Params, content: &Markup) -> Response {
     let (title, path) = (build.name(), build.path());
-    Place { title: &title, current: "/builds", path: &path, feed: None }.thing(params, content)
+    let feed = format!("/feed{path}");
+    Place { title: &title, current: "/builds", path: &path, feed: Some(&feed) }.thing(params, content)
 }
 
 /// Jobs by stage; a stage is named where it begins.

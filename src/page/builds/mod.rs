@@ -125,10 +125,27 @@ pub(super) async fn failed(reader: &mut Reader, since: Timestamp, most: i64) -> 
     Ok(builds)
 }
 
-/// The build of a repository or pipeline that changed last.
-pub(super) async fn newest(page: &Page, project: &str, branch: Option<&str>) -> Result<Option<Build>, Problem> {
+/// The builds of a repository or pipeline that changed last, newest first.
+pub(super) async fn of_project(
+    page: &Page,
+    project: &str,
+    branch: Option<&str>,
+    most: i64,
+) -> Result<Vec<Build>, Problem> {
     let wanted = Wanted { project: Some(project), branch, ..Wanted::default() };
-    Ok(read(&mut page.reader().await?, &wanted, 1).await?.into_iter().next())
+    let mut builds = read(&mut page.reader().await?, &wanted, most).await?;
+    builds.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+    Ok(builds)
+}
+
+/// A build by its system and id.
+pub(super) async fn find(page: &Page, system: &str, id: &str) -> Result<Option<Build>, Problem> {
+    let mut reader = page.reader().await?;
+    Ok(match (system, id.parse()) {
+        ("buildkite", _) => buildkite::build(&mut reader, id).await?.map(Build::from),
+        ("travis", Ok(id)) => travis::build(&mut reader, id).await?.map(Build::from),
+        _ => None,
+    })
 }
 
 /// Builds of some commits, newest first.
