@@ -238,6 +238,23 @@ pub fn database(lookup: Lookup<'_>) -> Result<Database, ConfigError> {
     Ok(database)
 }
 
+/// The database as the pages of a stack read it: as a user of their own, who can only read, where `PAGE_DATABASE_URL`,
+/// `PAGE_DATABASE_USER` or `PAGE_DATABASE_SECRET` name one.
+///
+/// # Errors
+/// As [`database`].
+pub fn page_database(lookup: Lookup<'_>) -> Result<Database, ConfigError> {
+    let secret = || lookup("PAGE_DATABASE_SECRET");
+    let own = |name: &str| match name {
+        "DATABASE_URL" => lookup("PAGE_DATABASE_URL").or_else(|| lookup(name)),
+        "DATABASE_SECRET" => secret().or_else(|| lookup(name)),
+        // Who has a secret of their own is the user in there.
+        "DATABASE_USER" => lookup("PAGE_DATABASE_USER").or_else(|| lookup(name).filter(|_| secret().is_none())),
+        _ => lookup(name),
+    };
+    Ok(Database { read_only: true, ..database(&own)? })
+}
+
 fn bare(target: Target, password: String) -> Database {
     Database {
         target,
@@ -342,6 +359,23 @@ mod tests {
             SignIn::Password(password) => password,
             SignIn::Iam(_) => "IAM",
         }
+    }
+
+    #[test]
+    fn pages_have_a_user_of_their_own() {
+        let pages = |variables: &[(&str, &str)]| {
+            let lookup =
+                |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+            page_database(&lookup).expect("database")
+        };
+        let usual = [("DATABASE_HOST", "h"), ("DATABASE_USER", "u"), ("DATABASE_SECRET", r#"{"password":"p"}"#)];
+        let found = pages(&usual);
+        assert!(found.read_only && found.target.user == "u" && password(&found) == "p");
+        let own = [("PAGE_DATABASE_SECRET", r#"{"username":"reader","password":"r"}"#)];
+        let found = pages(&[&usual[..], &own].concat());
+        assert!(found.target.user == "reader" && password(&found) == "r" && found.target.host == "h");
+        let found = pages(&[&usual[..], &[("PAGE_DATABASE_URL", "postgres://reader:r@h/n")]].concat());
+        assert!(found.target.user == "reader" && password(&found) == "r");
     }
 
     #[test]

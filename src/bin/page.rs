@@ -3,7 +3,7 @@
 //!
 //! See [`hummingbird_status::page`], [`hummingbird_status::intake`] and [`hummingbird_status::deliver::pull`].
 
-use hummingbird_status::config::{self, Database, environment};
+use hummingbird_status::config::{self, environment};
 use hummingbird_status::deliver::{pull, targets};
 use hummingbird_status::intake::{self, Intake};
 use hummingbird_status::page::{Access, Page, router};
@@ -14,9 +14,7 @@ use lambda_http::{Error, run};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::logging(true, environment("RUST_LOG").as_deref());
-    // Pages may have a user of their own, who can only read: PAGE_DATABASE_USER, PAGE_DATABASE_URL, ..
-    let own = |name: &str| environment(&format!("PAGE_{name}")).or_else(|| environment(name));
-    let reading = Database { read_only: true, ..config::database(&own)? };
+    let reading = config::page_database(&environment)?;
     let opens = ["INTAKE_TOKENS", "DELIVERY_TARGETS"].iter().any(|name| environment(name).is_some());
     let writing = if opens { config::database(&environment)? } else { reading.clone() };
     // Connects when somebody who may write does.

@@ -13,7 +13,7 @@ mod store;
 pub use self::events::{event, event_of};
 pub use self::message::decode;
 pub use self::record::{Build, Record, Repo};
-pub use self::store::write;
+pub use self::store::{reads, write};
 
 use crate::envelope::{Head, Message};
 

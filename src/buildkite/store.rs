@@ -1,5 +1,7 @@
 //! The upsert of builds, and the announcement of those that changed.
 
+pub mod reads;
+
 use std::collections::HashMap;
 
 use super::events;

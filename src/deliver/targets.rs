@@ -78,17 +78,17 @@
 //!
 //! For all: `concurrency`, `interval_ms`, `max_age_hours`, `max_attempts`.
 
+mod document;
 mod filter;
 mod notice;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use reqwest::Url;
-use serde::Deserialize;
 
+use self::document::{Raw, written};
 pub use self::filter::Filter;
 use self::filter::fits;
 pub use self::notice::{NoticeTarget, NoticeWay};
@@ -227,54 +227,6 @@ impl CommitTarget {
 /// For whoever writes another one.
 const KINDS: &str = "github, gitlab, sns, webhook, slack, mail, travis_webhook, irc or check_run";
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    target: Vec<Raw>,
-}
-
-/// A target as it is written.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Raw {
-    name: String,
-    kind: String,
-    #[serde(default)]
-    hosts: Vec<String>,
-    api: Option<String>,
-    token: Option<String>,
-    api_key: Option<String>,
-    ca_bundle: Option<String>,
-    context: Option<String>,
-    #[serde(default)]
-    states: BTreeMap<String, String>,
-    #[serde(default)]
-    ignore_branches: Vec<String>,
-    #[serde(default)]
-    ignore_sources: Vec<String>,
-    topic_arn: Option<String>,
-    overflow: Option<String>,
-    families: Option<Vec<String>>,
-    events: Option<Vec<String>>,
-    url: Option<String>,
-    secret: Option<String>,
-    #[serde(default)]
-    allow_private: bool,
-    pages: Option<String>,
-    #[serde(default)]
-    beside_check_runs: bool,
-    from: Option<String>,
-    region: Option<String>,
-    #[serde(default)]
-    except: Vec<String>,
-    key: Option<String>,
-    format: Option<String>,
-    concurrency: Option<usize>,
-    interval_ms: Option<u64>,
-    max_age_hours: Option<u64>,
-    max_attempts: Option<i32>,
-}
-
 /// All targets that the environment names.
 ///
 /// # Errors
@@ -308,19 +260,6 @@ pub fn pulled(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Target>, Ta
     all(written(lookup)?.into_iter().filter(|raw| raw.api_key.is_some()).collect(), lookup)
 }
 
-/// The targets of the document, as they are written.
-fn written(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Raw>, TargetsError> {
-    match lookup("DELIVERY_TARGETS") {
-        // An inline document has a table or an assignment, and no path has.
-        Some(text) if text.contains('[') || text.contains('=') => document(&text),
-        Some(path) => {
-            let text = std::fs::read_to_string(Path::new(&path));
-            document(&text.map_err(|source| TargetsError::File { path, source })?)
-        }
-        None => Ok(Vec::new()),
-    }
-}
-
 fn all(raw: Vec<Raw>, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Target>, TargetsError> {
     let mut targets: Vec<Target> = Vec::new();
     for raw in raw {
@@ -331,15 +270,6 @@ fn all(raw: Vec<Raw>, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Tar
         targets.push(target);
     }
     Ok(targets)
-}
-
-fn document(text: &str) -> Result<Vec<Raw>, TargetsError> {
-    // The parser's whole error quotes the line, in which a secret may have been written against all advice.
-    let document: Result<Document, _> = toml::from_str(text);
-    document.map(|document| document.target).map_err(|error| {
-        let line = error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-        TargetsError::Document(format!("line {line}: {}", error.message()))
-    })
 }
 
 fn target(raw: Raw, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Target, TargetsError> {

@@ -68,12 +68,15 @@ pub struct TargetState {
     pub oldest: Option<Timestamp>,
 }
 
+/// Targets with their breakers and what waits for them.
+pub(super) const TARGETS: &str = include_str!("sql/list_targets.sql");
+
 /// All targets that were ever worked for, by name.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn targets(tx: &Tx<'_>) -> Result<Vec<TargetState>, StoreError> {
-    let rows = tx.query(include_str!("sql/list_targets.sql"), &[]).await?;
+    let rows = tx.query(TARGETS, &[]).await?;
     let states = rows.iter().map(|row| TargetState {
         name: row.get("name"),
         failures: row.get("failures"),

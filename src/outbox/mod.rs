@@ -17,6 +17,7 @@ mod commit_status;
 pub mod list;
 mod notice;
 pub mod queue;
+pub mod reads;
 pub mod route;
 mod texts;
 

@@ -5,7 +5,10 @@ use axum::extract::State;
 use axum::routing::get;
 use utoipa::OpenApi;
 
-use super::{Page, bots, commits, components, merge_requests, overview, problem, refused, releases};
+use super::{
+    Page, bots, builds, checkouts, commits, components, deliveries, merge_requests, overview, problem, refused,
+    releases, trends,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -25,6 +28,15 @@ use super::{Page, bots, commits, components, merge_requests, overview, problem, 
         components::detail_json,
         releases::list_json,
         releases::detail_json,
+        builds::list,
+        builds::detail::buildkite,
+        builds::detail::travis,
+        checkouts::list,
+        checkouts::detail::checkout,
+        checkouts::objects::build,
+        checkouts::objects::test,
+        trends::page,
+        deliveries::list,
         refused::list_json,
     ),
     // Of what every address may answer: it is not found by itself.

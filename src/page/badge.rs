@@ -9,8 +9,10 @@ use maud::{PreEscaped, html};
 use serde_json::json;
 
 use super::html::Tone;
+use super::merge_requests::Tally;
+use super::params::{self, Params};
 use super::problem::Problem;
-use super::{Page, bots, params};
+use super::{Page, bots, builds};
 use crate::bots::Effective;
 use crate::gitlab::reads as gitlab;
 use crate::konflux::reads as konflux;
@@ -37,15 +39,25 @@ async fn all_bots(State(page): State<Page>) -> Result<Response, Problem> {
     Ok(svg(&Badge { label: "bots".to_owned(), message, tone }))
 }
 
-/// `/badge/bots/NAME.svg`, `/badge/components/NAME.json`, `/badge/mr/PROJECT/IID.svg`.
-async fn one(State(page): State<Page>, Path((kind, file)): Path<(String, String)>) -> Result<Response, Problem> {
+/// `/badge/bots/NAME.svg`, `/badge/components/NAME.json`, `/badge/mr/PROJECT/IID.svg`, `/badge/builds/travis/ID.svg`,
+/// `/badge/projects/OWNER/NAME.svg?branch=main`.
+async fn one(
+    State(page): State<Page>,
+    Path((kind, file)): Path<(String, String)>,
+    params: Params,
+) -> Result<Response, Problem> {
     let file = params::name(&file);
-    let missing = || Problem::NotFound("a badge is /badge/{bots,components,mr}/NAME.svg or .json".to_owned());
+    let missing = || {
+        let text = "a badge is /badge/{bots,components,mr,builds/buildkite,builds/travis,projects}/NAME.svg or .json";
+        Problem::NotFound(text.to_owned())
+    };
     let (name, format) = file.rsplit_once('.').ok_or_else(missing)?;
     let state = match kind.as_str() {
         "bots" => bot(&page, name).await?,
         "components" => component(&page, name).await?,
         "mr" => merge_request(&page, name).await?,
+        "builds" => build(&page, name).await?,
+        "projects" => project(&page, name, params.text("branch")).await?,
         _ => return Err(missing()),
     };
     // A badge of something unknown is a badge: it stands in pages of others.
@@ -72,8 +84,22 @@ async fn component(page: &Page, name: &str) -> Result<Option<String>, Problem> {
 async fn merge_request(page: &Page, name: &str) -> Result<Option<String>, Problem> {
     let parts = name.rsplit_once('/').and_then(|(project, iid)| Some((project, iid.parse().ok()?)));
     let Some((project, iid)) = parts else { return Ok(None) };
-    let found = gitlab::merge_request(&mut page.reader().await?, project, iid).await?;
-    Ok(found.map(|row| row.state))
+    let mut reader = page.reader().await?;
+    let Some(row) = gitlab::merge_request(&mut reader, project, iid).await? else { return Ok(None) };
+    // Of one that is open, what its head came to says more.
+    let Some(sha) = row.sha.as_deref().filter(|_| row.state == "opened") else { return Ok(Some(row.state)) };
+    let runs = konflux::runs_of_commits(&mut reader, &[sha]).await?;
+    let word = ["build", "test"].map(|kind| Tally::of(&runs, kind)).into_iter().sum::<Tally>().worst();
+    Ok(Some(word.map_or(row.state, str::to_owned)))
+}
+
+async fn build(page: &Page, name: &str) -> Result<Option<String>, Problem> {
+    let Some((system, id)) = name.split_once('/') else { return Ok(None) };
+    Ok(builds::find(page, system, id).await?.and_then(|build| build.state))
+}
+
+async fn project(page: &Page, name: &str, branch: Option<&str>) -> Result<Option<String>, Problem> {
+    Ok(builds::of_project(page, name, branch, 1).await?.pop().and_then(|build| build.state))
 }
 
 const CACHED: (header::HeaderName, &str) = (header::CACHE_CONTROL, "public, max-age=60");

@@ -10,6 +10,7 @@ use maud::html;
 use serde::Serialize;
 
 use super::Page;
+use super::builds::{self, Build, build_table};
 use super::components::{commit, run_table};
 use super::html::{Shell, Tone, facts, or_none, outside, shell, short, state, table, time, toned};
 use super::lists::{Field, ROWS, Rows, form, json, nothing, pager};
@@ -117,6 +118,8 @@ pub(super) struct Detail {
     missing: BTreeSet<String>,
     runs: Vec<RunRow>,
     releases: Vec<ReleaseRow>,
+    /// Builds of Buildkite and Travis.
+    builds: Vec<Build>,
 }
 
 async fn find(page: &Page, sha: &str) -> Result<Detail, Problem> {
@@ -126,7 +129,9 @@ async fn find(page: &Page, sha: &str) -> Result<Detail, Problem> {
     let runs = konflux::runs_of_commits(&mut reader, &[&sha]).await?;
     let releases = konflux::releases_of_commits(&mut reader, &[&sha]).await?;
     let merge_requests = reads::merge_requests_of(&mut reader, &sha).await?;
-    if pushes.is_empty() && runs.is_empty() && releases.is_empty() && merge_requests.is_empty() {
+    let builds = builds::of_commits(&mut reader, &[&sha]).await?;
+    let nothing = pushes.is_empty() && runs.is_empty() && releases.is_empty() && merge_requests.is_empty();
+    if nothing && builds.is_empty() {
         return Err(Problem::NotFound(format!("nothing is known of the commit {sha:?}")));
     }
     let built: BTreeSet<String> =
@@ -136,7 +141,7 @@ async fn find(page: &Page, sha: &str) -> Result<Detail, Problem> {
         affected.extend(konflux::affected(&mut reader, &push.repo, &push.changed_files).await?);
     }
     let missing = affected.difference(&built).cloned().collect();
-    Ok(Detail { sha, pushes, merge_requests, affected, missing, runs, releases })
+    Ok(Detail { sha, pushes, merge_requests, affected, missing, runs, releases, builds })
 }
 
 /// A commit with all that is known of it.
@@ -183,6 +188,7 @@ async fn detail(State(page): State<Page>, Path(sha): Path<String>, params: Param
                 }
             }
         }
+        @if !found.builds.is_empty() { h2 { "Builds" } (build_table(&found.builds, now)) }
         h2 { "Runs" }
         (run_table(&found.runs, now, true))
         @if !found.releases.is_empty() { h2 { "Releases" } (release_table(&found.releases, now)) }

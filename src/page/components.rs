@@ -141,8 +141,9 @@ async fn detail(State(page): State<Page>, Path(name): Path<String>, params: Para
         (run_table(runs, now, false))
     };
     let json = format!("/api/v1/components/{}", encode_path(name));
+    let feed = format!("/feed/components/{}", encode_path(name));
     let around =
-        Shell { title: name, current: "/components", refresh: params.refresh(), json: Some(&json), feed: None };
+        Shell { title: name, current: "/components", refresh: params.refresh(), json: Some(&json), feed: Some(&feed) };
     Ok(shell(around, &content).into_response())
 }
 
@@ -178,6 +179,12 @@ pub(super) fn run_table_of(caption: &str, runs: &[RunRow], now: Timestamp, with_
     }
 }
 
+/// A commit as it was given, with a link to its page if it is a whole one and not `HEAD` or a short one.
+pub(super) fn maybe_whole(sha: Option<&str>) -> Markup {
+    let is_whole = |sha: &&str| matches!(sha.len(), 40 | 64) && sha.bytes().all(|byte| byte.is_ascii_hexdigit());
+    html! { @if sha.is_some_and(|sha| is_whole(&sha)) { (commit(sha)) } @else { (or_none(sha)) } }
+}
+
 /// A merge request with a link to its page.
 pub(super) fn merge_request(project: Option<&str>, iid: Option<i64>) -> Markup {
     html! {
@@ -185,7 +192,8 @@ pub(super) fn merge_request(project: Option<&str>, iid: Option<i64>) -> Markup {
     }
 }
 
-fn took(start: Option<Timestamp>, end: Option<Timestamp>) -> Markup {
+/// How long something took that has begun and ended.
+pub(super) fn took(start: Option<Timestamp>, end: Option<Timestamp>) -> Markup {
     let seconds = start.zip(end).map(|(start, end)| end.duration_since(start).as_secs().max(0).unsigned_abs());
     html! { @if let Some(seconds) = seconds { (super::html::span(seconds)) } }
 }

@@ -1,64 +1,219 @@
-//! Atom feeds (RFC 4287): one entry for each change of a bot.
+//! Atom feeds (RFC 4287): of everything that changed for the worse or back, and of single things. An entry stands for a
+//! state that something came into; its id is made of what the state is known by, so that it stays whatever host serves it.
 
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use jiff::Timestamp;
-use maud::{PreEscaped, html};
+use jiff::{SignedDuration, Timestamp};
+use maud::{Markup, PreEscaped, html};
 
-use super::Page;
+use super::builds::{self, Build};
+use super::html::short;
 use super::params::{self, encode, encode_path};
 use super::problem::Problem;
-use crate::bots::reads::{self, Transition};
+use super::{Page, merge_requests};
+use crate::bots::reads::{self as bots, Transition};
+use crate::konflux::reads::{self as konflux, ReleaseRow, RunRow, WantedReleases};
 
 /// Entries of a feed.
 const ENTRIES: i64 = 100;
+/// How far back the feed of everything looks for failures.
+const LATELY: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 pub(super) fn routes() -> Router<Page> {
-    Router::new().route("/feed.atom", get(all)).route("/feed/bots/{*name}", get(one))
+    Router::new()
+        .route("/feed.atom", get(all))
+        .route("/feed/bots/{*name}", get(bot))
+        .route("/feed/mr/{*key}", get(merge_request))
+        .route("/feed/components/{*name}", get(component))
+        .route("/feed/builds/{system}/{*id}", get(build))
+        .route("/feed/projects/{*name}", get(project))
+}
+
+/// Something that came into a state.
+struct Entry {
+    /// After `urn:hummingbird-status:`.
+    id: String,
+    title: String,
+    at: Timestamp,
+    /// Path of its page.
+    path: String,
+    text: String,
+}
+
+impl Entry {
+    fn of_bot(change: &Transition) -> Self {
+        let from = change.from_status.as_deref().unwrap_or("new");
+        Self {
+            id: format!("bot:{}:{}:{}", encode(&change.name), change.at, encode(&change.message_id)),
+            title: format!("{}: {from} → {}", change.name, change.to_status),
+            at: change.at,
+            path: format!("/bots/{}", encode_path(&change.name)),
+            text: change.comment.clone().unwrap_or_default(),
+        }
+    }
+
+    /// None for a run without any time.
+    fn of_run(run: &RunRow) -> Option<Self> {
+        let at = run.finished_at.or(run.started_at).or(run.created_at)?;
+        let component = run.component.as_deref().unwrap_or("unknown component");
+        let path = match &run.component {
+            Some(component) => format!("/components/{}", encode_path(component)),
+            None => format!("/commits/{}", encode_path(run.sha.as_deref()?)),
+        };
+        Some(Self {
+            id: format!("run:{}:{}", encode(&run.name), run.state),
+            title: format!("{component}: {} {} {}", run.kind, run.scenario.as_deref().unwrap_or_default(), run.state),
+            at,
+            path,
+            text: format!("{}\n{}", run.name, run.message.as_deref().unwrap_or_default()),
+        })
+    }
+
+    /// None for a release without any time.
+    fn of_release(release: &ReleaseRow) -> Option<Self> {
+        Some(Self {
+            id: format!("release:{}:{}", encode(&release.name), release.state),
+            title: format!("Release {}: {}", release.name, release.state),
+            at: release.finished_at.or(release.started_at).or(release.created_at)?,
+            path: format!("/releases/{}", encode_path(&release.name)),
+            text: [&release.failure_reason, &release.message]
+                .into_iter()
+                .flatten()
+                .cloned()
+                .collect::<Vec<_>>()
+                .join("\n"),
+        })
+    }
+
+    fn of_build(build: &Build) -> Self {
+        let state = build.state.as_deref().unwrap_or("unknown");
+        Self {
+            id: format!("build:{}:{}:{}:{}", build.system, encode(&build.id), encode(state), build.changed_at),
+            title: format!("{}: {}", build.name(), state.replace('_', " ")),
+            at: build.changed_at,
+            path: build.path(),
+            text: build.title.clone().unwrap_or_default(),
+        }
+    }
 }
 
 async fn all(State(page): State<Page>, headers: HeaderMap) -> Result<Response, Problem> {
-    let changes = reads::transitions(&mut page.reader().await?, None, ENTRIES).await?;
-    Ok(atom("Bots", "/feed.atom", &changes, &headers))
+    let now = page.now();
+    let since = now.saturating_sub(LATELY).unwrap_or(now);
+    let mut reader = page.reader().await?;
+    let mut entries: Vec<Entry> =
+        bots::transitions(&mut reader, None, ENTRIES).await?.iter().map(Entry::of_bot).collect();
+    entries.extend(konflux::failed_runs(&mut reader, since, ENTRIES).await?.iter().filter_map(Entry::of_run));
+    let failed = WantedReleases { state: Some("failed"), ..WantedReleases::default() };
+    let releases = konflux::releases(&mut reader, &failed, ENTRIES).await?;
+    entries.extend(releases.iter().filter_map(Entry::of_release));
+    entries.extend(builds::failed(&mut reader, since, ENTRIES).await?.iter().map(Entry::of_build));
+    Ok(atom("Failures, and changes of bots", "/feed.atom", entries, &headers))
 }
 
-async fn one(State(page): State<Page>, Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+async fn bot(State(page): State<Page>, Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
     let name = params::name(&name);
-    let changes = reads::transitions(&mut page.reader().await?, Some(&name), ENTRIES).await?;
+    let changes = bots::transitions(&mut page.reader().await?, Some(&name), ENTRIES).await?;
     if changes.is_empty() {
         return Err(Problem::NotFound(format!("no bot is called {name:?}")));
     }
-    Ok(atom(&name, &format!("/feed/bots/{}", encode_path(&name)), &changes, &headers))
+    let entries = changes.iter().map(Entry::of_bot).collect();
+    Ok(atom(&name, &format!("/feed/bots/{}", encode_path(&name)), entries, &headers))
 }
 
-/// The id of an entry is made of what the change is known by, so that it stays whatever host serves it.
-fn atom(title: &str, path: &str, changes: &[Transition], headers: &HeaderMap) -> Response {
+/// Its heads, their runs, builds and releases, and what it was merged or closed.
+async fn merge_request(
+    State(page): State<Page>,
+    Path(key): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let found = merge_requests::find(&page, &key).await?;
+    let row = &found.merge_request;
+    let name = format!("{}!{}", row.project, row.iid);
+    let path = merge_requests::path(row);
+    let mut entries = vec![Entry {
+        id: format!("mr:{}:{}:{}", encode(&name), row.state, row.version_at),
+        title: format!("{name}: {}", row.state),
+        at: row.version_at,
+        path: path.clone(),
+        text: row.title.clone().unwrap_or_default(),
+    }];
+    entries.extend(found.versions.iter().map(|version| Entry {
+        id: format!("version:{}:{}", encode(&name), encode(&version.sha)),
+        title: format!("{name}: new head {}", short(&version.sha)),
+        at: version.created_at,
+        path: path.clone(),
+        text: String::new(),
+    }));
+    entries.extend(found.runs.iter().filter_map(Entry::of_run));
+    entries.extend(found.releases.iter().filter_map(Entry::of_release));
+    entries.extend(found.builds.iter().map(Entry::of_build));
+    Ok(atom(&name, &format!("/feed{path}"), entries, &headers))
+}
+
+async fn component(
+    State(page): State<Page>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let name = params::name(&name);
+    let mut reader = page.reader().await?;
+    let runs = konflux::runs_of_component(&mut reader, &name, ENTRIES).await?;
+    if runs.is_empty() && konflux::component(&mut reader, &name).await?.is_none() {
+        return Err(Problem::NotFound(format!("no component is called {name:?}")));
+    }
+    let entries = runs.iter().filter_map(Entry::of_run).collect();
+    Ok(atom(&name, &format!("/feed/components/{}", encode_path(&name)), entries, &headers))
+}
+
+async fn build(
+    State(page): State<Page>,
+    Path((system, id)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let id = params::name(&id);
+    let Some(build) = builds::find(&page, &system, &id).await? else {
+        return Err(Problem::NotFound(format!("no build of {system:?} has the id {id:?}")));
+    };
+    Ok(atom(&build.name(), &format!("/feed{}", build.path()), vec![Entry::of_build(&build)], &headers))
+}
+
+/// Builds of a repository or pipeline.
+async fn project(State(page): State<Page>, Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    let name = params::name(&name);
+    let builds = builds::of_project(&page, &name, None, ENTRIES).await?;
+    if builds.is_empty() {
+        return Err(Problem::NotFound(format!("no build of {name:?} is known")));
+    }
+    let entries = builds.iter().map(Entry::of_build).collect();
+    Ok(atom(&name, &format!("/feed/projects/{}", encode_path(&name)), entries, &headers))
+}
+
+fn atom(title: &str, path: &str, mut entries: Vec<Entry>, headers: &HeaderMap) -> Response {
+    entries.sort_by(|a, b| b.at.cmp(&a.at).then_with(|| a.id.cmp(&b.id)));
+    entries.truncate(usize::try_from(ENTRIES).unwrap_or(usize::MAX));
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let local = host.starts_with("127.0.0.1") || host.starts_with("localhost");
     let base = format!("{}://{host}", if local { "http" } else { "https" });
-    let updated = changes.first().map_or(Timestamp::UNIX_EPOCH, |change| change.at);
-    let text = |text: &str| -> String {
-        // XML takes few control characters.
-        text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
-    };
+    let updated = entries.first().map_or(Timestamp::UNIX_EPOCH, |entry| entry.at);
     let feed = html! {
         (PreEscaped("<?xml version=\"1.0\" encoding=\"utf-8\"?>"))
         feed xmlns="http://www.w3.org/2005/Atom" {
             id { "urn:hummingbird-status:" (path) }
             title { (text(title)) " · Hummingbird Status" }
             updated { (updated) }
-            (PreEscaped(format!("<link rel=\"self\" href=\"{}\"/>", attribute(&format!("{base}{path}")))))
+            (link("self", &format!("{base}{path}")))
             author { name { "Hummingbird Status" } }
-            @for change in changes {
+            @for entry in &entries {
                 entry {
-                    id { "urn:hummingbird-status:bot:" (encode(&change.name)) ":" (change.at) ":" (encode(&change.message_id)) }
-                    title { (text(&change.name)) ": " (change.from_status.as_deref().unwrap_or("new")) " → " (change.to_status) }
-                    updated { (change.at) }
-                    (PreEscaped(format!("<link href=\"{}\"/>", attribute(&format!("{base}/bots/{}", encode_path(&change.name))))))
-                    content type="text" { (text(change.comment.as_deref().unwrap_or_default())) }
+                    id { "urn:hummingbird-status:" (entry.id) }
+                    title { (text(&entry.title)) }
+                    updated { (entry.at) }
+                    (link("alternate", &format!("{base}{}", entry.path)))
+                    content type="text" { (text(&entry.text)) }
                 }
             }
         }
@@ -67,7 +222,12 @@ fn atom(title: &str, path: &str, changes: &[Transition], headers: &HeaderMap) ->
     (kind, feed.into_string()).into_response()
 }
 
+/// XML takes few control characters.
+fn text(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
 /// maud writes `link` as HTML does, without an end, which XML wants.
-fn attribute(text: &str) -> String {
-    html! { (text) }.into_string()
+fn link(rel: &str, url: &str) -> Markup {
+    PreEscaped(format!("<link rel=\"{rel}\" href=\"{}\"/>", html! { (url) }.into_string()))
 }

@@ -97,10 +97,13 @@ impl Tone {
     /// The tone of any state of any family.
     pub(super) fn of(state: &str) -> Self {
         match state {
-            "ok" | "succeeded" | "passed" | "merged" | "released" | "delivered" => Self::Good,
-            "warning" | "late" | "cancelled" | "superseded" | "skipped" | "not_released" => Self::Notice,
-            "failed" | "timed_out" | "stale" | "stuck" | "error" | "missing" | "dead" => Self::Bad,
-            "running" | "pending" | "opened" | "locked" => Self::Running,
+            "ok" | "succeeded" | "passed" | "merged" | "released" | "delivered" | "PASS" | "DONE" => Self::Good,
+            "warning" | "late" | "cancelled" | "canceled" | "canceling" | "superseded" | "skipped" | "not_released"
+            | "not_run" | "blocked" | "MISS" | "SKIP" => Self::Notice,
+            "failed" | "failing" | "started_failing" | "waiting_failed" | "errored" | "timed_out" | "stale"
+            | "stuck" | "error" | "missing" | "dead" | "undeliverable" | "FAIL" | "ERROR" => Self::Bad,
+            "running" | "pending" | "opened" | "locked" | "creating" | "created" | "scheduled" | "waiting"
+            | "queued" | "received" | "started" | "unrouted" => Self::Running,
             _ => Self::Quiet,
         }
     }

@@ -1,9 +1,14 @@
-//! What all lists have: a form of filters, pages, and an answer in HTML or JSON.
+//! What all lists, and the pages of single things, have in common: an address for HTML and one for JSON with the same
+//! handler, a form of filters, pages.
 
+use axum::Router;
 use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
 use maud::{Markup, html};
 use serde::Serialize;
 
+use super::Page;
+use super::html::{Shell, empty, shell};
 use super::params::Params;
 
 /// Rows on a page.
@@ -97,6 +102,60 @@ pub(super) fn pager(path: &str, params: &Params, next: Option<&str>) -> Markup {
             nav.pager aria-label="Pages" {
                 @if first { a href={ (path) (params.with(&[("after", None)])) } rel="start" { "First page" } }
                 @if let Some(next) = next { a href={ (path) (params.with(&[("after", Some(next))])) } rel="next" { "Next page" } }
+            }
+        }
+    }
+}
+
+/// A handler at its place and under `/api/v1`; it answers with JSON where [`Params::wants_json`].
+pub(super) fn at(path: &str, handler: MethodRouter<Page>) -> Router<Page> {
+    Router::new().route(path, handler.clone()).route(&format!("/api/v1{path}"), handler)
+}
+
+/// Where a page is.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    /// In the window's title.
+    pub(super) title: &'a str,
+    /// Path of its entry in the navigation.
+    pub(super) current: &'a str,
+    /// Its path; that of its JSON is the same under `/api/v1`.
+    pub(super) path: &'a str,
+    /// Path of a feed about it.
+    pub(super) feed: Option<&'a str>,
+}
+
+impl Place<'_> {
+    /// The page of a list; its JSON is of the same query.
+    pub(super) fn list(&self, params: &Params, content: &Markup) -> Response {
+        self.answer(params, &params.with(&[("refresh", None)]), content)
+    }
+
+    /// The page of one thing.
+    pub(super) fn thing(&self, params: &Params, content: &Markup) -> Response {
+        self.answer(params, "", content)
+    }
+
+    fn answer(&self, params: &Params, query: &str, content: &Markup) -> Response {
+        let json = format!("/api/v1{}{query}", self.path);
+        let Self { title, current, feed, .. } = *self;
+        shell(Shell { title, current, refresh: params.refresh(), json: Some(&json), feed }, content).into_response()
+    }
+
+    /// The form, then the rows with ways to the other pages, or a word about why there are none.
+    pub(super) fn rows<T>(
+        &self,
+        params: &Params,
+        fields: &[Field<'_>],
+        list: &Rows<T>,
+        none: &str,
+        table: impl FnOnce(&[T]) -> Markup,
+    ) -> Markup {
+        html! {
+            (form(self.path, params, fields))
+            @if list.results.is_empty() { (empty(none)) } @else {
+                (table(&list.results))
+                (pager(self.path, params, list.next.as_deref()))
             }
         }
     }

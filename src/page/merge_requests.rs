@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use serde::Serialize;
 
+use super::builds::{self, Build, build_table};
 use super::components::{commit, maybe, run_table};
 use super::html::{Shell, Tone, empty, facts, or_none, outside, shell, short, state, table, time, toned};
 use super::lists::{Field, ROWS, Rows, form, json, nothing, pager};
@@ -41,6 +42,17 @@ pub(super) struct Tally {
     other: usize,
 }
 
+impl std::iter::Sum for Tally {
+    fn sum<I: Iterator<Item = Self>>(tallies: I) -> Self {
+        tallies.fold(Self::default(), |a, b| Self {
+            succeeded: a.succeeded + b.succeeded,
+            failed: a.failed + b.failed,
+            running: a.running + b.running,
+            other: a.other + b.other,
+        })
+    }
+}
+
 impl Tally {
     /// Counts the runs of a kind.
     pub(super) fn of<'r>(runs: impl IntoIterator<Item = &'r RunRow>, kind: &str) -> Self {
@@ -57,6 +69,13 @@ impl Tally {
             *count += 1;
         }
         tally
+    }
+
+    /// The worst of them, in a word.
+    pub(super) fn worst(self) -> Option<&'static str> {
+        let parts =
+            [(self.failed, "failed"), (self.running, "running"), (self.succeeded, "passed"), (self.other, "cancelled")];
+        parts.into_iter().find(|(number, _)| *number > 0).map(|(_, word)| word)
     }
 
     /// The numbers that are not zero.
@@ -201,13 +220,15 @@ pub(super) fn count_line(counts: &MergeRequestCounts) -> Markup {
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = MergeRequestDetail)]
 pub(super) struct Detail {
-    merge_request: MergeRequestRow,
-    versions: Vec<VersionRow>,
-    runs: Vec<RunRow>,
-    releases: Vec<ReleaseRow>,
+    pub(super) merge_request: MergeRequestRow,
+    pub(super) versions: Vec<VersionRow>,
+    pub(super) runs: Vec<RunRow>,
+    pub(super) releases: Vec<ReleaseRow>,
+    /// Builds of Buildkite and Travis.
+    pub(super) builds: Vec<Build>,
 }
 
-async fn find(page: &Page, key: &str) -> Result<Detail, Problem> {
+pub(super) async fn find(page: &Page, key: &str) -> Result<Detail, Problem> {
     let key = params::name(key);
     let parts = key.rsplit_once('/').and_then(|(project, iid)| Some((project, iid.parse::<i64>().ok()?)));
     let Some((project, iid)) = parts else {
@@ -223,7 +244,8 @@ async fn find(page: &Page, key: &str) -> Result<Detail, Problem> {
     let shas: Vec<&str> = shas.into_iter().collect();
     let runs = konflux::runs_of_commits(&mut reader, &shas).await?;
     let releases = konflux::releases_of_commits(&mut reader, &shas).await?;
-    Ok(Detail { merge_request, versions, runs, releases })
+    let builds = builds::of_commits(&mut reader, &shas).await?;
+    Ok(Detail { merge_request, versions, runs, releases, builds })
 }
 
 /// A merge request with its versions, runs and releases.
@@ -261,10 +283,13 @@ async fn detail(State(page): State<Page>, Path(key): Path<String>, params: Param
         (matrix(&found, now))
         h2 { "Runs" }
         (run_table(&found.runs, now, true))
+        @if !found.builds.is_empty() { h2 { "Builds" } (build_table(&found.builds, now)) }
         @if !found.releases.is_empty() { h2 { "Releases" } (release_table(&found.releases, now)) }
     };
     let json = format!("/api/v1{}", path(row));
-    let around = Shell { title: &name, current: "/mrs", refresh: params.refresh(), json: Some(&json), feed: None };
+    let feed = format!("/feed{}", path(row));
+    let around =
+        Shell { title: &name, current: "/mrs", refresh: params.refresh(), json: Some(&json), feed: Some(&feed) };
     Ok(shell(around, &content).into_response())
 }
 

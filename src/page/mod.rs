@@ -11,8 +11,11 @@ mod access;
 mod api;
 mod badge;
 mod bots;
+mod builds;
+mod checkouts;
 mod commits;
 mod components;
+mod deliveries;
 mod feed;
 mod finish;
 mod html;
@@ -24,6 +27,7 @@ mod params;
 mod problem;
 mod refused;
 mod releases;
+mod trends;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +58,10 @@ const PAGES: &[Entry] = &[
     Entry { path: "/commits", title: "Commits", routes: commits::routes },
     Entry { path: "/components", title: "Components", routes: components::routes },
     Entry { path: "/releases", title: "Releases", routes: releases::routes },
+    Entry { path: "/builds", title: "Builds", routes: builds::routes },
+    Entry { path: "/checkouts", title: "Checkouts", routes: checkouts::routes },
+    Entry { path: "/trends", title: "Trends", routes: trends::routes },
+    Entry { path: "/deliveries", title: "Deliveries", routes: deliveries::routes },
     Entry { path: "/refused", title: "Refused", routes: refused::routes },
 ];
 

@@ -10,6 +10,7 @@ use axum::routing::get;
 
 use super::problem::Problem;
 use super::{Page, html, overview};
+use crate::outbox::reads::TargetRow;
 use crate::store::chain;
 
 pub(super) fn routes() -> Router<Page> {
@@ -67,6 +68,39 @@ async fn metrics(State(page): State<Page>) -> Result<Response, Problem> {
             gauge(name, help, &[(String::new(), number)]);
         }
     }
+    let mut builds = Vec::new();
+    if let Some(counts) = &summary.buildkite {
+        builds.push(("buildkite", counts.stuck, counts.failed, counts.running));
+    }
+    if let Some(counts) = &summary.travis {
+        builds.push(("travis", counts.stuck, counts.failed, counts.running));
+    }
+    let of = |number: fn(&(&str, i64, i64, i64)) -> i64| -> Vec<_> {
+        builds.iter().map(|counts| (format!("{{{}}}", label("system", counts.0)), number(counts))).collect()
+    };
+    gauge("builds_stuck", "Builds that should have ended.", &of(|counts| counts.1));
+    gauge("builds_failed_24h", "Builds that failed in the last 24 hours.", &of(|counts| counts.2));
+    gauge("builds_unfinished", "Builds that are not finished.", &of(|counts| counts.3));
+    if let Some(counts) = &summary.checkouts {
+        for (name, help, number) in [
+            ("checkouts_failed_24h", "Checkouts of the last 24 hours with failures.", counts.failed),
+            ("checkouts_unfinished", "Checkouts of 14 days whose tests have not ended.", counts.unfinished),
+            ("checkouts_untriaged", "Failures in which no issue has been looked for yet.", counts.untriaged),
+        ] {
+            gauge(name, help, &[(String::new(), number)]);
+        }
+    }
+    let of = |number: fn(&TargetRow) -> i64| -> Vec<_> {
+        let targets = summary.targets.iter();
+        targets.map(|target| (format!("{{{}}}", label("target", &target.name)), number(target))).collect()
+    };
+    gauge("deliveries_pending", "Deliveries that wait.", &of(|target| target.pending));
+    gauge("deliveries_dead", "Deliveries that were given up.", &of(|target| target.dead));
+    gauge(
+        "target_closed_off",
+        "Whether nothing is sent to a target.",
+        &of(|target| i64::from(target.open_until.is_some())),
+    );
     let refused = summary.refused.iter();
     let refused: Vec<_> = refused
         .map(|count| {

@@ -8,21 +8,30 @@ use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use serde::Serialize;
 
+use super::builds::{self, Build, build_table};
+use super::checkouts::{self, checkout_table};
 use super::components::run_table_of;
+use super::deliveries::target_table;
 use super::html::{Shell, Tone, count, shell, state, table, time, toned};
 use super::lists::json;
 use super::params::{Params, encode_path};
 use super::problem::{Problem, ProblemResponses};
 use super::releases::release_table;
-use super::{Page, bots, merge_requests, refused};
+use super::{Page, bots, deliveries, merge_requests, refused};
+use crate::buildkite::reads::{self as buildkite, BuildkiteCounts};
 use crate::gitlab::reads::MergeRequestCounts;
+use crate::kcidb::reads::{self as kcidb, CheckoutCounts};
 use crate::konflux::reads::{self as konflux, Counts, ReleaseRow, RunRow, WantedReleases};
+use crate::outbox::reads::{self as outbox, TargetRow};
 use crate::store::{RefusedCount, count_refused};
+use crate::travis::reads::{self as travis, TravisCounts};
 
 /// A run that has not ended by then is stuck: builds may take 4 hours, tests 10 (Konflux's own limits).
 pub(super) const STUCK: SignedDuration = SignedDuration::from_hours(10);
 /// What counts as lately.
 pub(super) const LATELY: SignedDuration = SignedDuration::from_hours(24);
+/// Checkouts that have not ended by then are not counted any more: nothing more comes of them.
+const LONG: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// Things of a kind that are shown.
 const SHOWN: i64 = 10;
 
@@ -41,6 +50,14 @@ pub(super) struct Summary {
     pub(super) merge_requests: Option<MergeRequestCounts>,
     /// Runs and releases.
     pub(super) pipelines: Option<Counts>,
+    /// Builds of Buildkite.
+    pub(super) buildkite: Option<BuildkiteCounts>,
+    /// Builds of Travis.
+    pub(super) travis: Option<TravisCounts>,
+    /// Checkouts.
+    pub(super) checkouts: Option<CheckoutCounts>,
+    /// Targets of deliveries.
+    pub(super) targets: Vec<TargetRow>,
     /// Refused in the last 24 hours.
     pub(super) refused: Vec<RefusedCount>,
     /// What needs somebody.
@@ -53,6 +70,8 @@ struct Attention {
     stuck: Vec<RunRow>,
     failed: Vec<RunRow>,
     releases: Vec<ReleaseRow>,
+    builds: Vec<Build>,
+    checkouts: Vec<checkouts::Item>,
 }
 
 /// Reads it all.
@@ -67,17 +86,35 @@ pub(super) async fn read(page: &Page) -> Result<Summary, Problem> {
     let failed_releases = WantedReleases { state: Some("failed"), ..WantedReleases::default() };
     let mut releases = konflux::releases(&mut reader, &failed_releases, SHOWN).await?;
     releases.retain(|release| release.created_at.is_some_and(|at| at >= ago(LATELY)));
+    let failed_checkouts = kcidb::Wanted { failed: Some(true), since: Some(ago(LATELY)), ..kcidb::Wanted::default() };
     let attention = Attention {
         bots: all,
         stuck: konflux::stuck_runs(&mut reader, ago(STUCK), SHOWN).await?,
         failed: konflux::failed_runs(&mut reader, ago(LATELY), SHOWN).await?,
         releases,
+        builds: builds::failed(&mut reader, ago(LATELY), SHOWN).await?,
+        checkouts: checkouts::read(&mut reader, &failed_checkouts, SHOWN).await?,
     };
+    let checkouts = kcidb::counts(&mut reader, ago(LATELY), ago(LONG)).await?;
+    let buildkite = buildkite::counts(&mut reader, ago(LATELY), ago(STUCK)).await?;
+    let travis = travis::counts(&mut reader, ago(LATELY), ago(STUCK)).await?;
+    let targets = outbox::targets(&mut reader).await?;
     let pipelines = konflux::counts(&mut reader, ago(STUCK), ago(LATELY)).await?;
     let refused = count_refused(&mut reader, ago(refused::COUNTED)).await?;
     drop(reader);
     let merge_requests = merge_requests::counts(page, None).await?;
-    Ok(Summary { at: now, bots: of_bots, merge_requests, pipelines, refused, attention })
+    Ok(Summary {
+        at: now,
+        bots: of_bots,
+        merge_requests,
+        pipelines,
+        buildkite,
+        travis,
+        checkouts,
+        targets,
+        refused,
+        attention,
+    })
 }
 
 /// How everything is.
@@ -97,7 +134,7 @@ async fn page(State(page): State<Page>, params: Params) -> Result<Response, Prob
     let content = html! {
         h1 { "Overview" }
         (cards(&summary))
-        (attention(&summary.attention, now))
+        (attention(&summary, now))
     };
     let around = Shell {
         title: "Overview",
@@ -139,6 +176,35 @@ fn cards(summary: &Summary) -> Markup {
                     p { (count(counts.failed_releases, Tone::Bad, "failed in 24 h")) ", " (toned(Tone::Running, html! { (counts.unfinished_releases) " unfinished" })) }
                 }
             }
+            @if let Some(counts) = &summary.buildkite {
+                li {
+                    h2 { a href="/builds?system=buildkite" { "Buildkite" } }
+                    (build_line([counts.stuck, counts.failed, counts.running, counts.passed], counts.newest, now))
+                }
+            }
+            @if let Some(counts) = &summary.travis {
+                li {
+                    h2 { a href="/builds?system=travis" { "Travis" } }
+                    (build_line([counts.stuck, counts.failed, counts.running, counts.passed], counts.newest, now))
+                }
+            }
+            @if let Some(counts) = &summary.checkouts {
+                li {
+                    h2 { a href="/checkouts" { "Checkouts" } }
+                    p { (count(counts.failed, Tone::Bad, "failed in 24 h")) " of " (counts.new) ", "
+                        (count(counts.unfinished, Tone::Running, "unfinished")) ", " (count(counts.untriaged, Tone::Notice, "to be triaged")) }
+                    p.dim { "Newest checkout " (time(counts.newest, now)) }
+                }
+            }
+            @if !summary.targets.is_empty() {
+                @let sum = |number: fn(&TargetRow) -> i64| summary.targets.iter().map(number).sum::<i64>();
+                li {
+                    h2 { a href="/deliveries" { "Deliveries" } }
+                    p { (count(sum(|target| i64::from(target.open_until.is_some())), Tone::Bad, "targets closed off")) ", "
+                        (count(sum(|target| target.dead), Tone::Bad, "given up")) ", "
+                        (count(sum(|target| target.pending), Tone::Running, "waiting")) }
+                }
+            }
             li {
                 h2 { a href="/refused" { "Refused messages" } }
                 p { (count(refused, Tone::Notice, "in 24 h")) }
@@ -147,9 +213,20 @@ fn cards(summary: &Summary) -> Markup {
     }
 }
 
-fn attention(attention: &Attention, now: Timestamp) -> Markup {
-    let Attention { bots, stuck, failed, releases } = attention;
-    let nothing = bots.is_empty() && stuck.is_empty() && failed.is_empty() && releases.is_empty();
+fn build_line([stuck, failed, running, passed]: [i64; 4], newest: Option<Timestamp>, now: Timestamp) -> Markup {
+    html! {
+        p { (count(stuck, Tone::Bad, "stuck")) ", " (count(failed, Tone::Bad, "failed in 24 h")) ", "
+            (count(running, Tone::Running, "unfinished")) ", " (count(passed, Tone::Good, "passed in 24 h")) }
+        p.dim { "Newest message " (time(newest, now)) }
+    }
+}
+
+fn attention(summary: &Summary, now: Timestamp) -> Markup {
+    let Attention { bots, stuck, failed, releases, builds, checkouts } = &summary.attention;
+    let targets: Vec<TargetRow> =
+        summary.targets.iter().filter(|target| deliveries::needs_somebody(target)).cloned().collect();
+    let nothing =
+        [bots.len(), stuck.len(), failed.len(), releases.len(), builds.len(), checkouts.len(), targets.len()] == [0; 7];
     html! {
         @if nothing { p { (toned(Tone::Good, "Nothing needs attention.")) } }
         @if !bots.is_empty() {
@@ -164,8 +241,11 @@ fn attention(attention: &Attention, now: Timestamp) -> Markup {
                 }
             }))
         }
+        @if !targets.is_empty() { h2 { "Targets that are not told" } (target_table(&targets, now)) }
         @if !releases.is_empty() { h2 { "Releases that failed in 24 hours" } (release_table(releases, now)) }
         @if !failed.is_empty() { h2 { "Runs that failed in 24 hours" } (run_table_of("Failed, newest first", failed, now, true)) }
+        @if !builds.is_empty() { h2 { "Builds that failed in 24 hours" } (build_table(builds, now)) }
+        @if !checkouts.is_empty() { h2 { "Checkouts of 24 hours with failures" } (checkout_table(checkouts, now)) }
         @if !stuck.is_empty() { h2 { "Runs that should have ended" } (run_table_of("Unfinished, oldest first", stuck, now, true)) }
     }
 }

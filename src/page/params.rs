@@ -20,7 +20,7 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.'
 #[derive(Clone, Debug, Default)]
 pub(super) struct Params {
     values: BTreeMap<String, String>,
-    /// Whether JSON is wanted: by `?format=json`, or because the client accepts it and no HTML.
+    /// Whether JSON is wanted: by an address of the API or `?format=json`, or because the client accepts it and no HTML.
     pub(super) wants_json: bool,
 }
 
@@ -32,15 +32,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
         let pairs = query.map_err(|_| Problem::Bad("the query cannot be read".to_owned()))?.0;
         let accept = parts.headers.get("accept").and_then(|value| value.to_str().ok()).unwrap_or_default();
         let accepts_json = accept.contains("application/json") && !accept.contains("text/html");
-        Ok(Self::new(pairs, accepts_json))
+        Ok(Self::new(pairs, accepts_json || parts.uri.path().starts_with("/api/")))
     }
 }
 
 impl Params {
-    fn new(pairs: Vec<(String, String)>, accepts_json: bool) -> Self {
+    fn new(pairs: Vec<(String, String)>, is_json: bool) -> Self {
         let clean = |text: String| -> String { text.replace('\0', "\u{fffd}").chars().take(LONGEST).collect() };
         let values: BTreeMap<String, String> = pairs.into_iter().map(|(key, value)| (key, clean(value))).collect();
-        let wants_json = accepts_json || values.get("format").is_some_and(|format| format == "json");
+        let wants_json = is_json || values.get("format").is_some_and(|format| format == "json");
         Self { values, wants_json }
     }
 

@@ -37,6 +37,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 12, name: "travis_notices", sql: include_str!("migrations/0012_travis_notices.sql") },
     Migration { version: 13, name: "collations", sql: include_str!("migrations/0013_collations.sql") },
     Migration { version: 14, name: "outbox_json", sql: include_str!("migrations/0014_outbox_json.sql") },
+    Migration { version: 15, name: "pages", sql: include_str!("migrations/0015_pages.sql") },
+    Migration { version: 16, name: "dora", sql: include_str!("migrations/0016_dora.sql") },
 ];
 
 /// What [`migrate`] did.

@@ -1,7 +1,12 @@
 //! The pages over real HTTP: every address of every page answers, says what it should, and escapes what it is given.
 
+mod builds;
+mod checkouts;
+mod deliveries;
+mod feeds;
 pub mod lambda;
 mod reader;
+mod trends;
 
 use std::collections::BTreeMap;
 
@@ -142,9 +147,22 @@ async fn every_page_that_is_linked_is_there() {
     // As in a function: a page that held one connection and wanted another would wait for ever.
     let site = Site::of(&support::store_of(&db.url, 1), NOW).await;
     let pages = crawl(&site).await;
-    for start in
-        ["/bots/", "/mr/", "/components/", "/commits/", "/releases/", "/api/v1/mr/", "/feed/bots/", "/badge/bots/"]
-    {
+    for start in [
+        "/bots/",
+        "/mr/",
+        "/components/",
+        "/commits/",
+        "/releases/",
+        "/builds/buildkite/",
+        "/builds/travis/",
+        "/badge/builds/",
+        "/checkouts/",
+        "/kcidb/builds/",
+        "/kcidb/tests/",
+        "/api/v1/mr/",
+        "/feed/bots/",
+        "/badge/bots/",
+    ] {
         assert!(pages.keys().any(|path| path.starts_with(start)), "no page of {start}: {:?}", pages.keys());
     }
     let found: Vec<String> = pages.iter().flat_map(|(path, answer)| problems(path, answer)).collect();
@@ -196,6 +214,24 @@ async fn hostile_names_are_names() {
         json!({"object_kind": "push", "ref": "refs/heads/main", "after": x, "before": x, "user_username": x,
             "project": {"path_with_namespace": format!("g/{x}"), "default_branch": "main"},
             "commits": [{"id": x, "title": x, "timestamp": at, "url": "javascript:alert(5)", "author": {"name": x}, "added": [x]}]}),
+        json!({"build": {"uuid": x, "number": 7, "state": "failed", "commit": x, "branch": x, "message": x, "source": x,
+                "started_at": at, "finished_at": at},
+            "pipeline": {"uuid": "p", "slug": x, "repo": format!("https://github.com/g/{x}.git")}, "organization": {"uuid": "o", "slug": x}}),
+        json!({"event": "build:create", "payload": {"id": 7, "number": x, "branch": x, "event_type": x, "created_at": at,
+            "repository": {"id": 7, "owner_name": x, "name": x}, "commit": {"sha": x, "message": x},
+            "stages": [{"id": 7, "number": 1, "name": x}],
+            "jobs": [{"id": 70, "number": x, "queue": x, "stage": {"id": 7, "number": 1, "name": x}}]}}),
+        json!({"version": {"major": 5, "minor": 3},
+            "checkouts": [{"id": format!("o:{x}"), "origin": "o", "tree_name": x, "git_repository_branch": x, "comment": x,
+                "git_commit_name": x, "start_time": at, "log_url": "http://h/%3Cscript%3E", "valid": true}],
+            "builds": [{"id": format!("o:{x}"), "origin": "o", "checkout_id": format!("o:{x}"), "architecture": "x86_64", "compiler": x,
+                "config_name": x, "command": x, "comment": x, "status": "FAIL", "log_excerpt": x}],
+            "tests": [{"id": format!("o:{x}"), "origin": "o", "build_id": format!("o:{x}"), "path": "a.b", "comment": x,
+                "status": "ERROR", "log_excerpt": x, "environment": {"comment": x}}],
+            "issues": [{"id": format!("o:{x}"), "origin": "o", "version": 1, "comment": x, "report_subject": x,
+                "report_url": "http://h/x"}],
+            "incidents": [{"id": format!("o:{x}"), "origin": "o", "issue_id": format!("o:{x}"), "issue_version": 1,
+                "test_id": format!("o:{x}"), "present": true}]}),
         json!({"name": x, "status": x}),
     ];
     let delivery = |(number, message): (usize, &Value)| Delivery {
@@ -208,11 +244,33 @@ async fn hostile_names_are_names() {
     let mut pages = crawl(&site).await;
     let asked =
         format!("?q={}&project=%00&author=%3Cscript%3E&family=%27", x.replace(['%', '#', '&', '<', '>', '"'], "%3C"));
-    for list in ["/bots", "/mrs", "/commits", "/components", "/releases", "/refused"] {
+    for list in [
+        "/bots",
+        "/mrs",
+        "/commits",
+        "/components",
+        "/releases",
+        "/builds",
+        "/checkouts",
+        "/trends",
+        "/deliveries",
+        "/refused",
+    ] {
         pages.insert(format!("{list}{asked}"), site.get(&format!("{list}{asked}")).await);
     }
     let shown = |start: &str| pages.keys().any(|path| path.starts_with(start));
-    for start in ["/bots/", "/mr/", "/components/", "/commits/", "/releases/"] {
+    for start in [
+        "/bots/",
+        "/mr/",
+        "/components/",
+        "/commits/",
+        "/releases/",
+        "/builds/buildkite/",
+        "/builds/travis/",
+        "/checkouts/",
+        "/kcidb/builds/",
+        "/kcidb/tests/",
+    ] {
         assert!(shown(start), "no page of {start}: {:?}", pages.keys());
     }
     let found: Vec<String> = pages.iter().flat_map(|(path, answer)| problems(path, answer)).collect();

@@ -38,7 +38,7 @@ fn variables(sources: &[Source]) -> BTreeSet<String> {
         "src/config",
         "src/bin/",
         "src/page/access.rs",
-        "src/deliver/targets.rs",
+        "src/deliver/targets",
         "src/secret.rs",
         "src/intake/tokens.rs",
     ];

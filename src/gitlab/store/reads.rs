@@ -59,7 +59,7 @@ rows! {
         pub drafts: i64,
         /// Opened, and without a change for long.
         pub stale: i64,
-        /// Time of the newest message.
+        /// Time of the message that told of the newest change, of any project.
         pub newest: Option<Timestamp>,
     }
 

@@ -114,12 +114,15 @@ impl Summary {
     }
 }
 
+/// $1 checkouts: how many builds and tests there are of each status.
+pub(super) const SUMMARY: &str = include_str!("sql/kcidb_summary.sql");
+
 /// Summaries of checkouts, by id; none for those without builds.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn summaries(tx: &Tx<'_>, checkouts: &[&str]) -> Result<BTreeMap<String, Summary>, StoreError> {
-    let rows = tx.query(include_str!("sql/kcidb_summary.sql"), &[&checkouts]).await?;
+    let rows = tx.query(SUMMARY, &[&checkouts]).await?;
     let mut summaries: BTreeMap<String, Summary> = BTreeMap::new();
     for row in &rows {
         let summary = summaries.entry(row.get("id")).or_default();

@@ -4,6 +4,7 @@ mod excerpts;
 mod find;
 mod objects;
 mod progress;
+pub mod reads;
 mod receipts;
 mod triage;
 mod values;

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+pub use super::flaky::{FlakyTest, flaky_tests};
 use crate::store::{Reader, StoreError, rows};
 
 rows! {

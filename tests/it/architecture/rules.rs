@@ -23,7 +23,21 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("reconcile", &["clock", "config", "envelope::Refusal", "family", "gitlab", "https", "store"]),
     ("deliver", &["aws", "clock", "config::Lookup", "https", "outbox", "secret", "store"]),
     // And what families offer to read.
-    ("page", &["bots", "clock", "config", "gitlab::reads", "konflux::reads", "store"]),
+    (
+        "page",
+        &[
+            "bots",
+            "buildkite::reads",
+            "clock",
+            "config",
+            "gitlab::reads",
+            "kcidb::reads",
+            "konflux::reads",
+            "outbox::reads",
+            "store",
+            "travis::reads",
+        ],
+    ),
     ("telemetry", &["pipeline", "store"]),
     ("tasks", &[]),
     ("replay", &["clock", "envelope", "family", "pipeline", "store", "tasks"]),

@@ -32,7 +32,7 @@ async fn with_failures() -> Db {
     let now = Timestamp::now().to_string();
     let test = |number: usize| {
         json!({"id": format!("o:{number:04}"), "origin": "o", "build_id": "o:b", "status": "FAIL", "start_time": now,
-            "comment": if number % 2 == 0 { "even" } else { "odd" }})
+            "comment": if number.is_multiple_of(2) { "even" } else { "odd" }})
     };
     let submission = json!({
         "version": {"major": 5, "minor": 3},

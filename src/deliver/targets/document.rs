@@ -1,0 +1,82 @@
+//! The document of the targets as it is written: TOML, before anything in it is checked or looked up.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::TargetsError;
+use crate::config::Lookup;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    target: Vec<Raw>,
+}
+
+/// A target as it is written.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Raw {
+    pub(super) name: String,
+    pub(super) kind: String,
+    #[serde(default)]
+    pub(super) hosts: Vec<String>,
+    pub(super) api: Option<String>,
+    pub(super) token: Option<String>,
+    pub(super) api_key: Option<String>,
+    pub(super) ca_bundle: Option<String>,
+    pub(super) context: Option<String>,
+    #[serde(default)]
+    pub(super) states: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) ignore_branches: Vec<String>,
+    #[serde(default)]
+    pub(super) ignore_sources: Vec<String>,
+    pub(super) topic_arn: Option<String>,
+    pub(super) overflow: Option<String>,
+    pub(super) families: Option<Vec<String>>,
+    pub(super) events: Option<Vec<String>>,
+    pub(super) url: Option<String>,
+    pub(super) secret: Option<String>,
+    #[serde(default)]
+    pub(super) allow_private: bool,
+    pub(super) pages: Option<String>,
+    #[serde(default)]
+    pub(super) beside_check_runs: bool,
+    pub(super) from: Option<String>,
+    pub(super) region: Option<String>,
+    #[serde(default)]
+    pub(super) except: Vec<String>,
+    pub(super) key: Option<String>,
+    pub(super) format: Option<String>,
+    pub(super) concurrency: Option<usize>,
+    pub(super) interval_ms: Option<u64>,
+    pub(super) max_age_hours: Option<u64>,
+    pub(super) max_attempts: Option<i32>,
+}
+
+/// The targets of the document, as they are written.
+///
+/// # Errors
+/// When there is no such file, or it is no such document.
+pub(super) fn written(lookup: Lookup<'_>) -> Result<Vec<Raw>, TargetsError> {
+    match lookup("DELIVERY_TARGETS") {
+        // An inline document has a table or an assignment, and no path has.
+        Some(text) if text.contains('[') || text.contains('=') => document(&text),
+        Some(path) => {
+            let text = std::fs::read_to_string(Path::new(&path));
+            document(&text.map_err(|source| TargetsError::File { path, source })?)
+        }
+        None => Ok(Vec::new()),
+    }
+}
+
+fn document(text: &str) -> Result<Vec<Raw>, TargetsError> {
+    // The parser's whole error quotes the line, in which a secret may have been written against all advice.
+    let document: Result<Document, _> = toml::from_str(text);
+    document.map(|document| document.target).map_err(|error| {
+        let line = error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+        TargetsError::Document(format!("line {line}: {}", error.message()))
+    })
+}

@@ -1,0 +1,142 @@
+//! A build: of Buildkite, or of Travis with its stages and jobs.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use jiff::Timestamp;
+use maud::{Markup, html};
+use serde::Serialize;
+
+use super::Build;
+use crate::buildkite::reads::{self as buildkite_reads, BuildkiteBuild};
+use crate::page::Page;
+use crate::page::components::{maybe, maybe_whole, took};
+use crate::page::html::{Tone, empty, facts, or_none, outside, state, table, time, toned};
+use crate::page::lists::{Place, json};
+use crate::page::params::{self, Params};
+use crate::page::problem::{Problem, ProblemResponses};
+use crate::travis::reads::{self as travis_reads, TravisBuild, TravisJob};
+
+/// A build of Buildkite.
+#[utoipa::path(get, path = "/api/v1/builds/buildkite/{id}",
+    params(("id" = String, Path, description = "Uuid of the build")),
+    responses((status = 200, description = "A build of Buildkite.", body = BuildkiteBuild), ProblemResponses))]
+pub(in crate::page) async fn buildkite(
+    State(page): State<Page>,
+    Path(id): Path<String>,
+    params: Params,
+) -> Result<Response, Problem> {
+    let id = params::name(&id);
+    let found = buildkite_reads::build(&mut page.reader().await?, &id).await?;
+    let Some(row) = found else { return Err(Problem::NotFound(format!("no build of Buildkite has the id {id:?}"))) };
+    if params.wants_json {
+        return Ok(json(&row));
+    }
+    let now = page.now();
+    let build = Build::from(row.clone());
+    let repository = row.repo_host.as_deref().zip(row.repo_path.as_deref());
+    let repository = repository.map(|(host, path)| format!("{host}/{path}"));
+    let content = html! {
+        (heading(&build))
+        (facts(&[
+            ("Build", outside(row.url().as_deref(), &build.id)),
+            ("Organization, pipeline", html! { (or_none(row.organization.as_deref())) ", " (or_none(row.pipeline.as_deref())) }),
+            ("Repository", or_none(repository.as_deref())),
+            ("Branch", or_none(row.branch.as_deref())),
+            ("Commit", maybe_whole(row.commit.as_deref())),
+            ("Where it is blocked", maybe(row.blocked_state.as_deref(), "not blocked")),
+            ("Started by", or_none(row.source.as_deref())),
+            ("Started", time(row.started_at, now)),
+            ("First failure", time(row.failing_at, now)),
+            ("Ended or blocked", html! { (time(row.finished_at, now)) " " (took(row.started_at, row.finished_at)) }),
+            ("So since", time(Some(row.event_at), now)),
+            ("Last message", html! { (row.message_id) " " (time(row.message_at, now)) }),
+        ]))
+    };
+    Ok(place(&build, &params, &content))
+}
+
+/// A build of Travis with its jobs.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = TravisBuildDetail)]
+pub(in crate::page) struct Detail {
+    build: TravisBuild,
+    jobs: Vec<TravisJob>,
+}
+
+/// A build of Travis with its jobs.
+#[utoipa::path(get, path = "/api/v1/builds/travis/{id}",
+    params(("id" = i64, Path, description = "Id of the build")),
+    responses((status = 200, description = "A build of Travis with its jobs.", body = Detail), ProblemResponses))]
+pub(in crate::page) async fn travis(
+    State(page): State<Page>,
+    Path(id): Path<String>,
+    params: Params,
+) -> Result<Response, Problem> {
+    let missing = || Problem::NotFound(format!("no build of Travis has the id {:?}", params::name(&id)));
+    let number: i64 = id.parse().map_err(|_| missing())?;
+    let mut reader = page.reader().await?;
+    let row = travis_reads::build(&mut reader, number).await?.ok_or_else(missing)?;
+    let found = Detail { build: row, jobs: travis_reads::jobs(&mut reader, number).await? };
+    if params.wants_json {
+        return Ok(json(&found));
+    }
+    let now = page.now();
+    let row = &found.build;
+    let build = Build::from(row.clone());
+    let content = html! {
+        (heading(&build))
+        (facts(&[
+            ("Repository", or_none(row.repository.as_deref())),
+            ("Branch", or_none(row.branch.as_deref())),
+            ("Commit", maybe_whole(row.sha.as_deref())),
+            ("Because of", html! { (or_none(row.event_type.as_deref())) @if let Some(number) = &row.pull_request { " #" (number) } }),
+            ("Before it, the branch", maybe(row.previous_state.as_deref(), "unknown")),
+            ("Created", time(row.created_at, now)),
+            ("Started", time(row.started_at, now)),
+            ("Ended", html! { (time(row.finished_at, now)) " " (took(row.started_at, row.finished_at)) }),
+            ("Last message", html! { (row.message_id) " " (time(Some(row.message_at), now)) }),
+        ]))
+        h2 { "Jobs" }
+        @if found.jobs.is_empty() { (empty("No job of it is known.")) } @else { (jobs(&found.jobs, now)) }
+    };
+    Ok(place(&build, &params, &content))
+}
+
+fn heading(build: &Build) -> Markup {
+    html! {
+        h1 { (build.name()) " " (maybe(build.state.as_deref(), "unknown")) }
+        p { (or_none(build.title.as_deref())) }
+        p { img src={ "/badge" (build.path()) ".svg" } alt={ (build.name()) ": " (build.state.as_deref().unwrap_or("unknown")) }; }
+    }
+}
+
+fn place(build: &Build, params: &Params, content: &Markup) -> Response {
+    let (title, path) = (build.name(), build.path());
+    let feed = format!("/feed{path}");
+    Place { title: &title, current: "/builds", path: &path, feed: Some(&feed) }.thing(params, content)
+}
+
+/// Jobs by stage; a stage is named where it begins.
+fn jobs(jobs: &[TravisJob], now: Timestamp) -> Markup {
+    let heads = ["Job", "State", "Stage", "Queue", "Worker", "Run", "Queued", "Started", "Ended", "Took"];
+    table(
+        "Jobs by stage",
+        &heads,
+        &html! {
+            @for job in jobs {
+                tr {
+                    th scope="row" { (job.number.clone().unwrap_or_else(|| job.id.to_string())) }
+                    td { (maybe(job.state.as_deref(), "unknown")) @if job.allow_failure { " " (toned(Tone::Quiet, "may fail")) } }
+                    td { @if let Some(stage) = &job.stage {
+                        (stage) " " @if let Some(of) = &job.stage_state { (state(of)) }
+                    } @else if let Some(number) = job.stage_number { (number) } }
+                    td { (job.queue.as_deref().unwrap_or_default()) }
+                    td { (job.worker.as_deref().unwrap_or_default()) }
+                    td { (job.attempt) @if job.reset_count > 0 { ", requeued " (job.reset_count) " times" } }
+                    td { (time(job.queued_at, now)) } td { (time(job.started_at, now)) } td { (time(job.finished_at, now)) }
+                    td { (took(job.started_at, job.finished_at)) }
+                }
+            }
+        },
+    )
+}

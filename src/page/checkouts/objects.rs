@@ -1,0 +1,179 @@
+//! A build of a checkout, and a test: each with what it belongs to and what belongs to it.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use jiff::Timestamp;
+use maud::{Markup, html};
+use serde::Serialize;
+
+use super::detail::{SHOWN, issue_table, log};
+use super::{counts, path};
+use crate::kcidb::reads::{self, CheckoutBuild, CheckoutRow, IssueRow, Seen, StatusCount, TestRow};
+use crate::page::Page;
+use crate::page::components::maybe;
+use crate::page::html::{empty, facts, or_none, outside, span, table, time};
+use crate::page::lists::{Place, json};
+use crate::page::params::{self, Params, encode_path};
+use crate::page::problem::{Problem, ProblemResponses};
+
+/// A build of a checkout with its tests.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = CheckoutBuildDetail)]
+pub(in crate::page) struct BuildDetail {
+    build: CheckoutBuild,
+    /// None when only the build has been heard of.
+    checkout: Option<CheckoutRow>,
+    /// Tests by status.
+    counts: Vec<StatusCount>,
+    /// The worst 500 of its tests.
+    tests: Vec<TestRow>,
+    issues: Vec<IssueRow>,
+    /// The end of its log.
+    log_excerpt: Option<String>,
+}
+
+/// A build of a checkout with its tests.
+#[utoipa::path(get, path = "/api/v1/kcidb/builds/{id}",
+    params(("id" = String, Path, description = "Id of the build")),
+    responses((status = 200, description = "A build of a checkout with its tests.", body = BuildDetail), ProblemResponses))]
+pub(in crate::page) async fn build(
+    State(page): State<Page>,
+    Path(id): Path<String>,
+    params: Params,
+) -> Result<Response, Problem> {
+    let id = params::name(&id);
+    let mut reader = page.reader().await?;
+    let Some(build) = reads::build(&mut reader, &id).await? else {
+        return Err(Problem::NotFound(format!("no build of a checkout has the id {id:?}")));
+    };
+    let found = BuildDetail {
+        checkout: reads::checkout(&mut reader, &build.checkout_id).await?,
+        counts: reads::count_tests(&mut reader, &[&id]).await?,
+        tests: reads::tests(&mut reader, &id, SHOWN).await?,
+        issues: reads::issues(&mut reader, Seen::Build(&id), SHOWN).await?,
+        log_excerpt: reads::excerpt(&mut reader, Seen::Build(&id)).await?.map(|excerpt| excerpt.text),
+        build,
+    };
+    if params.wants_json {
+        return Ok(json(&found));
+    }
+    let now = page.now();
+    let row = &found.build;
+    let content = html! {
+        h1 { (row.id) " " (maybe(row.status.as_deref(), "to come")) }
+        (facts(&[
+            ("Checkout", parent(&path(&row.checkout_id), &row.checkout_id, found.checkout.is_some())),
+            ("Origin", html! { (row.origin) }),
+            ("Architecture", or_none(row.architecture.as_deref())),
+            ("Compiler", or_none(row.compiler.as_deref())),
+            ("Configuration", row.config_name.as_deref().map_or_else(|| or_none(None), |name| outside(row.config_url.as_deref(), name))),
+            ("Command", or_none(row.command.as_deref())),
+            ("Comment", or_none(row.comment.as_deref())),
+            ("Began", html! { (time(row.start_time, now)) " " (seconds(row.duration)) }),
+            ("Log", log(row.log_url.as_deref())),
+            ("Tests", counts(&found.counts)),
+            ("Last message", html! { (row.message_id) " " (time(row.message_at, now)) }),
+        ]))
+        (excerpt(found.log_excerpt.as_deref()))
+        h2 { "Issues" }
+        (issue_table(&found.issues))
+        h2 { "Tests" }
+        @if found.tests.is_empty() { (empty("No test of it is known.")) } @else { (test_table(&found.tests, now)) }
+    };
+    let address = format!("/kcidb/builds/{}", encode_path(&row.id));
+    let place = Place { title: &row.id, current: "/checkouts", path: &address, feed: None };
+    Ok(place.thing(&params, &content))
+}
+
+/// A run of a test.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = TestDetail)]
+pub(in crate::page) struct TestDetail {
+    test: TestRow,
+    /// None when only the test has been heard of.
+    build: Option<CheckoutBuild>,
+    issues: Vec<IssueRow>,
+    /// The end of its log.
+    log_excerpt: Option<String>,
+}
+
+/// A run of a test.
+#[utoipa::path(get, path = "/api/v1/kcidb/tests/{id}",
+    params(("id" = String, Path, description = "Id of the test")),
+    responses((status = 200, description = "A run of a test.", body = TestDetail), ProblemResponses))]
+pub(in crate::page) async fn test(
+    State(page): State<Page>,
+    Path(id): Path<String>,
+    params: Params,
+) -> Result<Response, Problem> {
+    let id = params::name(&id);
+    let mut reader = page.reader().await?;
+    let Some(test) = reads::test(&mut reader, &id).await? else {
+        return Err(Problem::NotFound(format!("no test has the id {id:?}")));
+    };
+    let found = TestDetail {
+        build: reads::build(&mut reader, &test.build_id).await?,
+        issues: reads::issues(&mut reader, Seen::Test(&id), SHOWN).await?,
+        log_excerpt: reads::excerpt(&mut reader, Seen::Test(&id)).await?.map(|excerpt| excerpt.text),
+        test,
+    };
+    if params.wants_json {
+        return Ok(json(&found));
+    }
+    let now = page.now();
+    let row = &found.test;
+    let build = format!("/kcidb/builds/{}", encode_path(&row.build_id));
+    let content = html! {
+        h1 { (row.id) " " (maybe(row.status.as_deref(), "to come")) }
+        (facts(&[
+            ("Test", or_none(row.path.as_deref())),
+            ("Build", parent(&build, &row.build_id, found.build.is_some())),
+            ("Checkout", html! { @if let Some(build) = &found.build { (parent(&path(&build.checkout_id), &build.checkout_id, true)) } @else { (or_none(None)) } }),
+            ("Origin", html! { (row.origin) }),
+            ("Ran on", or_none(row.environment_comment.as_deref())),
+            ("Measured", html! { @if let Some(value) = row.number_value { (value) " " (row.number_unit.as_deref().unwrap_or_default()) } @else { (or_none(None)) } }),
+            ("Comment", or_none(row.comment.as_deref())),
+            ("Began", html! { (time(row.start_time, now)) " " (seconds(row.duration)) }),
+            ("Log", log(row.log_url.as_deref())),
+            ("Last message", html! { (row.message_id) " " (time(row.message_at, now)) }),
+        ]))
+        (excerpt(found.log_excerpt.as_deref()))
+        h2 { "Issues" }
+        (issue_table(&found.issues))
+    };
+    let address = format!("/kcidb/tests/{}", encode_path(&row.id));
+    let place = Place { title: &row.id, current: "/checkouts", path: &address, feed: None };
+    Ok(place.thing(&params, &content))
+}
+
+/// What something belongs to; parents may come later than what belongs to them.
+fn parent(path: &str, id: &str, is_known: bool) -> Markup {
+    html! { @if is_known { a href=(path) { (id) } } @else { (id) " " span.dim { "(not heard of)" } } }
+}
+
+fn seconds(duration: Option<f64>) -> Markup {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "shown in whole seconds; saturates")]
+    let seconds = duration.filter(|duration| *duration >= 0.0).map(|duration| duration.round() as u64);
+    html! { @if let Some(seconds) = seconds { "for " (span(seconds)) } }
+}
+
+fn excerpt(text: Option<&str>) -> Markup {
+    html! { @if let Some(text) = text { h2 { "End of the log" } pre.scroll tabindex="0" { (text) } } }
+}
+
+fn test_table(tests: &[TestRow], now: Timestamp) -> Markup {
+    table(
+        "Tests, the worst first",
+        &["Test", "Status", "Ran on", "Began", "Took", "Log"],
+        &html! {
+            @for row in tests {
+                tr {
+                    th scope="row" { a href={ "/kcidb/tests/" (encode_path(&row.id)) } { (row.path.as_deref().unwrap_or(&row.id)) } }
+                    td { (maybe(row.status.as_deref(), "to come")) }
+                    td { (row.environment_comment.as_deref().unwrap_or_default()) }
+                    td { (time(row.start_time, now)) } td { (seconds(row.duration)) } td { (log(row.log_url.as_deref())) }
+                }
+            }
+        },
+    )
+}

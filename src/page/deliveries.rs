@@ -1,0 +1,131 @@
+//! What the outside is still to be told, what was given up, and which targets are closed off.
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::get;
+use jiff::Timestamp;
+use maud::{Markup, html};
+use serde::Serialize;
+
+use super::Page;
+use super::html::{Tone, count, or_none, state, table, time, toned};
+use super::lists::{self, Field, Place, ROWS, Rows, json};
+use super::params::{self, Params, bad_after, cursor, encode};
+use super::problem::{Problem, ProblemResponses};
+use crate::outbox::reads::{self, DeliveryRow, TargetRow, Wanted};
+
+const STATES: [&str; 4] = ["pending", "dead", "undeliverable", "unrouted"];
+
+pub(super) fn routes() -> Router<Page> {
+    lists::at("/deliveries", get(list))
+}
+
+/// Deliveries that have not been made, and on the first page the targets.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = DeliveryList)]
+pub(super) struct List {
+    #[serde(flatten)]
+    rows: Rows<DeliveryRow>,
+    /// Targets and how they stand.
+    targets: Vec<TargetRow>,
+}
+
+async fn read(page: &Page, params: &Params) -> Result<List, Problem> {
+    let after = match params.after()?.as_deref() {
+        None => None,
+        Some([since, id, target]) => Some((params::time(since)?, id.clone(), target.clone())),
+        Some(_) => return Err(bad_after()),
+    };
+    let first = after.is_none();
+    let wanted = Wanted {
+        state: params.one_of("state", &STATES)?,
+        target: params.text("target"),
+        text: params.text("q"),
+        after,
+        newest_first: params.one_of("sort", &["oldest", "newest"])? == Some("newest"),
+    };
+    let mut reader = page.reader().await?;
+    let rows = reads::undelivered(&mut reader, &wanted, ROWS + 1).await?;
+    let rows = Rows::new(rows, ROWS, |row| cursor(&[&row.since.to_string(), &row.id, &row.target]));
+    let targets = if first { reads::targets(&mut reader).await? } else { Vec::new() };
+    Ok(List { rows, targets })
+}
+
+/// Deliveries that have not been made, and on the first page the targets.
+#[utoipa::path(get, path = "/api/v1/deliveries",
+    params(("q" = Option<String>, Query, description = "Text to look for"), ("state" = Option<String>, Query, description = "pending, dead, undeliverable or unrouted; all but undeliverable if not given"), ("target" = Option<String>, Query, description = "Only of this target"), ("sort" = Option<String>, Query, description = "oldest or newest first"), ("after" = Option<String>, Query, description = "`next` of the page before")),
+    responses((status = 200, description = "Deliveries that have not been made, and on the first page the targets.", body = List), ProblemResponses))]
+pub(super) async fn list(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
+    let list = read(&page, &params).await?;
+    if params.wants_json {
+        return Ok(json(&list));
+    }
+    let now = page.now();
+    let fields = [
+        Field::Text("q", "Commit, event, key or reason"),
+        Field::Choice("state", "State", &STATES.map(|state| (state, state))),
+        Field::Text("target", "Target"),
+        Field::Choice("sort", "Sorted by", &[("oldest", "oldest"), ("newest", "newest")]),
+    ];
+    let place = Place { title: "Deliveries", current: "/deliveries", path: "/deliveries", feed: None };
+    let none = "Nothing waits to be delivered, or nothing that fits this filter.";
+    let content = html! {
+        h1 { "Deliveries" }
+        p { "What others are still to be told of: commit statuses and events. Try one again with: hummingbird-status deliveries retry ID" }
+        @if !list.targets.is_empty() { (target_table(&list.targets, now)) }
+        (place.rows(&params, &fields, &list.rows, none, |rows| delivery_table(rows, now)))
+    };
+    Ok(place.list(&params, &content))
+}
+
+/// Targets as a table.
+pub(super) fn target_table(targets: &[TargetRow], now: Timestamp) -> Markup {
+    table(
+        "Targets",
+        &["Target", "Breaker", "Waiting", "Given up", "Oldest waits since", "Said last"],
+        &html! {
+            @for target in targets {
+                tr {
+                    th scope="row" { a href={ "/deliveries?target=" (encode(&target.name)) } { (target.name) } }
+                    td { (breaker(target, now)) }
+                    td { (count(target.pending, Tone::Running, "")) } td { (count(target.dead, Tone::Bad, "")) }
+                    td { @if target.oldest.is_some() { (time(target.oldest, now)) } }
+                    td { (target.reason.as_deref().unwrap_or_default()) }
+                }
+            }
+        },
+    )
+}
+
+/// Whether anything is sent to a target.
+fn breaker(target: &TargetRow, now: Timestamp) -> Markup {
+    match target.open_until {
+        Some(until) => toned(Tone::Bad, html! { "closed off, tried again " (time(Some(until), now)) }),
+        None if target.trips > 0 => toned(Tone::Notice, "one delivery at a time"),
+        None if target.failures > 0 => toned(Tone::Notice, html! { (target.failures) " faults in a row" }),
+        None => toned(Tone::Good, "works"),
+    }
+}
+
+/// Whether somebody should look at a target.
+pub(super) fn needs_somebody(target: &TargetRow) -> bool {
+    target.open_until.is_some() || target.dead > 0
+}
+
+fn delivery_table(rows: &[DeliveryRow], now: Timestamp) -> Markup {
+    table(
+        "Deliveries that have not been made",
+        &["Delivery", "Target", "What", "State", "Tried", "Wanted since", "Tried next", "Reason"],
+        &html! {
+            @for row in rows {
+                tr {
+                    th scope="row" { (row.id) } td { (row.target) } td { (row.what) } td { (state(&row.state)) }
+                    td { (row.attempts) } td { (time(Some(row.since), now)) }
+                    td { @if row.state == "pending" { (time(row.next_attempt_at, now)) } }
+                    td { (or_none(row.reason.as_deref())) }
+                }
+            }
+        },
+    )
+}
