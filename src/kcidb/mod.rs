@@ -34,7 +34,7 @@ pub struct Settings {
     pub silence: Option<Duration>,
 }
 
-/// Objects in a page of work: [`requeue`] announces each, [`triage`] looks at each while others wait to write.
+/// Objects in a page of work: [`requeue`] announces each, [`triage()`] looks at each while others wait to write.
 pub const PAGE: usize = 500;
 
 /// Lists of objects that a document may have.

@@ -23,7 +23,7 @@ FROM (
     WHERE o.routed_at IS NULL AND ($1 IS NULL OR $1 = 'unrouted') AND ($4 IS NULL OR o.created_at >= $4))
 ) AS r
 WHERE ($2::text IS NULL OR r.target = $2)
-    AND ($3::text IS NULL OR strpos(lower(concat_ws(' ', r.id, r.what, r.reason)), lower($3)) > 0)
+    AND ($3::text IS NULL OR strpos(lower(concat_ws(' ', r.id, r.what, r.reason) COLLATE "default"), lower($3)) > 0)
     AND ($4 IS NULL OR (r.since, r.id, r.target) > ($4, $5::text, $6::text))
 ORDER BY r.since, r.id, r.target
 LIMIT $7

@@ -217,7 +217,7 @@ async fn rows(page: &Page, params: &Params) -> Result<Rows<Build>, Problem> {
 
 /// Builds of Buildkite and Travis.
 #[utoipa::path(get, path = "/api/v1/builds",
-    params(("q" = Option<String>, Query, description = "Text to look for"), ("system" = Option<String>, Query, description = "buildkite or travis"), ("state" = Option<String>, Query, description = "failed, running, waiting, passed or canceled"), ("project" = Option<String>, Query, description = "Only of this repository or pipeline"), ("branch" = Option<String>, Query, description = "Only of this branch"), ("sort" = Option<String>, Query, description = "newest or oldest change first"), ("after" = Option<String>, Query, description = "`next` of the page before")),
+    params(("q" = Option<String>, Query, description = "Text to look for"), ("system" = Option<String>, Query, pattern = "^(|buildkite|travis)$", description = "buildkite or travis"), ("state" = Option<String>, Query, pattern = "^(|failed|running|waiting|passed|canceled)$", description = "failed, running, waiting, passed or canceled"), ("project" = Option<String>, Query, description = "Only of this repository or pipeline"), ("branch" = Option<String>, Query, description = "Only of this branch"), ("sort" = Option<String>, Query, pattern = "^(|newest|oldest)$", description = "newest or oldest change first"), ("after" = Option<String>, Query, description = "`next` of the page before")),
     responses((status = 200, description = "Builds of Buildkite and Travis.", body = Rows<Build>), ProblemResponses))]
 pub(super) async fn list(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
     let list = rows(&page, &params).await?;

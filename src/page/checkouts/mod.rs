@@ -81,7 +81,7 @@ async fn rows(page: &Page, params: &Params) -> Result<Rows<Item>, Problem> {
 
 /// Checkouts of KCIDB.
 #[utoipa::path(get, path = "/api/v1/checkouts",
-    params(("q" = Option<String>, Query, description = "Text to look for"), ("origin" = Option<String>, Query, description = "Only of this origin"), ("tree" = Option<String>, Query, description = "Only of this tree"), ("branch" = Option<String>, Query, description = "Only of this branch"), ("failed" = Option<String>, Query, description = "yes or no: whether a build or test of it failed"), ("finished" = Option<String>, Query, description = "yes or no: whether all of its tests have ended"), ("sort" = Option<String>, Query, description = "newest or oldest first"), ("after" = Option<String>, Query, description = "`next` of the page before")),
+    params(("q" = Option<String>, Query, description = "Text to look for"), ("origin" = Option<String>, Query, description = "Only of this origin"), ("tree" = Option<String>, Query, description = "Only of this tree"), ("branch" = Option<String>, Query, description = "Only of this branch"), ("failed" = Option<String>, Query, pattern = "^(|yes|no)$", description = "yes or no: whether a build or test of it failed"), ("finished" = Option<String>, Query, pattern = "^(|yes|no)$", description = "yes or no: whether all of its tests have ended"), ("sort" = Option<String>, Query, pattern = "^(|newest|oldest)$", description = "newest or oldest first"), ("after" = Option<String>, Query, description = "`next` of the page before")),
     responses((status = 200, description = "Checkouts of KCIDB.", body = Rows<Item>), ProblemResponses))]
 pub(super) async fn list(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
     let list = rows(&page, &params).await?;

@@ -15,7 +15,7 @@ const MOST: i64 = 1000;
 
 const STALE: &str = include_str!("sql/stale_jobs.sql");
 
-/// What is to be done about all that got stuck: see [`give_up`] and [`forget`].
+/// What is to be done about all that got stuck: see `give_up` and `forget`.
 ///
 /// # Errors
 /// When a statement fails.

@@ -94,7 +94,7 @@ async fn a_run_that_did_not_do_it_all_fails() {
     let output = command(&db, &["--gitlab-url", &gitlab.url], &[]).await;
     assert_eq!(output.status.code(), Some(1));
     let last = String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default().to_owned();
-    assert_eq!(last, "error: 1 projects unreachable, 0 left, 0 answers not understood");
+    assert_eq!(last, "error: 1 projects unreachable, 0 left, 0 answers not understood, 0 tasks not done");
     // It may well be private, and nobody gave a token.
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["unreachable"][0]["problem"], "GitLab answers 403: no token is configured");

@@ -7,7 +7,7 @@ WHERE ($1::text[] IS NULL OR b.state = ANY ($1))
     AND ($2::text IS NULL OR $2 IN (b.repo_path, b.pipeline))
     AND ($3::text IS NULL OR b.branch = $3)
     AND ($4::text IS NULL OR strpos(
-        lower(concat_ws(' ', b.organization, b.pipeline || '#' || b.number, b.title, b.repo_path, b.branch, b.commit)),
+        lower(concat_ws(' ', b.organization, b.pipeline || '#' || b.number, b.title, b.repo_path, b.branch, b.commit) COLLATE "default"),
         lower($4)) > 0)
     AND ($5::timestamptz IS NULL OR b.event_at >= $5)
     AND ($6::timestamptz IS NULL OR (b.event_at, 'buildkite', b.id) < ($6, $7::text, $8::text))

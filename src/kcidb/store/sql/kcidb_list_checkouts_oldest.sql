@@ -15,7 +15,7 @@ WHERE ($1::text IS NULL OR c.origin = $1)
     AND ($2::text IS NULL OR c.tree_name = $2)
     AND ($3::text IS NULL OR c.git_repository_branch = $3)
     AND ($4::text IS NULL OR strpos(
-        lower(concat_ws(' ', c.id, c.tree_name, c.git_commit_name, c.git_commit_hash, c.git_repository_branch, c.comment)),
+        lower(concat_ws(' ', c.id, c.tree_name, c.git_commit_name, c.git_commit_hash, c.git_repository_branch, c.comment) COLLATE "default"),
         lower($4)) > 0)
     AND ($5::boolean IS NULL OR $5 = (c.valid IS FALSE OR EXISTS (
         SELECT FROM kcidb_builds AS b WHERE b.checkout_id = c.id AND (b.status IN ('FAIL', 'ERROR') OR EXISTS (

@@ -10,7 +10,7 @@ WHERE ($1::text[] IS NULL OR b.state = ANY ($1))
     AND ($3::text IS NULL OR b.branch = $3)
     AND ($4::text IS NULL OR strpos(
         lower(concat_ws(' ', r.owner_name || '/' || r.name || '#' || b.number, b.branch, b.commit ->> 'sha',
-            b.commit ->> 'message')), lower($4)) > 0)
+            b.commit ->> 'message') COLLATE "default"), lower($4)) > 0)
     AND ($5::timestamptz IS NULL OR b.message_at >= $5)
     AND ($6::timestamptz IS NULL OR (b.message_at, 'travis', b.id) > ($6, $7::text, $8::bigint))
 ORDER BY b.message_at, b.id
