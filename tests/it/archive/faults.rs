@@ -28,7 +28,8 @@ impl Between {
     /// The endpoint to use.
     async fn start(&self, behind: &str) -> String {
         let (faults, behind) = (self.clone(), behind.to_owned());
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        // A connection each: one that is kept may be closed by the server just when it is used again.
+        let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
         let answer = move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
             let (faults, behind, client) = (faults.clone(), behind.clone(), client.clone());
             async move {

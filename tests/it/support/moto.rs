@@ -1,12 +1,12 @@
 //! A server that is compatible with AWS (S3, SNS, SQS): moto, on loopback. Taken from `PATH`, else installed by pip, once, below `target`.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
 use hummingbird_status::archive::s3;
 use hummingbird_status::aws::http_client;
 
@@ -25,19 +25,20 @@ impl Moto {
     pub async fn start() -> Option<Self> {
         static PROGRAM: LazyLock<Option<PathBuf>> = LazyLock::new(program);
         let program = tokio::task::spawn_blocking(|| PROGRAM.clone()).await.unwrap()?;
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         // The shell ends the server when its input ends, which it does with this process, however that ends.
         let mut command = Command::new("sh");
-        command.args(["-c", "\"$0\" -H 127.0.0.1 -p \"$1\" & read -r _; kill $!; wait $!"]).arg(program);
-        command.arg(port.to_string()).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let moto = Self { endpoint: format!("http://127.0.0.1:{port}"), child: command.spawn().unwrap() };
-        for _ in 0..600 {
-            if TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).is_ok() {
-                return Some(moto);
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("moto_server does not listen on port {port}");
+        command.args(["-c", "exec 2>&1; \"$0\" -H 127.0.0.1 -p 0 & read -r _; kill $!; wait $!"]).arg(program);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        // It takes a free port itself: one that is looked for here may be another test's by then.
+        let endpoint = tokio::task::spawn_blocking(move || {
+            let endpoint =
+                lines.by_ref().find_map(|line| Some(line.ok()?.split_once("Running on ")?.1.trim().to_owned()));
+            std::thread::spawn(move || lines.for_each(drop));
+            endpoint.expect("moto_server says where it listens")
+        });
+        Some(Self { endpoint: endpoint.await.unwrap(), child })
     }
 
     /// What clients of it are made of.
@@ -47,7 +48,9 @@ impl Moto {
 
     /// A bucket with objects.
     pub async fn bucket(&self, name: &str, objects: &[(String, Vec<u8>)]) {
-        let s3 = s3::client(&self.aws(), true);
+        // A server of a test, which now and then drops a connection.
+        let patient = self.aws().into_builder().retry_config(RetryConfig::standard().with_max_attempts(5)).build();
+        let s3 = s3::client(&patient, true);
         s3.create_bucket().bucket(name).send().await.unwrap();
         let mut puts = tokio::task::JoinSet::new();
         for (key, bytes) in objects {
@@ -76,7 +79,7 @@ pub fn aws(endpoint: &str) -> SdkConfig {
         .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
         .region(aws_config::Region::new("us-east-1"))
         .credentials_provider(aws_sdk_sqs::config::SharedCredentialsProvider::new(credentials))
-        .retry_config(aws_config::retry::RetryConfig::disabled())
+        .retry_config(RetryConfig::disabled())
         .endpoint_url(endpoint)
         .build()
 }
