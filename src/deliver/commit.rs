@@ -1,34 +1,15 @@
 //! One commit status to GitHub, GitHub Enterprise Server or GitLab.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use reqwest::Url;
 use serde_json::{Map, Value, json};
 
 use super::http::{Header, Poster, Ways};
 use super::policy::{self, Decision};
 use super::states::Forge;
-use crate::outbox::queue::Tries;
+use crate::https::SEGMENT;
+use crate::outbox::queue::{Status, Tries};
 use crate::secret::Secret;
-
-/// What is not written as it is in a segment of a path.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-
-/// What a commit is told.
-#[derive(Clone, Debug)]
-pub struct Status {
-    /// Path of the repository.
-    pub repo: String,
-    /// Commit.
-    pub sha: String,
-    /// Name of the status.
-    pub name: String,
-    /// State, in the host's word.
-    pub state: String,
-    /// Sentence beside it.
-    pub description: String,
-    /// Page with more.
-    pub url: Option<String>,
-}
 
 /// Posts to one host.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use metrics::counter;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::commit::{CommitPoster, Status};
+use super::commit::CommitPoster;
 use super::notice::NoticePoster;
 use super::sns::{ENTRIES, SnsPublisher, Topics};
 use super::step::{self, Claimed, Done};
@@ -353,17 +353,7 @@ impl<'d> Drain<'d> {
 /// One status, once it is its turn.
 async fn one_status(sender: &Sender, permits: &Semaphore, due: StatusDue) -> Done {
     let decision = match (sender, permits.acquire().await) {
-        (Sender::Commit(poster), Ok(_permit)) => {
-            let status = Status {
-                repo: due.repo,
-                sha: due.sha,
-                name: due.name,
-                state: due.state,
-                description: due.description,
-                url: due.url,
-            };
-            Some(poster.post(&status, due.tries).await)
-        }
+        (Sender::Commit(poster), Ok(_permit)) => Some(poster.post(&due.status, due.tries).await),
         _ => None,
     };
     Done { target: due.target, lease: due.lease, is_event: false, decision }

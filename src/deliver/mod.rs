@@ -27,7 +27,7 @@ mod step;
 pub mod targets;
 mod webhook;
 
-pub use self::commit::{CommitPoster, Status};
+pub use self::commit::CommitPoster;
 pub use self::drain::{Deliverer, SetUpError, Totals, Until, mail_credentials};
 pub use self::http::is_public;
 pub use self::sns::{SnsPublisher, Topics, sns_client};

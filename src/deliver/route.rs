@@ -2,6 +2,7 @@
 
 use super::states::shortened;
 use super::targets::{CommitTarget, Kind, Target};
+use crate::outbox::queue::Status;
 use crate::outbox::route::{Announced, Plan, Wanted};
 use crate::outbox::{CommitStatus, Notice, PAGES, Told};
 
@@ -89,12 +90,14 @@ pub fn keeps_check_run(managed_by_installation: bool, installation_present: bool
 fn wanted(event: &Announced, status: &CommitStatus, target: &Target, commit: &CommitTarget) -> Wanted {
     Wanted {
         target: target.name.clone(),
-        repo: status.path.clone(),
-        sha: status.sha.clone(),
-        name: shortened(&context(commit, status), CONTEXT),
-        state: commit.word(status.state).to_owned(),
-        description: shortened(&status.description, DESCRIPTION),
-        url: status.url.as_deref().and_then(|url| linked(commit, url)),
+        status: Status {
+            repo: status.path.clone(),
+            sha: status.sha.clone(),
+            name: shortened(&context(commit, status), CONTEXT),
+            state: commit.word(status.state).to_owned(),
+            description: shortened(&status.description, DESCRIPTION),
+            url: status.url.as_deref().and_then(|url| linked(commit, url)),
+        },
         version: status.version.told_by(event.id),
         outbox_id: event.id,
     }

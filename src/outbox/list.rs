@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::reads::TargetRow;
 use crate::store::{StoreError, Tx};
 
 /// A delivery in a list.
@@ -47,27 +48,6 @@ pub async fn list(
     Ok(listed.collect())
 }
 
-/// A target and how it stands.
-#[derive(Clone, Debug)]
-pub struct TargetState {
-    /// Its name.
-    pub name: String,
-    /// Faults in a row.
-    pub failures: i32,
-    /// How often in a row it was closed off.
-    pub trips: i32,
-    /// Nothing is sent before.
-    pub open_until: Option<Timestamp>,
-    /// What it said.
-    pub reason: Option<String>,
-    /// Deliveries that wait.
-    pub pending: i64,
-    /// Deliveries that were given up.
-    pub dead: i64,
-    /// Since when the oldest waits.
-    pub oldest: Option<Timestamp>,
-}
-
 /// Targets with their breakers and what waits for them.
 pub(super) const TARGETS: &str = include_str!("sql/list_targets.sql");
 
@@ -75,19 +55,8 @@ pub(super) const TARGETS: &str = include_str!("sql/list_targets.sql");
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn targets(tx: &Tx<'_>) -> Result<Vec<TargetState>, StoreError> {
-    let rows = tx.query(TARGETS, &[]).await?;
-    let states = rows.iter().map(|row| TargetState {
-        name: row.get("name"),
-        failures: row.get("failures"),
-        trips: row.get("trips"),
-        open_until: row.get("open_until"),
-        reason: row.get("reason"),
-        pending: row.get("pending"),
-        dead: row.get("dead"),
-        oldest: row.get("oldest"),
-    });
-    Ok(states.collect())
+pub async fn targets(tx: &Tx<'_>) -> Result<Vec<TargetRow>, StoreError> {
+    tx.read(TARGETS, &[]).await
 }
 
 /// All that is known of one, by its id; `None` when there is none.

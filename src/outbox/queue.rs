@@ -88,18 +88,14 @@ pub struct Tries {
     pub refusals: i32,
 }
 
-/// A commit status to be posted, under lease.
-#[derive(Clone, Debug)]
-pub struct StatusDue {
-    /// Name of the target.
-    pub target: String,
-    /// The lease.
-    pub lease: String,
+/// What a commit is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
     /// Path of the repository.
     pub repo: String,
     /// Commit.
     pub sha: String,
-    /// Name of the status.
+    /// Name of the status, as it is shown; hosts do not tell upper from lower case.
     pub name: String,
     /// State, in the host's word.
     pub state: String,
@@ -107,6 +103,17 @@ pub struct StatusDue {
     pub description: String,
     /// Page with more.
     pub url: Option<String>,
+}
+
+/// A commit status to be posted, under lease.
+#[derive(Clone, Debug)]
+pub struct StatusDue {
+    /// Name of the target.
+    pub target: String,
+    /// The lease.
+    pub lease: String,
+    /// What the commit is told.
+    pub status: Status,
     /// What was tried so far.
     pub tries: Tries,
 }
@@ -180,12 +187,14 @@ pub async fn claim_statuses(tx: &Tx<'_>, free: &[Room<'_>], lease: Duration) -> 
     let due = rows.iter().map(|row| StatusDue {
         target: row.get("target"),
         lease: row.get("lease"),
-        repo: row.get("repo"),
-        sha: row.get("sha"),
-        name: row.get("name"),
-        state: row.get("wanted_state"),
-        description: row.get("wanted_description"),
-        url: row.get("wanted_url"),
+        status: Status {
+            repo: row.get("repo"),
+            sha: row.get("sha"),
+            name: row.get("name"),
+            state: row.get("wanted_state"),
+            description: row.get("wanted_description"),
+            url: row.get("wanted_url"),
+        },
         tries: Tries { attempts: row.get("attempts"), refusals: row.get("refusals") },
     });
     Ok(due.collect())

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Version;
+use super::queue::Status;
 use crate::store::{StoreError, Tx, column};
 
 /// An event as it waits in the outbox.
@@ -30,18 +31,8 @@ pub struct Announced {
 pub struct Wanted {
     /// Name of the target.
     pub target: String,
-    /// Path of the repository.
-    pub repo: String,
-    /// Commit.
-    pub sha: String,
-    /// Name of the status, as it is shown; hosts do not tell upper from lower case.
-    pub name: String,
-    /// State, in the host's word.
-    pub state: String,
-    /// Sentence beside it.
-    pub description: String,
-    /// Page with more.
-    pub url: Option<String>,
+    /// What the commit is to be told.
+    pub status: Status,
     /// How new it is.
     pub version: Version,
     /// Event that says so.
@@ -113,11 +104,12 @@ pub async fn put(tx: &Tx<'_>, events: &[Announced], plan: &Plan) -> Result<(), S
 /// Writes wanted statuses, the newest of each commit and name.
 async fn want(tx: &Tx<'_>, wanted: &[Wanted]) -> Result<(), StoreError> {
     let mut newest: BTreeMap<(&str, &str, &str, String), &Wanted> = BTreeMap::new();
-    for status in wanted {
-        let key = (status.target.as_str(), status.repo.as_str(), status.sha.as_str(), status.name.to_lowercase());
-        let best = newest.entry(key).or_insert(status);
-        if best.version < status.version {
-            *best = status;
+    for one in wanted {
+        let key =
+            (one.target.as_str(), one.status.repo.as_str(), one.status.sha.as_str(), one.status.name.to_lowercase());
+        let best = newest.entry(key).or_insert(one);
+        if best.version < one.version {
+            *best = one;
         }
     }
     if newest.is_empty() {
@@ -129,13 +121,13 @@ async fn want(tx: &Tx<'_>, wanted: &[Wanted]) -> Result<(), StoreError> {
         include_str!("sql/want_statuses.sql"),
         &[
             /* target */ &column(&rows, |r| r.target.as_str()),
-            /* repo */ &column(&rows, |r| r.repo.as_str()),
-            /* sha */ &column(&rows, |r| r.sha.as_str()),
+            /* repo */ &column(&rows, |r| r.status.repo.as_str()),
+            /* sha */ &column(&rows, |r| r.status.sha.as_str()),
             /* context */ &contexts,
-            /* name */ &column(&rows, |r| r.name.as_str()),
-            /* wanted_state */ &column(&rows, |r| r.state.as_str()),
-            /* wanted_description */ &column(&rows, |r| r.description.as_str()),
-            /* wanted_url */ &column(&rows, |r| r.url.as_deref()),
+            /* name */ &column(&rows, |r| r.status.name.as_str()),
+            /* wanted_state */ &column(&rows, |r| r.status.state.as_str()),
+            /* wanted_description */ &column(&rows, |r| r.status.description.as_str()),
+            /* wanted_url */ &column(&rows, |r| r.status.url.as_deref()),
             &column(&rows, |r| r.version.number),
             &column(&rows, |r| r.version.at),
             &column(&rows, |r| r.version.tie.as_str()),

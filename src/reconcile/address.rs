@@ -4,14 +4,13 @@
 //! used: behind a proxy it may be another one anyway.
 
 use jiff::Timestamp;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use reqwest::Url;
+
+use crate::https::SEGMENT;
 
 /// Most numbers in one request: as many as a page has places, and some 2 kB of address.
 pub(super) const BULK: usize = 100;
-
-/// All but what RFC 3986 calls unreserved; `/` in the path of a project must become `%2F`.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The root of the API for an address as people write it: `https://host`, `https://host/gitlab/`, with `/api/v4` or
 /// without. `None` when it is none.

@@ -171,6 +171,15 @@ impl Tx<'_> {
         self.inner.query(&statement, params).await.map_err(failed)
     }
 
+    /// As [`Tx::query`], with the rows as a type whose fields are the columns, by name.
+    ///
+    /// # Errors
+    /// As there; also when a column is missing or of another type.
+    pub async fn read<T: FromRow>(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<T>, StoreError> {
+        let failed = |source| StoreError::Statement { name: name_of(sql), source };
+        self.query(sql, params).await?.iter().map(T::from_row).collect::<Result<_, _>>().map_err(failed)
+    }
+
     /// Runs a `COPY .. FROM STDIN (FORMAT binary)` with rows, whose columns are of these types.
     ///
     /// # Errors

@@ -2,7 +2,8 @@
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{ContentArrangement, Table};
-use hummingbird_status::outbox::list::{Listed, TargetState};
+use hummingbird_status::outbox::list::Listed;
+use hummingbird_status::outbox::reads::TargetRow;
 use hummingbird_status::pipeline::{Outcome, Report};
 use hummingbird_status::store::refused::{ByReason, Entry};
 use hummingbird_status::store::{Run, TableSummary};
@@ -44,7 +45,7 @@ pub(super) fn summary(rows: &[TableSummary]) {
 }
 
 /// How targets stand, on standard output.
-pub(super) fn targets(rows: &[TargetState]) {
+pub(super) fn targets(rows: &[TargetRow]) {
     let mut table = table(&["target", "pending", "dead", "oldest", "closed until", "reason"]);
     for row in rows {
         let time = |time: Option<jiff::Timestamp>| time.map(|time| time.to_string()).unwrap_or_default();

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::deliver::http::{Header, Poster};
 use crate::deliver::policy::{self, Decision, Lost};
+use crate::https::SEGMENT;
 use crate::outbox::queue::Tries;
 use crate::secret::Secret;
 
@@ -70,8 +71,6 @@ impl Api<'_> {
         }
     }
 }
-
-const SEGMENT: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 async fn find_and_write(api: &Api<'_>, body: &Value) -> Decision {
     let written = match find(api, body).await {

@@ -17,10 +17,7 @@ pub fn github(answer: &Answer, tries: Tries) -> Decision {
         404 => Decision::few(tries, 3, Duration::from_secs(600), format!("no repository, or no access to it: {says}")),
         422 => unprocessable(answer, tries, says),
         409 | 423 => Decision::few(tries, 5, Duration::from_secs(3600), says),
-        408 | 425 | 500..=599 => match answer.retry_after() {
-            Some(wait) => Decision::at(wait, says),
-            None => Decision::backoff(tries, says),
-        },
+        408 | 425 | 500..=599 => Decision::later(answer, tries, says),
         300..=399 => Decision::dead(format!("a redirect that is not followed: {says}")),
         _ => Decision::dead(says),
     }

@@ -23,10 +23,7 @@ pub fn gitlab(answer: &Answer, tries: Tries) -> Decision {
         403 if answer.mentions(&["rate limit", "too many requests"]) => {
             Decision::pause(UNTOLD, true, format!("rate limit: {says}"))
         }
-        408 | 425 | 500..=599 => match answer.retry_after() {
-            Some(wait) => Decision::at(wait, says),
-            None => Decision::backoff(tries, says),
-        },
+        408 | 425 | 500..=599 => Decision::later(answer, tries, says),
         300..=399 => Decision::dead(format!("a redirect that is not followed: {says}")),
         403 => Decision::dead(format!("permission: {says}")),
         _ => Decision::dead(says),

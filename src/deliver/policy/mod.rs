@@ -102,6 +102,22 @@ impl Decision {
         Self { outcome, fault: true, pause: None }
     }
 
+    /// The target's fault: again when it says, else as [`Decision::backoff`].
+    fn later(answer: &Answer, tries: Tries, why: impl Into<String>) -> Self {
+        match answer.retry_after() {
+            Some(wait) => Self::at(wait, why),
+            None => Self::backoff(tries, why),
+        }
+    }
+
+    /// Too many: nothing until it says, else for a time that doubles.
+    fn limited(answer: &Answer, why: impl Into<String>) -> Self {
+        match answer.retry_after() {
+            Some(wait) => Self::pause(wait, false, why),
+            None => Self::pause(UNTOLD, true, why),
+        }
+    }
+
     /// Refused, but that may change: `most` attempts, spread over a time by waits that double; then dead.
     fn few(tries: Tries, most: i32, over: Duration, why: impl Into<String>) -> Self {
         let done = tries.refusals + 1;

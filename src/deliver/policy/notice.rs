@@ -12,14 +12,8 @@ pub fn slack(answer: &Answer, tries: Tries) -> Decision {
     let says = answer.says_plainly();
     match answer.status {
         200..=299 => Decision::delivered(),
-        429 => match answer.retry_after() {
-            Some(wait) => Decision::pause(wait, false, says),
-            None => Decision::pause(UNTOLD, true, says),
-        },
-        408 | 425 | 500..=599 => match answer.retry_after() {
-            Some(wait) => Decision::at(wait, says),
-            None => Decision::backoff(tries, says),
-        },
+        429 => Decision::limited(answer, says),
+        408 | 425 | 500..=599 => Decision::later(answer, tries, says),
         // The token or the whole team: of no use to anybody until somebody has mended it.
         401 => Decision::pause(UNTOLD, true, says),
         403 | 404 if answer.mentions(&["invalid_token", "team_disabled", "no_team", "no_active_hooks"]) => {
@@ -61,10 +55,7 @@ pub fn hook(answer: &Answer, tries: Tries) -> Decision {
         200..=299 => Decision::delivered(),
         300..=399 => Decision::dead(format!("a redirect, which is not followed: {says}")),
         404 | 410 => Decision::dead(says),
-        408 | 425 | 429 | 500..=599 => match answer.retry_after() {
-            Some(wait) => Decision { fault: false, ..Decision::at(wait, says) },
-            None => Decision { fault: false, ..Decision::backoff(tries, says) },
-        },
+        408 | 425 | 429 | 500..=599 => Decision { fault: false, ..Decision::later(answer, tries, says) },
         _ => Decision::few(tries, 3, Duration::from_secs(600), says),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Answer, Decision, UNTOLD};
+use super::{Answer, Decision};
 use crate::outbox::queue::Tries;
 
 /// What to do about an answer of a receiver. Any 2xx is a receipt. A receiver that knows no better than to refuse for a
@@ -14,14 +14,8 @@ pub fn webhook(answer: &Answer, tries: Tries) -> Decision {
         200..=299 => Decision::delivered(),
         300..=399 => Decision::dead(format!("a redirect, which is not followed: {says}")),
         410 => Decision::dead(says),
-        429 => match answer.retry_after() {
-            Some(wait) => Decision::pause(wait, false, says),
-            None => Decision::pause(UNTOLD, true, says),
-        },
-        408 | 425 | 500..=599 => match answer.retry_after() {
-            Some(wait) => Decision::at(wait, says),
-            None => Decision::backoff(tries, says),
-        },
+        429 => Decision::limited(answer, says),
+        408 | 425 | 500..=599 => Decision::later(answer, tries, says),
         _ => Decision::few(tries, 5, Duration::from_secs(3600), says),
     }
 }

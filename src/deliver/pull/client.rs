@@ -10,13 +10,13 @@ use tokio::task::JoinSet;
 
 use super::{HandBack, Leased, Leases};
 use crate::clock;
-use crate::deliver::commit::{CommitPoster, Status};
+use crate::deliver::commit::CommitPoster;
 use crate::deliver::drain::Totals;
 use crate::deliver::http::{Poster, Ways};
 use crate::deliver::policy::{Answer, Decision, Lost};
 use crate::deliver::states::Forge;
 use crate::deliver::targets::address;
-use crate::outbox::queue::{Outcome, Tries};
+use crate::outbox::queue::{Outcome, Status, Tries};
 use crate::secret::Secret;
 
 /// Statuses asked for at a time, posted side by side.

@@ -11,7 +11,6 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get};
-use tokio::runtime::Handle;
 
 use super::{HandBack, LEASE, Leased, Leases};
 use crate::clock::Deadline;
@@ -21,6 +20,7 @@ use crate::deliver::targets::{Kind, Target, Way};
 use crate::outbox::queue::{self, Room, StatusDue};
 use crate::secret::Secret;
 use crate::store::{Store, StoreError, chain};
+use crate::tasks;
 
 /// Most leases of one request, and how many without `max`.
 const MAX: (usize, usize) = (100, 10);
@@ -251,17 +251,18 @@ async fn claim(store: &Store, targets: &BTreeMap<String, Target>, max: usize) ->
 
 fn leased(due: StatusDue, targets: &BTreeMap<String, Target>) -> Option<Leased> {
     let Kind::Commit(commit) = &targets.get(&due.target)?.kind else { return None };
+    let status = due.status;
     Some(Leased {
         lease: due.lease,
         expires_in: LEASE.as_secs(),
         hosts: commit.hosts.clone(),
         target: due.target,
-        repo: due.repo,
-        sha: due.sha,
-        state: due.state,
-        context: due.name,
-        description: due.description,
-        target_url: due.url,
+        repo: status.repo,
+        sha: status.sha,
+        state: status.state,
+        context: status.name,
+        description: status.description,
+        target_url: status.url,
         attempts: due.tries.attempts,
         refusals: due.tries.refusals,
     })
@@ -329,15 +330,13 @@ fn is_uuid(text: &str) -> bool {
         })
 }
 
-/// Drives a future that is not `Send` (see the module [`worker`](crate::worker)) on a thread of its own.
+/// Does it on a thread; a panic is ours, and said to nobody else.
 async fn on_a_thread<F, T>(future: impl FnOnce() -> F + Send + 'static) -> Result<T, Refused>
 where
     F: Future<Output = Result<T, StoreError>>,
     T: Send + 'static,
 {
-    let runtime = Handle::current();
-    let thread = tokio::task::spawn_blocking(move || runtime.block_on(future()));
-    match thread.await {
+    match tasks::on_a_thread(future).await {
         Ok(result) => result.map_err(Refused::Store),
         Err(error) => {
             tracing::error!(error = %error, alarm = true, "a request panicked");

@@ -21,7 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("pipeline", &["clock", "envelope", "family", "store"]),
     ("outbox", &["store"]),
     ("reconcile", &["clock", "config", "envelope::Refusal", "family", "gitlab", "https", "store"]),
-    ("deliver", &["aws", "clock", "config::Lookup", "https", "outbox", "secret", "store"]),
+    ("deliver", &["aws", "clock", "config::Lookup", "https", "outbox", "secret", "store", "tasks"]),
     // And what families offer to read.
     (
         "page",
