@@ -207,7 +207,8 @@ async fn five_faults_close_a_target_and_one_probe_opens_it() {
 #[tokio::test]
 async fn a_slow_target_delays_nobody() {
     let db = support::database().await;
-    let slow = Forge::start(|_| Reply::Late(Duration::from_secs(3), Box::new(created()))).await;
+    let late = Duration::from_secs(8);
+    let slow = Forge::start(move |_| Reply::Late(late, Box::new(created()))).await;
     let fast = Forge::start(|_| created()).await;
     let targets = read(
         &[
@@ -223,15 +224,13 @@ async fn a_slow_target_delays_nobody() {
     }
     let deliverer = Deliverer::new(db.store.clone(), targets, None).unwrap();
     let start = Instant::now();
-    let watch = async {
-        while fast.count() < 30 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        start.elapsed()
+    let mut took = Duration::MAX;
+    let both = async {
+        support::until("posts at both", async || fast.count() == 30 && slow.count() >= 2).await;
+        took = start.elapsed();
     };
-    let (_, took) = tokio::join!(deliverer.run(Until::Stopped(tokio::time::sleep(Duration::from_secs(4)))), watch);
-    assert!(took < Duration::from_secs(2), "the fast target had to wait {took:?}");
-    assert!(slow.count() >= 2);
+    deliverer.run(Until::Stopped(both)).await;
+    assert!(took < late, "the fast target had to wait {took:?}");
     // Who waited for a place gave the lease back; nothing is left behind.
     let leased = render::rows(&db.store, "SELECT lease::text FROM commit_statuses WHERE lease_until IS NOT NULL").await;
     assert_eq!(leased, [""; 0]);
@@ -248,19 +247,20 @@ async fn a_slow_target_delays_nobody() {
 async fn a_pace_is_kept_by_all() {
     let db = support::database().await;
     let forge = Forge::start(|_| created()).await;
-    let targets = read(&target("ghe", "github", &forge, HOST, "interval_ms = 400\nconcurrency = 4"));
+    let targets = read(&target("ghe", "github", &forge, HOST, "interval_ms = 800\nconcurrency = 4"));
     let builds: Vec<String> = (0..4).map(|n| format!("{n:040x}")).collect();
     let events: Vec<Event<'_>> = builds.iter().map(|sha| Event { build: sha, sha, ..event("passed", 1) }).collect();
     take_in(&db.store, &events).await;
     let deliverers = [(); 3].map(|()| Deliverer::new(db.store.clone(), targets.clone(), None).unwrap());
     let [a, b, c] = &deliverers;
-    let until = || Until::Stopped(tokio::time::sleep(Duration::from_secs(3)));
+    let until = || Until::Stopped(support::until("all posts", async || forge.count() >= 4));
     tokio::join!(a.run(until()), b.run(until()), c.run(until()));
     let posts = forge.posts();
     assert_eq!(posts.len(), 4);
     for pair in posts.windows(2) {
         let gap = pair[1].at - pair[0].at;
-        assert!(gap >= Duration::from_millis(380), "{gap:?} between two posts");
+        // A post may be late on a busy machine, and the next one then seems early.
+        assert!(gap >= Duration::from_millis(300), "{gap:?} between two posts");
     }
 }
 
@@ -274,7 +274,7 @@ async fn a_lease_that_was_cut_is_posted_again() {
     drain_routing(&db, &targets).await;
     let claim = async |tx: &mut hummingbird_status::store::Tx<'_>| {
         let room = Room { target: "ghe", slots: 5, interval: Duration::ZERO };
-        queue::claim_statuses(tx, &[room], Duration::from_millis(300)).await
+        queue::claim_statuses(tx, &[room], Duration::from_secs(300)).await
     };
     let reset = "UPDATE delivery_targets SET trips = 0, open_until = NULL";
     db.store.script(reset, deadline()).await.unwrap();
@@ -282,7 +282,8 @@ async fn a_lease_that_was_cut_is_posted_again() {
     assert_eq!(dead.len(), 1);
     drain(&db.store, &targets).await;
     assert_eq!(forge.count(), 0, "leased to somebody else");
-    tokio::time::sleep(Duration::from_millis(400)).await;
+    let over = "UPDATE commit_statuses SET lease_until = now(), next_attempt_at = now()";
+    db.store.script(over, deadline()).await.unwrap();
     drain(&db.store, &targets).await;
     assert_eq!(posted(&forge), ["pending: Build #7 started"]);
     assert_eq!(render::table(&db.store, &["state", "cut", "posts"], "FROM commit_statuses").await, "delivered | 1 | 1");
@@ -302,7 +303,8 @@ async fn what_comes_meanwhile_comes_after() {
     drain(&db.store, &targets).await;
     take_in(&db.store, &[event("failed", 2)]).await;
     let deliverer = Deliverer::new(db.store.clone(), targets, None).unwrap();
-    let run = deliverer.run(Until::Stopped(tokio::time::sleep(Duration::from_secs(2))));
+    let all = async || forge.count() == 3 && status(&db.store).await.starts_with("delivered");
+    let run = deliverer.run(Until::Stopped(support::until("all posts", all)));
     let meanwhile = async {
         while forge.count() < 2 {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -1,7 +1,5 @@
 //! The facade for those inside a firewall, and their client.
 
-use std::time::Duration;
-
 use hummingbird_status::deliver::pull::{PullClient, PullSetUp, router};
 use hummingbird_status::deliver::targets::{Target, targets};
 use hummingbird_status::secret::Secret;
@@ -157,6 +155,11 @@ fn client(api: &str, key: &str, github: &str) -> PullClient {
     .unwrap()
 }
 
+/// The states of all commit statuses.
+async fn states(db: &support::Db) -> String {
+    render::table(&db.store, &["state"], "FROM commit_statuses").await
+}
+
 #[tokio::test]
 async fn the_client_posts_inside_and_says_what_became_of_it() {
     let db = support::database().await;
@@ -171,7 +174,8 @@ async fn the_client_posts_inside_and_says_what_became_of_it() {
     let missing = Event { build: "m", repo: "git@127.0.0.1:acme/missing.git", ..event("passed", 5) };
     take_in(&db.store, &[event("started", 1), event("passed", 5), missing]).await;
     drain(&db.store, &pulled()).await;
-    let totals = client(&api, "key-one", &ghe.url).run(tokio::time::sleep(Duration::from_secs(2))).await;
+    let none_left = async || !states(&db).await.contains("pending");
+    let totals = client(&api, "key-one", &ghe.url).run(support::until("the end", none_left)).await;
     assert_eq!((totals.delivered, totals.dead, totals.again), (1, 1, 0));
     let mut found = posted(&ghe);
     found.sort();
@@ -190,12 +194,14 @@ async fn what_the_client_meets_is_known_to_the_rows() {
     let ghe = Forge::start(|_| answer(401, &[], r#"{"message":"Bad credentials"}"#)).await;
     take_in(&db.store, &[event("passed", 5)]).await;
     drain(&db.store, &pulled()).await;
-    client(&api, "key-one", &ghe.url).run(tokio::time::sleep(Duration::from_secs(1))).await;
+    let refused = async || status(&db.store).await.contains("token");
+    client(&api, "key-one", &ghe.url).run(support::until("a refusal", refused)).await;
     assert_eq!(ghe.count(), 1);
     assert!(status(&db.store).await.starts_with("pending | 0 | 0 | the token is wrong"));
     super::later(&db.store).await;
     ghe.now(|_| created());
-    client(&api, "key-one", &ghe.url).run(tokio::time::sleep(Duration::from_secs(2))).await;
+    let none_left = async || !states(&db).await.contains("pending");
+    client(&api, "key-one", &ghe.url).run(support::until("the end", none_left)).await;
     assert_eq!(status(&db.store).await, "delivered | 1 | 1 | -");
 }
 
@@ -207,7 +213,8 @@ async fn the_client_posts_to_its_own_host_only() {
     let ghe = Forge::start(|_| created()).await;
     take_in(&db.store, &[Event { repo: "git@other.example:acme/app.git", ..event("passed", 5) }]).await;
     drain(&db.store, &pulled()).await;
-    client(&api, "key-two", &ghe.url).run(tokio::time::sleep(Duration::from_secs(1))).await;
+    let none_left = async || !states(&db).await.contains("pending");
+    client(&api, "key-two", &ghe.url).run(support::until("the end", none_left)).await;
     assert_eq!(ghe.count(), 0);
     assert!(status(&db.store).await.starts_with("dead | 1 | 0 | this worker posts to 127.0.0.1"));
 }

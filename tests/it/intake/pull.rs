@@ -1,6 +1,8 @@
 //! `worker --pull` as a program, against the facade as it is mounted beside the pages.
 
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hummingbird_status::deliver::targets::{Target, targets};
@@ -13,7 +15,7 @@ use super::{Site, intake, open, serve};
 use crate::deliver::drain;
 use crate::support::buildkite::{Event, event};
 use crate::support::forge::{Forge, answer, created};
-use crate::support::{self, Db, deadline, render};
+use crate::support::{self, Db, deadline, render, until};
 
 const KEY: &str = "key-hunter2-hunter2";
 
@@ -43,7 +45,7 @@ async fn wanted(db: &Db, events: &[Event<'_>]) {
 }
 
 /// The program; killed when dropped.
-struct Worker(Child);
+struct Worker(Child, Arc<Mutex<String>>);
 
 impl Worker {
     fn start(site: &Site, key: &str, ghe: &Forge) -> Self {
@@ -51,15 +53,24 @@ impl Worker {
         command.args(["worker", "--pull"]).env("NO_PROXY", "127.0.0.1").env_remove("DATABASE_URL");
         command.env("API_URL", &site.url).env("API_KEY", key);
         command.env("GITHUB_URL", &ghe.url).env("GITHUB_ACCESS_TOKEN", "ghp_hunter2");
-        Self(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let said = Arc::new(Mutex::new(String::new()));
+        let heard = Arc::clone(&said);
+        std::thread::spawn(move || lines.for_each(|line| heard.lock().unwrap().push_str(&line)));
+        Self(child, said)
+    }
+
+    /// What it has said so far.
+    fn said(&self) -> String {
+        self.1.lock().unwrap().clone()
     }
 
     /// Kills it at once; what it said.
     fn kill(mut self) -> String {
         self.0.kill().unwrap();
-        let mut said = String::new();
-        std::io::Read::read_to_string(&mut self.0.stderr.take().unwrap(), &mut said).unwrap();
-        said
+        self.0.wait().unwrap();
+        self.said()
     }
 }
 
@@ -68,16 +79,6 @@ impl Drop for Worker {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
-    for _ in 0..600 {
-        if done().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("{what}: did not come");
 }
 
 async fn rows(db: &Db) -> String {
@@ -91,9 +92,9 @@ async fn a_wrong_key_gets_nothing_and_the_right_one_all() {
     let ghe = Forge::start(|_| created()).await;
     wanted(&db, &[event("started", 1), event("passed", 5)]).await;
     let worker = Worker::start(&site, "key-hunter2-wrong", &ghe);
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    until("a refusal", async || worker.said().contains("401")).await;
     let said = worker.kill();
-    assert!(said.contains("401") && !said.contains("hunter2"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
     assert_eq!((ghe.count(), rows(&db).await.as_str()), (0, "pending | 0 | 0"));
 
     let worker = Worker::start(&site, KEY, &ghe);
@@ -161,8 +162,12 @@ async fn clocks_need_not_agree() {
     let worker = Worker::start(&site, KEY, &ghe);
     let open =
         "SELECT round(extract(epoch FROM open_until - now()))::text FROM delivery_targets WHERE open_until > now()";
-    until("closed", async || !render::rows(&db.store, open).await.is_empty()).await;
-    let seconds: f64 = render::rows(&db.store, open).await.join("").parse().unwrap_or_default();
+    let mut seconds = 0.0;
+    until("closed", async || {
+        seconds = render::rows(&db.store, open).await.join("").parse().unwrap_or_default();
+        seconds > 0.0
+    })
+    .await;
     assert!((1.0..=20.0).contains(&seconds), "{seconds}");
     ghe.now(|_| created());
     until("delivered", async || rows(&db).await == "delivered | 1 | 0").await;

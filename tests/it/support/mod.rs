@@ -31,6 +31,15 @@ pub fn deadline() -> Deadline {
     Deadline::within(Duration::from_secs(60))
 }
 
+/// Waits for something that must come, as long as the busiest machine takes.
+pub async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
+    let deadline = deadline();
+    while !done().await {
+        assert!(!deadline.remaining().is_zero(), "{what}: did not come");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// A database of a test's own, migrated and empty.
 pub struct Db {
     /// Connected to it.
