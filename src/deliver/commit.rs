@@ -1,11 +1,12 @@
 //! One commit status to GitHub, GitHub Enterprise Server or GitLab.
 
 use percent_encoding::utf8_percent_encode;
-use reqwest::Url;
+use reqwest::{Method, Url};
 use serde_json::{Map, Value, json};
 
-use super::http::{Header, Poster, Ways};
-use super::policy::{self, Decision};
+use super::authorization::{self, Authorization, Request};
+use super::http::{Header, Poster, TOTAL, Ways};
+use super::policy::{self, Decision, Lost};
 use super::states::Forge;
 use crate::https::SEGMENT;
 use crate::outbox::queue::{Status, Tries};
@@ -16,7 +17,7 @@ use crate::secret::Secret;
 pub struct CommitPoster {
     forge: Forge,
     api: Url,
-    token: Secret,
+    authorization: Authorization,
     poster: Poster,
 }
 
@@ -25,40 +26,39 @@ impl CommitPoster {
     ///
     /// # Errors
     /// When the bundle is no PEM, or TLS cannot be set up.
-    pub fn new(forge: Forge, api: Url, token: Secret, ca_bundle: Option<&[u8]>) -> Result<Self, reqwest::Error> {
+    pub(super) fn new(
+        forge: Forge,
+        api: Url,
+        authorization: Authorization,
+        ca_bundle: Option<&[u8]>,
+    ) -> Result<Self, reqwest::Error> {
         let poster = Poster::new(Ways { ca_bundle, public_only: false })?;
-        Ok(Self { forge, api, token, poster })
+        Ok(Self { forge, api, authorization, poster })
     }
 
     /// Posts, and decides what the answer means.
     pub async fn post(&self, status: &Status, tries: Tries) -> Decision {
         let url = address(self.forge, &self.api, status);
-        let answer = self.poster.post(&url, &self.headers(), &body(self.forge, status), true).await;
-        match answer {
-            Ok(mut answer) => {
-                answer.body = self.token.masked(&answer.body);
-                match self.forge {
-                    Forge::Github => policy::github(&answer, tries),
-                    Forge::Gitlab => policy::gitlab(&answer, tries),
-                }
-            }
-            Err(mut lost) => {
-                lost.why = self.token.masked(&lost.why);
-                Decision::lost(tries, &lost)
-            }
+        let headers = match self.forge {
+            Forge::Github => authorization::github,
+            Forge::Gitlab => gitlab,
+        };
+        let request = Request { method: &Method::POST, url: &url, headers, body: &body(self.forge, status) };
+        // With what it takes to get a token.
+        match tokio::time::timeout(TOTAL, self.authorization.send(&self.poster, request, tries)).await {
+            Ok(Ok(answer)) => match self.forge {
+                Forge::Github => policy::github(&answer, tries),
+                Forge::Gitlab => policy::gitlab(&answer, tries),
+            },
+            Ok(Err(decision)) => decision,
+            Err(_) => Decision::lost(tries, &Lost::late()),
         }
     }
+}
 
-    fn headers(&self) -> Vec<Header> {
-        match self.forge {
-            Forge::Github => vec![
-                ("authorization", format!("Bearer {}", self.token.expose())),
-                ("accept", "application/vnd.github+json".to_owned()),
-                ("x-github-api-version", "2022-11-28".to_owned()),
-            ],
-            Forge::Gitlab => vec![("private-token", self.token.expose().to_owned())],
-        }
-    }
+/// Headers of a request to GitLab.
+fn gitlab(token: &Secret) -> Vec<Header> {
+    vec![("private-token", token.expose().to_owned())]
 }
 
 /// Where a status is posted.

@@ -11,6 +11,7 @@ use metrics::counter;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::authorization::Installations;
 use super::commit::CommitPoster;
 use super::notice::NoticePoster;
 use super::sns::{ENTRIES, SnsPublisher, Topics};
@@ -115,13 +116,15 @@ impl Deliverer {
     /// When TLS cannot be set up for one of them.
     pub fn new(store: Store, targets: Vec<Target>, sns: Option<Topics>) -> Result<Self, SetUpError> {
         let mut senders = BTreeMap::new();
+        let mut installations = Installations::default();
         for target in &targets {
             let failed = |source| SetUpError { target: target.name.clone(), source };
             let sender = match &target.kind {
                 Kind::Commit(commit) => {
-                    let Way::Push(token) = &commit.way else { continue };
+                    let Way::Push(credential) = &commit.way else { continue };
                     let (api, bundle) = (commit.api.clone(), commit.ca_bundle.as_deref());
-                    Sender::Commit(CommitPoster::new(commit.forge, api, token.clone(), bundle).map_err(failed)?)
+                    let authorization = installations.authorization(credential, &api);
+                    Sender::Commit(CommitPoster::new(commit.forge, api, authorization, bundle).map_err(failed)?)
                 }
                 Kind::Sns { topic_arn, overflow, .. } => match &sns {
                     Some(topics) => Sender::Sns(SnsPublisher::new(topics, topic_arn, overflow.clone())),
@@ -132,7 +135,10 @@ impl Deliverer {
                     let poster = WebhookPoster::new(url.clone(), secret.clone(), *allow_private, bundle);
                     Sender::Webhook(poster.map_err(failed)?)
                 }
-                Kind::Notice(notice) => Sender::Notice(Box::new(NoticePoster::new(notice).map_err(failed)?)),
+                Kind::Notice(notice) => {
+                    let poster = NoticePoster::new(notice, &mut installations).map_err(failed)?;
+                    Sender::Notice(Box::new(poster))
+                }
             };
             senders.insert(target.name.clone(), Arc::new(sender));
         }

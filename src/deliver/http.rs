@@ -17,7 +17,7 @@ use crate::store::chain;
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(3);
 /// How long all of it may take, redirects included. GitHub itself cuts at ten seconds.
-const TOTAL: Duration = Duration::from_secs(10);
+pub(super) const TOTAL: Duration = Duration::from_secs(10);
 /// As much of an answer is read: a page of check runs with their texts is the longest.
 const BODY: usize = 1 << 20;
 /// So many redirects are followed.
@@ -37,6 +37,13 @@ pub(super) struct Ways<'c> {
 pub(super) struct Poster {
     client: Client,
     public_only: bool,
+}
+
+impl Lost {
+    /// Too much time went by.
+    pub(super) fn late() -> Self {
+        Self { why: format!("no answer within {} s", TOTAL.as_secs()), certain: false }
+    }
 }
 
 /// A header and its value.
@@ -78,9 +85,7 @@ impl Poster {
         follow: bool,
     ) -> Result<Answer, Lost> {
         let exchange = self.exchange(method, url, headers, body, follow);
-        tokio::time::timeout(TOTAL, exchange)
-            .await
-            .unwrap_or_else(|_| Err(Lost { why: format!("no answer within {} s", TOTAL.as_secs()), certain: false }))
+        tokio::time::timeout(TOTAL, exchange).await.unwrap_or_else(|_| Err(Lost::late()))
     }
 
     async fn exchange(

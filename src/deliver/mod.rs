@@ -12,6 +12,8 @@
 //! time for each target: a slow target fills its own places only. No task sleeps because a target asked to wait: the row says
 //! when it is due. A process that dies leaves leases behind, which run out.
 
+mod app;
+mod authorization;
 mod commit;
 mod drain;
 mod http;

@@ -69,7 +69,9 @@
 //! name = "checks"
 //! kind = "check_run"                          # instead of commit statuses, unless these have beside_check_runs = true
 //! hosts = ["github.com"]
-//! token = "env:INSTALLATION_TOKEN"            # of an installation of a GitHub App
+//! app_id = "Iv23liAbCdEfGhIjKlMn"             # client id (or number) of a GitHub App; here and for the kind github, instead
+//! installation_id = 12345678                  # of a token: it gets one for its installation, each hour
+//! key = "secret:github-app"                   # its private key (PEM), as GitHub gave it
 //! pages = "https://ci.acme.example"
 //! ```
 //!
@@ -78,6 +80,7 @@
 //!
 //! For all: `concurrency`, `interval_ms`, `max_age_hours`, `max_attempts`.
 
+mod credential;
 mod document;
 mod filter;
 mod notice;
@@ -88,10 +91,12 @@ use std::time::Duration;
 
 use reqwest::Url;
 
+use self::credential::credential;
 use self::document::{Raw, written};
 pub use self::filter::Filter;
 use self::filter::fits;
 pub use self::notice::{NoticeTarget, NoticeWay};
+use super::authorization::Credential;
 use super::overflow::Place;
 use super::states::Forge;
 use crate::outbox::State;
@@ -203,7 +208,7 @@ pub struct CommitTarget {
 #[derive(Clone, Debug)]
 pub enum Way {
     /// We do, with this token.
-    Push(Secret),
+    Push(Credential),
     /// Somebody who comes for it, with this key.
     Pull(Secret),
 }
@@ -298,7 +303,7 @@ fn target(raw: Raw, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Target, T
             });
             let way = match &raw.api_key {
                 Some(_) => Way::Pull(secret("api_key", &raw.api_key)?),
-                None => Way::Push(secret("token", &raw.token)?),
+                None => Way::Push(credential(&raw, lookup)?),
             };
             for (state, word) in &raw.states {
                 let known = State::ALL.iter().any(|known| serde_json::json!(known) == state.as_str());

@@ -108,6 +108,10 @@ fn refusal(text: &str, error: &serde_json::Error) -> Refusal {
     }
 }
 
+/// Levels of a path that are told. A parser that only looks for the end of a value goes as deep as the text does, and that
+/// may be 32 MiB of brackets.
+const LEVELS: usize = 64;
+
 /// The path of the value that a parser has just read when it stops at a line and column, such as `status.results[2].name`.
 ///
 /// From the text alone, once something is wrong: to track the path while reading, as `serde_path_to_error` does, costs
@@ -120,14 +124,18 @@ fn path_at(text: &str, line: usize, column: usize) -> String {
     let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
     let read = text.get(..(before + column).min(text.len())).unwrap_or(text);
     let mut levels: Vec<Level<'_>> = Vec::new();
+    // Those that are open inside of the last one that is told.
+    let mut deeper = 0_usize;
     let mut at = 0;
     while let Some(&byte) = read.as_bytes().get(at) {
         at += 1;
         match byte {
+            b'{' | b'[' if levels.len() == LEVELS => deeper += 1,
+            b'}' | b']' if deeper > 0 => deeper -= 1,
             b'{' => levels.push(Level::Object { key: "", expects_key: true }),
             b'[' => levels.push(Level::Array(0)),
             b'}' | b']' => drop(levels.pop()),
-            b',' => match levels.last_mut() {
+            b',' if deeper == 0 => match levels.last_mut() {
                 Some(Level::Object { expects_key, .. }) => *expects_key = true,
                 Some(Level::Array(index)) => *index += 1,
                 None => {}
@@ -137,7 +145,9 @@ fn path_at(text: &str, line: usize, column: usize) -> String {
                 while read.as_bytes().get(at).is_some_and(|byte| *byte != b'"') {
                     at += if read.as_bytes()[at] == b'\\' { 2 } else { 1 };
                 }
-                if let Some(Level::Object { key, expects_key: expects_key @ true }) = levels.last_mut() {
+                if let Some(Level::Object { key, expects_key: expects_key @ true }) = levels.last_mut()
+                    && deeper == 0
+                {
                     *key = read.get(start..at).unwrap_or_default();
                     *expects_key = false;
                 }
@@ -146,7 +156,7 @@ fn path_at(text: &str, line: usize, column: usize) -> String {
             _ => {}
         }
     }
-    if read.ends_with('[') {
+    if read.ends_with('[') && deeper == 0 {
         // A list where none was expected: the list itself is meant, and nothing in it.
         levels.pop();
     }
@@ -172,6 +182,19 @@ mod tests {
     struct Meta<'a> {
         #[serde(borrow)]
         name: Name<'a>,
+    }
+
+    /// Found by `tests/fuzz`: each level copied the whole path, which for the brackets that a delivery may unfold to took days.
+    #[test]
+    fn a_path_has_an_end() {
+        for text in ["[".repeat(1 << 22), r#"{"a":["#.repeat(1 << 20), format!("{}x", "[1,".repeat(1 << 20))] {
+            let refusal = parse::<&serde_json::value::RawValue>(&text).expect_err("no JSON");
+            assert_eq!(refusal.reason, "not-json");
+            assert!(refusal.detail.len() < 600, "{}", refusal.detail);
+        }
+        let deep = format!(r#"{{"list":[{}{}, {{"k":1}},x]}}"#, "[".repeat(100), "]".repeat(100));
+        let refusal = parse::<&serde_json::value::RawValue>(&deep).expect_err("no JSON");
+        assert!(refusal.detail.starts_with("list[2]: expected value"), "{}", refusal.detail);
     }
 
     #[test]

@@ -45,6 +45,11 @@ impl<'a> Head<'a> {
         self.members.iter().map(|(key, _)| &**key)
     }
 
+    /// Members with their raw values, in order of appearance; one that appears twice is here twice.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        self.members.iter().map(|(key, value)| (&**key, *value))
+    }
+
     /// Whether the member is there, with a value other than `null`.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {

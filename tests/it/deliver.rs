@@ -1,5 +1,6 @@
 //! From rows to servers on loopback that play GitHub, GHES, GitLab, SNS and receivers of webhooks.
 
+mod apps;
 mod events;
 mod faults;
 mod forges;

@@ -4,6 +4,7 @@ mod bots;
 mod jobs;
 mod mounted;
 mod pull;
+mod sizes;
 mod submit;
 
 use std::io::Write;

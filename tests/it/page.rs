@@ -4,6 +4,7 @@ mod builds;
 mod checkouts;
 mod deliveries;
 mod feeds;
+mod hostile;
 pub mod lambda;
 mod reader;
 mod trends;

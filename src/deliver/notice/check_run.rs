@@ -1,46 +1,34 @@
 //! Check runs of GitHub: found by their external id and updated, or made.
 
-use std::time::Duration;
-
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, Url};
 use serde_json::Value;
 
-use crate::deliver::http::{Header, Poster};
+use crate::deliver::authorization::{self, Authorization, Request};
+use crate::deliver::http::{Poster, TOTAL};
 use crate::deliver::policy::{self, Decision, Lost};
 use crate::https::SEGMENT;
 use crate::outbox::queue::Tries;
-use crate::secret::Secret;
 
 /// Check runs that are looked at in one request; each may hold a text of 64 KiB.
 const PAGE: usize = 10;
 /// Pages that are looked at.
 const PAGES: usize = 5;
-/// All requests together take no longer, see [`LEASE`](crate::deliver::step).
-const TOTAL: Duration = Duration::from_secs(10);
 
-/// Brings a check run to what it is to be.
-pub(super) async fn keep(
-    poster: &Poster,
-    api: &Url,
-    token: &Secret,
-    path: &str,
-    body: &Value,
-    tries: Tries,
-) -> Decision {
-    let api = Api { poster, api, token, path, tries };
+/// Brings a check run to what it is to be. All requests together take no longer than one may, see
+/// [`LEASE`](crate::deliver::step).
+pub(super) async fn keep(api: Api<'_>, body: &Value) -> Decision {
     let decision = tokio::time::timeout(TOTAL, find_and_write(&api, body)).await;
-    let late = || Lost { why: format!("no answer within {} s", TOTAL.as_secs()), certain: false };
-    decision.unwrap_or_else(|_| Decision::lost(tries, &late()))
+    decision.unwrap_or_else(|_| Decision::lost(api.tries, &Lost::late()))
 }
 
 /// The repository, as the API sees it.
-struct Api<'a> {
-    poster: &'a Poster,
-    api: &'a Url,
-    token: &'a Secret,
-    path: &'a str,
-    tries: Tries,
+pub(super) struct Api<'a> {
+    pub(super) poster: &'a Poster,
+    pub(super) api: &'a Url,
+    pub(super) authorization: &'a Authorization,
+    pub(super) path: &'a str,
+    pub(super) tries: Tries,
 }
 
 impl Api<'_> {
@@ -51,23 +39,11 @@ impl Api<'_> {
         let mut url = self.api.clone();
         url.set_path(&format!("{}/repos/{}/{rest}", self.api.path().trim_end_matches('/'), path.join("/")));
         url.set_query(query);
-        let headers: [Header; 3] = [
-            ("authorization", format!("Bearer {}", self.token.expose())),
-            ("accept", "application/vnd.github+json".to_owned()),
-            ("x-github-api-version", "2022-11-28".to_owned()),
-        ];
-        match self.poster.send(method, &url, &headers, body, true).await {
-            Ok(mut answer) => {
-                answer.body = self.token.masked(&answer.body);
-                if (200..300).contains(&answer.status) {
-                    return Ok(answer.body);
-                }
-                Err(policy::github(&answer, self.tries))
-            }
-            Err(mut lost) => {
-                lost.why = self.token.masked(&lost.why);
-                Err(Decision::lost(self.tries, &lost))
-            }
+        let request = Request { method: &method, url: &url, headers: authorization::github, body };
+        let answer = self.authorization.send(self.poster, request, self.tries).await?;
+        match answer.status {
+            200..=299 => Ok(answer.body),
+            _ => Err(policy::github(&answer, self.tries)),
         }
     }
 }

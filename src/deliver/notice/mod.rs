@@ -8,6 +8,7 @@ mod slack;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use serde_json::Value;
 
+use super::authorization::{Authorization, Installations};
 use super::http::{Poster, Ways};
 use super::policy::Decision;
 use super::targets::{NoticeTarget, NoticeWay};
@@ -22,6 +23,7 @@ pub(super) struct NoticePoster {
     target: NoticeTarget,
     poster: Poster,
     credentials: Option<SharedCredentialsProvider>,
+    authorization: Option<Authorization>,
 }
 
 impl NoticePoster {
@@ -29,11 +31,15 @@ impl NoticePoster {
     ///
     /// # Errors
     /// When the bundle is no PEM, or TLS cannot be set up.
-    pub(super) fn new(target: &NoticeTarget) -> Result<Self, reqwest::Error> {
+    pub(super) fn new(target: &NoticeTarget, installations: &mut Installations) -> Result<Self, reqwest::Error> {
         // Builds name the addresses of hooks; all others are the document's own.
         let public_only = matches!(target.way, NoticeWay::Hook { .. } | NoticeWay::Irc { .. }) && !target.allow_private;
         let poster = Poster::new(Ways { ca_bundle: target.ca_bundle.as_deref(), public_only })?;
-        Ok(Self { target: target.clone(), poster, credentials: None })
+        let authorization = match &target.way {
+            NoticeWay::CheckRun { api, credential } => Some(installations.authorization(credential, api)),
+            _ => None,
+        };
+        Ok(Self { target: target.clone(), poster, credentials: None, authorization })
     }
 
     /// Signs requests to AWS with these.
@@ -69,9 +75,14 @@ impl NoticePoster {
             (NoticeWay::Irc { url, secret }, irc @ Notice::Irc { .. }) => {
                 hook::to_bridge(&self.poster, url, secret, due, &irc).await
             }
-            (NoticeWay::CheckRun { api, token }, Notice::CheckRun { path, body, .. }) => {
-                check_run::keep(&self.poster, api, token, &path, &body, due.tries).await
-            }
+            (NoticeWay::CheckRun { api, .. }, Notice::CheckRun { path, body, .. }) => match &self.authorization {
+                Some(authorization) => {
+                    let (poster, path, tries) = (&self.poster, &*path, due.tries);
+                    let api = check_run::Api { poster, api, authorization, path, tries };
+                    check_run::keep(api, &body).await
+                }
+                None => Decision::dead("no token for this target"),
+            },
             _ => Decision::dead("nothing for this target"),
         }
     }

@@ -23,21 +23,58 @@ pub fn github(answer: &Answer, tries: Tries) -> Decision {
     }
 }
 
-/// 403 and 429: a limit, or no permission.
-fn refused(answer: &Answer, tries: Tries, says: String) -> Decision {
+/// What to do where an installation of an app got no token: never the fault of what was to be told, which waits.
+#[must_use]
+pub(in crate::deliver) fn no_token(answer: &Answer, tries: Tries) -> Decision {
+    let says = answer.says();
+    let pause = |why: &str| Decision::pause(UNTOLD, true, format!("no token for the installation: {why}: {says}"));
+    match answer.status {
+        401 => match clocks_differ(answer) {
+            Some(how) => pause(&how),
+            None => pause("app_id and key do not fit"),
+        },
+        403 | 429 => limit(answer, tries, &says).unwrap_or_else(|| pause("it may be suspended")),
+        404 => pause("there is none of this app with this installation_id"),
+        408 | 425 | 500..=599 => Decision::later(answer, tries, format!("no token for the installation: {says}")),
+        _ => pause("not understood"),
+    }
+}
+
+/// What to do where a token of an app is refused that was made a moment ago: it becomes known soon.
+pub(in crate::deliver) fn young(answer: &Answer, tries: Tries) -> Decision {
+    let says = answer.says();
+    let again = || Decision::backoff(tries, format!("the token is new, and may not be known everywhere: {says}"));
+    limit(answer, tries, &says).unwrap_or_else(again)
+}
+
+/// How far this machine's clock is from the server's, where that is too far for a signed document.
+fn clocks_differ(answer: &Answer) -> Option<String> {
+    let ahead = answer.at.duration_since(answer.date()).as_secs();
+    let way = if ahead > 0 { "ahead of" } else { "behind" };
+    (ahead.abs() > 30).then(|| format!("this machine's clock is {} s {way} the server's", ahead.abs()))
+}
+
+/// 403 and 429 that are a limit.
+fn limit(answer: &Answer, tries: Tries, says: &str) -> Option<Decision> {
     if let Some(wait) = answer.retry_after() {
-        return Decision::pause(wait, false, format!("rate limit: {says}"));
+        return Some(Decision::pause(wait, false, format!("rate limit: {says}")));
     }
     if answer.header("x-ratelimit-remaining") == Some("0") {
-        return match answer.until("x-ratelimit-reset") {
+        return Some(match answer.until("x-ratelimit-reset") {
             Some(wait) => Decision::pause(wait, false, format!("rate limit: {says}")),
             // GitHub does name moments that have passed (Pix4D/cogito#124).
             None => Decision::backoff(tries, format!("rate limit without an end: {says}")),
-        };
+        });
     }
     let limited = answer.mentions(&["secondary rate limit", "rate limit", "abuse detection", "too many requests"]);
-    if answer.status == 429 || limited {
-        return Decision::pause(UNTOLD, true, format!("secondary rate limit: {says}"));
+    let pause = || Decision::pause(UNTOLD, true, format!("secondary rate limit: {says}"));
+    (answer.status == 429 || limited).then(pause)
+}
+
+/// 403 and 429: a limit, or no permission.
+fn refused(answer: &Answer, tries: Tries, says: String) -> Decision {
+    if let Some(decision) = limit(answer, tries, &says) {
+        return decision;
     }
     if answer.mentions(&["\"message\""]) {
         return Decision::dead(format!("permission: {says}"));

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
 pub use self::github::github;
+pub(super) use self::github::{no_token, young};
 pub use self::gitlab::gitlab;
 pub use self::notice::{hook, ses, slack};
 pub use self::webhook::webhook;
@@ -150,7 +151,7 @@ impl Answer {
     }
 
     /// The server's own clock, else ours.
-    fn date(&self) -> Timestamp {
+    pub(super) fn date(&self) -> Timestamp {
         self.header("date").and_then(http_date).unwrap_or(self.at)
     }
 

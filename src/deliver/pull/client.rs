@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::{HandBack, Leased, Leases};
 use crate::clock;
+use crate::deliver::authorization::Authorization;
 use crate::deliver::commit::CommitPoster;
 use crate::deliver::drain::Totals;
 use crate::deliver::http::{Poster, Ways};
@@ -77,7 +78,8 @@ impl PullClient {
         let (host, api) = github(&set_up.github_url).map_err(|what| format!("GITHUB_URL: {what}"))?;
         let tls = |error: reqwest::Error| format!("cannot set up TLS: {}", crate::store::chain(&error));
         let ca_bundle = set_up.ca_bundle.as_deref();
-        let github = CommitPoster::new(Forge::Github, api, set_up.github_token.clone(), ca_bundle).map_err(tls)?;
+        let authorization = Authorization::Token(set_up.github_token.clone());
+        let github = CommitPoster::new(Forge::Github, api, authorization, ca_bundle).map_err(tls)?;
         Ok(Self {
             deliveries,
             key: set_up.api_key.clone(),

@@ -8,6 +8,14 @@ use serde::Deserialize;
 use super::TargetsError;
 use crate::config::Lookup;
 
+/// What GitHub calls its apps by.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum AppId {
+    Number(u64),
+    Client(String),
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
@@ -24,6 +32,8 @@ pub(super) struct Raw {
     pub(super) hosts: Vec<String>,
     pub(super) api: Option<String>,
     pub(super) token: Option<String>,
+    pub(super) app_id: Option<AppId>,
+    pub(super) installation_id: Option<u64>,
     pub(super) api_key: Option<String>,
     pub(super) ca_bundle: Option<String>,
     pub(super) context: Option<String>,

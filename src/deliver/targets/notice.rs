@@ -2,9 +2,10 @@
 
 use reqwest::Url;
 
+use super::credential::credential;
 use super::{Raw, TargetsError, address};
 use crate::config::Lookup;
-
+use crate::deliver::authorization::Credential;
 use crate::deliver::signature::private_key;
 use crate::outbox::Notice;
 use crate::secret::{self, Secret};
@@ -64,8 +65,8 @@ pub enum NoticeWay {
     CheckRun {
         /// Where the API begins.
         api: Url,
-        /// Token of an installation of an app.
-        token: Secret,
+        /// Token of an installation of an app, or what gets it.
+        credential: Credential,
     },
 }
 
@@ -189,7 +190,7 @@ pub(super) fn read(
                 Some(api) => api,
                 None => url("hosts", &usual)?,
             };
-            (NoticeWay::CheckRun { api, token: found("token", &raw.token)? }, 4)
+            (NoticeWay::CheckRun { api, credential: credential(raw, lookup)? }, 4)
         }
         _ => return Ok(None),
     };

@@ -45,14 +45,14 @@ pub fn problems(payload: &str, rights: &Rights) -> Vec<Problem> {
         Err(refusal) => return of_document(refusal.detail),
     };
     let mut problems = Vec::new();
-    for name in head.names().filter(|name| *name != "version") {
+    // A list that comes twice is judged twice, as it is when it is read to be kept.
+    for (name, raw) in head.members().filter(|(name, _)| *name != "version") {
         let problem = |id, what| Problem { list: name.to_owned(), id, what, is_foreign: false };
         let Some((_, kind)) = schema::lists(version).iter().find(|(list, _)| *list == name) else {
             problems.push(problem(String::new(), format!("unknown member `{name}`")));
             continue;
         };
-        let raw = head.get(name).map_or("", RawValue::get);
-        let Ok(objects) = serde_json::from_str::<Vec<&RawValue>>(raw) else {
+        let Ok(objects) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) else {
             problems.push(problem(String::new(), "expected a list".to_owned()));
             continue;
         };
@@ -109,6 +109,14 @@ mod tests {
         assert!(found[1].starts_with("builds : invalid type: integer `5`"), "{}", found[1]);
         assert!(found[2].starts_with("tests o:3: environment.compatible[0]: a string of 0 bytes"), "{}", found[2]);
         assert_eq!(found[3..], ["issues : expected a list", "x : unknown member `x`"]);
+    }
+
+    /// Found by `tests/fuzz`: only the last one was judged, while the first is read as well.
+    #[test]
+    fn a_list_that_comes_twice_is_judged_twice() {
+        let payload = r#"{"version":{"major":5},"tests":[{"id":"o:1","origin":"o","build_id":"none"}],"tests":[]}"#;
+        let found = found(payload, &Rights::default());
+        assert!(found.len() == 1 && found[0].starts_with("tests o:1: build_id: a string of 4 bytes"), "{found:?}");
     }
 
     #[test]

@@ -25,10 +25,10 @@ use crate::support::builds::{at, delivery};
 use crate::support::forge::{Forge, Reply, answer, created};
 use crate::support::{self, deadline, render};
 
-const SHA: &str = "62aae5f70ceee39123ef62aae5f70ceee39123ef";
+pub(super) const SHA: &str = "62aae5f70ceee39123ef62aae5f70ceee39123ef";
 
 /// A build with one job and the notifications of its configuration.
-fn create(id: i64, notifications: &Value) -> Delivery {
+pub(super) fn create(id: i64, notifications: &Value) -> Delivery {
     delivery("build:create", &create_payload(id, notifications), 0)
 }
 
@@ -45,15 +45,15 @@ fn create_payload(id: i64, notifications: &Value) -> Value {
     })
 }
 
-fn start(id: i64) -> Delivery {
+pub(super) fn start(id: i64) -> Delivery {
     delivery("job:start", &json!({"id": 100 * id, "started_at": at(10)}), 11)
 }
 
-fn finish(id: i64, state: &str) -> Delivery {
+pub(super) fn finish(id: i64, state: &str) -> Delivery {
     delivery("job:finish", &json!({"id": 100 * id, "state": state, "started_at": at(10), "finished_at": at(70)}), 71)
 }
 
-async fn take_in(store: &Store, deliveries: &[Delivery]) {
+pub(super) async fn take_in(store: &Store, deliveries: &[Delivery]) {
     let report = pipeline::ingest(store, deliveries, &Settings::default(), deadline()).await;
     assert!(report.error.is_none() && report.counts().refused == 0, "{:?}", report.reasons);
 }
@@ -69,7 +69,7 @@ fn target(kind: &str, more: &str) -> Vec<Target> {
 }
 
 /// What became of deliveries, in order.
-async fn deliveries(store: &Store) -> Vec<String> {
+pub(super) async fn deliveries(store: &Store) -> Vec<String> {
     let sql = "SELECT concat_ws(' ', o.event, d.state, d.attempts, d.reason) FROM deliveries AS d \
                JOIN outbox AS o ON o.id = d.outbox_id ORDER BY d.outbox_id";
     render::rows(store, sql).await
@@ -194,14 +194,14 @@ async fn mail_goes_to_allowed_domains_signed_and_paced_by_ses() {
 
 /// Check runs of one repository, as GitHub keeps them.
 #[derive(Default)]
-struct CheckRuns {
-    runs: Vec<Value>,
+pub(super) struct CheckRuns {
+    pub(super) runs: Vec<Value>,
     /// The next answer to whoever makes one is lost.
     loses: bool,
 }
 
 impl CheckRuns {
-    fn take(&mut self, method: &str, path: &str, body: &Value) -> Reply {
+    pub(super) fn take(&mut self, method: &str, path: &str, body: &Value) -> Reply {
         match method {
             "GET" => answer(200, &[], &json!({"total_count": self.runs.len(), "check_runs": self.runs}).to_string()),
             "POST" => {

@@ -9,7 +9,7 @@ use hummingbird_status::envelope::Delivery;
 use hummingbird_status::family::Settings;
 use hummingbird_status::pipeline;
 
-use super::{TOKEN, ghe, read, take_in, target};
+use super::{TOKEN, apps, ghe, read, take_in, target};
 use crate::support::buildkite::{Event, HOST, event};
 use crate::support::forge::{Forge, Reply, answer, created};
 use crate::support::random::Random;
@@ -254,6 +254,9 @@ async fn the_function_delivers_within_its_time() {
     assert_eq!(super::posted(&forge), ["success: Build #7 passed (1 second)"]);
 }
 
+/// The token that an app gets.
+const APP_TOKEN: &str = "ghs_hunter3hunter3hunter3";
+
 /// Every row of every table, as text.
 async fn everything(db: &Db) -> String {
     let mut text = String::new();
@@ -288,6 +291,27 @@ async fn tokens_are_in_no_log_row_or_error() {
         take_in(&db.store, &[Event { build: &format!("b{n}"), repo: &repo, ..event("passed", 1) }]).await;
         forges.push(forge);
     }
+    // An app, whose server repeats signed documents and tokens: each answer is what came, and makes a token.
+    let app = Forge::start(|post| {
+        let all: Vec<&str> = post.headers.iter().map(|(_, value)| value.as_str()).collect();
+        let members = serde_json::json!({
+            "message": format!("refused, with {}", all.join(", ")), "token": APP_TOKEN,
+            "expires_at": jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1),
+        });
+        let status = if post.path == apps::TOKENS { 201 } else { 422 };
+        answer(status, &[("x-echo", APP_TOKEN)], &members.to_string())
+    })
+    .await;
+    let refusing = Forge::start(echo(401)).await;
+    document += &apps::app("github", &app, "").replace("ghe.acme.example", "app.example");
+    document +=
+        &apps::app("github", &refusing, "").replace("ghe.acme.example", "apps.example").replace("'github'", "'apps'");
+    document = document.replace("kind = 'apps'", "kind = 'github'");
+    for host in ["app", "apps"] {
+        let repo = format!("git@{host}.example:acme/app.git");
+        take_in(&db.store, &[Event { build: host, repo: &repo, ..event("passed", 1) }]).await;
+    }
+    forges.extend([app.clone(), refusing.clone()]);
     let mut said = String::new();
     for arguments in [
         &["deliver", "--once"][..],
@@ -296,13 +320,16 @@ async fn tokens_are_in_no_log_row_or_error() {
         &["deliveries", "show", "s1"],
     ] {
         let mut command = program(&db, &document, arguments);
-        command.env("RUST_LOG", "trace");
+        command.env("RUST_LOG", "trace").env("KEY", apps::KEY);
         let output = output(command).await;
         said += &String::from_utf8_lossy(&output.stdout);
         said += &String::from_utf8_lossy(&output.stderr);
     }
     // And where the document itself is wrong.
     for wrong in [
+        format!(
+            "[[target]]\nname = 'x'\nkind = 'github'\nhosts = ['h']\napp_id = 1\ninstallation_id = 2\nkey = '{TOKEN}'"
+        ),
         format!("[[target]]\nname = 'x'\nkind = 'github'\nhosts = ['h']\ntoken = '{TOKEN}'"),
         format!("[[target]]\nname = 'x'\nkind = 'github'\nhosts = ['h']\nunknown = '{TOKEN}'"),
         format!("[[target]]\nname = 'x'\nkind = 'webhook'\nurl = 'https://user:{TOKEN}@h/'\nsecret = 'env:TOKEN'"),
@@ -313,13 +340,20 @@ async fn tokens_are_in_no_log_row_or_error() {
         assert!(error.to_lowercase().contains("target"), "{error}");
         said += &error;
     }
-    assert!(forges.iter().all(|forge| forge.count() >= 2), "not all of them were posted to");
+    let few: Vec<_> = forges.iter().filter(|forge| forge.count() < 2).map(|forge| &forge.url).collect();
+    assert!(few.is_empty() || few == [&refusing.url], "not all of them were posted to");
+    let signed: Vec<String> =
+        [&app, &refusing].map(|forge| forge.posts()[0].header("authorization").unwrap()[7..].to_owned()).into();
+    let lines = apps::KEY.lines().filter(|line| !line.starts_with('-'));
+    let planted: Vec<&str> =
+        [TOKEN, APP_TOKEN].into_iter().chain(signed.iter().map(String::as_str)).chain(lines).collect();
+    assert!(planted.len() > 20 && app.count() == 2, "{} things to look for", planted.len());
     let rows = everything(&db).await;
     assert!(rows.contains("refused, with") && said.len() > 10_000, "nothing was looked at: {} bytes", said.len());
     for (place, text) in [("said", &said), ("rows", &rows)] {
-        if let Some(at) = text.find(TOKEN) {
+        if let Some(at) = planted.iter().find_map(|secret| text.find(secret)) {
             let from = text[..at].char_indices().rev().nth(300).map_or(0, |(from, _)| from);
-            panic!("the token is in {place}: {}", &text[from..at]);
+            panic!("a secret is in {place}: {}", &text[from..at]);
         }
     }
 }

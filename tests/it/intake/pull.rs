@@ -17,9 +17,9 @@ use crate::support::buildkite::{Event, event};
 use crate::support::forge::{Forge, answer, created};
 use crate::support::{self, Db, deadline, render, until};
 
-const KEY: &str = "key-hunter2-hunter2";
+pub(super) const KEY: &str = "key-hunter2-hunter2";
 
-fn lookup(name: &str) -> Option<String> {
+pub(super) fn lookup(name: &str) -> Option<String> {
     let target =
         "[[target]]\nname = 'inside'\nkind = 'github'\nhosts = ['127.0.0.1', 'ghe.acme.example']\napi_key = 'env:KEY'";
     match name {

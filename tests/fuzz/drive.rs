@@ -1,0 +1,192 @@
+//! One target at a time: inputs as they are mutated, watched, and made smaller when something is wrong with one.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use crate::MEMORY;
+use crate::mutate::{Recipe, bytes, recipes};
+
+/// What takes an input, and says what came of it: the same each time. The error says what is wrong with that.
+pub type Run = Box<dyn FnMut(&[u8]) -> Result<String, String>>;
+
+/// Something that reads foreign bytes.
+pub struct Target {
+    /// Inputs to begin with.
+    pub corpus: Vec<Vec<u8>>,
+    /// Whether inputs are packed as messages are.
+    pub packs: bool,
+    /// Bytes that may be held at once beside [`FACTOR`] times the input.
+    pub memory: usize,
+    /// Whether the same input twice has to lead to the same.
+    pub twice: bool,
+    /// What is done with an input.
+    pub run: Run,
+}
+
+/// Bytes that may be held for each byte of the input.
+const FACTOR: usize = 64;
+/// Nothing takes longer of a processor's time.
+const LONGEST: Duration = Duration::from_secs(2);
+/// As long is looked for a smaller input.
+const SHRINK: Duration = Duration::from_secs(20);
+/// Inputs are no longer.
+const INPUT: usize = 1 << 20;
+
+/// What one execution was like.
+struct Seen {
+    outcome: Result<String, String>,
+    time: Duration,
+    memory: usize,
+}
+
+/// Time that this thread has had a processor, where the system says so: a busy machine counts for nothing then.
+fn spent() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+}
+
+fn once(run: &mut Run, input: &[u8]) -> Seen {
+    let before = MEMORY.current_usage();
+    MEMORY.reset_peak_usage();
+    let (start, spent) = (Instant::now(), spent());
+    let outcome = catch_unwind(AssertUnwindSafe(|| run(input)));
+    let time = spent.and_then(|spent| self::spent()?.checked_sub(spent)).unwrap_or_else(|| start.elapsed());
+    let memory = MEMORY.peak_usage().saturating_sub(before);
+    let said = |panic: &Box<dyn std::any::Any + Send>| {
+        let text = panic.downcast_ref::<String>().cloned();
+        text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned())).unwrap_or_default()
+    };
+    Seen { outcome: outcome.unwrap_or_else(|panic| Err(format!("panicked: {}", said(&panic)))), time, memory }
+}
+
+/// What is seen of all inputs together.
+#[derive(Default)]
+struct Worst {
+    /// Slowest, and how many bytes that was.
+    slowest: (Duration, usize),
+    /// Most bytes at once.
+    memory: usize,
+}
+
+/// What comes of an input; the error is what is wrong with that.
+fn tried(target: &mut Target, input: &[u8], worst: &mut Worst) -> Result<String, String> {
+    let mut seen = once(&mut target.run, input);
+    let outcome = seen.outcome?;
+    let mut repeats = if target.twice { 1 } else { 0 };
+    if seen.time > LONGEST {
+        repeats = 2;
+    }
+    for _ in 0..repeats {
+        let again = once(&mut target.run, input);
+        if target.twice && again.outcome.as_ref() != Ok(&outcome) {
+            return Err(format!("once `{outcome}`, then `{:?}`", again.outcome));
+        }
+        seen.time = seen.time.min(again.time);
+        seen.memory = seen.memory.min(again.memory);
+    }
+    worst.slowest = worst.slowest.max((seen.time, input.len()));
+    worst.memory = worst.memory.max(seen.memory);
+    if seen.time > LONGEST {
+        return Err(format!("took {:?}", seen.time));
+    }
+    let allowed = target.memory + FACTOR * input.len();
+    match seen.memory > allowed {
+        true => Err(format!("held {} bytes at once, of {allowed} that it may", seen.memory)),
+        false => Ok(outcome),
+    }
+}
+
+/// One input alone, as it was found. False when something is wrong with it.
+pub fn one(name: &str, target: &mut Target, input: &[u8]) -> bool {
+    let mut worst = Worst::default();
+    let outcome = tried(target, input, &mut worst);
+    println!("{name}: {outcome:.400?}\n{:?}, {} kB at once", worst.slowest.0, worst.memory / 1024);
+    outcome.is_ok()
+}
+
+/// Runs a target for a time. False when something was wrong, which has been printed then.
+pub fn drive(name: &str, target: &mut Target, time: Duration, seed: u64) -> bool {
+    assert!(!target.corpus.is_empty(), "{name}: nothing to begin with");
+    let mut bytes_of_seed = [0; 32];
+    bytes_of_seed[..8].copy_from_slice(&seed.to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes_of_seed);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let strategy = recipes();
+    let mut worst = Worst::default();
+    let mut outcomes = std::collections::BTreeMap::<String, u64>::new();
+    // As they are, each once, where there is time for that: what is wrong then is not the mutation's doing.
+    let plain = (0..target.corpus.len()).map(Recipe::plain).take(if time.as_secs() > 5 { usize::MAX } else { 10 });
+    let mut plain: Vec<Recipe> = plain.collect();
+    let (start, mut executions) = (Instant::now(), 0_u64);
+    while start.elapsed() < time || executions == 0 {
+        let mut tree = None;
+        let recipe = plain.pop().unwrap_or_else(|| {
+            let new = strategy.new_tree(&mut runner).unwrap();
+            let recipe = new.current();
+            tree = Some(new);
+            recipe
+        });
+        let mut input = bytes(&recipe, &target.corpus, target.packs);
+        input.truncate(INPUT);
+        executions += 1;
+        match tried(target, &input, &mut worst) {
+            Ok(outcome) => {
+                let kind = outcome.split(['\n', ':']).next().unwrap_or_default().chars().take(24).collect();
+                *outcomes.entry(kind).or_default() += 1;
+            }
+            Err(what) => {
+                let (input, what) = match tree {
+                    Some(tree) => smaller(target, tree, what),
+                    None => (input, what),
+                };
+                tell(name, seed, executions, &input, &what);
+                return false;
+            }
+        }
+    }
+    let mut outcomes: Vec<_> = outcomes.into_iter().collect();
+    outcomes.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let told: Vec<String> = outcomes.iter().take(5).map(|(kind, count)| format!("{kind} {count}")).collect();
+    println!(
+        "{name}: {executions} executions in {:.1} s, slowest {:.1} ms ({} bytes), at most {} kB at once; {}",
+        start.elapsed().as_secs_f64(),
+        worst.slowest.0.as_secs_f64() * 1e3,
+        worst.slowest.1,
+        worst.memory / 1024,
+        told.join(", ")
+    );
+    true
+}
+
+/// Prints what is wrong, and with which input.
+fn tell(name: &str, seed: u64, executions: u64, input: &[u8], what: &str) {
+    println!("{name}: {what}\nFUZZ_SEED={seed}, execution {executions}, {} bytes:", input.len());
+    println!("{}", String::from_utf8_lossy(&input[..input.len().min(4000)]));
+    let path = std::env::temp_dir().join(format!("fuzz-{name}-{}.input", std::process::id()));
+    if std::fs::write(&path, input).is_ok() {
+        println!("all of it: {}", path.display());
+    }
+}
+
+/// The smallest input that is wrong, and what is wrong with it.
+fn smaller(target: &mut Target, mut tree: impl ValueTree<Value = Recipe>, what: String) -> (Vec<u8>, String) {
+    let start = Instant::now();
+    let mut best = (bytes(&tree.current(), &target.corpus, target.packs), what);
+    let mut goes_on = tree.simplify();
+    while goes_on && start.elapsed() < SHRINK {
+        let input = bytes(&tree.current(), &target.corpus, target.packs);
+        goes_on = match tried(target, &input, &mut Worst::default()) {
+            Err(what) => {
+                if input.len() <= best.0.len() {
+                    best = (input, what);
+                }
+                tree.simplify()
+            }
+            Ok(_) => tree.complicate(),
+        };
+    }
+    best
+}

@@ -1,0 +1,237 @@
+//! What answers requests, called as the server calls it: pages with hostile addresses, and what may be posted with hostile
+//! bodies, over a database with all documents of `events/`.
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderValue, Method, Request, Uri};
+use hummingbird_status::deliver::pull as facade;
+use hummingbird_status::deliver::targets;
+use hummingbird_status::envelope::Delivery;
+use hummingbird_status::family::{Family, Settings};
+use hummingbird_status::intake::Intake;
+use hummingbird_status::page::{Page, router};
+use hummingbird_status::pipeline::ingest;
+use hummingbird_status::store::Store;
+use serde_json::Value;
+use tower_service::Service;
+
+use crate::corpus::documents;
+use crate::drive::Target;
+use crate::hostile::PARTS;
+use crate::pure::settings;
+use crate::rows::set_up;
+use crate::support::deadline;
+
+/// Longest answer.
+const ANSWER: usize = 4 << 20;
+
+/// What came back.
+struct Answer {
+    status: u16,
+    kind: String,
+    body: String,
+}
+
+async fn call(routes: &Router, request: Request<Body>) -> Answer {
+    let mut routes = routes.clone();
+    let response = Service::call(&mut routes, request).await.unwrap();
+    let status = response.status().as_u16();
+    let kind =
+        response.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
+    let body = to_bytes(response.into_body(), ANSWER).await.unwrap();
+    Answer { status, kind, body: String::from_utf8_lossy(&body).into_owned() }
+}
+
+async fn fill(store: &Store) {
+    for family in Family::ALL {
+        let deliveries: Vec<Delivery> = documents(family.name())
+            .into_iter()
+            .enumerate()
+            .map(|(number, body)| Delivery { id: format!("{family}{number}"), body, ..Delivery::default() })
+            .collect();
+        let report = ingest(store, &deliveries, &Settings::default(), deadline()).await;
+        assert_eq!(report.error, None);
+    }
+}
+
+/// Addresses on this site that a page leads to.
+fn links(html: &str) -> Vec<String> {
+    html.split("=\"/")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .map(|link| format!("/{}", link.replace("&amp;", "&")))
+        .collect()
+}
+
+/// Addresses that are there: those that pages lead to, and those that the document describes with each parameter.
+async fn addresses(routes: &Router) -> Vec<String> {
+    let get = async |path: &str| call(routes, Request::get(path).body(Body::empty()).unwrap()).await;
+    let document: Value = serde_json::from_str(&get("/api/v1/openapi.json").await.body).unwrap();
+    let mut found: Vec<String> = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let parameters = methods["get"]["parameters"].as_array().cloned().unwrap_or_default();
+        let names = parameters.iter().filter(|one| one["in"] == "query").filter_map(|one| one["name"].as_str());
+        let query: Vec<String> = names.map(|name| format!("{name}=1")).collect();
+        found.push(format!("{path}?{}", query.join("&")));
+        found.push(format!("{}?{}", path.trim_start_matches("/api/v1"), query.join("&")));
+    }
+    for path in [
+        "/",
+        "/bots",
+        "/mrs",
+        "/commits",
+        "/components",
+        "/releases",
+        "/builds",
+        "/checkouts",
+        "/trends",
+        "/deliveries",
+    ] {
+        found.extend(links(&get(path).await.body).into_iter().take(30));
+    }
+    for kind in ["bots", "components", "mr", "builds/buildkite", "builds/travis", "projects"] {
+        found.extend([
+            format!("/badge/{kind}/x.svg"),
+            format!("/badge/{kind}/x.json?branch=1"),
+            format!("/feed/{kind}/x"),
+        ]);
+    }
+    found.extend(["/badge.svg", "/feed.atom", "/?format=json&refresh=1", "/metrics", "/readyz"].map(str::to_owned));
+    found.retain(|path| path.parse::<Uri>().is_ok());
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Makes an address of bytes: what no client could send is written in percents, and a part here and there is replaced.
+fn address(input: &[u8]) -> Option<Uri> {
+    let mut text = String::from("/");
+    for &byte in input.strip_prefix(b"/").unwrap_or(input).iter().take(2000) {
+        match byte {
+            b'!'..=b'~' => text.push(byte as char),
+            _ => text += &format!("%{byte:02x}"),
+        }
+    }
+    let sum: usize = input.iter().map(|byte| usize::from(*byte)).sum();
+    // Of a query rather than of a path, most of which lead nowhere.
+    let is_mark: &[char] = if text.contains('=') && sum % 5 > 0 { &['='] } else { &['=', '/'] };
+    let places: Vec<usize> = text.match_indices(is_mark).map(|(at, _)| at + 1).collect();
+    if sum % 3 > 0 {
+        let at = places[sum % places.len()];
+        let end = text[at..].find(['&', '/', '?']).map_or(text.len(), |end| at + end);
+        text.replace_range(at..end, PARTS[(sum / 7) % PARTS.len()]);
+    }
+    text.parse().ok()
+}
+
+/// All pages and documents that may be read.
+pub fn page() -> Target {
+    let (runtime, db) = set_up();
+    let now: jiff::Timestamp = "2026-03-10T13:00:00Z".parse().unwrap();
+    let routes = router(Page::new(db.store.clone()).at(move || now));
+    let corpus = runtime.block_on(async {
+        fill(&db.store).await;
+        addresses(&routes).await
+    });
+    let run = move |input: &[u8]| {
+        let _held = &db;
+        let Some(uri) = address(input) else { return Ok("no address".to_owned()) };
+        let said = uri.to_string();
+        let answer = runtime.block_on(call(&routes, Request::get(uri).body(Body::empty()).unwrap()));
+        if answer.status >= 500 {
+            return Err(format!("{said}: {} {}", answer.status, answer.body.chars().take(300).collect::<String>()));
+        }
+        if answer.kind.starts_with("text/html")
+            && (answer.body.contains("<script") || answer.body.contains("=\"javascript:"))
+        {
+            return Err(format!("{said}: a script"));
+        }
+        if answer.kind.contains("json") && serde_json::from_str::<Value>(&answer.body).is_err() {
+            return Err(format!("{said}: no JSON"));
+        }
+        Ok(answer.status.to_string())
+    };
+    let corpus = corpus.into_iter().map(String::into_bytes).collect();
+    Target { corpus, packs: false, memory: 48 << 20, twice: true, run: Box::new(run) }
+}
+
+const TOKENS: &str = r#"
+[[token]]
+name = "all"
+token = "env:ALL"
+origins = ["*"]
+bots = ["*"]
+jobs = true
+
+[[token]]
+name = "board"
+algorithm = "HS256"
+key = "env:SIGNER"
+jobs = true
+submit = true
+"#;
+
+fn open(name: &str) -> Option<String> {
+    let value = match name {
+        "INTAKE_TOKENS" => TOKENS,
+        "ALL" => "all-hunter2-hunter2",
+        "SIGNER" => "signer-hunter2-hunter2-hunter2-hunter2",
+        "DELIVERY_TARGETS" => "[[target]]\nname = 'p'\nkind = 'github'\nhosts = ['h.example']\napi_key = 'env:ALL'",
+        _ => return None,
+    };
+    Some(value.to_owned())
+}
+
+/// What may be posted and fetched, with a token that may everything, or one that the input makes up.
+pub fn intake() -> Target {
+    let (runtime, db) = set_up();
+    let intake = Intake::new(db.store.clone(), settings(), &open).unwrap();
+    let pulled = targets::pulled(&open).unwrap();
+    let routes = intake.router().merge(facade::router(db.store.clone(), &pulled));
+    runtime.block_on(fill(&db.store));
+    let jobs =
+        ["{\"new\":\"started\"}", "{\"new\":\"passed\",\"cur\":\"started\",\"finished_at\":\"2026-03-10T12:00:00Z\"}"];
+    let mut corpus = [documents("kcidb"), documents("bots")].concat();
+    corpus.extend(jobs.map(|body| body.as_bytes().to_vec()));
+    let run = move |input: &[u8]| {
+        let mut said = String::new();
+        for (method, path, is_packed) in [
+            (Method::POST, "/submit".to_owned(), false),
+            (Method::POST, "/submit".to_owned(), true),
+            (Method::POST, "/bots".to_owned(), false),
+            (Method::PATCH, format!("/jobs/{}/state", input.len() % 50), false),
+            (Method::GET, format!("/status?id={}", fragment(input)), false),
+            (Method::POST, format!("/v1/deliveries/{}", fragment(input)), false),
+            (Method::DELETE, format!("/v1/deliveries/{}", fragment(input)), false),
+        ] {
+            let mut request =
+                Request::builder().method(method.clone()).uri(&path).header("x-api-key", "all-hunter2-hunter2");
+            request = match input.len() % 5 {
+                0 => match HeaderValue::from_bytes(&[b"Bearer ", &input[..input.len().min(200)]].concat()) {
+                    Ok(token) => request.header("authorization", token),
+                    Err(_) => request,
+                },
+                _ => request.header("authorization", "Bearer all-hunter2-hunter2"),
+            };
+            if is_packed {
+                request = request.header("content-encoding", "gzip");
+            }
+            let answer = runtime.block_on(call(&routes, request.body(Body::from(input.to_vec())).unwrap()));
+            if answer.status >= 500 {
+                return Err(format!("{method} {path}: {} {}", answer.status, answer.body));
+            }
+            let is_said = (answer.status < 400) || answer.body.len() > 5;
+            if !is_said || answer.body.contains("hunter2") {
+                return Err(format!("{method} {path}: {} `{}`", answer.status, answer.body));
+            }
+            said += &format!("{} ", answer.status);
+        }
+        Ok(said)
+    };
+    Target { corpus, packs: true, memory: 64 << 20, twice: false, run: Box::new(run) }
+}
+
+/// A part of an address.
+fn fragment(input: &[u8]) -> String {
+    input.iter().rev().take(40).map(|byte| format!("%{byte:02x}")).collect()
+}
