@@ -63,8 +63,8 @@ impl S3 for Folder {
         let page: Vec<String> = matching.clone().take(most).cloned().collect();
         let more = matching.take(most + 1).count() > page.len();
         let next = page.last().filter(|_| more).cloned();
-        let contents = tokio::task::spawn_blocking(move || page.into_iter().map(|key| object(&folder, key)).collect());
-        let contents: Vec<Object> = contents.await.map_err(internal)?.into_iter().collect::<S3Result<_>>()?;
+        let objects = move || page.into_iter().map(|key| object(&folder, key)).collect::<S3Result<Vec<_>>>();
+        let contents = tokio::task::spawn_blocking(objects).await.map_err(internal)??;
         Ok(S3Response::new(ListObjectsV2Output {
             name: Some(input.bucket),
             prefix: input.prefix,
