@@ -30,7 +30,7 @@ impl Server {
         let running = self.running.as_ref().unwrap();
         let admin = store_of(&running.url_of("postgres"), 1);
         admin.script(&format!("CREATE DATABASE {name}"), deadline()).await.unwrap();
-        let version = render::rows(&admin, "SHOW server_version").await;
+        let version = render::rows(&admin, "SELECT current_setting('server_version')").await;
         tell(&json!({"postgresql": version[0]}));
         let url = running.url_of(name);
         migrate(&store_of(&url, 1), deadline()).await.unwrap();
