@@ -1,11 +1,12 @@
-//! An archive of large messages into a database: how fast beside what its parts alone take, in how much memory, with
-//! tables how large; killed at random; and from a server of S3.
+//! An archive of large messages into a database: how fast beside what its parts alone take, in how much memory; killed at
+//! random; and the same from a mirror, from a server of S3, and live.
 //!
 //! `cargo bench --bench backfill` for all with 200,000 messages, `cargo bench --bench backfill -- 20000 speed kill` for
 //! some with fewer. The archive is made once, below `target`, and is the same every time. Takes half an hour.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on may panic")]
 #![expect(unreachable_pub, reason = "`pub` says what a module offers to the others")]
 
+mod bucket;
 #[allow(dead_code, reason = "shared with the other benchmarks, which need more of it")]
 mod measure;
 #[allow(dead_code, reason = "shared with the other benchmarks, which need more of it")]
@@ -19,27 +20,27 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use hummingbird_status::envelope::Delivery;
 use hummingbird_status::family::Settings;
 use hummingbird_status::pipeline::{ingest, read};
 use hummingbird_status::store::Store;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use measure::{median, millis, print, rate, timed};
+use bucket::Bucket;
+use measure::{Figure, ROUNDS, median, print, rate, timed};
 use server::Server;
 use support::archive::{Published, put, time};
-use support::moto::Moto;
 use support::random::Random;
-use support::{deadline, render, store_of};
+use support::{deadline, render, schema, store_of};
 
 /// Messages, if nothing else is asked for.
 const MESSAGES: usize = 200_000;
 /// Messages of a smaller archive, to compare the memory with.
 const FEW: usize = 20_000;
-/// Messages that S3 serves: the server is a program in Python.
-const SERVED: usize = 20_000;
 /// How often it is killed.
 const KILLS: usize = 20;
 /// States in which each run is announced.
@@ -62,8 +63,8 @@ fn main() {
         if wants("memory") {
             memory(&server, &archive, messages).await;
         }
-        if wants("growth") {
-            growth(&server).await;
+        if wanted.iter().any(|wanted| *wanted == "table") {
+            table(&server, &archive, messages).await;
         }
         if wants("same") {
             same(&server, &archive, messages).await;
@@ -87,8 +88,35 @@ fn message(number: usize) -> Published {
     }
 }
 
-/// An archive of so many messages, made if it is not there. Two of three as the archiver unpacks them, the others as
-/// SNS sends them.
+/// The samples of both families that are archived, as messages after the others.
+static SAMPLES: LazyLock<Vec<Published>> = LazyLock::new(|| {
+    let files = ["events/konflux", "events/gitlab"].map(|folder| support::files(folder, ".json")).concat();
+    let message = |(number, (_, bytes)): (usize, (String, Vec<u8>))| Published {
+        id: format!("{number:08x}-0000-4000-9000-000000000000"),
+        at: "2026-03-01T00:00:00.5Z".parse::<Timestamp>().unwrap() + SignedDuration::from_secs(60 * number as i64),
+        payload: String::from_utf8(bytes).unwrap(),
+        event_type: "MODIFIED",
+        packed: false,
+    };
+    files.into_iter().enumerate().map(message).filter(|message| is_object(&message.payload)).collect()
+});
+
+fn is_object(text: &str) -> bool {
+    serde_json::from_str::<Value>(text).is_ok_and(|value| value.is_object())
+}
+
+/// How many messages an archive has in all.
+fn whole(messages: usize) -> usize {
+    messages + SAMPLES.len()
+}
+
+/// The message of a number in an archive.
+fn archived(number: usize, messages: usize) -> Published {
+    if number < messages { message(number) } else { SAMPLES[number - messages].clone() }
+}
+
+/// An archive of so many messages and the samples, made if it is not there. Two of three as the archiver unpacks them, the
+/// others as SNS sends them.
 fn archive(messages: usize) -> PathBuf {
     let root = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("archive-{messages}"));
     if root.join(".complete").exists() {
@@ -101,8 +129,8 @@ fn archive(messages: usize) -> PathBuf {
         for thread in 0..threads {
             let root = &root;
             scope.spawn(move || {
-                for number in (thread..messages).step_by(threads) {
-                    let message = message(number);
+                for number in (thread..whole(messages)).step_by(threads) {
+                    let message = archived(number, messages);
                     let (key, bytes) = message.object();
                     let bytes = if number % 3 == 0 { message.record().into_bytes() } else { bytes };
                     put(root, &key, &bytes);
@@ -157,24 +185,42 @@ fn mirror(archive: &Path) -> [&str; 2] {
     ["--mirror", archive.to_str().unwrap()]
 }
 
+/// COPY of the rows of some messages.
+struct Copies {
+    copy: rows::Copy,
+    rows: usize,
+}
+
+async fn copy_of(url: &str, messages: usize) -> Copies {
+    let sample: Vec<Delivery> = (0..10_000.min(messages)).map(|number| message(number).delivery()).collect();
+    let records = read(&sample, &Settings::default()).records;
+    Copies { copy: rows::Copy::new(url, &records).await, rows: records.len() }
+}
+
+impl Copies {
+    /// Rows a second.
+    async fn rate(&self, store: &Store) -> f64 {
+        store.script("TRUNCATE bench_copy", deadline()).await.unwrap();
+        rate(self.rows, timed(self.copy.run(self.rows, 1000)).await.1)
+    }
+}
+
 /// Messages a second with 1, 2 and 4 workers, beside reading alone, and COPY of the rows alone.
 async fn speed(server: &Server, archive: &Path, messages: usize) {
     let url = server.database("speed").await;
-    let sample: Vec<Delivery> = (0..10_000.min(messages)).map(|number| message(number).delivery()).collect();
-    let records = read(&sample, &Settings::default()).records;
-    let copy = rows::Copy::new(&url, &records).await;
+    let copy = copy_of(&url, messages).await;
+    let store = store_of(&url, 1);
     let mut copies = Vec::new();
     for _ in 0..3 {
-        store_of(&url, 1).script("TRUNCATE bench_copy", deadline()).await.unwrap();
-        copies.push(rate(records.len(), timed(copy.run(records.len(), 1000)).await.1));
+        copies.push(copy.rate(&store).await);
     }
-    drop((sample, records));
+    drop(copy);
     let copy = median(copies);
     let mut table = Vec::new();
     for workers in ["1", "2", "4"] {
         let arguments = [&mirror(archive)[..], &["--concurrency", workers]].concat();
         let reading = backfill(&url, &[&arguments[..], &["--dry-run"]].concat(), &[]).await.messages_per_second();
-        store_of(&url, 1).script("TRUNCATE pipelineruns", deadline()).await.unwrap();
+        store.script("TRUNCATE pipelineruns", deadline()).await.unwrap();
         let done = backfill(&url, &arguments, &[]).await;
         let whole = done.messages_per_second();
         table.push([
@@ -202,112 +248,97 @@ async fn memory(server: &Server, large: &Path, messages: usize) {
     print("Peak memory", ["messages", "peak"], &table);
 }
 
-/// What a message costs as the table grows.
-async fn growth(server: &Server) {
-    let url = server.database("growth").await;
+/// What the table of the README shows: from a mirror and from S3, beside reading alone and COPY alone.
+async fn table(server: &Server, archive: &Path, messages: usize) {
+    let url = server.database("table").await;
+    let copy = copy_of(&url, messages).await;
     let store = store_of(&url, 1);
-    let batches: Vec<Vec<Delivery>> =
-        (0..10).map(|part| (part * 1000..(part + 1) * 1000).map(|n| message(n).delivery()).collect()).collect();
-    let (columns, copies) = {
-        let columns = "SELECT column_name::text FROM information_schema.columns WHERE table_name = 'pipelineruns' \
-                       ORDER BY ordinal_position";
-        let columns = render::rows(&store, columns).await;
-        let copies = columns
-            .iter()
-            .map(|name| if name == "name" { "r.name || '-copy-' || g".to_owned() } else { format!("r.{name}") });
-        (columns.join(", "), copies.collect::<Vec<_>>().join(", "))
-    };
-    let mut table = Vec::new();
-    let mut points = Vec::new();
-    for rows in [10_000, 100_000, 1_000_000] {
-        store.script("TRUNCATE pipelineruns", deadline()).await.unwrap();
-        take_in(&store, &batches).await;
-        let fill = format!(
-            "SET statement_timeout = 0; INSERT INTO pipelineruns ({columns}) SELECT {copies} FROM \
-             (SELECT *, row_number() OVER () AS place FROM pipelineruns) AS r, generate_series(1, {rows} / 2500) AS g; \
-             DELETE FROM pipelineruns WHERE name NOT LIKE '%-copy-%'; \
-             SET statement_timeout = 20000; ANALYZE pipelineruns; CHECKPOINT"
-        );
-        let long = hummingbird_status::clock::Deadline::within(Duration::from_secs(900));
-        store.script(&fill, long).await.unwrap();
-        let mut times = Vec::new();
-        for _ in 0..3 {
-            store.script("DELETE FROM pipelineruns WHERE name NOT LIKE '%-copy-%'", long).await.unwrap();
-            times.push(millis(take_in(&store, &batches).await) / 10.0);
+    let bucket = Bucket::of(archive);
+    let [mut of_mirror, mut of_s3, mut floor, mut memory, mut memory_of_reading] = [const { Vec::new() }; 5];
+    for _ in 0..ROUNDS {
+        let reading = backfill(&url, &[&mirror(archive)[..], &["--dry-run"]].concat(), &[]).await;
+        floor.push(reading.messages_per_second().min(copy.rate(&store).await));
+        memory_of_reading.push(reading.peak as f64 / 1e6);
+        for (found, arguments, variables) in [
+            (&mut of_mirror, mirror(archive), &[][..]),
+            (&mut of_s3, ["--bucket", Bucket::NAME], &bucket.variables[..]),
+        ] {
+            store.script("TRUNCATE pipelineruns; CHECKPOINT", deadline()).await.unwrap();
+            let done = backfill(&url, &arguments, variables).await;
+            assert_eq!(done.summary["messages"], whole(messages), "{}", done.summary);
+            found.push(done.messages_per_second());
+            memory.push(done.peak as f64 / 1e6);
         }
-        let there = render::rows(&store, "SELECT count(*)::text FROM pipelineruns").await[0].clone();
-        let cost = median(times);
-        points.push((there.parse::<f64>().unwrap(), cost));
-        table.push([there, format!("{:.0} µs", cost)]);
     }
-    print("What a message costs, by the rows that are there (batches of 1000)", ["rows", "a message"], &table);
-    let (first, last) = (points[0], points[points.len() - 1]);
-    println!(
-        "\nslope: {:+.2} µs a message for each 100,000 rows, {:+.0} % from {} to {} rows",
-        (last.1 - first.1) / (last.0 - first.0) * 1e5,
-        (last.1 / first.1 - 1.0) * 100.0,
-        first.0,
-        last.0
-    );
+    let slower = Some(("slower of reading alone, COPY alone", &*floor));
+    Figure { what: "backfill from a mirror", unit: "/s", ours: &of_mirror, baseline: None, floor: slower }.tell();
+    let beside = Some(("from a mirror", &*of_mirror));
+    Figure { what: "backfill from S3 on the same cores", unit: "/s", ours: &of_s3, baseline: beside, floor: slower }
+        .tell();
+    let reading = Some(("reading alone", &*memory_of_reading));
+    Figure { what: "backfill: memory", unit: "MB", ours: &memory, baseline: None, floor: reading }.tell();
 }
 
-/// Takes batches in; the time that it took.
-async fn take_in(store: &Store, batches: &[Vec<Delivery>]) -> Duration {
+/// Takes a batch in; the time that it took.
+async fn take_in(store: &Store, batch: &[Delivery]) -> Duration {
     let start = Instant::now();
-    for batch in batches {
-        let report = ingest(store, batch, &Settings::default(), deadline()).await;
-        assert!(report.error.is_none(), "{:?}", report.error);
-    }
+    let report = ingest(store, batch, &Settings::default(), deadline()).await;
+    assert!(report.error.is_none(), "{:?}", report.error);
     start.elapsed()
 }
 
 /// All that is in the tables, in few letters.
 async fn digest(url: &str) -> String {
-    let digest = "SELECT count(*) || ' rows, md5 ' || md5(string_agg(md5((to_jsonb(t) - 'received_at')::text), '' \
-                  ORDER BY name)) FROM pipelineruns AS t";
     let store = store_of(url, 1);
+    // What is of the run itself, and keys that are drawn.
+    let tables = schema::tables(&store).await;
+    let tables: Vec<_> =
+        tables.iter().filter(|table| !["backfill_runs", "refused"].contains(&table.as_str())).collect();
+    let rows = |table: &&String| {
+        format!("SELECT '{table}' AS name, md5((to_jsonb(t) - 'received_at')::text) AS row FROM {table} AS t")
+    };
+    let digest = format!(
+        "SELECT count(*) || ' rows in ' || count(DISTINCT name) || ' tables, md5 ' || md5(string_agg(row, '' ORDER BY name, \
+         row)) FROM ({}) AS t",
+        tables.iter().map(rows).collect::<Vec<_>>().join(" UNION ALL ")
+    );
     let rest = render::rows(&store, "SELECT count(*) || ' refused' FROM refused").await;
-    format!("{}, {}", render::rows(&store, digest).await[0], rest[0])
+    format!("{}, {}", render::rows(&store, &digest).await[0], rest[0])
 }
 
-/// The same tables from a mirror, by live messages in random order, and from S3.
-async fn same(server: &Server, whole: &Path, messages: usize) {
+/// The same message as a queue has it: most of them not packed, which takes as long as all the rest.
+fn live(number: usize, messages: usize) -> Delivery {
+    Published { packed: number % 8 == 0, ..archived(number, messages) }.delivery()
+}
+
+/// The same tables from a mirror, from S3, and by live messages in random order.
+async fn same(server: &Server, archive: &Path, messages: usize) {
+    println!();
     let url = server.database("same_mirror").await;
-    backfill(&url, &mirror(whole), &[]).await;
+    let done = backfill(&url, &mirror(archive), &[]).await;
     let of_mirror = digest(&url).await;
-    println!("\nmirror, {messages} messages: {of_mirror}");
+    println!("mirror, {} messages at {:.0}/s: {of_mirror}", whole(messages), done.messages_per_second());
+
+    let url = server.database("same_s3").await;
+    let bucket = Bucket::of(archive);
+    let done = backfill(&url, &["--bucket", Bucket::NAME], &bucket.variables).await;
+    drop(bucket);
+    let of_s3 = digest(&url).await;
+    println!("S3, at {:.0}/s: {of_s3}", done.messages_per_second());
+    assert_eq!(done.summary["messages"], whole(messages), "{}", done.summary);
+    assert_eq!(of_mirror, of_s3);
 
     let url = server.database("same_live").await;
     let store = store_of(&url, 1);
-    let mut order: Vec<usize> = (0..messages).collect();
+    let mut order: Vec<usize> = (0..whole(messages)).collect();
     Random::new(11).shuffle(&mut order);
+    let mut taken = Duration::ZERO;
     for part in order.chunks(1000) {
-        take_in(&store, &[part.iter().map(|number| message(*number).delivery()).collect()]).await;
+        taken += take_in(&store, &part.iter().map(|number| live(*number, messages)).collect::<Vec<_>>()).await;
     }
     let of_live = digest(&url).await;
-    println!("live, in random order: {of_live}");
+    println!("live, in random order, at {:.0}/s: {of_live}", rate(whole(messages), taken));
     assert_eq!(of_mirror, of_live);
-
-    let Some(moto) = Moto::start().await else { return };
-    let served = SERVED.min(messages);
-    let small = archive(served);
-    let url = server.database("same_small").await;
-    backfill(&url, &mirror(&small), &[]).await;
-    let of_mirror = digest(&url).await;
-    let objects = support::files_in(&small, "");
-    let objects: Vec<_> = objects.into_iter().filter(|(key, _)| key.starts_with("sns/")).collect();
-    moto.bucket("archive", &objects).await;
-    drop(objects);
-    let url = server.database("same_s3").await;
-    let variables = [
-        ("AWS_ENDPOINT_URL", moto.endpoint.clone()),
-        ("AWS_ACCESS_KEY_ID", "x".to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", "x".to_owned()),
-    ];
-    let done = backfill(&url, &["--bucket", "archive"], &variables).await;
-    let of_s3 = digest(&url).await;
-    println!("S3, {served} messages at {:.0}/s: {of_s3}", done.messages_per_second());
-    assert_eq!(of_mirror, of_s3);
 }
 
 /// Killed at random, and gone on with, until nobody kills it.

@@ -1,21 +1,20 @@
 //! How fast submissions of KCIDB become rows and events, beside Python that writes the same rows.
 //!
-//! `CONFORMANCE_DIR=../shared cargo bench --bench kcidb`: the real submissions of `samples/kcidb`. The baseline is run
-//! if psycopg is there: `pip install --target target/psycopg 'psycopg[binary]'`. It reads JSON and upserts, and neither
-//! validates nor announces. What counts is the ratio; both are measured in turn on one PostgreSQL that waits for its
-//! disk.
+//! `CONFORMANCE_DIR=../shared cargo bench --bench kcidb`: the real submissions of `samples/kcidb`. The baseline needs `pip`, which
+//! installs psycopg below `target` once. It reads JSON and upserts, and neither validates nor announces. What counts is the
+//! ratio; both are measured in turn on one PostgreSQL that waits for its disk.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on may panic")]
 #![expect(unreachable_pub, reason = "`pub` says what a module offers to the others")]
 
 #[allow(dead_code, reason = "made for the other benchmark")]
 mod measure;
+mod python;
 mod server;
 #[path = "../it/support/mod.rs"]
 #[allow(dead_code, reason = "made for the tests; a benchmark needs little of it")]
 mod support;
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::Instant;
 
 use hummingbird_status::envelope::Delivery;
@@ -25,7 +24,8 @@ use hummingbird_status::pipeline::{ingest, read};
 use hummingbird_status::store::Store;
 use jiff::Timestamp;
 
-use measure::{ROUNDS, median, print, rate};
+use measure::{Figure, ROUNDS, brief, median, print, rate};
+use python::Python;
 use server::Server;
 use support::{deadline, project, schema, store_of, zip};
 
@@ -39,28 +39,42 @@ fn main() {
     let objects = objects(&deliveries);
     println!("{} submissions, {objects} objects, {:.1} MB", deliveries.len(), bytes as f64 / 1e6);
 
-    let (reading, validity) = reading(&deliveries, objects);
-    let mut rows = vec![["read, check and upgrade".to_owned(), reading, validity]];
     let server = Server::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let url = runtime.block_on(server.database("kcidb"));
     let store = store_of(&url, 1);
-    let python = Baseline::find(&folder);
-    if python.is_none() {
-        println!("no baseline: psycopg is not in target/psycopg");
-    }
+    let python = Python::find();
     let ways = [("one writer, batches of 10", 10, 1), ("one writer, of 50", 50, 1), ("two writers, of 50", 50, 2)];
     let mut first = [const { Vec::new() }; 3];
     let mut again = [const { Vec::new() }; 3];
     let mut baseline = Vec::new();
+    let [mut reading, mut reading_on_one] = [const { Vec::new() }; 2];
     for _ in 0..ROUNDS {
         for (way, (_, batch, writers)) in ways.iter().enumerate() {
+            if brief() && (*batch, *writers) != (50, 1) {
+                continue;
+            }
             runtime.block_on(empty(&store));
             first[way].push(pass(&url, &deliveries, *batch, *writers, objects));
             again[way].push(pass(&url, &deliveries, *batch, *writers, objects));
         }
-        baseline.extend(python.as_ref().map(|python| python.run(&url)));
+        let archive = folder.join("submissions.zip");
+        baseline.extend(python.as_ref().map(|python| python.number("kcidb_baseline.py", &[Path::new(&url), &archive])));
+        reading.push(read_all(&deliveries, deliveries.len(), objects));
+        reading_on_one.push(read_all(&deliveries, 1, objects));
     }
+    let python = (!baseline.is_empty()).then_some(("Python, psycopg executemany, no checks", &*baseline));
+    for (what, ours, baseline) in [
+        ("objects of KCIDB, one writer, batches of 50", &first[1], python),
+        ("the same once more, when all is there", &again[1], None),
+    ] {
+        Figure { what, unit: "/s", ours, baseline, floor: Some(("reading and checking alone", &reading)) }.tell();
+    }
+    if brief() {
+        return;
+    }
+    let on_one = format!("{} on one core", per_second(reading_on_one));
+    let mut rows = vec![["read, check and upgrade".to_owned(), per_second(reading), on_one]];
     for ((name, ..), (first, again)) in ways.into_iter().zip(first.into_iter().zip(again)) {
         rows.push([name.to_owned(), per_second(first), format!("{} when all is there", per_second(again))]);
     }
@@ -95,23 +109,13 @@ fn per_second(rates: Vec<f64>) -> String {
     format!("{:.0}", median(rates))
 }
 
-/// Reading alone, on all cores and on one.
-fn reading(deliveries: &[Delivery], objects: usize) -> (String, String) {
-    let time = |work: &dyn Fn()| {
-        let rates = (0..ROUNDS).map(|_| {
-            let start = Instant::now();
-            work();
-            rate(objects, start.elapsed())
-        });
-        per_second(rates.collect())
-    };
-    let all = time(&|| drop(std::hint::black_box(read(deliveries, &Settings::default()))));
-    let one = time(&|| {
-        for delivery in deliveries {
-            drop(std::hint::black_box(read(std::slice::from_ref(delivery), &Settings::default())));
-        }
-    });
-    (all, format!("{one} on one core"))
+/// Objects a second that are read alone, so many submissions at a time: one at a time is read on one core.
+fn read_all(deliveries: &[Delivery], at_a_time: usize, objects: usize) -> f64 {
+    let start = Instant::now();
+    for deliveries in deliveries.chunks(at_a_time) {
+        drop(std::hint::black_box(read(deliveries, &Settings::default())));
+    }
+    rate(objects, start.elapsed())
 }
 
 async fn empty(store: &Store) {
@@ -145,27 +149,4 @@ fn pass(url: &str, deliveries: &[Delivery], batch: usize, writers: usize, object
         barrier.wait();
         rate(objects, start.elapsed())
     })
-}
-
-struct Baseline {
-    script: PathBuf,
-    packages: PathBuf,
-    archive: PathBuf,
-}
-
-impl Baseline {
-    fn find(folder: &Path) -> Option<Self> {
-        let packages = project("target/psycopg");
-        let script = project("tests/bench/kcidb_baseline.py");
-        packages.is_dir().then(|| Self { script, packages, archive: folder.join("submissions.zip") })
-    }
-
-    /// Its own measure of objects a second, from bodies in memory to committed rows.
-    fn run(&self, url: &str) -> f64 {
-        let mut python = Command::new("python3");
-        python.arg(&self.script).arg(url).arg(&self.archive).env("PYTHONPATH", &self.packages);
-        let output = python.output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
-    }
 }

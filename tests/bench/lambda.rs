@@ -9,6 +9,7 @@
 mod measure;
 #[allow(dead_code, reason = "shared with the other benchmark, which needs more of it")]
 mod payload;
+mod python;
 mod server;
 #[path = "../it/support/mod.rs"]
 #[allow(dead_code, reason = "made for the tests; a benchmark needs little of it")]
@@ -16,14 +17,15 @@ mod support;
 
 use std::collections::HashMap;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use measure::{median, millis, print};
+use measure::{Figure, brief, median, millis, print};
+use python::Python;
 use serde_json::Value;
 use server::Server;
 use support::runtime_api::Function;
@@ -58,22 +60,49 @@ fn released() -> String {
     target.join("release/ingest").to_str().unwrap().to_owned()
 }
 
+/// A program that does nothing, built by the same compiler with the same aims.
+fn nothing() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(folder.join("nothing.rs"), "fn main() {}").unwrap();
+    let mut rustc = Command::new("rustc");
+    rustc.args(["-Copt-level=z", "-Clto=fat", "-Ccodegen-units=1", "-Cstrip=symbols", "-o", "nothing", "nothing.rs"]);
+    assert!(rustc.current_dir(folder).status().unwrap().success(), "cannot build a program that does nothing");
+    folder.join("nothing")
+}
+
+/// How long a program takes from its start to its end.
+fn whole(command: &mut Command) -> f64 {
+    let start = Instant::now();
+    assert!(command.status().unwrap().success(), "{command:?}");
+    millis(start.elapsed())
+}
+
+/// Bytes, packed as an archive has them.
+fn packed(bytes: &[u8]) -> f64 {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap().len() as f64
+}
+
 /// Measures a program and prints it.
 async fn measure(server: &Server, program: &str, number: usize) {
+    let python = Python::find();
+    let nothing = nothing();
     let url = server.database(&format!("lambda_{number}")).await;
     let store = support::store_of(&url, 1);
     let clear = async || store.script("TRUNCATE pipelineruns", support::deadline()).await.unwrap();
     let variables = HashMap::from([("DATABASE_URL", url.clone())]);
 
     let bytes = std::fs::read(program).unwrap();
-    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
-    packed.write_all(&bytes).unwrap();
-    let packed = packed.finish().unwrap().len();
-
+    let packed_size = packed(&bytes);
     let small = payload::event(10, 0);
     let mut starts = Vec::new();
     let mut cold = Vec::new();
+    let [mut of_python, mut of_nothing] = [const { Vec::new() }; 2];
     for _ in 0..STARTS {
+        of_python
+            .extend(python.as_ref().map(|python| whole(python.command().args(["-c", "import gzip, json, psycopg"]))));
+        of_nothing.push(whole(&mut Command::new(&nothing)));
         clear().await;
         let mut function = Function::start(program, &variables).await;
         starts.push(millis(function.ready().await));
@@ -81,17 +110,32 @@ async fn measure(server: &Server, program: &str, number: usize) {
         tokio::time::sleep(Duration::from_millis(20)).await;
         cold.push(millis(expect_all_taken(&mut function, &small).await));
     }
-    let size = |bytes: usize| format!("{:.2} MB", bytes as f64 / 1e6);
+    let beside = |name, values: &'_ [f64]| (!values.is_empty()).then(|| (name, values.to_vec()));
+    let tell = |what: &str, unit, ours: &[f64], baseline: Option<(&str, Vec<f64>)>, floor: (&str, Vec<f64>)| {
+        let baseline = baseline.as_ref().map(|(name, values)| (*name, &**values));
+        Figure { what, unit, ours, baseline, floor: Some((floor.0, &floor.1)) }.tell();
+    };
+    let until = beside("Python that imports psycopg", &of_python);
+    tell("ingest: from start to first question", "ms", &starts, until, ("a program that does nothing", of_nothing));
+    let of_packages = python.as_ref().map(|python| {
+        let files = support::files_in(&python.packages, "");
+        files.iter().filter(|(name, _)| !name.ends_with(".pyc")).map(|(_, bytes)| packed(bytes)).sum::<f64>() / 1e6
+    });
+    let of_packages = beside("psycopg, without Python", of_packages.as_slice());
+    let of_nothing = std::fs::read(&nothing).unwrap();
+    let least = ("a program that does nothing", vec![packed(&of_nothing) / 1e6]);
+    tell("ingest: program, packed", "MB", &[packed_size / 1e6], of_packages, least);
+    let size = |bytes: f64| format!("{:.2} MB", bytes / 1e6);
     let fastest = starts.iter().copied().fold(f64::INFINITY, f64::min);
     let mut table = vec![
-        ["size, stripped".to_owned(), size(bytes.len()), "5 MB".to_owned()],
-        ["size, packed".to_owned(), size(packed), "4 MB".to_owned()],
+        ["size, stripped".to_owned(), size(bytes.len() as f64), "5 MB".to_owned()],
+        ["size, packed".to_owned(), size(packed_size), "4 MB".to_owned()],
         [
             "start to first /next".to_owned(),
-            format!("{:.1} ms (best {fastest:.1})", median(starts)),
+            format!("{:.1} ms (best {fastest:.1})", median(starts.clone())),
             "15 ms".to_owned(),
         ],
-        ["first invocation, 10 messages".to_owned(), format!("{:.1} ms", median(cold)), String::new()],
+        ["first invocation, 10 messages".to_owned(), format!("{:.1} ms", median(cold.clone())), String::new()],
     ];
     let aim = "40 MB".to_owned();
     let events = [
@@ -102,6 +146,9 @@ async fn measure(server: &Server, program: &str, number: usize) {
         ("1000 plain runs of 10 kB", plain_event(1000, 10_000), aim),
     ];
     for (name, event, aim) in events {
+        if brief() && name.starts_with("700") {
+            continue;
+        }
         let mut function = Function::start(program, &variables).await;
         let mut warm = Vec::new();
         for round in 0..=WARM {
@@ -112,6 +159,16 @@ async fn measure(server: &Server, program: &str, number: usize) {
             }
         }
         let peak = function.peak_memory() as f64 / 1e6;
+        if name.starts_with("10 ") {
+            tell("ingest: first invocation, 10 messages", "ms", &cold, None, ("a later invocation", warm.clone()));
+        } else {
+            let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("event.json");
+            std::fs::write(&file, &event).unwrap();
+            let number = |python: &Python| python.number("lambda_baseline.py", &[&file]) / 1e6;
+            let of_python = beside("Python that reads the same", python.as_ref().map(number).as_slice());
+            let least = ("the event alone", vec![event.len() as f64 / 1e6]);
+            tell(&format!("ingest: memory, {name}"), "MB", &[peak], of_python, least);
+        }
         let name = format!("{name}, event of {:.2} MB", event.len() as f64 / 1e6);
         table.push([format!("warm invocation: {name}"), format!("{:.1} ms", median(warm)), String::new()]);
         table.push([format!("peak memory: {name}"), format!("{peak:.1} MB"), aim]);

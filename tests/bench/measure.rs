@@ -1,6 +1,12 @@
-//! Medians and tables.
+//! Medians and tables, and what the table of the README is made of.
 
+use std::io::Write;
 use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+/// Names a file for [`Figure`]s, when `cargo bench --bench table` asks for them.
+pub const FIGURES: &str = "BENCH_FIGURES";
 
 /// Measurements of each thing; what is reported is their median.
 pub const ROUNDS: usize = 5;
@@ -49,5 +55,43 @@ pub fn print<const N: usize>(title: &str, head: [&str; N], rows: &[[String; N]])
     line(rule.each_ref().map(String::as_str));
     for row in rows {
         line(row.each_ref().map(String::as_str));
+    }
+}
+
+/// Whether this is for the table, which needs less of it than is shown otherwise.
+pub fn brief() -> bool {
+    std::env::var_os(FIGURES).is_some()
+}
+
+/// A line of that table: what was measured, and beside it what it is compared with, each as often.
+pub struct Figure<'f> {
+    /// What was measured.
+    pub what: &'f str,
+    /// What is counted: `/s`, `ms`, `MB`.
+    pub unit: &'f str,
+    /// Ours.
+    pub ours: &'f [f64],
+    /// The usual way to do it.
+    pub baseline: Option<(&'f str, &'f [f64])>,
+    /// What cannot be beaten.
+    pub floor: Option<(&'f str, &'f [f64])>,
+}
+
+impl Figure<'_> {
+    /// Adds it to the table, if there is to be one.
+    pub fn tell(&self) {
+        let beside = |of: Option<(&str, &[f64])>| of.map(|(name, values)| json!({"name": name, "values": values}));
+        tell(&json!({
+            "what": self.what, "unit": self.unit, "ours": self.ours,
+            "baseline": beside(self.baseline), "floor": beside(self.floor),
+        }));
+    }
+}
+
+/// Adds a line to the file of figures, if there is to be one.
+pub fn tell(line: &serde_json::Value) {
+    if let Some(path) = std::env::var_os(FIGURES) {
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        writeln!(file, "{line}").unwrap();
     }
 }

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use hummingbird_status::local::{Cluster, Profile, Running};
 use hummingbird_status::store::migrate;
+use serde_json::json;
 
-use crate::support::{deadline, store_of};
+use crate::measure::tell;
+use crate::support::{deadline, render, store_of};
 
 /// A server that ends with this, and its data too.
 pub struct Server {
@@ -28,6 +30,8 @@ impl Server {
         let running = self.running.as_ref().unwrap();
         let admin = store_of(&running.url_of("postgres"), 1);
         admin.script(&format!("CREATE DATABASE {name}"), deadline()).await.unwrap();
+        let version = render::rows(&admin, "SELECT current_setting('server_version')").await;
+        tell(&json!({"postgresql": version[0]}));
         let url = running.url_of(name);
         migrate(&store_of(&url, 1), deadline()).await.unwrap();
         url

@@ -7,7 +7,7 @@ use hummingbird_status::family::Settings;
 use hummingbird_status::pipeline::{ingest, read};
 use hummingbird_status::store::Store;
 
-use crate::measure::{ROUNDS, median, millis, print, rate, timed};
+use crate::measure::{Figure, ROUNDS, brief, median, millis, print, rate, timed};
 use crate::proxy::Proxy;
 use crate::rows::{Copy, OneByOne};
 use crate::server::Server;
@@ -85,6 +85,9 @@ pub async fn run(server: &Server) {
     let mut table = Vec::new();
     for way in &ways {
         for batch in [10, 100, 1000] {
+            if brief() && batch < 100 {
+                continue;
+            }
             let mut found: Vec<[f64; 9]> = Vec::new();
             // The first round warms up.
             for round in 0..=ROUNDS {
@@ -103,7 +106,17 @@ pub async fn run(server: &Server) {
                     found.push(numbers);
                 }
             }
-            let middle = |at: usize| median(found.iter().map(|round| round[at]).collect());
+            let all = |at: usize| -> Vec<f64> { found.iter().map(|round| round[at]).collect() };
+            let middle = |at: usize| median(all(at));
+            let slower: Vec<f64> = found.iter().map(|round| round[4].min(round[5])).collect();
+            Figure {
+                what: &format!("ingest of large runs, batches of {batch}, PostgreSQL {}", way.name),
+                unit: "/s",
+                ours: &all(0),
+                baseline: Some(("a statement a message", &all(1))),
+                floor: Some(("slower of reading alone, COPY alone", &slower)),
+            }
+            .tell();
             table.push([
                 way.name.clone(),
                 batch.to_string(),

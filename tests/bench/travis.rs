@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use hummingbird_status::envelope::Delivery;
 use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::ingest;
+use hummingbird_status::pipeline::{ingest, read};
 use hummingbird_status::store::Store;
 
-use crate::measure::{median, print, rate};
+use crate::measure::{Figure, ROUNDS, brief, median, print, rate};
 use crate::server::Server;
 use crate::support::builds::{Build, Job};
 use crate::support::random::Random;
@@ -21,8 +21,6 @@ const JOBS: usize = 20;
 const AT_ONCE: usize = 100;
 /// Messages that are written one by one, which takes long enough.
 const FEW: usize = 1000;
-/// Rounds; each writes 60,000 messages for each size.
-const ROUNDS: usize = 3;
 
 /// The builds, and the messages about them: of so many builds at a time, mixed.
 fn messages() -> (Vec<Delivery>, Vec<Delivery>) {
@@ -73,15 +71,29 @@ pub async fn run(server: &Server) {
     let url = server.database("travis").await;
     let store = store_of(&url, 1);
     let (creates, messages) = messages();
-    let sizes = [1, 10, 100, 1000];
+    let sizes: &[usize] = if brief() { &[1, 1000] } else { &[1, 10, 100, 1000] };
     let mut found = vec![Vec::new(); sizes.len()];
+    let mut reading = Vec::new();
     for _ in 0..ROUNDS {
         for (size, found) in sizes.iter().zip(&mut found) {
             clear(&store, &creates).await;
             let messages = if *size == 1 { &messages[..FEW] } else { &messages };
             found.push(write(&store, messages, *size).await);
         }
+        let start = Instant::now();
+        for deliveries in messages.chunks(1000) {
+            std::hint::black_box(read(deliveries, &Settings::default()));
+        }
+        reading.push(rate(messages.len(), start.elapsed()));
     }
+    Figure {
+        what: "builds and jobs of Travis, batches of 1000",
+        unit: "/s",
+        ours: &found[sizes.len() - 1],
+        baseline: Some(("a message a transaction", &found[0])),
+        floor: Some(("reading alone", &reading)),
+    }
+    .tell();
     let single = median(found[0].clone());
     let rows: Vec<[String; 3]> = sizes
         .iter()

@@ -1,0 +1,183 @@
+//! Several ingest processes on one database, each with a connection, as the functions of a deployment are.
+//!
+//! They share the cores with PostgreSQL here, which they do not in AWS; so the time of the processors is counted apart: what
+//! a message costs them, and what it costs PostgreSQL. From the latter follows what a database can take.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use hummingbird_status::envelope::Delivery;
+use hummingbird_status::family::Settings;
+use hummingbird_status::pipeline::ingest;
+use serde_json::Value;
+
+use crate::measure::{ROUNDS, median, print, rate};
+use crate::payload;
+use crate::server::Server;
+use crate::support::{deadline, render, store_of};
+
+/// First argument of a process that writes.
+pub const WRITER: &str = "writer";
+/// Runs that each process writes, in each of their states.
+const RUNS: usize = 500;
+/// States of each: one that inserts, and others that change it.
+const STATES: usize = 4;
+/// Messages in a batch: the default of the deployment.
+const BATCH: usize = 100;
+
+/// Measures and prints.
+pub async fn run(server: &Server) {
+    for (title, large) in [("large runs of 40 kB, packed", true), ("runs of 6 kB, without their tasks", false)] {
+        let url = server.database(if large { "large" } else { "small" }).await;
+        let store = store_of(&url, 1);
+        let postmaster = "SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)";
+        let postmaster: u32 = render::rows(&store, postmaster).await[0].parse().unwrap();
+        let mut table = Vec::new();
+        let mut alone = 0.0;
+        for writers in [1, 2, 4, 8] {
+            let mut found = [const { Vec::new() }; 4];
+            let mut children: Vec<Writer> = (0..writers).map(|number| Writer::start(&url, number, large)).collect();
+            for round in 0..=ROUNDS {
+                store.script("TRUNCATE pipelineruns", deadline()).await.unwrap();
+                store.script("CHECKPOINT", deadline()).await.unwrap();
+                let before = (seconds_of(postmaster), Instant::now());
+                children.iter_mut().for_each(Writer::go);
+                let said: Vec<[f64; 2]> = children.iter_mut().map(Writer::done).collect();
+                let time = before.1.elapsed();
+                let messages = writers * RUNS * STATES;
+                let each = |seconds: f64| seconds * 1e6 / messages as f64;
+                if round > 0 {
+                    found[0].push(rate(messages, time));
+                    found[1].push(each(said.iter().map(|[seconds, _]| seconds).sum()));
+                    found[2].push(each(seconds_of(postmaster) - before.0));
+                    found[3].push(median(said.iter().map(|[_, batch]| *batch).collect()));
+                }
+            }
+            let [rate, own, postgresql, batch] = found.map(median);
+            if writers == 1 {
+                alone = rate;
+            }
+            table.push([
+                writers.to_string(),
+                format!("{rate:.0}"),
+                format!("{:.2}x", rate / alone),
+                format!("{batch:.1}"),
+                format!("{own:.0}"),
+                format!("{postgresql:.0}"),
+                format!("{:.2}", (own + postgresql) * rate / 1e6),
+            ]);
+        }
+        let head = ["writers", "messages/s", "of one", "ms a batch", "own CPU µs", "PostgreSQL's CPU µs", "cores busy"];
+        print(&format!("Writers at a time: {title}, batches of {BATCH}"), head, &table);
+    }
+}
+
+/// A process that writes when it is told to.
+struct Writer {
+    child: Child,
+    said: BufReader<std::process::ChildStdout>,
+}
+
+impl Writer {
+    fn start(url: &str, number: usize, large: bool) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args([WRITER, url, &number.to_string(), &large.to_string()]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap());
+        // It says so when it has made its messages.
+        said.read_line(&mut String::new()).unwrap();
+        Self { child, said }
+    }
+
+    fn go(&mut self) {
+        writeln!(self.child.stdin.as_mut().unwrap()).unwrap();
+    }
+
+    /// What it says at the end: the seconds that it computed, and the milliseconds that a batch took in the middle.
+    fn done(&mut self) -> [f64; 2] {
+        let mut line = String::new();
+        self.said.read_line(&mut line).unwrap();
+        let mut words = line.split_whitespace().map(|word| word.parse().unwrap());
+        [words.next().unwrap(), words.next().unwrap()]
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.child.stdin.take();
+        self.child.wait().ok();
+    }
+}
+
+/// The work of such a process: all its messages at each line that comes.
+pub fn write(url: &str, number: usize, large: bool) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let store = store_of(url, 1);
+    let batches: Vec<Vec<Delivery>> = (0..STATES)
+        .flat_map(|state| {
+            let messages = (number * RUNS..(number + 1) * RUNS).map(|run| (run, text(run, state, large)));
+            let event = payload::event_of(messages, state);
+            let deliveries = hummingbird_status::envelope::lambda::Invocation::read(&event).deliveries;
+            deliveries.chunks(BATCH).map(<[Delivery]>::to_vec).collect::<Vec<_>>()
+        })
+        .collect();
+    println!("ready");
+    for line in std::io::stdin().lock().lines() {
+        line.unwrap();
+        let before = own_seconds();
+        let mut times = Vec::new();
+        runtime.block_on(async {
+            for batch in &batches {
+                let start = Instant::now();
+                let report = ingest(&store, batch, &Settings::default(), deadline()).await;
+                assert_eq!(report.counts().kept, batch.len() as u64, "{:?} {:?}", report.counts(), report.error);
+                times.push(start.elapsed().as_secs_f64() * 1e3);
+            }
+        });
+        println!("{} {}", own_seconds() - before, median(times));
+    }
+}
+
+/// A run as large as builds are, packed; or one that lost its tasks, as it is.
+fn text(run: usize, state: usize, large: bool) -> String {
+    let text = payload::json(run, state);
+    if large {
+        return payload::pack(&text);
+    }
+    let mut run: Value = serde_json::from_str(&text).unwrap();
+    for (member, list) in [("spec", "/pipelineSpec/tasks"), ("status", "/childReferences")] {
+        let list = run[member].pointer_mut(list).and_then(Value::as_array_mut).unwrap();
+        list.clear();
+    }
+    run["spec"].as_object_mut().unwrap().retain(|name, _| name == "pipelineSpec" || name == "params");
+    run["status"].as_object_mut().unwrap().remove("pipelineSpec");
+    run.to_string()
+}
+
+/// Ticks of the processor in a second, as `/proc` counts (`getconf CLK_TCK`; 100 on every Linux of today).
+const TICKS: f64 = 100.0;
+
+/// The fields of `/proc/PID/stat` from the third on.
+fn stat(pid: &str) -> Vec<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let rest = text.rsplit_once(") ").map(|(_, rest)| rest).unwrap_or_default();
+    rest.split_whitespace().map(|word| word.parse().unwrap_or(0.0)).collect()
+}
+
+/// Seconds that this process computed.
+fn own_seconds() -> f64 {
+    let stat = stat("self");
+    (stat[11] + stat[12]) / TICKS
+}
+
+/// Seconds that a server of PostgreSQL computed: itself, its processes, and those that have ended.
+fn seconds_of(postmaster: u32) -> f64 {
+    let own = stat(&postmaster.to_string());
+    let ended: f64 = own[11..15].iter().sum();
+    let processes =
+        std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+    let children = processes.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())).map(|name| stat(&name));
+    let children = children.filter(|stat| stat.len() > 12 && stat[1] == f64::from(postmaster));
+    (ended + children.map(|stat| stat[11] + stat[12]).sum::<f64>()) / TICKS
+}
