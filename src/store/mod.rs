@@ -6,6 +6,7 @@
 mod dora;
 mod error;
 mod iam;
+mod lead;
 mod migrate;
 mod patient;
 mod pool;
@@ -31,6 +32,7 @@ pub use tokio_postgres::types::{Json, Type};
 
 pub use self::dora::{Delivered, dora};
 pub use self::error::{StoreError, Verdict, chain};
+pub use self::lead::{LeadStage, STAGES, lead_stages};
 pub use self::migrate::{Applied, MIGRATIONS, Migration, migrate};
 pub use self::patient::Patient;
 pub(crate) use self::reader::rows;
