@@ -113,7 +113,13 @@ impl Store {
                     tokio::time::sleep(clock::backoff(attempt, Duration::from_millis(5), Duration::from_millis(500)))
                         .await;
                 }
-                result => return result,
+                result => {
+                    if result.as_ref().is_err_and(StoreError::is_of_a_reader) {
+                        // A fail-over made a reader of the server that it leads to; a new one finds the writer.
+                        drop(Object::take(object));
+                    }
+                    return result;
+                }
             }
         }
     }

@@ -5,6 +5,7 @@
 mod architecture;
 mod archive;
 mod bot_status;
+mod chaos;
 mod conformance;
 mod contention;
 mod deliver;
