@@ -16,6 +16,7 @@ mod runs;
 mod stale;
 mod summary;
 mod tls;
+pub mod upkeep;
 
 use std::pin::pin;
 use std::sync::Arc;

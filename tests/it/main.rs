@@ -22,4 +22,5 @@ mod sam;
 mod sql;
 mod support;
 mod travis;
+mod upkeep;
 mod worker;

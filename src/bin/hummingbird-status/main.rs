@@ -17,6 +17,7 @@ mod redrive;
 mod refused;
 mod show;
 mod up;
+mod upkeep;
 mod worker;
 
 use std::process::ExitCode;
@@ -59,6 +60,8 @@ enum Command {
     Refused(refused::Command),
     /// Take what is in a dead-letter queue, until it is empty.
     Redrive(redrive::RedriveArgs),
+    /// Make partitions ahead and throw away what is old, as reconcile does (.._RETENTION_DAYS).
+    Upkeep(upkeep::UpkeepArgs),
     /// Bring the schema up to date.
     Migrate,
     /// Serve the pages, JSON, badges and feeds.
@@ -84,6 +87,7 @@ async fn main() -> ExitCode {
         Command::Backfill(args) => backfill::run(args).await,
         Command::Refused(command) => refused::run(command).await,
         Command::Redrive(args) => redrive::run(args).await,
+        Command::Upkeep(args) => upkeep::run(args).await,
         Command::Migrate => migrate::run().await,
         Command::Page(args) => page::run(args).await,
         Command::BotStatus(args) => bot_status::run(args).await,
