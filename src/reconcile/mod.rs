@@ -2,13 +2,13 @@
 //! families look for what got stuck.
 //!
 //! ```text
+//! upkeep   ─► partitions and old rows
 //! projects that we know, longest unchecked first
 //!   └ each:  open merge requests, 100 a request ─► compare ─► gitlab::write, as ingest does
 //!            changed since the last sweep        ─► compare ─► ..     (reopened, never heard of)
 //!            versions of those with a new head              ─► ..
 //! families ─► sweep: what should have ended long ago
 //!          ─► tasks: what messages left to be done, a page a transaction, first and last
-//! upkeep   ─► partitions and old rows
 //! ```
 //!
 //! An answer says what was true when it was asked for, so a webhook that was sent later wins, whichever is written first.
@@ -110,8 +110,9 @@ const TRIES: u32 = 5;
 const RESERVE: Duration = Duration::from_secs(2);
 /// Of the time, what the families' tasks may take before the projects: a quarter. What is left over is theirs again.
 const TASKS_SHARE: u32 = 4;
-/// Of the time that is left after the projects, what upkeep may take: a half.
-const UPKEEP_SHARE: u32 = 2;
+/// Of the time, what upkeep may take before all else: an eighth. It takes less than a second, but after a long pause; and
+/// projects may take all that there is, run after run.
+const UPKEEP_SHARE: u32 = 8;
 
 /// All that the workers of a run share.
 struct Run<'w> {
@@ -172,11 +173,11 @@ pub async fn run(
     state.tasks = if options.dry_run { Vec::new() } else { Task::ALL.to_vec() };
     let workers = options.concurrency.clamp(1, 64);
     let run = Run { store, clients, options, deadline, watch: &watch, state: Mutex::new(state) };
+    run.keep_up(started).await;
     run.work_for_families(Deadline::within(deadline.remaining() / TASKS_SHARE)).await;
     // On one thread: they wait for GitLab nearly all of the time.
     join_all((0..workers).map(|_| run.work())).await;
     run.sweep_families(started).await;
-    run.keep_up(started).await;
     run.work_for_families(deadline.or_within(deadline.remaining().saturating_sub(RESERVE))).await;
     let mut report = std::mem::take(&mut run.state().report);
     report.requests = run.clients.iter().map(Client::requests).sum();
@@ -327,7 +328,7 @@ impl Run<'_> {
     /// Makes partitions and throws away what is old. What is left of it is left to the next run, and no fault of this one.
     async fn keep_up(&self, now: Timestamp) {
         let Some(retention) = &self.options.retention else { return };
-        let until = Deadline::within(self.deadline.remaining() / UPKEEP_SHARE);
+        let until = self.deadline.or_within(self.deadline.remaining() / UPKEEP_SHARE);
         let report = upkeep::run(&self.store, retention, now, until, self.options.dry_run).await;
         self.state().report.upkeep = Some(report);
     }
