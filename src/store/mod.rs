@@ -5,6 +5,7 @@
 
 mod dora;
 mod error;
+mod explain;
 mod iam;
 mod migrate;
 mod patient;
@@ -32,6 +33,7 @@ pub use tokio_postgres::types::{Json, Type};
 
 pub use self::dora::{Delivered, dora};
 pub use self::error::{StoreError, Verdict, chain};
+pub use self::explain::{EXPLAINED, Explained, Part, explain};
 pub use self::migrate::{Applied, MIGRATIONS, Migration, migrate};
 pub use self::patient::Patient;
 pub(crate) use self::reader::rows;
