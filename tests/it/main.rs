@@ -16,6 +16,7 @@ mod intake;
 mod kcidb;
 mod migrations;
 mod page;
+mod readme;
 mod reconcile;
 mod refused;
 mod replay;
