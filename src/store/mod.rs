@@ -5,6 +5,7 @@
 
 mod dora;
 mod error;
+mod explain;
 mod iam;
 mod lead;
 mod migrate;
@@ -17,6 +18,7 @@ mod runs;
 mod stale;
 mod summary;
 mod tls;
+pub mod upkeep;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -32,6 +34,7 @@ pub use tokio_postgres::types::{Json, Type};
 
 pub use self::dora::{Delivered, dora};
 pub use self::error::{StoreError, Verdict, chain};
+pub use self::explain::{EXPLAINED, Explained, Part, explain};
 pub use self::lead::{LeadStage, STAGES, lead_stages};
 pub use self::migrate::{Applied, MIGRATIONS, Migration, migrate};
 pub use self::patient::Patient;
