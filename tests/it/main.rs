@@ -8,6 +8,7 @@ mod bot_status;
 mod conformance;
 mod contention;
 mod deliver;
+mod e2e;
 mod faults;
 mod fixtures;
 mod ingest;
