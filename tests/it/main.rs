@@ -10,6 +10,7 @@ mod conformance;
 mod contention;
 mod deliver;
 mod explain;
+mod e2e;
 mod faults;
 mod fixtures;
 mod ingest;

@@ -2,7 +2,7 @@
 
 mod answers;
 mod cli;
-mod fake;
+pub mod fake;
 mod lambda;
 mod load;
 mod order;
