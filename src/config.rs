@@ -17,6 +17,8 @@
 //! | `RECONCILE_CONCURRENCY` | 4 | requests at a time |
 //! | `KCIDB_SILENCE_HOURS` | - | reconcile: a checkout of which nothing was heard for so long counts as finished; without, only when it says so |
 //! | `DELIVERY_RETENTION_DAYS` | 90 | days that events and deliveries are kept after they have come to an end |
+//! | `REFUSED_RETENTION_DAYS` | 365 | days that refused messages are kept, and up to a month longer |
+//! | `TRANSITION_RETENTION_DAYS` | 730 | days that changes of bots are kept |
 //! | `API_URL`, `API_KEY`, `GITHUB_URL`, `GITHUB_ACCESS_TOKEN`, `GITHUB_CA_BUNDLE` | - | `worker --pull` |
 //! | `MAX_DECODED_BYTES` | 33554432 | bytes that one message may unfold to |
 
@@ -172,9 +174,45 @@ pub fn settings(lookup: Lookup<'_>) -> Result<Settings, ConfigError> {
 /// # Errors
 /// When the variable cannot be read.
 pub fn retention_days(lookup: Lookup<'_>) -> Result<i32, ConfigError> {
-    let days = number(lookup, "DELIVERY_RETENTION_DAYS", 90)?;
-    let invalid = ConfigError::Invalid { variable: "DELIVERY_RETENTION_DAYS", expected: "1 or more" };
-    if days >= 1 { Ok(days) } else { Err(invalid) }
+    days(lookup, "DELIVERY_RETENTION_DAYS", 90)
+}
+
+/// A number of days. A century at most: more is no time that can be subtracted.
+fn days(lookup: Lookup<'_>, variable: &'static str, default: i32) -> Result<i32, ConfigError> {
+    match number(lookup, variable, default)? {
+        days @ 1..=36_500 => Ok(days),
+        _ => Err(ConfigError::Invalid { variable, expected: "1 to 36500" }),
+    }
+}
+
+/// How many days what is kept for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Events, deliveries and commit statuses, after they have come to an end.
+    pub delivery_days: i32,
+    /// Refused messages, after they came.
+    pub refused_days: i32,
+    /// Changes of bots.
+    pub transition_days: i32,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { delivery_days: 90, refused_days: 365, transition_days: 730 }
+    }
+}
+
+/// How many days what is kept for a while.
+///
+/// # Errors
+/// When a variable cannot be read.
+pub fn retention(lookup: Lookup<'_>) -> Result<Retention, ConfigError> {
+    let default = Retention::default();
+    Ok(Retention {
+        delivery_days: retention_days(lookup)?,
+        refused_days: days(lookup, "REFUSED_RETENTION_DAYS", default.refused_days)?,
+        transition_days: days(lookup, "TRANSITION_RETENTION_DAYS", default.transition_days)?,
+    })
 }
 
 /// What `worker --pull` needs; the variables are those of Buildkite's status-queue.

@@ -22,7 +22,8 @@
 //! | [`outbox`] | events for the outside, written by the transaction that caused them; leases, attempts, breakers | `store` |
 //! | [`deliver`] | the only room that speaks to the outside: commit statuses, SNS, webhooks | `aws`, `clock`, `https`, `outbox`, `secret`, `store`, `tasks` |
 //! | [`pipeline`] | decode, write in one transaction, outcome for each delivery | `envelope`, `family`, `store`, `clock` |
-//! | [`reconcile`] | asks GitLab what lost messages left wrong, corrects it; lets families look for what got stuck, and do what messages left to be done | `clock`, `config`, `envelope`, `family`, `gitlab`, `https`, `store` |
+//! | [`reconcile`] | asks GitLab what lost messages left wrong, corrects it; lets families look for what got stuck, and do what messages left to be done | `clock`, `config`, `envelope`, `family`, `gitlab`, `https`, `store`, `upkeep` |
+//! | [`upkeep`] | partitions made and dropped, old rows thrown away | `bots`, `clock`, `config`, `kcidb`, `outbox`, `store` |
 //! | [`replay`] | what was refused, once more through the pipeline | `pipeline` and what it takes, `tasks` |
 //! | [`archive`] | what was kept: S3, mirrors, dumps; backfill and init | `pipeline` and what it takes, `aws`, `https`, `tasks` |
 //! | [`worker`] | SQS or a folder instead of Lambda | `pipeline` and what it takes, `archive`, `aws`, `tasks` |
@@ -82,4 +83,5 @@ pub mod store;
 pub mod tasks;
 pub mod telemetry;
 pub mod travis;
+pub mod upkeep;
 pub mod worker;

@@ -196,6 +196,7 @@ async function picture(context, site) {
   for (const [name, path, width, height, scheme] of [
     ['overview', '/', 1280, 860, 'light'],
     ['bots', '/bots', 1280, 640, 'dark'],
+    ['trends', '/trends', 1280, 800, 'light'],
     ['merge-requests', '/mrs?state=opened', 390, 844, 'dark'],
   ]) {
     await page.setViewportSize({ width, height });

@@ -22,9 +22,10 @@ async fn main() -> Result<(), Error> {
     let instances = config::gitlab(&environment)?;
     let concurrency = config::reconcile_concurrency(&environment)?;
     let settings = config::settings(&environment)?;
+    let retention = Some(config::retention(&environment)?);
     run(service_fn(async |event: LambdaEvent<Request>| {
         let deadline = Deadline::of_invocation(event.context.deadline, MARGIN);
-        let options = Options { concurrency, settings: settings.clone(), ..Options::from(event.payload) };
+        let options = Options { concurrency, retention, settings: settings.clone(), ..Options::from(event.payload) };
         let report = reconcile::run(&store, &instances, options, deadline, |_, _| ()).await?;
         report.record();
         if let Some(metrics) = metrics {

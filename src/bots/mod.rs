@@ -2,7 +2,8 @@
 //!
 //! The newest heartbeat of a bot by the time at which it was sent is its state, whole. `gone` takes a bot off the board
 //! and stays in the table, so that an older heartbeat that comes later does not bring the bot back. Every heartbeat is
-//! kept in `bot_beats` for 90 days; those that changed the status stay, and are the view `bot_transitions`.
+//! kept in `bot_beats` for 90 days; those that changed the status, which are the view `bot_transitions`, for two years (see
+//! [`upkeep`](crate::upkeep)).
 
 mod message;
 mod record;
@@ -13,7 +14,7 @@ mod update;
 pub use self::message::decode;
 pub use self::record::{Beat, Record, Status};
 pub use self::rules::{DEFAULT_FLOOR, Effective, Pulse, effective, grace};
-pub use self::store::{reads, sweep, write};
+pub use self::store::{prune_transitions, reads, sweep, write};
 pub use self::update::{Update, meta_pair};
 
 use crate::envelope::Message;

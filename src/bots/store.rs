@@ -5,7 +5,7 @@ pub mod reads;
 
 use std::collections::HashMap;
 
-pub use self::prune::sweep;
+pub use self::prune::{prune_transitions, sweep};
 use super::record::{Beat, Record};
 use crate::store::{StoreError, Tx, column};
 

@@ -84,12 +84,16 @@ pub(super) fn note(health: &mut Health, decision: &Decision) {
     }
 }
 
-/// Throws away old rows, a bounded number.
+/// Throws away the oldest rows, a bounded number. Most of it is done by [upkeep](crate::upkeep), where that runs.
 pub(super) async fn prune(store: &Store, days: i32) -> Result<(), StoreError> {
-    let prune = async |tx: &mut crate::store::Tx<'_>| list::prune(tx, days, 1000, false).await;
-    let pruned = store.in_tx("prune", Deadline::within(PATIENCE), prune).await?;
-    if pruned != list::Pruned::default() {
-        tracing::info!(events = pruned.events, deliveries = pruned.deliveries, statuses = pruned.statuses, "pruned");
+    let (pruned, statuses) = store
+        .in_tx("prune", Deadline::within(PATIENCE), async |tx| {
+            let pruned = list::prune_events(tx, 0, EVENTS, days, false).await?;
+            Ok((pruned, list::prune_statuses(tx, days, EVENTS, false).await?))
+        })
+        .await?;
+    if pruned.events + statuses > 0 {
+        tracing::info!(events = pruned.events, deliveries = pruned.deliveries, statuses, "pruned");
     }
     Ok(())
 }

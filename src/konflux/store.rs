@@ -1,5 +1,6 @@
 //! Upserts of the four kinds: one statement a kind, and two more for names that several objects claim.
 
+mod effects;
 mod flaky;
 pub mod reads;
 mod stale;

@@ -82,31 +82,42 @@ pub async fn retry(tx: &Tx<'_>, ids: Option<&[String]>, target: Option<&str>) ->
     Ok(rows.len())
 }
 
-/// What [`prune`] threw away, or would.
+/// What [`prune_events`] threw away of a page, or would.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
-    /// Deliveries of events.
-    pub deliveries: i64,
     /// Events.
     pub events: i64,
-    /// Commit statuses.
-    pub statuses: i64,
+    /// Deliveries of them.
+    pub deliveries: i64,
+    /// The last event of the page: the next one begins after it.
+    pub last: Option<i64>,
+    /// Whether there may be more.
+    pub more: bool,
 }
 
-/// Throws away what came to an end before so many days: at most `most` rows of each kind, deliveries before their events.
-/// A dry run only counts.
+/// Throws away those of the next `most` events after an id that came before so many days and of which nothing waits, with their
+/// deliveries. A dry run only counts.
+///
+/// Page by page, because what is thrown away lies at the beginning of the table, and would be passed again and again.
 ///
 /// # Errors
-/// When a statement fails.
-pub async fn prune(tx: &Tx<'_>, days: i32, most: i64, dry_run: bool) -> Result<Pruned, StoreError> {
-    let params: [crate::store::Param<'_>; 3] = [&days, &most, &dry_run];
-    let mut pruned = Pruned::default();
-    for (count, sql) in [
-        (&mut pruned.deliveries, include_str!("sql/prune_deliveries.sql")),
-        (&mut pruned.events, include_str!("sql/prune_outbox.sql")),
-        (&mut pruned.statuses, include_str!("sql/prune_statuses.sql")),
-    ] {
-        *count = tx.query(sql, &params).await?.first().map_or(0, |row| row.get(0));
-    }
-    Ok(pruned)
+/// When the statement fails.
+pub async fn prune_events(tx: &Tx<'_>, after: i64, most: i64, days: i32, dry_run: bool) -> Result<Pruned, StoreError> {
+    let rows = tx.query(include_str!("sql/prune_outbox.sql"), &[&after, &most, &days, &dry_run]).await?;
+    let pruned = rows.first().map(|row| Pruned {
+        events: row.get("events"),
+        deliveries: row.get("deliveries"),
+        last: row.get("last"),
+        more: row.get("more"),
+    });
+    Ok(pruned.unwrap_or_default())
+}
+
+/// Throws away what commits were told before so many days, at most so many. How many there were; a dry run only counts them.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn prune_statuses(tx: &Tx<'_>, days: i32, most: i64, dry_run: bool) -> Result<i64, StoreError> {
+    let rows = tx.query(include_str!("sql/prune_statuses.sql"), &[&days, &most, &dry_run]).await?;
+    Ok(rows.first().map_or(0, |row| row.get("statuses")))
 }

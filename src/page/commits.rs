@@ -6,20 +6,27 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use maud::html;
+use jiff::{SignedDuration, Timestamp};
+use maud::{Markup, html};
 use serde::Serialize;
 
-use super::Page;
 use super::builds::{self, Build, build_table};
-use super::components::{commit, run_table};
+use super::components::{commit, maybe, run_table};
 use super::html::{Shell, Tone, facts, or_none, outside, shell, short, state, table, time, toned};
-use super::lists::{Field, ROWS, Rows, form, json, nothing, pager};
+use super::lists::{Field, ROWS, Rows, SORT, form, json, nothing, pager};
 use super::merge_requests::{Tally, path};
 use super::params::{self, Params, bad_after, cursor, encode, encode_path};
 use super::problem::{Problem, ProblemResponses};
 use super::releases::release_table;
-use crate::gitlab::reads::{self, MergeRequestRow, PushRow};
-use crate::konflux::reads::{self as konflux, ReleaseRow, RunRow};
+use super::{Page, html};
+use crate::gitlab::reads::{self, MergeRequestRow, PushRow, WantedPushes};
+use crate::konflux::reads::{self as konflux, Changed, Inherited, ReleaseRow, RunRow};
+use crate::store::{Reader, StoreError};
+
+/// A build that nobody has asked for by then is missing.
+const EXPECTED: SignedDuration = SignedDuration::from_mins(30);
+/// Components that a commit leaves as they were, shown at most.
+const INHERITED: i64 = 500;
 
 pub(super) fn routes() -> Router<Page> {
     Router::new()
@@ -34,8 +41,58 @@ pub(super) fn routes() -> Router<Page> {
 pub(super) struct Item {
     #[serde(flatten)]
     row: PushRow,
+    /// How many components its files belong to, or were built of it.
+    affected: usize,
+    /// Of these, those without a build half an hour after the push.
+    missing: BTreeSet<String>,
     builds: Tally,
     tests: Tally,
+}
+
+/// The components that a commit affects.
+#[derive(Default)]
+struct Effect {
+    /// Those that its files belong to, and those that were built of it.
+    affected: BTreeSet<String>,
+    /// Those that were built of it.
+    built: BTreeSet<String>,
+}
+
+impl Effect {
+    fn missing(&self) -> BTreeSet<String> {
+        self.affected.difference(&self.built).cloned().collect()
+    }
+}
+
+/// The effects of pushes by commit, given all runs of their commits; in one application or in all.
+async fn effects(
+    reader: &mut Reader,
+    pushes: &[PushRow],
+    runs: impl IntoIterator<Item = &RunRow>,
+    application: Option<&str>,
+) -> Result<HashMap<String, Effect>, StoreError> {
+    let mut changed = Vec::new();
+    for push in pushes {
+        let (sha, project, branch) = (push.sha.as_str(), push.repo.as_str(), push.branch.as_str());
+        changed.extend(push.changed_files.iter().map(|path| Changed { sha, project, branch, path }));
+    }
+    let mut effects: HashMap<String, Effect> = HashMap::new();
+    for row in konflux::affected(reader, &changed, application).await? {
+        effects.entry(row.sha).or_default().affected.insert(row.name);
+    }
+    for run in runs.into_iter().filter(|run| run.kind == "build") {
+        if let (Some(sha), Some(component)) = (&run.sha, &run.component) {
+            let effect = effects.entry(sha.clone()).or_default();
+            effect.affected.insert(component.clone());
+            effect.built.insert(component.clone());
+        }
+    }
+    Ok(effects)
+}
+
+/// Whether what a push leads to should be under way.
+fn is_due(pushed_at: Option<Timestamp>, now: Timestamp) -> bool {
+    pushed_at.is_none_or(|at| now.duration_since(at) > EXPECTED)
 }
 
 async fn rows(page: &Page, params: &Params) -> Result<Rows<Item>, Problem> {
@@ -44,17 +101,42 @@ async fn rows(page: &Page, params: &Params) -> Result<Rows<Item>, Problem> {
         Some([at, sha, project]) => Some((params::time(at)?, sha.clone(), project.clone())),
         Some(_) => return Err(bad_after()),
     };
+    let application = params.text("application");
     let mut reader = page.reader().await?;
-    let wanted = (params.text("project"), params.text("branch"), params.text("q"));
-    let list = reads::pushes(&mut reader, wanted, after.as_ref(), ROWS + 1).await?;
+    let projects = match application {
+        Some(application) => Some(konflux::projects_of(&mut reader, application).await?),
+        None => None,
+    };
+    let wanted = WantedPushes {
+        project: params.text("project"),
+        branch: params.text("branch"),
+        projects: projects.as_deref(),
+        text: params.text("q"),
+        after,
+        oldest_first: params.oldest_first()?,
+    };
+    let list = reads::pushes(&mut reader, &wanted, ROWS + 1).await?;
     let shas: Vec<&str> = list.iter().map(|row| row.sha.as_str()).collect();
+    let mut all = konflux::runs_of_commits(&mut reader, &shas).await?;
+    all.retain(|run| application.is_none() || run.application.as_deref() == application);
+    let effects = effects(&mut reader, &list, &all, application).await?;
+    drop(reader);
     let mut runs: HashMap<String, Vec<RunRow>> = HashMap::new();
-    for run in konflux::runs_of_commits(&mut reader, &shas).await? {
+    for run in all {
         runs.entry(run.sha.clone().unwrap_or_default()).or_default().push(run);
     }
+    let now = page.now();
     let item = |row: PushRow| {
         let of = runs.get(&row.sha).map_or(&[][..], Vec::as_slice);
-        Item { builds: Tally::of(of, "build"), tests: Tally::of(of, "test"), row }
+        let effect = effects.get(&row.sha);
+        let missing = effect.filter(|_| is_due(row.pushed_at, now)).map(Effect::missing).unwrap_or_default();
+        Item {
+            builds: Tally::of(of, "build"),
+            tests: Tally::of(of, "test"),
+            affected: effect.map_or(0, |effect| effect.affected.len()),
+            missing,
+            row,
+        }
     };
     let key =
         |item: &Item| cursor(&[&item.row.pushed_at.unwrap_or_default().to_string(), &item.row.sha, &item.row.repo]);
@@ -63,7 +145,7 @@ async fn rows(page: &Page, params: &Params) -> Result<Rows<Item>, Problem> {
 
 /// Pushes with what they came to.
 #[utoipa::path(get, path = "/api/v1/commits",
-    params(("q" = Option<String>, Query, description = "Text to look for, in the first 10,000 that fit the other filters"), ("project" = Option<String>, Query, description = "Only of this project"), ("branch" = Option<String>, Query, description = "Only of this branch"), ("after" = Option<String>, Query, description = "`next` of the page before")),
+    params(("q" = Option<String>, Query, description = "Text to look for, in the first 10,000 that fit the other filters"), ("project" = Option<String>, Query, description = "Only of this project"), ("branch" = Option<String>, Query, description = "Only of this branch"), ("application" = Option<String>, Query, description = "Only of projects with components of this application, and what they affect in it"), ("sort" = Option<String>, Query, pattern = "^(|newest|oldest)$", description = "newest or oldest first"), ("after" = Option<String>, Query, description = "`next` of the page before")),
     responses((status = 200, description = "Pushes with what they came to.", body = Rows<Item>), ProblemResponses))]
 pub(super) async fn list_json(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
     Ok(json(&rows(&page, &params).await?))
@@ -79,17 +161,20 @@ async fn page(State(page): State<Page>, params: Params) -> Result<Response, Prob
         Field::Text("q", "Title, author or commit"),
         Field::Text("project", "Project"),
         Field::Text("branch", "Branch"),
+        Field::Text("application", "Application"),
+        SORT,
     ];
     let content = html! {
         h1 { "Commits" }
         (form("/commits", &params, &fields))
         @if list.results.is_empty() { (nothing("/commits", &params, "No push is known yet. They come with the webhooks of GitLab.")) } @else {
-            (table("Pushes, newest first", &["Commit", "Title", "Project and branch", "Builds", "Tests", "Pushed"], &html! {
+            (table("Pushes", &["Commit", "Title", "Project and branch", "Affects", "Builds", "Tests", "Pushed"], &html! {
                 @for item in &list.results {
                     tr {
                         th scope="row" { (commit(Some(&item.row.sha))) }
                         td { (or_none(item.row.title.as_deref())) " " span.dim { (item.row.author.as_deref().unwrap_or_default()) } }
-                        td { a href={ "/commits?project=" (encode(&item.row.repo)) } { (item.row.repo) } " " span.dim { (item.row.branch) } }
+                        td { a href={ "/commits?project=" (encode(&item.row.repo)) } { (html::path(&item.row.repo)) } " " span.dim { (item.row.branch) } }
+                        td { (affects(item)) }
                         td { (item.builds.show()) } td { (item.tests.show()) }
                         td { (time(item.row.pushed_at, now)) }
                     }
@@ -104,6 +189,18 @@ async fn page(State(page): State<Page>, params: Params) -> Result<Response, Prob
     Ok(shell(around, &content).into_response())
 }
 
+/// How many components a push affects, and how many of them nobody builds.
+fn affects(item: &Item) -> Markup {
+    html! {
+        @match item.affected {
+            0 => span.none { "nothing" },
+            1 => "1 component",
+            number => { (number) " components" },
+        }
+        @if !item.missing.is_empty() { " " (toned(Tone::Bad, html! { (item.missing.len()) " not built" })) }
+    }
+}
+
 /// A commit with all that is known of it.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = CommitDetail)]
@@ -116,6 +213,8 @@ pub(super) struct Detail {
     affected: BTreeSet<String>,
     /// Of these, those without a build.
     missing: BTreeSet<String>,
+    /// Components of the same project and branch that it leaves as they were, with what they were built to before.
+    inherited: Vec<Inherited>,
     runs: Vec<RunRow>,
     releases: Vec<ReleaseRow>,
     /// Builds of Buildkite and Travis.
@@ -134,14 +233,17 @@ async fn find(page: &Page, sha: &str) -> Result<Detail, Problem> {
     if nothing && builds.is_empty() {
         return Err(Problem::NotFound(format!("nothing is known of the commit {sha:?}")));
     }
-    let built: BTreeSet<String> =
-        runs.iter().filter(|run| run.kind == "build").filter_map(|run| run.component.clone()).collect();
-    let mut affected = built.clone();
+    let effect = effects(&mut reader, &pushes, &runs, None).await?.remove(&sha).unwrap_or_default();
+    let (missing, affected) = (effect.missing(), effect.affected);
+    let names: Vec<&str> = affected.iter().map(String::as_str).collect();
+    let mut inherited = Vec::new();
     for push in &pushes {
-        affected.extend(konflux::affected(&mut reader, &push.repo, &push.changed_files).await?);
+        if let Some(at) = push.pushed_at {
+            let place = (push.repo.as_str(), push.branch.as_str(), at);
+            inherited.extend(konflux::inherited(&mut reader, place, &names, INHERITED).await?);
+        }
     }
-    let missing = affected.difference(&built).cloned().collect();
-    Ok(Detail { sha, pushes, merge_requests, affected, missing, runs, releases, builds })
+    Ok(Detail { sha, pushes, merge_requests, affected, missing, inherited, runs, releases, builds })
 }
 
 /// A commit with all that is known of it.
@@ -164,7 +266,7 @@ async fn detail(State(page): State<Page>, Path(sha): Path<String>, params: Param
             (facts(&[
                 ("Title", or_none(push.title.as_deref())),
                 ("Commit", outside(push.url.as_deref(), &found.sha)),
-                ("Project and branch", html! { (push.repo) " " (push.branch) }),
+                ("Project and branch", html! { (html::path(&push.repo)) " " (push.branch) }),
                 ("Author, pushed by", html! { (or_none(push.author.as_deref())) ", " (or_none(push.pushed_by.as_deref())) }),
                 ("Pushed", time(push.pushed_at, now)),
                 ("Commits in the push", html! { (push.commit_count) }),
@@ -181,20 +283,38 @@ async fn detail(State(page): State<Page>, Path(sha): Path<String>, params: Param
             }
         }
         @if !found.missing.is_empty() {
+            @let is_due = found.pushes.iter().any(|push| is_due(push.pushed_at, now));
+            @let word = if is_due { toned(Tone::Bad, "no build") } else { toned(Tone::Running, "no build yet") };
             h2 { "Affected, and not built" }
-            ul {
-                @for name in &found.missing {
-                    li { a href={ "/components/" (encode_path(name)) } { (name) } " " (toned(Tone::Bad, "no build")) }
-                }
-            }
+            ul { @for name in &found.missing { li { a href={ "/components/" (encode_path(name)) } { (name) } " " (word) } } }
         }
         @if !found.builds.is_empty() { h2 { "Builds" } (build_table(&found.builds, now)) }
         h2 { "Runs" }
         (run_table(&found.runs, now, true))
         @if !found.releases.is_empty() { h2 { "Releases" } (release_table(&found.releases, now)) }
+        @if !found.inherited.is_empty() { h2 { "Left as they were" } (inherited_table(&found.inherited, now)) }
     };
     let json = format!("/api/v1/commits/{}", encode_path(&found.sha));
     let title = format!("Commit {}", short(&found.sha));
     let around = Shell { title: &title, current: "/commits", refresh: params.refresh(), json: Some(&json), feed: None };
     Ok(shell(around, &content).into_response())
+}
+
+/// Components that a commit does not affect: their results are those of a build before it.
+fn inherited_table(rows: &[Inherited], now: Timestamp) -> Markup {
+    let heads = ["Component", "Application", "Build", "Tests", "Of", "Built"];
+    table(
+        "Other components of the project, with the build that counts for them",
+        &heads,
+        &html! {
+            @for row in rows {
+                tr {
+                    th scope="row" { a href={ "/components/" (encode_path(&row.name)) } { (row.name) } }
+                    td { (or_none(row.application.as_deref())) }
+                    td { (state(&row.build_state)) } td { (maybe(row.test_state.as_deref(), "no tests")) }
+                    td { (commit(row.build_sha.as_deref())) } td { (time(row.built_at, now)) }
+                }
+            }
+        },
+    )
 }

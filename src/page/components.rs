@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use serde::Serialize;
 
 use super::Page;
-use super::html::{Shell, Tone, empty, facts, or_none, outside, shell, short, state, table, time, toned};
+use super::html::{Shell, Tone, empty, facts, or_none, outside, path, shell, short, state, table, time, toned};
 use super::lists::{Field, ROWS, Rows, form, json, nothing, pager};
 use super::params::{self, Params, bad_after, cursor, encode, encode_path};
 use super::problem::{Problem, ProblemResponses};
@@ -49,6 +49,9 @@ async fn page(State(page): State<Page>, params: Params) -> Result<Response, Prob
     let content = html! {
         h1 { "Components" }
         (form("/components", &params, &fields))
+        @if let Some(application) = params.text("application") {
+            p { a href={ "/commits?application=" (encode(application)) } { "Commits and what they affect in " (application) } }
+        }
         @if list.results.is_empty() { (nothing("/components", &params, "No component is known yet. They come from Konflux.")) } @else {
             (table("Components by name, with the newest build of their branch",
                 &["Component", "Application", "Project and folder", "Build", "Tests", "Release", "Built"], &html! {
@@ -57,7 +60,7 @@ async fn page(State(page): State<Page>, params: Params) -> Result<Response, Prob
                         th scope="row" { a href={ "/components/" (encode_path(&row.name)) } { (row.name) } }
                         td { @if let Some(application) = &row.application {
                             a href={ "/components?application=" (encode(application)) } { (application) } } }
-                        td { (or_none(row.git_project.as_deref())) " " span.dim { (row.git_context) } }
+                        td { (path(row.git_project.as_deref().unwrap_or_default())) " " span.dim { (path(&row.git_context)) } }
                         td { (maybe(row.build_state.as_deref(), "no build")) " " (commit(row.build_sha.as_deref())) }
                         td { (maybe(row.test_state.as_deref(), "no tests")) }
                         td { @match (&row.release, &row.released) {

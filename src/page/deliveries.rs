@@ -69,7 +69,7 @@ pub(super) async fn list(State(page): State<Page>, params: Params) -> Result<Res
         Field::Choice("sort", "Sorted by", &[("oldest", "oldest"), ("newest", "newest")]),
     ];
     let place = Place { title: "Deliveries", current: "/deliveries", path: "/deliveries", feed: None };
-    let none = "Nothing waits to be delivered, or nothing that fits this filter.";
+    let none = "Nothing waits to be delivered.";
     let content = html! {
         h1 { "Deliveries" }
         p { "What others are still to be told of: commit statuses and events. Try one again with: hummingbird-status deliveries retry ID" }

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use serde::Serialize;
 
 use super::Page;
-use super::html::{Shell, empty, shell};
+use super::html::{Shell, shell};
 use super::params::Params;
 
 /// Rows on a page.
@@ -44,6 +44,10 @@ pub(super) enum Field<'a> {
     Tick(&'a str, &'a str),
 }
 
+/// The order of a list by time.
+pub(super) const SORT: Field<'static> =
+    Field::Choice("sort", "Sorted by", &[("newest", "newest"), ("oldest", "oldest")]);
+
 /// The form of a list, filled in as it was asked. Without a script: it asks for the page again. On a small screen it is
 /// folded away while it says nothing.
 pub(super) fn form(action: &str, params: &Params, fields: &[Field<'_>]) -> Markup {
@@ -62,7 +66,7 @@ pub(super) fn form(action: &str, params: &Params, fields: &[Field<'_>]) -> Marku
                         Field::Choice(name, label, choices) => {
                             label { span { (label) }
                                 select name=(name) {
-                                    option value="" { "any" }
+                                    option value="" { (if matches!(*name, "sort" | "days") { "as usual" } else { "any" }) }
                                     @for (value, shown) in *choices {
                                         option value=(value) selected[params.text(name) == Some(value)] { (shown) }
                                     }
@@ -153,7 +157,7 @@ impl Place<'_> {
     ) -> Markup {
         html! {
             (form(self.path, params, fields))
-            @if list.results.is_empty() { (empty(none)) } @else {
+            @if list.results.is_empty() { (nothing(self.path, params, none)) } @else {
                 (table(&list.results))
                 (pager(self.path, params, list.next.as_deref()))
             }

@@ -115,7 +115,7 @@ async fn rows(page: &Page, params: &Params) -> Result<Rows<Item>, Problem> {
         stale_since: stale,
         text: params.text("q"),
         after,
-        oldest_first: params.one_of("sort", &["newest", "oldest"])? == Some("oldest"),
+        oldest_first: params.oldest_first()?,
     };
     let mut reader = page.reader().await?;
     let list = reads::merge_requests(&mut reader, &wanted, ROWS + 1).await?;
@@ -275,7 +275,7 @@ async fn detail(State(page): State<Page>, Path(key): Path<String>, params: Param
             ("Head", commit(row.sha.as_deref())),
             ("Opened", time(row.created_at, now)),
             ("Changed", time(row.updated_at, now)),
-            ("Merged", time(row.merged_at, now)),
+            ("Merged", if row.merged_at.is_some() { time(row.merged_at, now) } else { or_none(None) }),
             ("Last action", html! { (text(&row.last_action)) " " (text(&row.last_actor)) }),
             ("Last message", html! { (row.message_id) " " (time(Some(row.message_at), now)) }),
         ]))
@@ -345,9 +345,16 @@ fn cell(
     if let Some(runs) = by_sha.get(version.sha.as_str()) {
         let build = runs.iter().find(|run| run.kind == "build");
         let tests = Tally::of(runs.iter().copied(), "test");
+        // The newest comes first.
+        let component = runs.first().and_then(|run| run.component.as_deref());
+        let of = |release: &&ReleaseRow| {
+            release.sha.as_deref() == Some(&version.sha) && release.component.as_deref() == component
+        };
+        let release = found.releases.iter().find(of);
         return html! {
             @if let Some(build) = build { (maybe(Some(&build.state), "")) } @else { span.none { "no build" } }
             @if tests != Tally::default() { br; "tests: " (tests.show()) }
+            @if let Some(release) = release { br; "release: " a href={ "/releases/" (encode_path(&release.name)) } { (state(&release.state)) } }
         };
     }
     // Versions come newest first, so those after this one are older.

@@ -55,6 +55,11 @@ impl Params {
         self.values.keys().any(|name| !shows(name) && self.text(name).is_some())
     }
 
+    /// Whether a list begins with what is oldest.
+    pub(super) fn oldest_first(&self) -> Result<bool, Problem> {
+        Ok(self.one_of("sort", &["newest", "oldest"])? == Some("oldest"))
+    }
+
     /// A value out of a list.
     pub(super) fn one_of<'a>(&self, name: &str, choices: &[&'a str]) -> Result<Option<&'a str>, Problem> {
         let Some(value) = self.text(name) else { return Ok(None) };

@@ -9,7 +9,7 @@ use maud::html;
 
 use super::Page;
 use super::html::{Shell, or_none, shell, table, time};
-use super::lists::{Field, ROWS, Rows, form, json, nothing, pager};
+use super::lists::{Field, ROWS, Rows, SORT, form, json, nothing, pager};
 use super::params::{self, Params, bad_after, cursor};
 use super::problem::{Problem, ProblemResponses};
 use crate::store::{RefusedCount, RefusedRow, count_refused, list_refused};
@@ -28,13 +28,14 @@ async fn rows(page: &Page, params: &Params) -> Result<Rows<RefusedRow>, Problem>
         Some(_) => return Err(bad_after()),
     };
     let wanted = (params.text("family"), params.text("reason"), params.text("q"));
-    let rows = list_refused(&mut page.reader().await?, wanted, after.as_ref(), ROWS + 1).await?;
+    let rows =
+        list_refused(&mut page.reader().await?, wanted, after.as_ref(), params.oldest_first()?, ROWS + 1).await?;
     Ok(Rows::new(rows, ROWS, |row| cursor(&[&row.received_at.to_string(), &row.id])))
 }
 
 /// Messages that could not be kept.
 #[utoipa::path(get, path = "/api/v1/refused",
-    params(("q" = Option<String>, Query, description = "Text to look for, in the first 10,000 that fit the other filters"), ("family" = Option<String>, Query, description = "Only of this family"), ("reason" = Option<String>, Query, description = "Only of this reason"), ("after" = Option<String>, Query, description = "`next` of the page before")),
+    params(("q" = Option<String>, Query, description = "Text to look for, in the first 10,000 that fit the other filters"), ("family" = Option<String>, Query, description = "Only of this family"), ("reason" = Option<String>, Query, description = "Only of this reason"), ("sort" = Option<String>, Query, pattern = "^(|newest|oldest)$", description = "newest or oldest first"), ("after" = Option<String>, Query, description = "`next` of the page before")),
     responses((status = 200, description = "Messages that could not be kept.", body = Rows<RefusedRow>), ProblemResponses))]
 pub(super) async fn list_json(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
     Ok(json(&rows(&page, &params).await?))
@@ -48,7 +49,8 @@ async fn page(State(page): State<Page>, params: Params) -> Result<Response, Prob
     let now = page.now();
     let since = now.saturating_sub(COUNTED).unwrap_or(now);
     let counts: Vec<RefusedCount> = count_refused(&mut page.reader().await?, since).await?;
-    let fields = [Field::Text("q", "Id or detail"), Field::Text("family", "Family"), Field::Text("reason", "Reason")];
+    let fields =
+        [Field::Text("q", "Id or detail"), Field::Text("family", "Family"), Field::Text("reason", "Reason"), SORT];
     let content = html! {
         h1 { "Refused messages" }
         p { "Messages that cannot be kept are put aside with their bytes and the reason, and can be replayed." }
@@ -64,7 +66,7 @@ async fn page(State(page): State<Page>, params: Params) -> Result<Response, Prob
         }
         (form("/refused", &params, &fields))
         @if list.results.is_empty() { (nothing("/refused", &params, "Nothing was refused: every message could be kept, or was of no family.")) } @else {
-            (table("Refused messages, newest first", &["Message", "Family", "Reason", "Detail", "Bytes", "Received"], &html! {
+            (table("Refused messages", &["Message", "Family", "Reason", "Detail", "Bytes", "Received"], &html! {
                 @for row in &list.results {
                     tr {
                         th scope="row" { (row.id) } td { (or_none(row.family.as_deref())) } td { (row.reason) }

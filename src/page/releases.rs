@@ -11,14 +11,21 @@ use serde::Serialize;
 use super::Page;
 use super::components::commit;
 use super::html::{Shell, Tone, facts, or_none, shell, state, table, time, toned};
-use super::lists::{Field, ROWS, Rows, form, json, nothing, pager};
+use super::lists::{Field, ROWS, Rows, SORT, form, json, nothing, pager};
 use super::params::{self, Params, bad_after, cursor, encode, encode_path};
 use super::problem::{Problem, ProblemResponses};
-use crate::konflux::reads::{self, ReleaseGroup, ReleaseRow, Superseded, WantedReleases};
+use crate::konflux::reads::{self, HeldUp, ReleaseGroup, ReleaseRow, Superseded, WantedReleases};
 
 const STATES: [&str; 4] = ["failed", "running", "pending", "succeeded"];
 /// How far back failures are grouped.
 const GROUPED: SignedDuration = SignedDuration::from_hours(24 * 30);
+
+/// What has come to a halt is looked for among things no older,
+const HELD_UP_SINCE: SignedDuration = SignedDuration::from_hours(24 * 7);
+/// and no younger: what follows has had time to.
+const HELD_UP_UNTIL: SignedDuration = SignedDuration::from_hours(2);
+/// Of these, shown at most.
+const HELD_UP: i64 = 20;
 
 pub(super) fn routes() -> Router<Page> {
     Router::new()
@@ -36,6 +43,8 @@ pub(super) struct List {
     rows: Rows<ReleaseRow>,
     /// Failures of the last 30 days by plan, phase, reason and task.
     groups: Vec<ReleaseGroup>,
+    /// What came to a halt on its way to a release in the last 7 days.
+    held_up: Vec<HeldUp>,
     /// Snapshots that were released within a newer one.
     superseded: Vec<Superseded>,
 }
@@ -53,23 +62,25 @@ async fn list(page: &Page, params: &Params) -> Result<List, Problem> {
         release_plan: params.text("plan"),
         text: params.text("q"),
         after,
+        oldest_first: params.oldest_first()?,
     };
     let mut reader = page.reader().await?;
     let rows = reads::releases(&mut reader, &wanted, ROWS + 1).await?;
     let key = |row: &ReleaseRow| cursor(&[&row.created_at.unwrap_or_default().to_string(), &row.name]);
     let rows = Rows::new(rows, ROWS, key);
-    let since = page.now().saturating_sub(GROUPED).unwrap_or_else(|_| page.now());
-    let (groups, superseded) = if first {
-        (reads::failed_release_groups(&mut reader, since).await?, reads::superseded(&mut reader, since).await?)
-    } else {
-        (Vec::new(), Vec::new())
-    };
-    Ok(List { rows, groups, superseded })
+    let mut list = List { rows, groups: Vec::new(), held_up: Vec::new(), superseded: Vec::new() };
+    if first {
+        let ago = |span: SignedDuration| page.now().saturating_sub(span).unwrap_or_else(|_| page.now());
+        list.groups = reads::failed_release_groups(&mut reader, ago(GROUPED)).await?;
+        list.held_up = reads::held_up(&mut reader, ago(HELD_UP_SINCE), ago(HELD_UP_UNTIL), HELD_UP).await?;
+        list.superseded = reads::superseded(&mut reader, ago(GROUPED)).await?;
+    }
+    Ok(list)
 }
 
 /// Releases, and on the first page what failed lately.
 #[utoipa::path(get, path = "/api/v1/releases",
-    params(("q" = Option<String>, Query, description = "Text to look for, in the first 10,000 that fit the other filters"), ("state" = Option<String>, Query, pattern = "^(|failed|running|pending|succeeded)$", description = "failed, running, pending or succeeded"), ("application" = Option<String>, Query, description = "Only of this application"), ("plan" = Option<String>, Query, description = "Only of this plan"), ("after" = Option<String>, Query, description = "`next` of the page before")),
+    params(("q" = Option<String>, Query, description = "Text to look for, in the first 10,000 that fit the other filters"), ("state" = Option<String>, Query, pattern = "^(|failed|running|pending|succeeded)$", description = "failed, running, pending or succeeded"), ("application" = Option<String>, Query, description = "Only of this application"), ("plan" = Option<String>, Query, description = "Only of this plan"), ("sort" = Option<String>, Query, pattern = "^(|newest|oldest)$", description = "newest or oldest first"), ("after" = Option<String>, Query, description = "`next` of the page before")),
     responses((status = 200, description = "Releases, and on the first page what failed lately.", body = List), ProblemResponses))]
 pub(super) async fn list_json(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
     Ok(json(&list(&page, &params).await?))
@@ -87,10 +98,12 @@ async fn page(State(page): State<Page>, params: Params) -> Result<Response, Prob
         Field::Choice("state", "State", &choices),
         Field::Text("application", "Application"),
         Field::Text("plan", "Plan"),
+        SORT,
     ];
     let content = html! {
         h1 { "Releases" }
         (groups(&list.groups, now))
+        @if !list.held_up.is_empty() { h2 { "Held up" } (held_up_table(&list.held_up, now)) }
         (form("/releases", &params, &fields))
         @if list.rows.results.is_empty() { (nothing("/releases", &params, "No release is known yet. They come from Konflux.")) } @else {
             (release_table(&list.rows.results, now))
@@ -132,11 +145,31 @@ fn groups(groups: &[ReleaseGroup], now: Timestamp) -> Markup {
     }
 }
 
+/// What should have gone on by itself.
+fn held_up_table(rows: &[HeldUp], now: Timestamp) -> Markup {
+    let heads = ["What", "Name", "Component", "Commit", "Since", "Message"];
+    table(
+        "What came to a halt on its way to a release in 7 days, newest first",
+        &heads,
+        &html! {
+            @for row in rows {
+                tr {
+                    td { (toned(Tone::Notice, &row.what)) }
+                    th scope="row" { (row.name) }
+                    td { @if let Some(name) = &row.component { a href={ "/components/" (encode_path(name)) } { (name) } } }
+                    td { (commit(row.sha.as_deref())) } td { (time(row.since, now)) }
+                    td { (row.why.as_deref().unwrap_or_default()) }
+                }
+            }
+        },
+    )
+}
+
 /// Releases as a table.
 pub(super) fn release_table(rows: &[ReleaseRow], now: Timestamp) -> Markup {
     let heads = ["Release", "State", "Component", "Plan", "Commit", "Attempts", "Created", "Reason"];
     html! {
-        (table("Releases, newest first", &heads, &html! {
+        (table("Releases", &heads, &html! {
             @for row in rows {
                 tr {
                     th scope="row" { a href={ "/releases/" (encode_path(&row.name)) } { (row.name) } }

@@ -1,20 +1,22 @@
-//! How well projects deliver (the four measures of DORA), and which tests are flaky.
+//! How well projects deliver (the four measures of DORA), how long each stage takes, and which tests are flaky.
 
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use serde::Serialize;
 
 use super::Page;
-use super::html::{Tone, count, empty, or_none, span, table, toned};
+use super::html::{Tone, count, empty, or_none, path, span, table, toned};
 use super::lists::{self, Field, Place, form, json};
-use super::params::{Params, encode_path};
+use super::params::{Params, encode, encode_path};
 use super::problem::{Problem, ProblemResponses};
+use crate::gitlab::reads::{self as gitlab, MergeTime};
 use crate::konflux::reads::{self as konflux, FlakyTest};
-use crate::store::{Delivered, dora};
+use crate::store::{Delivered, LeadStage, STAGES, dora, lead_stages};
+use crate::travis::reads::{self as travis, FlakyJob};
 
 /// Rows of each table.
 const SHOWN: i64 = 200;
@@ -23,25 +25,38 @@ pub(super) fn routes() -> Router<Page> {
     lists::at("/trends", get(page))
 }
 
-/// How well projects deliver, and which tests are flaky.
+/// How well projects deliver, how long each stage takes, and which tests are flaky.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Trends {
+    /// When this was so.
+    at: Timestamp,
     /// Days that are looked at.
     days: i64,
     projects: Vec<Delivered>,
+    /// Stages from a push to its release, of the newest 1,000 releases of that time.
+    stages: Vec<LeadStage>,
+    /// Merge requests from opening to merging.
+    merge_times: Vec<MergeTime>,
+    /// Tests of Konflux.
     flaky: Vec<FlakyTest>,
+    /// Jobs of Travis that were restarted.
+    flaky_jobs: Vec<FlakyJob>,
 }
 
-/// How well projects deliver, and which tests are flaky.
+/// How well projects deliver, how long each stage takes, and which tests are flaky.
 #[utoipa::path(get, path = "/api/v1/trends",
     params(("days" = Option<i64>, Query, description = "Days that are looked at, 1 to 90; 14 if not given")),
-    responses((status = 200, description = "How well projects deliver, and which tests are flaky.", body = Trends), ProblemResponses))]
+    responses((status = 200, description = "How well projects deliver, how long each stage takes, and which tests are flaky.", body = Trends), ProblemResponses))]
 pub(super) async fn page(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
     let days = params.number("days", 14, 1, 90)?;
     let since = page.now().saturating_sub(SignedDuration::from_hours(24 * days)).unwrap_or_else(|_| page.now());
     let mut reader = page.reader().await?;
     let projects = dora(&mut reader, since, SHOWN).await?;
-    let trends = Trends { days, projects, flaky: konflux::flaky_tests(&mut reader, since, SHOWN).await? };
+    let stages = lead_stages(&mut reader, since).await?;
+    let merge_times = gitlab::merge_times(&mut reader, since, SHOWN).await?;
+    let flaky = konflux::flaky_tests(&mut reader, since, SHOWN).await?;
+    let flaky_jobs = travis::flaky_jobs(&mut reader, since, SHOWN).await?;
+    let trends = Trends { at: page.now(), days, projects, stages, merge_times, flaky, flaky_jobs };
     drop(reader);
     if params.wants_json {
         return Ok(json(&trends));
@@ -51,11 +66,25 @@ pub(super) async fn page(State(page): State<Page>, params: Params) -> Result<Res
         h1 { "Trends" }
         (form("/trends", &params, &[Field::Choice("days", "Of the last", &choices)]))
         h2 { "Delivery in " (days) " days" }
-        p { "Releases of Konflux, and builds of main and master. Lead time is from the push of the commit to its delivery." }
+        p { "Releases of Konflux, and builds of main and master. Lead time is from the push of the commit to its delivery. The newest 2,000 of each system count." }
         @if trends.projects.is_empty() { (empty("Nothing was delivered in this time.")) } @else { (project_table(&trends)) }
+        @if !trends.stages.is_empty() {
+            h2 { "Lead time by stage" }
+            p { "The newest 1,000 releases of this time: half of them took no longer, nine of ten no longer than what follows the stroke." }
+            (stage_table(&trends.stages))
+        }
+        @if !trends.merge_times.is_empty() {
+            h2 { "Merge requests, from opening to merging" }
+            (merge_table(&trends.merge_times))
+        }
         h2 { "Flaky tests" }
-        p { "Failed and passed on the same commit; or at least 5 runs, of which 20 to 80 in a hundred failed." }
+        p { "Failed and passed on the same commit; or at least 5 runs, of which 20 to 80 in a hundred failed. The newest 5,000 runs count." }
         @if trends.flaky.is_empty() { (empty("No flaky test in this time.")) } @else { (flaky_table(&trends.flaky)) }
+        @if !trends.flaky_jobs.is_empty() {
+            h2 { "Flaky jobs" }
+            p { "Jobs of Travis of which a restart came to something else." }
+            (job_table(&trends.flaky_jobs))
+        }
     };
     let place = Place { title: "Trends", current: "/trends", path: "/trends", feed: None };
     Ok(place.list(&params, &content))
@@ -72,9 +101,71 @@ fn project_table(trends: &Trends) -> Markup {
                 tr {
                     th scope="row" { (or_none(row.project.as_deref())) " " span.dim { (row.system) } }
                     td { @if row.broken { (toned(Tone::Bad, "broken")) } @else { (toned(Tone::Good, "works")) } }
-                    td { (row.deployments) } td { (tenths(70 * row.deployments, trends.days)) }
+                    td { (row.deployments) } td { (a_week(row, trends.at)) }
                     td { (count(row.failed, Tone::Notice, "")) " " (tenths(1000 * row.failed, row.deployments + row.failed)) " %" }
                     td { (seconds(row.lead_p50)) } td { (seconds(row.lead_p90)) } td { (seconds(row.restore_p50)) }
+                }
+            }
+        },
+    )
+}
+
+fn stage_table(stages: &[LeadStage]) -> Markup {
+    let mut heads = vec!["Application"];
+    heads.extend(STAGES.map(|(stage, _)| stage));
+    // Rows of an application follow each other.
+    let applications = stages.chunk_by(|a, b| a.application == b.application);
+    table(
+        "Stages from a push to its release",
+        &heads,
+        &html! {
+            @for rows in applications {
+                tr {
+                    th scope="row" { @match rows[0].application.as_deref() {
+                        None => "all applications",
+                        Some("") => span.none { "none" },
+                        Some(name) => a href={ "/commits?application=" (encode(name)) } { (name) },
+                    } }
+                    @for (stage, _) in STAGES {
+                        @match rows.iter().find(|row| row.stage == stage) {
+                            Some(row) => td { (both(row.p50, row.p90)) },
+                            None => td { (or_none(None)) },
+                        }
+                    }
+                }
+            }
+        },
+    )
+}
+
+fn merge_table(rows: &[MergeTime]) -> Markup {
+    table(
+        "Merge requests that were merged, the busiest project first",
+        &["Project", "Merged", "p50 / p90"],
+        &html! {
+            @for row in rows {
+                tr {
+                    th scope="row" { @match &row.project {
+                        None => "all projects",
+                        Some(name) => a href={ "/mrs?state=merged&project=" (encode(name)) } { (path(name)) },
+                    } }
+                    td { (row.merged) } td { (both(row.p50, row.p90)) }
+                }
+            }
+        },
+    )
+}
+
+fn job_table(jobs: &[FlakyJob]) -> Markup {
+    table(
+        "Flaky jobs, the flakiest first",
+        &["Repository", "Job", "Jobs with both", "Runs", "Failed", "Newest build"],
+        &html! {
+            @for job in jobs {
+                tr {
+                    th scope="row" { a href={ "/builds?system=travis&project=" (encode(&job.repository)) } { (path(&job.repository)) } }
+                    td { (or_none(Some(&job.job))) } td { (count(job.jobs, Tone::Notice, "")) } td { (job.runs) } td { (job.failed) }
+                    td { a href={ "/builds/travis/" (job.build) } { (job.build) } }
                 }
             }
         },
@@ -98,10 +189,20 @@ fn flaky_table(tests: &[FlakyTest]) -> Markup {
     )
 }
 
+/// Deliveries in a week, of the time that was looked at.
+fn a_week(row: &Delivered, now: Timestamp) -> String {
+    let hours = now.duration_since(row.since).as_hours().max(1);
+    tenths(10 * 7 * 24 * row.deployments, hours)
+}
+
 /// Tenths of something, divided, with one digit after the point.
 fn tenths(tenths: i64, by: i64) -> String {
     let value = if by == 0 { 0 } else { (tenths + by / 2) / by };
     format!("{}.{}", value / 10, value % 10)
+}
+
+fn both(p50: f64, p90: f64) -> Markup {
+    html! { (seconds(Some(p50))) " / " (seconds(Some(p90))) }
 }
 
 fn seconds(seconds: Option<f64>) -> Markup {

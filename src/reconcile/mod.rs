@@ -2,6 +2,7 @@
 //! families look for what got stuck.
 //!
 //! ```text
+//! upkeep   ─► partitions and old rows
 //! projects that we know, longest unchecked first
 //!   └ each:  open merge requests, 100 a request ─► compare ─► gitlab::write, as ingest does
 //!            changed since the last sweep        ─► compare ─► ..     (reopened, never heard of)
@@ -35,10 +36,11 @@ pub use self::error::{ApiError, SetupError};
 use self::project::Check;
 pub use self::report::{Correction, Missing, Moved, RefusedItem, Report, Unreachable, Worked};
 use crate::clock::{self, Deadline};
-use crate::config::GitLab;
+use crate::config::{GitLab, Retention};
 use crate::family::{Family, Settings, Task};
 use crate::gitlab::{self, Checked, Project};
 use crate::store::{Patient, Store, StoreError, chain};
+use crate::upkeep;
 
 /// What a run is to do.
 #[derive(Clone, Debug)]
@@ -57,13 +59,16 @@ pub struct Options {
     pub pace: Pace,
     /// Choices of the families.
     pub settings: Settings,
+    /// How long what is kept; `None` for no upkeep.
+    pub retention: Option<Retention>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let pace = Pace::default();
         let settings = Settings::default();
-        Self { projects: Vec::new(), dry_run: false, since: None, sweep: true, concurrency: 4, pace, settings }
+        let projects = Vec::new();
+        Self { projects, dry_run: false, since: None, sweep: true, concurrency: 4, pace, settings, retention: None }
     }
 }
 
@@ -105,6 +110,9 @@ const TRIES: u32 = 5;
 const RESERVE: Duration = Duration::from_secs(2);
 /// Of the time, what the families' tasks may take before the projects: a quarter. What is left over is theirs again.
 const TASKS_SHARE: u32 = 4;
+/// Of the time, what upkeep may take before all else: an eighth. It takes less than a second, but after a long pause; and
+/// projects may take all that there is, run after run.
+const UPKEEP_SHARE: u32 = 8;
 
 /// All that the workers of a run share.
 struct Run<'w> {
@@ -165,6 +173,7 @@ pub async fn run(
     state.tasks = if options.dry_run { Vec::new() } else { Task::ALL.to_vec() };
     let workers = options.concurrency.clamp(1, 64);
     let run = Run { store, clients, options, deadline, watch: &watch, state: Mutex::new(state) };
+    run.keep_up(started).await;
     run.work_for_families(Deadline::within(deadline.remaining() / TASKS_SHARE)).await;
     // On one thread: they wait for GitLab nearly all of the time.
     join_all((0..workers).map(|_| run.work())).await;
@@ -314,6 +323,14 @@ impl Run<'_> {
                 Err(error) => self.state().report.stopped = Some(format!("{family}: {}", chain(&error))),
             }
         }
+    }
+
+    /// Makes partitions and throws away what is old. What is left of it is left to the next run, and no fault of this one.
+    async fn keep_up(&self, now: Timestamp) {
+        let Some(retention) = &self.options.retention else { return };
+        let until = self.deadline.or_within(self.deadline.remaining() / UPKEEP_SHARE);
+        let report = upkeep::run(&self.store, retention, now, until, self.options.dry_run).await;
+        self.state().report.upkeep = Some(report);
     }
 
     /// Does what messages left to be done, page by page and task by task, until it is done or the time is over. A page is a

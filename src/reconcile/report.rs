@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::gitlab::Change;
 use crate::store::{Stale, Step};
+use crate::upkeep;
 
 /// What a run found and did. With `dry_run` what it would have done.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -46,6 +47,8 @@ pub struct Report {
     pub stale: Vec<Stale>,
     /// What was done of the families' own work.
     pub worked: Vec<Worked>,
+    /// What upkeep did, if it was asked for. What it left is done by the next run, and part of no verdict on this one.
+    pub upkeep: Option<upkeep::Report>,
     /// Why the run ended before its time, if so. The rest of the report stands.
     pub stopped: Option<String>,
 }
@@ -187,6 +190,9 @@ impl Report {
         for Worked { task, objects, written, left } in &self.worked {
             counter!("worked").increment(count(*objects));
             tracing::info!(task, objects, written, left, "worked");
+        }
+        if let Some(upkeep) = &self.upkeep {
+            upkeep.record();
         }
         counter!("requests").increment(self.requests);
         counter!("limited").increment(self.limited);

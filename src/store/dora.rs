@@ -1,8 +1,11 @@
-//! The four measures of DORA, over what all systems deliver (migration 0012 says what that is).
+//! The four measures of DORA, over what all systems deliver (migration 0017 says what that is).
 
 use jiff::Timestamp;
 
 use super::{Reader, StoreError};
+
+/// Deliveries of each system that are looked at: the newest.
+const MOST: i64 = 2000;
 
 super::rows! {
     /// How well a project delivers.
@@ -23,13 +26,15 @@ super::rows! {
         pub restore_p50: Option<f64>,
         /// Whether the last one failed.
         pub broken: bool,
+        /// Since when this is so: what was asked for, or later where there is more than is looked at.
+        pub since: Timestamp,
     }
 }
 
-/// How well each project delivered since a time: those that are broken first, then the busiest.
+/// How well each project delivered since a time, by the newest 2,000 deliveries of its system: those that are broken first, then the busiest.
 ///
 /// # Errors
 /// As [`Reader::read`].
 pub async fn dora(reader: &mut Reader, since: Timestamp, most: i64) -> Result<Vec<Delivered>, StoreError> {
-    reader.read(include_str!("sql/dora.sql"), &[&since, &most]).await
+    reader.read(include_str!("sql/dora.sql"), &[&since, &most, &MOST]).await
 }

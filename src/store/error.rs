@@ -89,6 +89,12 @@ impl StoreError {
         ))
     }
 
+    /// Whether the server only reads, so that the connection is of no use to whoever writes.
+    #[must_use]
+    pub(super) fn is_of_a_reader(&self) -> bool {
+        matches!(self, Self::Statement { source, .. } if source.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION))
+    }
+
     /// What PostgreSQL says about data that it does not take, without the data itself.
     #[must_use]
     pub fn complaint(&self) -> String {

@@ -39,6 +39,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 14, name: "outbox_json", sql: include_str!("migrations/0014_outbox_json.sql") },
     Migration { version: 15, name: "pages", sql: include_str!("migrations/0015_pages.sql") },
     Migration { version: 16, name: "dora", sql: include_str!("migrations/0016_dora.sql") },
+    Migration { version: 17, name: "pages_at_size", sql: include_str!("migrations/0017_pages_at_size.sql") },
+    Migration { version: 18, name: "upkeep", sql: include_str!("migrations/0018_upkeep.sql") },
 ];
 
 /// What [`migrate`] did.

@@ -5,7 +5,9 @@
 
 mod dora;
 mod error;
+mod explain;
 mod iam;
+mod lead;
 mod migrate;
 mod patient;
 mod pool;
@@ -16,6 +18,7 @@ mod runs;
 mod stale;
 mod summary;
 mod tls;
+pub mod upkeep;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -31,6 +34,8 @@ pub use tokio_postgres::types::{Json, Type};
 
 pub use self::dora::{Delivered, dora};
 pub use self::error::{StoreError, Verdict, chain};
+pub use self::explain::{EXPLAINED, Explained, Part, explain};
+pub use self::lead::{LeadStage, STAGES, lead_stages};
 pub use self::migrate::{Applied, MIGRATIONS, Migration, migrate};
 pub use self::patient::Patient;
 pub(crate) use self::reader::rows;
@@ -111,7 +116,13 @@ impl Store {
                     tokio::time::sleep(clock::backoff(attempt, Duration::from_millis(5), Duration::from_millis(500)))
                         .await;
                 }
-                result => return result,
+                result => {
+                    if result.as_ref().is_err_and(StoreError::is_of_a_reader) {
+                        // A fail-over made a reader of the server that it leads to; a new one finds the writer.
+                        drop(Object::take(object));
+                    }
+                    return result;
+                }
             }
         }
     }

@@ -99,8 +99,10 @@ fn log_end(result: Result<(), Error>) {
 fn set_up(statement_timeout: Duration, read_only: bool) -> String {
     let statement = statement_timeout.as_millis();
     let lock = LOCK.min(statement_timeout / 2).as_millis();
-    // Filters that were not asked for are NULL: a plan for all of them at once would serve none.
-    let reading = "; SET default_transaction_read_only = on; SET plan_cache_mode = force_custom_plan";
+    // Filters that were not asked for are NULL: a plan for all of them at once would serve none. Many read at a time, each
+    // little: workers would cost more than they give.
+    let reading = "; SET default_transaction_read_only = on; SET plan_cache_mode = force_custom_plan; \
+                   SET max_parallel_workers_per_gather = 0";
     let reading = if read_only { reading } else { "" };
     format!(
         "SET timezone = 'UTC'; SET statement_timeout = {statement}; SET lock_timeout = {lock}; \

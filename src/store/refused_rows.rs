@@ -36,7 +36,7 @@ super::rows! {
     }
 }
 
-/// What was refused, newest first: of a family, for a reason, with a text, after (time of receipt, id).
+/// What was refused: of a family, for a reason, with a text, after (time of receipt, id), oldest or newest first.
 ///
 /// # Errors
 /// As [`Reader::read`].
@@ -44,10 +44,13 @@ pub async fn list_refused(
     reader: &mut Reader,
     (family, reason, text): (Option<&str>, Option<&str>, Option<&str>),
     after: Option<&(Timestamp, String)>,
+    oldest_first: bool,
     most: i64,
 ) -> Result<Vec<RefusedRow>, StoreError> {
     let (at, id) = (after.map(|after| after.0), after.map(|after| after.1.as_str()));
-    reader.read(include_str!("sql/list_refused.sql"), &[&family, &reason, &text, &at, &id, &most]).await
+    let (newest, oldest) = (include_str!("sql/list_refused.sql"), include_str!("sql/list_refused_oldest.sql"));
+    let sql = if oldest_first { oldest } else { newest };
+    reader.read(sql, &[&family, &reason, &text, &at, &id, &most]).await
 }
 
 /// Numbers by family and reason since a time.

@@ -176,7 +176,7 @@ SELECT 'sizes-x' || i, t.at, (ARRAY['konflux', 'gitlab', 'kcidb', NULL])[1 + i %
 FROM n, generate_series(1, greatest(30, n.runs / 50)) AS i
 CROSS JOIN LATERAL (SELECT now() - power(i::double precision / (SELECT greatest(30, runs / 50) FROM n), 2) * interval '90 days' AS at) AS t;
 
--- Buildkite and Travis: a build for each ten runs; jobs of Travis: three a build.
+-- Buildkite and Travis: a build for each ten runs; jobs of Travis: five a build.
 INSERT INTO buildkite_builds (id, number, state, commit, branch, title, source, repo_host, repo_path, pipeline, organization, started_at,
     finished_at, event_at, detail_type, message_id, message_at)
 SELECT md5('bk' || i)::uuid::text, i, CASE WHEN r.age < 60 THEN 'started' WHEN r.fate < 0.9 THEN 'passed' WHEN r.fate < 0.97 THEN 'failed' ELSE 'canceled' END,
@@ -195,9 +195,14 @@ INSERT INTO travis_jobs (id, build_id, repository_id, number, state, queue, crea
     message_at, updated_at)
 SELECT b.id * 10 + j, b.id, b.repository_id, b.number || '.' || j, b.state, 'builds.linux', b.created_at, b.created_at, b.created_at, b.started_at,
     b.finished_at, b.message_id, b.message_at, b.updated_at
-FROM travis_builds AS b, generate_series(1, 3) AS j WHERE b.message_id LIKE 'sizes-%';
+FROM travis_builds AS b, generate_series(1, 5) AS j WHERE b.message_id LIKE 'sizes-%';
+-- One job in forty was restarted; the run before had failed.
+INSERT INTO travis_job_versions (job_id, number, state, created_at, started_at, finished_at, message_id, message_at)
+SELECT j.id, 1, 'failed', j.created_at, j.started_at, j.finished_at, j.message_id, j.message_at
+FROM travis_jobs AS j WHERE j.message_id LIKE 'sizes-%' AND pg_temp.pick(j.id, 42, 40) = 0;
+UPDATE travis_jobs AS j SET attempt = 2 FROM travis_job_versions AS v WHERE v.job_id = j.id AND v.message_id LIKE 'sizes-%';
 
--- KCIDB: a checkout for each thousand runs, ten builds of each, thirty tests of each build.
+-- KCIDB: a checkout for each thousand runs, ten builds of each, a hundred tests of each build.
 INSERT INTO kcidb_checkouts (id, origin, tree_name, git_repository_url, git_commit_hash, git_repository_branch, start_time, valid, misc, message_id, message_at)
 SELECT 'redhat:' || i, 'redhat', (ARRAY['mainline', 'rhel-10', 'eln'])[1 + i % 3], 'https://git.kernel.org/linux.git', pg_temp.sha('k', i), 'main',
     now() - power(1 - i::double precision / m.n, 1.5) * interval '700 days', true, '{}', 'sizes-kc' || i, now()
@@ -208,8 +213,8 @@ SELECT c.id || '-' || b, c.id, 'redhat', c.start_time, 600, (ARRAY['x86_64', 'aa
 FROM kcidb_checkouts AS c, generate_series(1, 10) AS b WHERE c.message_id LIKE 'sizes-%';
 INSERT INTO kcidb_tests (id, build_id, origin, path, status, start_time, duration, misc, message_id, message_at)
 SELECT b.id || '-' || t, b.id, 'redhat', (ARRAY['ltp.syscalls', 'boot', 'kselftest.net', 'xfstests.ext4'])[1 + t % 4],
-    CASE WHEN pg_temp.pick(hashtext(b.id)::bigint * 40 + t, 52, 50) = 0 THEN 'FAIL' ELSE 'PASS' END, b.start_time, 30, '{}', b.message_id, b.message_at
-FROM kcidb_builds AS b, generate_series(1, 30) AS t WHERE b.message_id LIKE 'sizes-%';
+    CASE WHEN pg_temp.pick(hashtext(b.id)::bigint * 200 + t, 52, 150) = 0 THEN 'FAIL' ELSE 'PASS' END, b.start_time, 30, '{}', b.message_id, b.message_at
+FROM kcidb_builds AS b, generate_series(1, 100) AS t WHERE b.message_id LIKE 'sizes-%';
 
 -- Deliveries: an event and a commit status for each ten runs; the newest wait, some are dead.
 INSERT INTO delivery_targets (name) VALUES ('ghe'), ('gitlab'), ('hook') ON CONFLICT DO NOTHING;
@@ -220,12 +225,12 @@ INSERT INTO deliveries (outbox_id, target, created_at, family, key, state, deliv
 SELECT o.id, 'hook', o.created_at, o.family, o.key, s.state, CASE s.state WHEN 'delivered' THEN o.created_at END, 1 + o.id % 3, o.created_at,
     CASE s.state WHEN 'dead' THEN '410 Gone' WHEN 'pending' THEN '503 Service Unavailable' END
 FROM outbox AS o CROSS JOIN LATERAL (SELECT CASE WHEN o.id % 211 = 5 THEN 'dead' WHEN o.created_at > now() - interval '20 minutes' THEN 'pending' ELSE 'delivered' END AS state) AS s
-WHERE o.key LIKE 'build-%' AND o.created_at > now() - interval '90 days';
+WHERE o.key LIKE 'build-%';
 INSERT INTO commit_statuses (target, repo, sha, context, name, wanted_state, wanted_description, wanted_at, version_number, version_at, version_tie,
     outbox_id, state, attempts, reason)
 SELECT CASE WHEN o.id % 2 = 0 THEN 'ghe' ELSE 'gitlab' END, 'redhat/hummingbird', pg_temp.sha('push', o.id), 'ci/build', 'ci/build', 'success', 'passed', o.created_at, 1,
     o.created_at, '', o.id, CASE WHEN o.id % 307 = 5 THEN 'dead' ELSE 'delivered' END, 1, CASE WHEN o.id % 307 = 5 THEN '404: no such commit' END
-FROM outbox AS o WHERE o.key LIKE 'build-%' AND o.created_at > now() - interval '90 days';
+FROM outbox AS o WHERE o.key LIKE 'build-%';
 
 COMMIT;
 ANALYZE;

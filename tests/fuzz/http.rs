@@ -114,9 +114,9 @@ fn address(input: &[u8]) -> Option<Uri> {
     }
     let sum: usize = input.iter().map(|byte| usize::from(*byte)).sum();
     // Of a query rather than of a path, most of which lead nowhere.
-    let is_mark: &[char] = if text.contains('=') && sum % 5 > 0 { &['='] } else { &['=', '/'] };
+    let is_mark: &[char] = if text.contains('=') && !sum.is_multiple_of(5) { &['='] } else { &['=', '/'] };
     let places: Vec<usize> = text.match_indices(is_mark).map(|(at, _)| at + 1).collect();
-    if sum % 3 > 0 {
+    if !sum.is_multiple_of(3) {
         let at = places[sum % places.len()];
         let end = text[at..].find(['&', '/', '?']).map_or(text.len(), |end| at + end);
         text.replace_range(at..end, PARTS[(sum / 7) % PARTS.len()]);

@@ -79,7 +79,10 @@ pub fn family(name: &'static str) -> Target {
 pub fn problems() -> Target {
     let settings = settings();
     let run = move |input: &[u8]| {
-        let Ok(text) = std::str::from_utf8(input) else { return Ok("no text".to_owned()) };
+        // What is packed is taken out before it is judged.
+        let Some(text) = std::str::from_utf8(input).ok().filter(|text| text.starts_with('{')) else {
+            return Ok("no object".to_owned());
+        };
         let problems = kcidb::problems(text, &kcidb::Rights::default());
         if let Some(problem) = problems.iter().find(|problem| problem.what.is_empty()) {
             return Err(format!("nothing said of {problem:?}"));

@@ -1,7 +1,7 @@
 //! From rows to servers on loopback that play GitHub, GHES, GitLab, SNS and receivers of webhooks.
 
 mod apps;
-mod events;
+pub mod events;
 mod faults;
 mod forges;
 mod ignored;
@@ -66,7 +66,7 @@ async fn take_in(store: &Store, events: &[Event<'_>]) {
 }
 
 /// Has all waits be over: for the rows, time has passed.
-async fn later(store: &Store) {
+pub async fn later(store: &Store) {
     let sql = "UPDATE commit_statuses SET next_attempt_at = now() WHERE lease_until IS NULL; \
                UPDATE deliveries SET next_attempt_at = now() WHERE lease_until IS NULL; \
                UPDATE delivery_targets SET next_at = now(); \

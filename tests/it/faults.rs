@@ -123,6 +123,22 @@ async fn a_lost_connection_is_replaced() {
     }
 }
 
+/// After a fail-over a connection may lead to a server that only reads now (25006), while a new one leads to the writer.
+#[tokio::test]
+async fn a_connection_to_what_was_made_a_reader_is_replaced() {
+    let db = support::database().await;
+    let store = support::store_of(&db.url, 1);
+    let name = db.url.split('?').next().unwrap().rsplit('/').next().unwrap();
+    let admin = support::admin_store();
+    let reads = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
+    admin.script(&reads, deadline()).await.unwrap();
+    store.check_schema(deadline()).await.unwrap();
+    admin.script(&format!("ALTER DATABASE {name} RESET default_transaction_read_only"), deadline()).await.unwrap();
+    let batch = [delivery("m", run("\"a\""))];
+    let report = ingest(&store, &batch, &Settings::default(), Deadline::within(Duration::from_secs(10))).await;
+    assert_eq!((report.counts().kept, &report.error), (1, &None));
+}
+
 #[tokio::test]
 async fn a_database_without_schema_is_said_and_nothing_is_lost() {
     let url = support::bare_database("bare_for_faults").await;

@@ -17,7 +17,7 @@ use crate::support::random::Random;
 use crate::support::{self, deadline, difference, project, render, schema, zip};
 
 /// A submission as a message, sent at that second.
-fn said(second: i64, id: &str, lists: &Value) -> Delivery {
+pub fn said(second: i64, id: &str, lists: &Value) -> Delivery {
     let mut document = lists.clone();
     document["version"] = json!({"major": 5, "minor": 3});
     let sent_at = Some(Timestamp::from_second(1_770_000_000 + second).unwrap());
@@ -417,7 +417,7 @@ async fn an_expression_that_cannot_be_used_is_refused() {
 }
 
 /// Submissions about so few objects that they meet all the time, with values that tell which message they are of.
-fn submissions() -> impl Strategy<Value = Vec<(i64, Value)>> {
+pub fn submissions() -> impl Strategy<Value = Vec<(i64, Value)>> {
     let members = (prop::collection::vec(any::<bool>(), 8), 0..2_u8, 0..3_usize, 0..3_usize, 0..4_i64, 0..3_u8);
     prop::collection::vec(members, 1..12).prop_map(|all| {
         let lists = |(number, members): (usize, Members)| {

@@ -2,6 +2,7 @@
 
 mod builds;
 mod checkouts;
+mod commits;
 mod deliveries;
 mod feeds;
 mod hostile;

@@ -83,6 +83,7 @@ fn problems(template: &str, lambdas: &BTreeSet<String>, variables: &BTreeSet<Str
         found.extend(event_sources(name, function, &template));
         found.extend(schedules(name, function));
         found.extend(open_secrets(name, function));
+        found.extend(url(name, function, &template));
     }
     found.extend(lambdas.difference(&built).map(|binary| format!("src/bin/{binary}.rs is in no function")));
     for variable in members(&template["Globals"]["Function"]["Environment"]["Variables"]) {
@@ -206,6 +207,28 @@ fn open_secrets(name: &str, function: &Value) -> Vec<String> {
     open.map(|(variable, _)| format!("{name}: {variable} is not out of a secret")).collect()
 }
 
+/// A URL that asks for no signature lets nobody in without two permissions, which SAM adds only where it sees a plain NONE.
+fn url(name: &str, function: &Value, template: &Value) -> Vec<String> {
+    let kind = &function["Properties"]["FunctionUrlConfig"]["AuthType"];
+    if kind.is_null() || kind == "AWS_IAM" || kind == "NONE" {
+        return Vec::new();
+    }
+    let permissions = of_kind(template, "AWS::Lambda::Permission");
+    let given = |action: &str, limit: &str| {
+        permissions.values().any(|permission| {
+            let properties = &permission["Properties"];
+            properties["Action"] == action
+                && properties["FunctionName"]["Ref"] == name
+                && !properties[limit].is_null()
+                && !permission["Condition"].is_null()
+        })
+    };
+    let needed =
+        [("lambda:InvokeFunctionUrl", "FunctionUrlAuthType"), ("lambda:InvokeFunction", "InvokedViaFunctionUrl")];
+    let lacking = needed.iter().filter(|(action, limit)| !given(action, limit));
+    lacking.map(|(action, _)| format!("{name}: nobody may {action} where its URL asks for no signature")).collect()
+}
+
 /// What may come into the queues, and how.
 fn queues(template: &Value) -> Vec<String> {
     let mut found = Vec::new();
@@ -280,6 +303,8 @@ fn planted_faults_are_reported() {
         ("GET /v1/deliveries\n", "GET /v1/delivery\n", "GET /v1/delivery: nothing is served there"),
         ("RouteKey: POST /submit", "RouteKey: $default", "$default: nothing is served there"),
         ("CodeUri: ../", "CodeUri: .", "is not built by rust-cargolambda"),
+        ("Action: lambda:InvokeFunctionUrl", "Action: lambda:GetFunction", "nobody may lambda:InvokeFunctionUrl where"),
+        ("InvokedViaFunctionUrl: true", "SourceAccount: x", "nobody may lambda:InvokeFunction where"),
         ("DATABASE_SSLMODE: ", "DATABASE_SSL: ", "Globals: nothing reads DATABASE_SSL"),
         ("GITLAB_BRANCHES: ", "GITLAB_BRANCH: ", "IngestFunction: nothing reads GITLAB_BRANCH"),
         ("[ReportBatchItemFailures]", "[]", "without ReportBatchItemFailures"),

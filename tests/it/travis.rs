@@ -48,7 +48,8 @@ fn job() -> impl Strategy<Value = Job> {
     })
 }
 
-fn build() -> impl Strategy<Value = Build> {
+/// A build of any kind.
+pub fn build() -> impl Strategy<Value = Build> {
     (prop::collection::vec(job(), 1..5), any::<bool>(), any::<bool>()).prop_map(|(jobs, fast_finish, staged)| Build {
         id: 1,
         repository: 1,

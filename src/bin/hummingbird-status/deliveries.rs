@@ -3,6 +3,7 @@
 use anyhow::bail;
 use hummingbird_status::config::{self, environment};
 use hummingbird_status::outbox::list;
+use hummingbird_status::store::Tx;
 
 use super::{database, show};
 
@@ -85,21 +86,28 @@ pub(super) async fn run(command: Command) -> anyhow::Result<()> {
                 Some(days) => days,
                 None => config::retention_days(&environment)?,
             };
-            let mut total = list::Pruned::default();
+            let (mut events, mut deliveries, mut statuses, mut after) = (0, 0, 0, 0);
+            loop {
+                let page = async |tx: &mut Tx<'_>| list::prune_events(tx, after, BATCH, days, dry_run).await;
+                let page = store.in_tx("deliveries_prune", database::patience(), page).await?;
+                events += page.events;
+                deliveries += page.deliveries;
+                after = page.last.unwrap_or(after);
+                if !page.more {
+                    break;
+                }
+            }
             loop {
                 let most = if dry_run { i64::MAX } else { BATCH };
-                let prune =
-                    async |tx: &mut hummingbird_status::store::Tx<'_>| list::prune(tx, days, most, dry_run).await;
-                let pruned = store.in_tx("deliveries_prune", database::patience(), prune).await?;
-                total.deliveries += pruned.deliveries;
-                total.events += pruned.events;
-                total.statuses += pruned.statuses;
-                if dry_run || pruned == list::Pruned::default() {
+                let page = async |tx: &mut Tx<'_>| list::prune_statuses(tx, days, most, dry_run).await;
+                let pruned = store.in_tx("deliveries_prune", database::patience(), page).await?;
+                statuses += pruned;
+                if dry_run || pruned == 0 {
                     break;
                 }
             }
             let would = if dry_run { "would be thrown away" } else { "thrown away" };
-            println!("{} deliveries, {} events, {} statuses {would}", total.deliveries, total.events, total.statuses);
+            println!("{deliveries} deliveries, {events} events, {statuses} statuses {would}");
         }
     }
     Ok(())

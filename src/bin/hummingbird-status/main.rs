@@ -7,6 +7,7 @@ mod database;
 mod db;
 mod deliver;
 mod deliveries;
+mod explain;
 mod ingest;
 mod init;
 mod migrate;
@@ -17,6 +18,7 @@ mod redrive;
 mod refused;
 mod show;
 mod up;
+mod upkeep;
 mod worker;
 
 use std::process::ExitCode;
@@ -57,8 +59,12 @@ enum Command {
     /// Messages that could not be kept: look at them, and try them again.
     #[command(subcommand)]
     Refused(refused::Command),
+    /// Why a thing is as it is: its row, what led to it, what was told of it and how that was answered, what was refused.
+    Explain(explain::ExplainArgs),
     /// Take what is in a dead-letter queue, until it is empty.
     Redrive(redrive::RedriveArgs),
+    /// Make partitions ahead and throw away what is old, as reconcile does (.._RETENTION_DAYS).
+    Upkeep(upkeep::UpkeepArgs),
     /// Bring the schema up to date.
     Migrate,
     /// Serve the pages, JSON, badges and feeds.
@@ -83,7 +89,9 @@ async fn main() -> ExitCode {
         Command::Init(args) => init::run(args).await,
         Command::Backfill(args) => backfill::run(args).await,
         Command::Refused(command) => refused::run(command).await,
+        Command::Explain(args) => explain::run(args).await,
         Command::Redrive(args) => redrive::run(args).await,
+        Command::Upkeep(args) => upkeep::run(args).await,
         Command::Migrate => migrate::run().await,
         Command::Page(args) => page::run(args).await,
         Command::BotStatus(args) => bot_status::run(args).await,

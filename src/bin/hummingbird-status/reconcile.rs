@@ -73,6 +73,7 @@ pub(super) async fn run(args: ReconcileArgs) -> anyhow::Result<()> {
         sweep: !args.no_sweep,
         concurrency: args.concurrency,
         settings: config::settings(&lookup)?,
+        retention: Some(config::retention(&lookup)?),
         ..Options::default()
     };
     let deadline = Deadline::within(Duration::from_secs(args.time_limit));
@@ -144,6 +145,7 @@ fn tables(report: &Report) -> String {
         show::rows(["left to the next run"], left),
         show::rows(["stuck", "name", "state", "since"], stale),
         show::rows(["worked on", "objects", "written", ""], worked),
+        report.upkeep.as_ref().map(super::upkeep::tables).unwrap_or_default(),
     ]
     .concat();
     if report.dry_run {

@@ -24,3 +24,13 @@ pub async fn sweep(tx: &Tx<'_>, now: Timestamp, write: bool) -> Result<Vec<Stale
     }
     Ok(Vec::new())
 }
+
+/// Throws away heartbeats before a time, those that changed something as well, at most so many. How many there were; a dry run only
+/// counts them.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn prune_transitions(tx: &Tx<'_>, before: Timestamp, most: i64, dry_run: bool) -> Result<i64, StoreError> {
+    let rows = tx.query(include_str!("sql/prune_transitions.sql"), &[&before, &most, &dry_run]).await?;
+    Ok(rows.first().map_or(0, |row| row.get("rows")))
+}

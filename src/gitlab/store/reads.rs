@@ -63,6 +63,18 @@ rows! {
         pub newest: Option<Timestamp>,
     }
 
+    /// How long merge requests are open until they are merged.
+    pub struct MergeTime {
+        /// The project; none for all of them together.
+        pub project: Option<String>,
+        /// How many were merged.
+        pub merged: i64,
+        /// Seconds, the median.
+        pub p50: f64,
+        /// Nine of ten were faster.
+        pub p90: f64,
+    }
+
     /// A head of a merge request.
     pub struct VersionRow {
         /// Commit.
@@ -168,6 +180,14 @@ pub async fn counts(
     reader.first(include_str!("sql/count_merge_requests.sql"), &[&project, &stale_since]).await
 }
 
+/// How long merge requests were open that were merged since a time: all projects first, then the busiest.
+///
+/// # Errors
+/// As [`Reader::read`].
+pub async fn merge_times(reader: &mut Reader, since: Timestamp, most: i64) -> Result<Vec<MergeTime>, StoreError> {
+    reader.read(include_str!("sql/merge_times.sql"), &[&since, &most]).await
+}
+
 /// Heads of a merge request, newest first.
 ///
 /// # Errors
@@ -176,19 +196,34 @@ pub async fn versions(reader: &mut Reader, project: &str, iid: i64) -> Result<Ve
     reader.read(include_str!("sql/list_versions.sql"), &[&project, &iid]).await
 }
 
-/// Pushes of a project, to a branch, with a text; after (time, sha, project).
+/// Which pushes are wanted; `None` for any.
+#[derive(Clone, Debug, Default)]
+pub struct WantedPushes<'a> {
+    /// Path of the project.
+    pub project: Option<&'a str>,
+    /// Branch.
+    pub branch: Option<&'a str>,
+    /// Path of any of these projects.
+    pub projects: Option<&'a [String]>,
+    /// In title, author, commit or project.
+    pub text: Option<&'a str>,
+    /// Only those after this place: time, commit, project.
+    pub after: Option<(Timestamp, String, String)>,
+    /// Oldest first.
+    pub oldest_first: bool,
+}
+
+/// Pushes.
 ///
 /// # Errors
 /// As [`Reader::read`].
-pub async fn pushes(
-    reader: &mut Reader,
-    (repo, branch, text): (Option<&str>, Option<&str>, Option<&str>),
-    after: Option<&(Timestamp, String, String)>,
-    most: i64,
-) -> Result<Vec<PushRow>, StoreError> {
+pub async fn pushes(reader: &mut Reader, wanted: &WantedPushes<'_>, most: i64) -> Result<Vec<PushRow>, StoreError> {
+    let WantedPushes { project: of, branch, projects, text, after, oldest_first } = wanted;
+    let after = after.as_ref();
     let (at, sha, project) = (after.map(|a| a.0), after.map(|a| a.1.as_str()), after.map(|a| a.2.as_str()));
-    let sql = include_str!("sql/list_pushes.sql");
-    reader.read(sql, &[&repo, &branch, &text, &at, &sha, &project, &most]).await
+    let (newest, oldest) = (include_str!("sql/list_pushes.sql"), include_str!("sql/list_pushes_oldest.sql"));
+    let sql = if *oldest_first { oldest } else { newest };
+    reader.read(sql, &[of, branch, text, &at, &sha, &project, &most, projects]).await
 }
 
 /// All pushes of a commit.

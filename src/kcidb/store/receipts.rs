@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::prune::prune_receipts;
 use crate::kcidb::record::Submission;
 use crate::store::{Reader, StoreError, Tx, column, rows};
 
@@ -39,7 +40,7 @@ pub(super) async fn write(tx: &Tx<'_>, submissions: &[(usize, &Submission)]) -> 
     }
     awaited.sort_by_key(|row| row.id);
     awaited.dedup_by_key(|row| row.id);
-    tx.query(include_str!("sql/forget_receipts.sql"), &[]).await?;
+    prune_receipts(tx).await?;
     tx.query(
         include_str!("sql/insert_receipts.sql"),
         &[

@@ -4,6 +4,9 @@ use jiff::Timestamp;
 
 use crate::store::{Reader, StoreError, rows};
 
+/// Runs that are looked at: the newest.
+const MOST: i64 = 5000;
+
 rows! {
     /// A scenario that fails now and then for a component.
     pub struct FlakyTest {
@@ -20,10 +23,10 @@ rows! {
     }
 }
 
-/// Flaky tests since a time, the flakiest first.
+/// Flaky tests among the newest 5,000 runs since a time, the flakiest first.
 ///
 /// # Errors
 /// As [`Reader::read`].
 pub async fn flaky_tests(reader: &mut Reader, since: Timestamp, most: i64) -> Result<Vec<FlakyTest>, StoreError> {
-    reader.read(include_str!("sql/list_flaky_tests.sql"), &[&since, &most]).await
+    reader.read(include_str!("sql/list_flaky_tests.sql"), &[&since, &most, &MOST]).await
 }

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+pub use super::effects::{Affected, Changed, HeldUp, Inherited, Named, affected, held_up, inherited, projects_of};
 pub use super::flaky::{FlakyTest, flaky_tests};
 use crate::store::{Reader, StoreError, rows};
 
@@ -205,12 +206,6 @@ rows! {
         /// When it was made.
         pub created_at: Option<Timestamp>,
     }
-
-    /// A name.
-    pub struct Named {
-        /// The name.
-        pub name: String,
-    }
 }
 
 type Read<T> = Result<T, StoreError>;
@@ -275,15 +270,6 @@ pub async fn component(reader: &mut Reader, name: &str) -> Read<Option<Component
     reader.first(include_str!("sql/find_component.sql"), &[&name]).await
 }
 
-/// Components that files of a project belong to.
-///
-/// # Errors
-/// As [`Reader::read`].
-pub async fn affected(reader: &mut Reader, project: &str, files: &[String]) -> Read<Vec<String>> {
-    let rows: Vec<Named> = reader.read(include_str!("sql/list_affected.sql"), &[&files, &project]).await?;
-    Ok(rows.into_iter().map(|row| row.name).collect())
-}
-
 /// Which releases are wanted; `None` for any.
 #[derive(Clone, Debug, Default)]
 pub struct WantedReleases<'a> {
@@ -297,16 +283,19 @@ pub struct WantedReleases<'a> {
     pub text: Option<&'a str>,
     /// Only those after this one.
     pub after: Option<(Timestamp, String)>,
+    /// Oldest first.
+    pub oldest_first: bool,
 }
 
-/// Releases, newest first.
+/// Releases.
 ///
 /// # Errors
 /// As [`Reader::read`].
 pub async fn releases(reader: &mut Reader, wanted: &WantedReleases<'_>, most: i64) -> Read<Vec<ReleaseRow>> {
-    let WantedReleases { state, application, release_plan, text, after } = wanted;
+    let WantedReleases { state, application, release_plan, text, after, oldest_first } = wanted;
     let (at, name) = (after.as_ref().map(|after| after.0), after.as_ref().map(|after| after.1.as_str()));
-    let sql = include_str!("sql/list_releases.sql");
+    let (newest, oldest) = (include_str!("sql/list_releases.sql"), include_str!("sql/list_releases_oldest.sql"));
+    let sql = if *oldest_first { oldest } else { newest };
     reader.read(sql, &[state, application, release_plan, text, &at, &name, &most]).await
 }
 

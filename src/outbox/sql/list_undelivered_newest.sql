@@ -1,18 +1,18 @@
 -- list_undelivered_newest
 -- What has not been delivered, newest first, after a place if given: what waits and what was given up; of events, also those that
--- led nowhere and those that nobody has looked at yet.
+-- led nowhere and those that nobody has looked at yet. The states stand as an OR: each has an index.
 SELECT r.id, r.target, r.what, r.state, r.attempts, r.since, r.next_attempt_at, r.reason
 FROM (
     (SELECT 's' || c.id AS id, c.target, c.repo || '@' || left(c.sha, 12) || ' ' || c.name || ' ' || c.wanted_state AS what,
         c.state, c.attempts, c.wanted_at AS since, c.next_attempt_at, c.reason
     FROM commit_statuses AS c
-    WHERE c.state IN ('pending', 'dead') AND ($1::text IS NULL OR c.state = $1)
+    WHERE (c.state = 'pending' OR c.state = 'dead') AND ($1::text IS NULL OR c.state = $1)
         AND ($4::timestamptz IS NULL OR c.wanted_at <= $4))
     UNION ALL
     (SELECT 'e' || d.outbox_id, d.target, o.family || ' ' || o.event || ' ' || o.key, d.state, d.attempts, d.since,
         d.next_attempt_at, d.reason
     FROM deliveries AS d JOIN outbox AS o ON o.id = d.outbox_id AND o.created_at = d.created_at
-    WHERE d.state IN ('pending', 'dead') AND ($1 IS NULL OR d.state = $1) AND ($4 IS NULL OR d.since <= $4))
+    WHERE (d.state = 'pending' OR d.state = 'dead') AND ($1 IS NULL OR d.state = $1) AND ($4 IS NULL OR d.since <= $4))
     UNION ALL
     (SELECT 'e' || o.id, '-', o.family || ' ' || o.event || ' ' || o.key, 'undeliverable', 0, o.created_at, NULL, o.note
     FROM outbox AS o

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::Page;
 use super::components::{maybe, maybe_whole, took};
-use super::html::{or_none, table, time};
+use super::html::{or_none, path, table, time};
 use super::lists::{self, Field, Place, ROWS, Rows, json};
 use super::params::{self, Params, bad_after, cursor, encode, encode_path};
 use super::problem::{Problem, ProblemResponses};
@@ -209,7 +209,7 @@ async fn rows(page: &Page, params: &Params) -> Result<Rows<Build>, Problem> {
         text: params.text("q"),
         since: None,
         after,
-        oldest_first: params.one_of("sort", &["newest", "oldest"])? == Some("oldest"),
+        oldest_first: params.oldest_first()?,
     };
     let builds = read(&mut page.reader().await?, &wanted, ROWS + 1).await?;
     Ok(Rows::new(builds, ROWS, |build| cursor(&[&build.changed_at.to_string(), build.system, &build.id])))
@@ -217,7 +217,7 @@ async fn rows(page: &Page, params: &Params) -> Result<Rows<Build>, Problem> {
 
 /// Builds of Buildkite and Travis.
 #[utoipa::path(get, path = "/api/v1/builds",
-    params(("q" = Option<String>, Query, description = "Text to look for"), ("system" = Option<String>, Query, pattern = "^(|buildkite|travis)$", description = "buildkite or travis"), ("state" = Option<String>, Query, pattern = "^(|failed|running|waiting|passed|canceled)$", description = "failed, running, waiting, passed or canceled"), ("project" = Option<String>, Query, description = "Only of this repository or pipeline"), ("branch" = Option<String>, Query, description = "Only of this branch"), ("sort" = Option<String>, Query, pattern = "^(|newest|oldest)$", description = "newest or oldest change first"), ("after" = Option<String>, Query, description = "`next` of the page before")),
+    params(("q" = Option<String>, Query, description = "Text to look for, in the first 10,000 that fit the other filters"), ("system" = Option<String>, Query, pattern = "^(|buildkite|travis)$", description = "buildkite or travis"), ("state" = Option<String>, Query, pattern = "^(|failed|running|waiting|passed|canceled)$", description = "failed, running, waiting, passed or canceled"), ("project" = Option<String>, Query, description = "Only of this repository or pipeline"), ("branch" = Option<String>, Query, description = "Only of this branch"), ("sort" = Option<String>, Query, pattern = "^(|newest|oldest)$", description = "newest or oldest change first"), ("after" = Option<String>, Query, description = "`next` of the page before")),
     responses((status = 200, description = "Builds of Buildkite and Travis.", body = Rows<Build>), ProblemResponses))]
 pub(super) async fn list(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
     let list = rows(&page, &params).await?;
@@ -236,7 +236,7 @@ pub(super) async fn list(State(page): State<Page>, params: Params) -> Result<Res
     let place = Place { title: "Builds", current: "/builds", path: "/builds", feed: None };
     let content = html! {
         h1 { "Builds" }
-        (place.rows(&params, &fields, &list, "No build, or none that fits this filter.", |rows| build_table(rows, page.now())))
+        (place.rows(&params, &fields, &list, "No build is known yet. They come from Buildkite and Travis.", |rows| build_table(rows, page.now())))
     };
     Ok(place.list(&params, &content))
 }
@@ -253,7 +253,7 @@ pub(super) fn build_table(rows: &[Build], now: Timestamp) -> Markup {
                     th scope="row" { a href=(build.path()) { (build.name()) } " " span.dim { (build.system) } }
                     td { (maybe(build.state.as_deref(), "unknown")) }
                     td { (or_none(build.title.as_deref())) }
-                    td { @if let Some(project) = &build.project { a href={ "/builds?project=" (encode(project)) } { (project) } } }
+                    td { @if let Some(project) = &build.project { a href={ "/builds?project=" (encode(project)) } { (path(project)) } } }
                     td { (build.branch.as_deref().unwrap_or_default()) }
                     td { (maybe_whole(build.commit.as_deref())) }
                     td { (time(Some(build.changed_at), now)) }

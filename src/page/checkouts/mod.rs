@@ -73,7 +73,7 @@ async fn rows(page: &Page, params: &Params) -> Result<Rows<Item>, Problem> {
         finished: params.one_of("finished", &["yes", "no"])?.map(|finished| finished == "yes"),
         since: None,
         after,
-        oldest_first: params.one_of("sort", &["newest", "oldest"])? == Some("oldest"),
+        oldest_first: params.oldest_first()?,
     };
     let items = read(&mut page.reader().await?, &wanted, ROWS + 1).await?;
     Ok(Rows::new(items, ROWS, |item| cursor(&[&item.row.at.to_string(), &item.row.id])))
@@ -81,7 +81,7 @@ async fn rows(page: &Page, params: &Params) -> Result<Rows<Item>, Problem> {
 
 /// Checkouts of KCIDB.
 #[utoipa::path(get, path = "/api/v1/checkouts",
-    params(("q" = Option<String>, Query, description = "Text to look for"), ("origin" = Option<String>, Query, description = "Only of this origin"), ("tree" = Option<String>, Query, description = "Only of this tree"), ("branch" = Option<String>, Query, description = "Only of this branch"), ("failed" = Option<String>, Query, pattern = "^(|yes|no)$", description = "yes or no: whether a build or test of it failed"), ("finished" = Option<String>, Query, pattern = "^(|yes|no)$", description = "yes or no: whether all of its tests have ended"), ("sort" = Option<String>, Query, pattern = "^(|newest|oldest)$", description = "newest or oldest first"), ("after" = Option<String>, Query, description = "`next` of the page before")),
+    params(("q" = Option<String>, Query, description = "Text to look for, in the first 10,000 that fit the other filters"), ("origin" = Option<String>, Query, description = "Only of this origin"), ("tree" = Option<String>, Query, description = "Only of this tree"), ("branch" = Option<String>, Query, description = "Only of this branch"), ("failed" = Option<String>, Query, pattern = "^(|yes|no)$", description = "yes or no: whether a build or test of it failed, among the first 1,000 that fit the other filters"), ("finished" = Option<String>, Query, pattern = "^(|yes|no)$", description = "yes or no: whether all of its tests have ended"), ("sort" = Option<String>, Query, pattern = "^(|newest|oldest)$", description = "newest or oldest first"), ("after" = Option<String>, Query, description = "`next` of the page before")),
     responses((status = 200, description = "Checkouts of KCIDB.", body = Rows<Item>), ProblemResponses))]
 pub(super) async fn list(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
     let list = rows(&page, &params).await?;
@@ -99,7 +99,7 @@ pub(super) async fn list(State(page): State<Page>, params: Params) -> Result<Res
         Field::Choice("sort", "Sorted by", &[("newest", "newest"), ("oldest", "oldest")]),
     ];
     let place = Place { title: "Checkouts", current: "/checkouts", path: "/checkouts", feed: None };
-    let none = "No checkout, or none that fits this filter. They come with submissions of KCIDB.";
+    let none = "No checkout is known yet. They come with submissions of KCIDB.";
     let content = html! {
         h1 { "Checkouts" }
         (place.rows(&params, &fields, &list, none, |rows| checkout_table(rows, page.now())))

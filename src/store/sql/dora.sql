@@ -1,19 +1,30 @@
 -- dora
--- The four measures since a time, by project. Restoring is looked at within that time only; times are in seconds.
-WITH deployments AS MATERIALIZED (
-    SELECT d.* FROM dora_deployments AS d WHERE d.at >= $1::timestamptz
-), failures AS (
-    SELECT d.*, lag(d.succeeded) OVER place AS before,
-        min(d.at) FILTER (WHERE d.succeeded) OVER (back ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS restored_at
-    FROM deployments AS d
-    WINDOW place AS (PARTITION BY d.system, d.project ORDER BY d.at, d.id),
-        back AS (PARTITION BY d.system, d.project ORDER BY d.at DESC, d.id DESC)
+-- The four measures since a time, by project, of the newest $3 deliveries of each system. Restoring is looked at within these only;
+-- times are in seconds. `since` is when what was looked at of the system begins.
+WITH newest AS (
+    (SELECT d.* FROM dora_konflux AS d WHERE d.at >= $1::timestamptz ORDER BY d.at DESC LIMIT $3::bigint)
+    UNION ALL
+    (SELECT d.* FROM dora_buildkite AS d WHERE d.at >= $1 ORDER BY d.at DESC LIMIT $3)
+    UNION ALL
+    (SELECT d.* FROM dora_travis AS d WHERE d.at >= $1 ORDER BY d.at DESC LIMIT $3)
+), deployments AS MATERIALIZED (
+    SELECT n.system, coalesce(n.project, '') AS project, n.id, n.sha, n.at, n.succeeded FROM newest AS n
+), systems AS (
+    SELECT d.system, CASE WHEN count(*) < $3 THEN $1 ELSE min(d.at) END AS since FROM deployments AS d GROUP BY d.system
+), turns AS (
+    -- Where a failure follows a success (or nothing), or a success a failure: the next turn after a failure restores it.
+    SELECT t.system, t.project, t.succeeded, t.at, lead(t.at) OVER (PARTITION BY t.system, t.project ORDER BY t.at, t.id) AS next
+    FROM (
+        SELECT d.*, lag(d.succeeded) OVER (PARTITION BY d.system, d.project ORDER BY d.at, d.id) AS before
+        FROM deployments AS d
+    ) AS t
+    WHERE t.succeeded IS DISTINCT FROM t.before
 ), restores AS (
-    SELECT f.system, f.project, count(*) FILTER (WHERE f.restored_at IS NULL) AS broken,
-        percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM f.restored_at - f.at)) AS restore_p50
-    FROM failures AS f
-    WHERE NOT f.succeeded AND f.before IS NOT FALSE
-    GROUP BY f.system, f.project
+    SELECT t.system, t.project, count(*) FILTER (WHERE t.next IS NULL) AS broken,
+        percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM t.next - t.at)) AS restore_p50
+    FROM turns AS t
+    WHERE NOT t.succeeded
+    GROUP BY t.system, t.project
 ), counted AS (
     SELECT d.system, d.project, count(*) FILTER (WHERE d.succeeded) AS deployments, count(*) FILTER (WHERE NOT d.succeeded) AS failed,
         percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM l.lead)) AS lead_p50,
@@ -25,7 +36,9 @@ WITH deployments AS MATERIALIZED (
     ) AS l ON true
     GROUP BY d.system, d.project
 )
-SELECT c.system, c.project, c.deployments, c.failed, c.lead_p50, c.lead_p90, r.restore_p50, coalesce(r.broken, 0) > 0 AS broken
-FROM counted AS c LEFT JOIN restores AS r ON r.system = c.system AND r.project IS NOT DISTINCT FROM c.project
+SELECT c.system, NULLIF(c.project, '') AS project, c.deployments, c.failed, c.lead_p50, c.lead_p90, r.restore_p50, coalesce(r.broken, 0) > 0 AS broken, s.since
+FROM counted AS c
+JOIN systems AS s ON s.system = c.system
+LEFT JOIN restores AS r ON r.system = c.system AND r.project = c.project
 ORDER BY broken DESC, c.deployments + c.failed DESC, c.system, c.project
 LIMIT $2

@@ -94,6 +94,22 @@ rows! {
         pub state: Option<String>,
     }
 
+    /// A job of which restarts came to something else on the same commit.
+    pub struct FlakyJob {
+        /// `owner/name` of the repository, or its id.
+        pub repository: String,
+        /// Place of the job in its builds, from 1.
+        pub job: String,
+        /// How many jobs in this place did both.
+        pub jobs: i64,
+        /// Runs of these.
+        pub runs: i64,
+        /// Runs of these that failed.
+        pub failed: i64,
+        /// The newest build with one.
+        pub build: i64,
+    }
+
     /// Numbers of builds.
     pub struct TravisCounts {
         /// Passed lately.
@@ -175,6 +191,14 @@ pub async fn counts(
     stuck: Timestamp,
 ) -> Result<Option<TravisCounts>, StoreError> {
     reader.first(include_str!("sql/count_travis_builds.sql"), &[&lately, &stuck]).await
+}
+
+/// Jobs that both failed and passed, among the newest 2,000 restarts since a time; the most frequent first.
+///
+/// # Errors
+/// As [`Reader::read`].
+pub async fn flaky_jobs(reader: &mut Reader, since: Timestamp, most: i64) -> Result<Vec<FlakyJob>, StoreError> {
+    reader.read(include_str!("sql/list_flaky_jobs.sql"), &[&since, &most, &2000_i64]).await
 }
 
 /// The state of a job; `None` when there is no such job.

@@ -20,7 +20,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("family", &["envelope", "store"]),
     ("pipeline", &["clock", "envelope", "family", "store"]),
     ("outbox", &["store"]),
-    ("reconcile", &["clock", "config", "envelope::Refusal", "family", "gitlab", "https", "store"]),
+    ("reconcile", &["clock", "config", "envelope::Refusal", "family", "gitlab", "https", "store", "upkeep"]),
+    ("upkeep", &["bots", "clock", "config", "kcidb", "outbox::list", "store"]),
     ("deliver", &["aws", "clock", "config::Lookup", "https", "outbox", "secret", "store", "tasks"]),
     // And what families offer to read.
     (

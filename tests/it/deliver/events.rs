@@ -155,7 +155,7 @@ fn form(text: &str) -> BTreeMap<String, String> {
 }
 
 /// Ids and messages of a `PublishBatch`.
-fn entries(text: &str) -> Vec<(String, String)> {
+pub fn entries(text: &str) -> Vec<(String, String)> {
     let form = form(text);
     let entry = |n: usize| {
         let member = |name: &str| form.get(&format!("PublishBatchRequestEntries.member.{n}.{name}")).cloned();
@@ -165,7 +165,7 @@ fn entries(text: &str) -> Vec<(String, String)> {
 }
 
 /// SNS's answer: what it takes, and what not (by id, code, and whether that was the sender's fault).
-fn published(taken: &[String], failed: &[(String, &str, bool)]) -> String {
+pub fn published(taken: &[String], failed: &[(String, &str, bool)]) -> String {
     let taken: String =
         taken.iter().map(|id| format!("<member><Id>{id}</Id><MessageId>m{id}</MessageId></member>")).collect();
     let failed: String = failed

@@ -1,6 +1,7 @@
 //! What could be markup or SQL: in every column of every table, and in every parameter of every address.
 
 use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
 
 use serde_json::Value;
 
@@ -107,11 +108,11 @@ async fn every_column_may_hold_markup() {
         }
     }
     for path in others {
-        if !pages.contains_key(&path) {
-            let answer = site.get(&path).await;
-            assert!(answer.status < 500, "{path}: {} {}", answer.status, answer.body);
+        if let Entry::Vacant(page) = pages.entry(path) {
+            let answer = site.get(page.key()).await;
+            assert!(answer.status < 500, "{}: {} {}", page.key(), answer.status, answer.body);
             if answer.status == 200 {
-                pages.insert(path, answer);
+                page.insert(answer);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The four measures of DORA and flaky tests, over rows whose answers can be counted by hand.
+//! The four measures of DORA, stages and flaky tests, over rows whose answers can be counted by hand.
 
 use serde_json::{Value, json};
 
@@ -36,19 +36,21 @@ async fn delivery_and_flaky_tests_are_counted() {
     assert!(site.get("/trends").await.body.contains("Nothing was delivered"));
     db.store.script(ROWS, deadline()).await.unwrap();
     let trends = site.json("/api/v1/trends").await;
-    let expected = json!([
-        {"system": "buildkite", "project": "pipe", "deployments": 0, "failed": 1, "lead_p50": null, "lead_p90": null,
-            "restore_p50": null, "broken": true},
-        {"system": "konflux", "project": "app", "deployments": 2, "failed": 2, "lead_p50": 7200.0, "lead_p90": 10080.0,
-            "restore_p50": 3600.0, "broken": false},
-    ]);
-    assert_eq!(trends["projects"], expected);
+    let expected = |since: &str| {
+        json!([
+            {"system": "buildkite", "project": "pipe", "deployments": 0, "failed": 1, "lead_p50": null, "lead_p90": null,
+                "restore_p50": null, "broken": true, "since": since},
+            {"system": "konflux", "project": "app", "deployments": 2, "failed": 2, "lead_p50": 7200.0, "lead_p90": 10080.0,
+                "restore_p50": 3600.0, "broken": false, "since": since},
+        ])
+    };
+    assert_eq!(trends["projects"], expected("2026-02-24T13:00:00Z"));
     let flaky: Vec<&Value> = trends["flaky"].as_array().unwrap().iter().collect();
     let named = |name: &str, runs: i64, failed: i64, both: i64| json!({"component": "c", "scenario": name, "runs": runs, "failed": failed, "commits_with_both": both});
     assert_eq!(flaky, [&named("both", 2, 1, 1), &named("now-and-then", 6, 2, 0)]);
     let later = Site::of(&db.store, "2026-04-10T13:00:00Z").await;
     assert_eq!(later.json("/api/v1/trends?days=30").await["projects"], json!([]));
-    assert_eq!(later.json("/api/v1/trends?days=90").await["projects"], expected);
+    assert_eq!(later.json("/api/v1/trends?days=90").await["projects"], expected("2026-01-10T13:00:00Z"));
     let page = site.get("/trends").await.body;
     assert!(page.contains("broken") && page.contains("50.0 %") && page.contains("33.3 %"), "{page}");
 }
@@ -77,4 +79,62 @@ async fn the_views_tell_the_same() {
             .await,
         ["konflux 2026-03-09 2"]
     );
+}
+
+/// A push that is released 50 minutes later, with known times between; a release of which no more than itself is known. Two
+/// merge requests. A job of Travis that failed and passed, and one that failed twice.
+const WAYS: &str = "
+INSERT INTO gitlab_pushes (sha, repo, ref, pushed_at, commit_count, changed_files, files_complete, message_id) VALUES
+    ('sha', 'g/p', 'main', '2026-03-10T09:00:00Z', 1, '{}', true, 'm');
+INSERT INTO pipelineruns (name, uid, resource_version, created_at, started_at, finished_at, rank, tie, type, component, sha, snapshot, state, results, labels, message_id)
+VALUES ('b', 'b', 1, '2026-03-10T09:01:00Z', '2026-03-10T09:02:00Z', '2026-03-10T09:12:00Z', 1, 0, 'build', 'c', 'sha', NULL, 'succeeded', '[]', '{}', 'm'),
+    ('t', 't', 1, '2026-03-10T09:14:00Z', '2026-03-10T09:15:00Z', '2026-03-10T09:33:00Z', 1, 0, 'test', 'c', 'sha', 's', 'succeeded', '[]', '{}', 'm');
+INSERT INTO snapshots (name, uid, resource_version, created_at, rank, tie, component_count, source_plr, group_members, scenarios, conditions, message_id)
+VALUES ('s', 's', 1, '2026-03-10T09:13:00Z', 1, 0, 1, 'b', '[]', '[]', '[]', 'm');
+INSERT INTO releases (name, uid, resource_version, rank, tie, application, snapshot, state, attempt_count, attempts, conditions, created_at, finished_at, message_id)
+VALUES ('r', 'r', 1, 1, 0, 'app', 's', 'succeeded', 1, '[]', '[]', '2026-03-10T09:43:00Z', '2026-03-10T09:50:00Z', 'm'),
+    ('q', 'q', 1, 1, 0, 'more', NULL, 'succeeded', 1, '[]', '[]', '2026-03-10T09:00:00Z', '2026-03-10T09:21:00Z', 'm');
+INSERT INTO gitlab_merge_requests (project, iid, state, state_rank, draft, labels, version_at, source, message_id, message_at, created_at, merged_at)
+SELECT 'g/p', n, 'merged', 3, false, '{}', '2026-03-10T09:00:00Z', 'webhook', 'm', '2026-03-10T09:00:00Z',
+    '2026-03-10T09:00:00Z'::timestamptz - n * interval '1 hour', '2026-03-10T09:00:00Z' FROM generate_series(1, 2) AS n;
+INSERT INTO travis_jobs (id, build_id, repository_id, number, state, attempt, message_id, message_at) VALUES
+    (1, 7, 3, '41.2', 'passed', 2, 'm', '2026-03-10T09:00:00Z'), (2, 7, 3, '41.1', 'failed', 2, 'm', '2026-03-10T09:00:00Z');
+INSERT INTO travis_job_versions (job_id, number, state, message_id, message_at) VALUES
+    (1, 1, 'failed', 'm', '2026-03-10T09:00:00Z'), (2, 1, 'errored', 'm', '2026-03-10T09:00:00Z')";
+
+#[tokio::test]
+async fn stages_are_timed_and_flaky_jobs_found() {
+    let db = support::database().await;
+    db.store.script(WAYS, deadline()).await.unwrap();
+    let trends = Site::of(&db.store, NOW).await.json("/api/v1/trends").await;
+    let stages = trends["stages"].as_array().unwrap();
+    let of = |application: Value| -> Vec<(&str, i64, f64, f64)> {
+        let rows = stages.iter().filter(|row| row["application"] == application);
+        let number = |row: &Value, key: &str| row[key].as_f64().unwrap();
+        rows.map(|row| {
+            (row["stage"].as_str().unwrap(), row["releases"].as_i64().unwrap(), number(row, "p50"), number(row, "p90"))
+        })
+        .collect()
+    };
+    let known = [
+        ("build", 600.0),
+        ("push to build", 60.0),
+        ("queue", 60.0),
+        ("release", 420.0),
+        ("snapshot", 60.0),
+        ("tests", 1200.0),
+        ("wait", 600.0),
+        ("whole", 3000.0),
+    ];
+    assert_eq!(of(json!("app")), known.map(|(stage, seconds)| (stage, 1, seconds, seconds)));
+    assert_eq!(of(json!("more")), [("release", 1, 1260.0, 1260.0)]);
+    assert!(of(Value::Null).contains(&("release", 2, 840.0, 1176.0)));
+    let times = json!([{"project": null, "merged": 2, "p50": 5400.0, "p90": 6840.0}, {"project": "g/p", "merged": 2, "p50": 5400.0, "p90": 6840.0}]);
+    assert_eq!(trends["merge_times"], times);
+    let job = json!([{"repository": "3", "job": "2", "jobs": 1, "runs": 2, "failed": 1, "build": 7}]);
+    assert_eq!(trends["flaky_jobs"], job);
+    let later = Site::of(&db.store, "2026-04-10T13:00:00Z").await.json("/api/v1/trends").await;
+    assert_eq!([&later["stages"], &later["merge_times"], &later["flaky_jobs"]], [&json!([]); 3]);
+    let page = Site::of(&db.store, NOW).await.get("/trends").await.body;
+    assert!(page.contains("50 min / 50 min") && page.contains("all applications"), "{page}");
 }

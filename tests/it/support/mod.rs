@@ -7,6 +7,7 @@ pub mod forge;
 pub mod generate;
 pub mod hot;
 pub mod moto;
+pub mod proxy;
 pub mod random;
 pub mod render;
 pub mod runtime_api;
@@ -49,15 +50,22 @@ pub struct Db {
 }
 
 /// The server of this run; ends with the process, however that ends.
-static SERVER: LazyLock<Running> = LazyLock::new(|| {
+static SERVER: LazyLock<(Cluster, Running)> = LazyLock::new(|| {
     let base = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("postgresql");
     std::fs::create_dir_all(&base).unwrap();
-    Cluster::open(&base, Profile::Throwaway).unwrap().start_owned().unwrap()
+    let cluster = Cluster::open(&base, Profile::Throwaway).unwrap();
+    let running = cluster.start_owned().unwrap();
+    (cluster, running)
 });
 
 /// Starting it takes a second or two, during which no test thread should think that it hangs.
 fn server() -> &'static Running {
-    &SERVER
+    &SERVER.1
+}
+
+/// Where the programs of PostgreSQL are, had they to be fetched.
+pub fn fetched_programs() -> PathBuf {
+    SERVER.0.folder().parent().unwrap().join("postgres")
 }
 
 /// A store for a database of the server, with `connections` connections.

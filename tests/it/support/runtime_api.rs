@@ -106,6 +106,34 @@ impl Function {
         if answer.status == "response" { Ok(body) } else { Err(body) }
     }
 
+    /// Invokes it, whatever may become of that: `None` when it dies, or has not answered when its time is over. It is of
+    /// no use after that.
+    pub async fn attempt(&mut self, event: &[u8], limit: Duration) -> Option<Result<String, String>> {
+        let body = Bytes::copy_from_slice(event);
+        self.events.send(Event { body, request_id: REQUEST_ID.to_owned(), limit }).ok()?;
+        let end = Instant::now() + limit;
+        loop {
+            tokio::select! {
+                answer = self.answers.recv() => {
+                    let answer = answer?;
+                    let body = String::from_utf8_lossy(&answer.body).into_owned();
+                    return Some(if answer.status == "response" { Ok(body) } else { Err(body) });
+                }
+                () = tokio::time::sleep(Duration::from_millis(5)) => {
+                    let is_dead = !matches!(self.child.try_wait(), Ok(None));
+                    if is_dead || Instant::now() > end {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     async fn send(&mut self, event: &[u8], request_id: &str, limit: Duration) -> Answer {
         let body = Bytes::copy_from_slice(event);
         self.events.send(Event { body, request_id: request_id.to_owned(), limit }).ok().unwrap();

@@ -8,6 +8,7 @@ FROM (
     WHERE k.pushed_at IS NOT NULL
         AND ($1::text IS NULL OR k.repo = $1)
         AND ($2::text IS NULL OR k.ref = $2)
+        AND ($8::text[] IS NULL OR k.repo = ANY ($8))
         AND ($4::timestamptz IS NULL OR (k.pushed_at, k.sha, k.repo) < ($4, $5::text, $6::text))
     ORDER BY k.pushed_at DESC, k.sha DESC, k.repo DESC
     LIMIT CASE WHEN $3::text IS NULL THEN $7::bigint ELSE 10000 END

@@ -6,3 +6,4 @@ WHERE id IN (
     ORDER BY received_at LIMIT 100
     FOR UPDATE SKIP LOCKED
 )
+RETURNING 1 AS one

@@ -1,9 +1,25 @@
 -- list_affected
--- Components that files of a project belong to: those whose folder holds one of them, and those of the whole project.
-SELECT c.name
-FROM components AS c
-WHERE c.git_project = $2 AND c.deleted_at IS NULL
-    AND EXISTS (SELECT FROM unnest($1::text[]) AS f (path)
-        WHERE c.git_context = '' OR f.path = c.git_context OR starts_with(f.path, c.git_context || '/'))
-ORDER BY c.name
-LIMIT 2000
+-- Of files that commits changed on a branch of a project: the components that they belong to, which are those of the folders that
+-- hold one of them, and those of the whole project; of these the ones that are built of that branch.
+WITH folders AS MATERIALIZED (
+    SELECT DISTINCT i.sha, i.project, i.branch, folder.name
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS i (sha, project, branch, path)
+    CROSS JOIN LATERAL (
+        SELECT '' AS name
+        UNION ALL
+        SELECT array_to_string((string_to_array(i.path, '/'))[:n], '/')
+        FROM generate_series(1, cardinality(string_to_array(i.path, '/'))) AS n
+    ) AS folder
+), near AS MATERIALIZED (
+    -- Once each: by its index every folder would read all components of its project.
+    SELECT c.name, c.application, c.git_project, c.git_context, coalesce(c.git_revision, '') AS revision
+    FROM components AS c
+    WHERE c.git_project = ANY ($2) AND c.deleted_at IS NULL AND ($5::text IS NULL OR c.application = $5)
+)
+SELECT f.sha, c.name, c.application
+FROM folders AS f
+JOIN near AS c ON c.git_project = f.project AND c.git_context = f.name
+    AND c.revision IN ('', f.branch, 'refs/heads/' || f.branch)
+GROUP BY f.sha, c.name, c.application
+ORDER BY f.sha, c.name
+LIMIT 20000

@@ -1,12 +1,14 @@
 -- list_flaky_tests
--- Tests since a time that are neither broken nor sound: at least 5 runs, of which 20 to 80 in a hundred failed
--- (konflux-ci/konflux-devlake-mcp), or that both failed and passed on the same commit.
+-- Tests that are neither broken nor sound, over the newest $3 runs since a time: at least 5 runs, of which 20 to 80 in a hundred
+-- failed (konflux-ci/konflux-devlake-mcp), or that both failed and passed on the same commit.
 WITH runs AS (
     SELECT r.component, r.scenario, r.sha,
         r.state IN ('failed', 'timed_out') OR coalesce(r.verdict IN ('failed', 'error'), false) AS failed
     FROM pipelineruns AS r
     WHERE r.created_at >= $1 AND r.type = 'test' AND r.state IN ('succeeded', 'failed', 'timed_out')
         AND r.component IS NOT NULL AND r.scenario IS NOT NULL
+    ORDER BY r.created_at DESC
+    LIMIT $3
 ), commits AS (
     SELECT r.component, r.scenario, count(*) AS runs, count(*) FILTER (WHERE r.failed) AS failed,
         r.sha IS NOT NULL AND bool_or(r.failed) AND NOT bool_and(r.failed) AS both

@@ -1,0 +1,51 @@
+//! `explain`
+
+use std::io::IsTerminal;
+
+use anyhow::{Context, bail};
+use clap::builder::PossibleValuesParser;
+use hummingbird_status::store::{EXPLAINED, Part, explain};
+
+use super::{database, show};
+
+#[derive(clap::Args)]
+pub(super) struct ExplainArgs {
+    /// What it is.
+    #[arg(value_parser = PossibleValuesParser::new(EXPLAINED.iter().map(|thing| thing.name)))]
+    kind: String,
+    /// Its key: GROUP/PROJECT!7 of a merge request, SHA, name, id; PIPELINE/NUMBER of a build; s12 or e12 of a delivery.
+    key: String,
+    /// All of every row, as JSON, also on a terminal.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints what explains a thing: a table on a terminal and its row below, JSON elsewhere.
+pub(super) async fn run(args: ExplainArgs) -> anyhow::Result<()> {
+    let thing = EXPLAINED.iter().find(|thing| thing.name == args.kind).context("no such kind")?;
+    let database = database::open(1).await?;
+    let read = async |tx: &mut hummingbird_status::store::Tx<'_>| explain(tx, thing, &args.key).await;
+    let parts = database.store.in_tx("explain", database::patience(), read).await?;
+    match args.json || !std::io::stdout().is_terminal() {
+        true => println!("{}", serde_json::to_string_pretty(&parts).context("cannot write it")?),
+        false => print!("{}", text(&parts)),
+    }
+    if parts.iter().all(|part| part.part == "refused") {
+        bail!("nothing is known of the {} {} (its key is {})", thing.name, args.key, thing.key);
+    }
+    Ok(())
+}
+
+/// What happened, and the row with what it holds.
+fn text(parts: &[Part]) -> String {
+    let rows = parts.iter().map(|part| {
+        let at = part.at.map(|at| at.to_string()).unwrap_or_default();
+        [at, part.part.clone(), part.what.clone().unwrap_or_default()]
+    });
+    let mut text = show::rows(["when", "", "what"], rows);
+    if let Some(part) = parts.first() {
+        let members = part.row.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+        text += &show::rows([&*part.part, ""], members.map(|(name, value)| [name.clone(), value.to_string()]));
+    }
+    text
+}

@@ -1,0 +1,19 @@
+-- list_inherited
+-- Components of a project ($1) and branch ($2) that a push at a time ($3) leaves as they were, which are all but some ($4): what
+-- each was built to before, and what became of that. Those that are broken first.
+SELECT c.name, c.application, b.name AS build, b.state AS build_state, b.sha AS build_sha, b.finished_at AS built_at, s.test_state
+FROM components AS c
+CROSS JOIN LATERAL (
+    SELECT p.name, p.state, p.sha, p.finished_at FROM pipelineruns AS p
+    WHERE p.component = c.name AND p.type = 'build' AND p.mr_iid IS NULL AND p.created_at < $3::timestamptz
+    ORDER BY p.created_at DESC LIMIT 1
+) AS b
+LEFT JOIN LATERAL (
+    SELECT n.test_state FROM snapshots AS n
+    WHERE n.source_plr = b.name
+    ORDER BY n.created_at DESC LIMIT 1
+) AS s ON true
+WHERE c.git_project = $1 AND c.deleted_at IS NULL AND (coalesce(c.git_revision, '') IN ('', $2::text, 'refs/heads/' || $2::text))
+    AND c.name <> ALL ($4::text[])
+ORDER BY (b.state IN ('failed', 'timed_out') OR s.test_state IN ('failed', 'error')) IS TRUE DESC, c.name
+LIMIT $5

@@ -1,0 +1,266 @@
+//! What a run is made of, all of it from its seed: messages of all families and poison, and faults with their moments.
+
+use std::time::Duration;
+
+use hummingbird_status::envelope::Delivery;
+use jiff::Timestamp;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use serde_json::{Value, json};
+
+use crate::support::buildkite::Event;
+use crate::support::builds::Build;
+use crate::support::generate::said;
+use crate::support::random::Random;
+use crate::{kcidb, support, travis};
+
+/// A message as it was sent.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Its id, the same at each delivery.
+    pub id: String,
+    /// Its body.
+    pub body: String,
+    /// When it was sent.
+    pub sent_at: Timestamp,
+    /// Whether it has to be refused.
+    pub poison: bool,
+    /// With which others it comes, where that is fixed.
+    pub batch: usize,
+    /// How often it comes although it was acknowledged.
+    pub again: u32,
+    /// Whether it was acknowledged once.
+    pub was_taken: bool,
+}
+
+impl Message {
+    /// As it is taken in without a queue.
+    pub fn delivery(&self) -> Delivery {
+        let sent_at = Some(self.sent_at);
+        Delivery { id: self.id.clone(), body: self.body.clone().into_bytes(), sent_at, ..Delivery::default() }
+    }
+}
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    KillIngest,
+    KillWorker,
+    KillDeliver,
+    /// A process of PostgreSQL itself, by SIGKILL: the server recovers as after a crash.
+    KillBackend,
+    TerminateBackends,
+    RestartPostgres,
+    CrashPostgres,
+    /// 25006, and back with all connections cut.
+    ReadOnly,
+    /// 25006, and those who have connections keep them: a writer that was made a reader.
+    ReadOnlyKept,
+    RefuseConnections,
+    CutConnections,
+    Stall,
+    /// Statements take longer than they may.
+    SlowDisk,
+    /// 53100.
+    DiskFull,
+    CutBeforeCommit,
+    CutAfterCommit,
+    ClockForward,
+    ClockBack,
+    ThrottleQueue,
+    /// The queue deletes, and its answer says that it failed.
+    LoseAcks,
+    /// The bucket for what is too large takes nothing.
+    BucketFull,
+    ThrottleTargets,
+    TargetsAway,
+    /// Targets take what is posted, and break off before they answer.
+    TargetsCut,
+}
+
+const ALL: [Fault; 24] = [
+    Fault::KillIngest,
+    Fault::KillWorker,
+    Fault::KillDeliver,
+    Fault::KillBackend,
+    Fault::TerminateBackends,
+    Fault::RestartPostgres,
+    Fault::CrashPostgres,
+    Fault::ReadOnly,
+    Fault::ReadOnlyKept,
+    Fault::RefuseConnections,
+    Fault::CutConnections,
+    Fault::Stall,
+    Fault::SlowDisk,
+    Fault::DiskFull,
+    Fault::CutBeforeCommit,
+    Fault::CutAfterCommit,
+    Fault::ClockForward,
+    Fault::ClockBack,
+    Fault::ThrottleQueue,
+    Fault::LoseAcks,
+    Fault::BucketFull,
+    Fault::ThrottleTargets,
+    Fault::TargetsAway,
+    Fault::TargetsCut,
+];
+
+impl Fault {
+    /// Those of the database come one after the other, beside all others.
+    pub fn is_of_database(self) -> bool {
+        (Self::KillBackend..=Self::CutAfterCommit).contains(&self)
+    }
+}
+
+/// A fault, when it comes, and how long it lasts if it lasts.
+#[derive(Clone, Copy, Debug)]
+pub struct Planned {
+    pub at: Duration,
+    pub fault: Fault,
+    pub length: Duration,
+    /// A number for what else is to be chosen.
+    pub dice: usize,
+}
+
+/// A run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub seed: u64,
+    /// One consumer, which gets the batches in order: then all that is told is the same as in a calm run. Else several, and
+    /// no order: then the ends are the same.
+    pub in_order: bool,
+    pub messages: Vec<Message>,
+    pub faults: Vec<Planned>,
+}
+
+/// Time in which the messages are sent and the faults come.
+pub const LENGTH: Duration = Duration::from_millis(3500);
+/// What a name holds that only PostgreSQL refuses, by a check that a run adds.
+pub const UNLUCKY: &str = "unlucky";
+
+/// The faults of a run; `CHAOS_FAULTS=KillWorker,Stall` are these alone. Those of the clock only where it can be changed.
+fn kinds(has_clock: bool) -> Vec<Fault> {
+    let only = std::env::var("CHAOS_FAULTS").ok();
+    let is_named =
+        |fault: &Fault| only.as_ref().is_none_or(|only| only.split(',').any(|name| name == format!("{fault:?}")));
+    let can_be = |fault: &Fault| has_clock || !matches!(fault, Fault::ClockForward | Fault::ClockBack);
+    ALL.into_iter().filter(|fault| is_named(fault) && can_be(fault)).collect()
+}
+
+/// The plan of a seed.
+pub fn plan(seed: u64, has_clock: bool) -> Plan {
+    let mut random = Random::new(seed);
+    let in_order = random.below(3) == 0;
+    let mut messages = messages(&mut random);
+    random.shuffle(&mut messages);
+    let mut batch = 0;
+    for message in &mut messages {
+        batch += usize::from(random.below(8) == 0);
+        message.batch = batch;
+        message.again = [0, 0, 0, 0, 0, 0, 1, 2][random.below(8)];
+    }
+    let kinds = kinds(has_clock);
+    let mut faults: Vec<Planned> = Vec::new();
+    for _ in 0..14 {
+        let fault = kinds[random.below(kinds.len())];
+        let (at, length) = (random.below(LENGTH.as_millis() as usize), 100 + random.below(900));
+        let millis = |millis: usize| Duration::from_millis(millis as u64);
+        faults.push(Planned { at: millis(at), fault, length: millis(length), dice: random.below(1000) });
+    }
+    faults.sort_by_key(|planned| planned.at);
+    Plan { seed, in_order, messages, faults }
+}
+
+fn messages(random: &mut Random) -> Vec<Message> {
+    let mut all: Vec<Message> = Vec::new();
+    let mut add = |id: String, body: String, sent_at: Timestamp, poison: bool| {
+        if all.iter().all(|message| message.id != id) {
+            all.push(Message { id, body, sent_at, poison, batch: 0, again: 0, was_taken: false });
+        }
+    };
+    let start = Timestamp::from_second(1_773_140_400).unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    // Of all kinds, about few things.
+    let seed: Vec<u8> = (0..4).flat_map(|_| random.next().to_le_bytes()).collect();
+    let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
+    let strategy = said();
+    for _ in 0..60 {
+        let said = strategy.new_tree(&mut runner).unwrap().current();
+        let name = said.payload.pointer("/metadata/name");
+        let poison = name.is_some_and(|name| name.is_number() || name.as_str().unwrap_or_default().contains('\0'));
+        let delivery = said.delivery();
+        add(delivery.id, text(delivery.body), start, poison);
+    }
+    // As they are in the world.
+    let folders = ["konflux", "gitlab", "buildkite", "bots", "kcidb"];
+    let mut files: Vec<(String, Vec<u8>)> = folders
+        .iter()
+        .flat_map(|folder| {
+            support::files(&format!("events/{folder}"), ".json")
+                .into_iter()
+                .map(move |(name, body)| (format!("{folder}/{name}"), body))
+        })
+        .collect();
+    files.sort();
+    for (number, (name, body)) in (1..).zip(files) {
+        if random.below(3) == 0 {
+            add(name, text(body), start + Duration::from_secs(number), false);
+        }
+    }
+    // Builds that commits are told of.
+    for build in 0..8 {
+        let sha = format!("{:040x}", 1 + build);
+        let states = ["scheduled", "started", "failing", "failed", "passed", "blocked", "canceled"];
+        for number in 0..4_u32 {
+            let state = states[random.below(states.len())];
+            let event = Event { build: &sha, number: 100 + build, sha: &sha, state, second: 10 * number + 1, ..BUILD };
+            add(format!("build-{build}-{number}"), event.document().to_string(), start, false);
+        }
+    }
+    // Builds and jobs of Travis.
+    let strategy = travis::build();
+    for id in 1..=4 {
+        let build = Build { id, repository: 1 + id % 2, ..strategy.new_tree(&mut runner).unwrap().current() };
+        for delivery in [vec![build.create()], build.run()].concat() {
+            add(format!("travis-{}", delivery.id), text(delivery.body), delivery.sent_at.unwrap(), false);
+        }
+    }
+    // Submissions, one of them with an object that is too large for a topic.
+    for (number, (second, mut lists)) in
+        kcidb::submissions().new_tree(&mut runner).unwrap().current().into_iter().enumerate()
+    {
+        if number == 0 {
+            let large =
+                json!({"id": "o:large", "origin": "o", "build_id": "o:1", "misc": {"more": "x".repeat(300 << 10)}});
+            lists["tests"] =
+                Value::Array([lists["tests"].as_array().cloned().unwrap_or_default(), vec![large]].concat());
+        }
+        let delivery = kcidb::said(second, &format!("kcidb-{number}"), &lists);
+        add(delivery.id, text(delivery.body), delivery.sent_at.unwrap(), false);
+    }
+    // Poison that is found by reading, and by PostgreSQL alone.
+    let run = |name: &str| {
+        format!(
+            r#"{{"apiVersion":"tekton.dev/v1","kind":"PipelineRun","metadata":{{"name":{name},"uid":"u","resourceVersion":"1"}}}}"#
+        )
+    };
+    for number in 0..2 {
+        add(format!("poison-text-{number}"), format!("certainly not JSON {number}"), start, true);
+        add(format!("poison-surrogate-{number}"), run(r#""\ud800""#), start, true);
+        add(format!("poison-long-{number}"), run(&format!("\"{}\"", "x".repeat(5000))), start, true);
+        if random.below(3) == 0 {
+            add(format!("poison-check-{number}"), run(&format!("\"{UNLUCKY}-{number}\"")), start, true);
+        }
+    }
+    all
+}
+
+const BUILD: Event<'static> = Event {
+    build: "",
+    number: 0,
+    sha: "",
+    state: "",
+    second: 0,
+    repo: "git@ghe.acme.example:acme/app.git",
+    pipeline: "chaos",
+};

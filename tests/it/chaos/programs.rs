@@ -1,0 +1,183 @@
+//! The programs as processes: functions behind a service that plays Lambda's, and commands that are started again when they
+//! end, as whoever keeps containers does.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::aws::record;
+use super::queue::{InHand, Queue};
+use super::server::kill;
+use crate::support::random::Random;
+use crate::support::runtime_api::Function;
+
+/// What was counted, by name.
+#[derive(Clone, Default)]
+pub struct Counts(Arc<Mutex<BTreeMap<String, u64>>>);
+
+impl Counts {
+    /// Counts something.
+    pub fn add(&self, what: &str, count: u64) {
+        *self.0.lock().unwrap().entry(what.to_owned()).or_default() += count;
+    }
+
+    /// Adds all that another one has.
+    pub fn merge(&self, other: &Self) {
+        let other = other.0.lock().unwrap().clone();
+        other.iter().for_each(|(what, count)| self.add(what, *count));
+    }
+
+    /// All of it, in lines.
+    pub fn lines(&self) -> String {
+        let counts = self.0.lock().unwrap();
+        counts.iter().map(|(what, count)| format!("  {what}: {count}\n")).collect()
+    }
+}
+
+/// Variables of all programs.
+pub type Variables = HashMap<&'static str, String>;
+
+/// A command that is kept running.
+pub struct Kept {
+    child: Arc<Mutex<Option<Child>>>,
+    stopped: Arc<AtomicBool>,
+}
+
+impl Kept {
+    /// Starts it, with its log in a file.
+    pub fn keep(arguments: &'static [&'static str], variables: &Variables, log: PathBuf, counts: &Counts) -> Self {
+        let this = Self { child: Arc::default(), stopped: Arc::default() };
+        let (child, stopped) = (Arc::clone(&this.child), Arc::clone(&this.stopped));
+        let (variables, counts) = (variables.clone(), counts.clone());
+        let start = move || {
+            let log = File::options().create(true).append(true).open(&log).unwrap();
+            let mut command = Command::new(env!("CARGO_BIN_EXE_hummingbird-status"));
+            command.args(arguments).env_clear().envs(&variables).stdin(Stdio::null()).stdout(Stdio::null());
+            command.stderr(log).spawn().unwrap()
+        };
+        *child.lock().unwrap() = Some(start());
+        std::thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(50));
+                let mut child = child.lock().unwrap();
+                let ended = child.as_mut().is_some_and(|child| !matches!(child.try_wait(), Ok(None)));
+                if ended && !stopped.load(Ordering::Relaxed) {
+                    counts.add(&format!("starts again of {}", arguments[0]), 1);
+                    *child = Some(start());
+                }
+            }
+        });
+        this
+    }
+
+    /// `kill -9`.
+    pub fn kill(&self) {
+        if let Some(child) = self.child.lock().unwrap().as_mut() {
+            child.kill().unwrap();
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Relaxed);
+        if let Some(mut child) = self.child.lock().unwrap().take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+}
+
+/// Time that an invocation has.
+const LIMIT: Duration = Duration::from_secs(5);
+/// When what failed is there again.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// The function `ingest`, invoked with what the queue has, until this is dropped.
+pub struct Ingest(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    /// Its process while it works, else 0.
+    id: AtomicU32,
+    stopped: AtomicBool,
+}
+
+impl Ingest {
+    /// Begins to.
+    pub fn keep(queue: &Queue, variables: &Variables, seed: u64, counts: &Counts) -> Self {
+        let shared = Arc::<Shared>::default();
+        let (queue, variables, counts) = (queue.clone(), variables.clone(), counts.clone());
+        let mine = Arc::clone(&shared);
+        tokio::spawn(async move { mine.consume(&queue, &variables, Random::new(seed), &counts).await });
+        Self(shared)
+    }
+
+    /// `kill -9`.
+    pub fn kill(&self) {
+        match self.0.id.swap(0, Ordering::Relaxed) {
+            0 => {}
+            id => kill("-9", id),
+        }
+    }
+}
+
+impl Drop for Ingest {
+    fn drop(&mut self) {
+        self.0.stopped.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    async fn consume(&self, queue: &Queue, variables: &Variables, mut random: Random, counts: &Counts) {
+        let mut function: Option<Function> = None;
+        while !self.stopped.load(Ordering::Relaxed) {
+            let batch = queue.receive(1 + random.below(20), LIMIT * 2);
+            if batch.is_empty() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
+            }
+            if function.is_none() {
+                counts.add("starts of ingest", 1);
+                function = Some(Function::start(env!("CARGO_BIN_EXE_ingest"), variables).await);
+            }
+            let running = function.as_mut().unwrap();
+            self.id.store(running.id(), Ordering::Relaxed);
+            let event = json!({"Records": batch.iter().map(record).collect::<Vec<_>>()}).to_string();
+            counts.add("invocations", 1);
+            match running.attempt(event.as_bytes(), LIMIT).await {
+                Some(Ok(answer)) => acknowledge(queue, &batch, &answer, counts),
+                Some(Err(_)) => {
+                    counts.add("invocations that failed", 1);
+                    batch.iter().for_each(|of| queue.hide(&of.handle, AGAIN));
+                }
+                None => {
+                    self.id.store(0, Ordering::Relaxed);
+                    function = None;
+                    counts.add("invocations without an answer", 1);
+                    batch.iter().for_each(|of| queue.hide(&of.handle, AGAIN));
+                }
+            }
+        }
+    }
+}
+
+/// What the function did not name is done with.
+fn acknowledge(queue: &Queue, batch: &[InHand], answer: &str, counts: &Counts) {
+    let answer: Value = serde_json::from_str(answer).unwrap();
+    let failures = answer["batchItemFailures"].as_array().unwrap();
+    let failed: HashSet<&str> = failures.iter().filter_map(|failure| failure["itemIdentifier"].as_str()).collect();
+    counts.add("messages handed back", failed.len() as u64);
+    for of in batch {
+        match failed.contains(of.message.id.as_str()) {
+            true => queue.hide(&of.handle, AGAIN),
+            false => queue.delete(&of.handle),
+        }
+    }
+}
