@@ -308,7 +308,7 @@ async fn digest(url: &str) -> String {
 
 /// The same message as a queue has it: most of them not packed, which takes as long as all the rest.
 fn live(number: usize, messages: usize) -> Delivery {
-    Published { packed: number % 8 == 0, ..archived(number, messages) }.delivery()
+    Published { packed: number.is_multiple_of(8), ..archived(number, messages) }.delivery()
 }
 
 /// The same tables from a mirror, from S3, and by live messages in random order.

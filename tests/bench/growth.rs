@@ -11,6 +11,7 @@ use hummingbird_status::store::Store;
 
 use crate::measure::{ROUNDS, median, millis, print};
 use crate::payload;
+use crate::processor::Postmaster;
 use crate::server::Server;
 use crate::support::{deadline, render, store_of};
 
@@ -23,6 +24,7 @@ const BATCHES: usize = 4;
 pub async fn run(server: &Server, most: usize) {
     let url = server.database("growth").await;
     let store = store_of(&url, 1);
+    let postmaster = Postmaster::of(&store).await;
     let long = Deadline::within(Duration::from_secs(7200));
     let [new, changed] = [0, 1].map(|state| {
         let all = payload::deliveries(BATCH * BATCHES, state);
@@ -61,14 +63,17 @@ pub async fn run(server: &Server, most: usize) {
             store.script(statement, long).await.unwrap();
         }
         let mut found = [const { Vec::new() }; 3];
+        let mut computed = 0.0;
         // The first round warms up.
         for round in 0..=ROUNDS {
             let gone = "DELETE FROM pipelineruns WHERE name IN (SELECT name FROM of_messages)";
             store.script(gone, long).await.unwrap();
             for (found, batches) in found.iter_mut().zip([&new, &changed, &new]) {
+                let before = postmaster.seconds();
                 let cost = take_in(&store, batches).await;
                 if round > 0 {
                     found.push(cost);
+                    computed += postmaster.seconds() - before;
                 }
             }
         }
@@ -76,14 +81,23 @@ pub async fn run(server: &Server, most: usize) {
                     pg_size_pretty(pg_indexes_size('pipelineruns'))";
         let size = render::rows(&store, size).await[0].clone();
         let [new, changed, stale] = found.map(median);
-        points.push((there as f64, new));
-        table.push([there.to_string(), size, format!("{new:.0}"), format!("{changed:.0}"), format!("{stale:.0}")]);
-        println!("{there} rows: {new:.0} µs");
+        let of_postgresql = computed * 1e6 / (3 * ROUNDS * BATCH * BATCHES) as f64;
+        points.push((new, of_postgresql));
+        let costs = [new, changed, stale, of_postgresql].map(|cost| format!("{cost:.0}"));
+        println!("{there} rows, {size}: {} µs", costs.join(", "));
+        let [new, changed, stale, of_postgresql] = costs;
+        table.push([there.to_string(), size, new, changed, stale, of_postgresql]);
     }
-    let head = ["rows", "table, indexes", "new µs", "changed µs", "too late µs"];
+    let head = ["rows", "table, indexes", "new µs", "changed µs", "too late µs", "PostgreSQL's CPU µs, of all three"];
     print(&format!("What a message costs, by the rows that are there (batches of {BATCH})"), head, &table);
-    let tenfold = |pair: &[(f64, f64)]| format!("{:+.0} %", (pair[1].1 / pair[0].1 - 1.0) * 100.0);
-    println!("\nfor each ten times as many rows: {}", points.windows(2).map(tenfold).collect::<Vec<_>>().join(", "));
+    let more = |from: f64, to: f64| format!("{:+.0} %", (to / from - 1.0) * 100.0);
+    let tenfold = |pair: &[(f64, f64)]| {
+        format!("{} ({} of PostgreSQL's CPU)", more(pair[0].0, pair[1].0), more(pair[0].1, pair[1].1))
+    };
+    println!(
+        "\nnew ones, for each ten times as many rows: {}",
+        points.windows(2).map(tenfold).collect::<Vec<_>>().join(", ")
+    );
 }
 
 /// Takes batches in; microseconds a message.

@@ -10,6 +10,7 @@ mod growth;
 mod measure;
 #[allow(dead_code, reason = "shared with the other benchmarks, which need more of it")]
 mod payload;
+mod processor;
 mod server;
 #[path = "../it/support/mod.rs"]
 #[allow(dead_code, reason = "made for the tests; a benchmark needs little of it")]

@@ -14,8 +14,9 @@ use serde_json::Value;
 
 use crate::measure::{ROUNDS, median, print, rate};
 use crate::payload;
+use crate::processor::{Postmaster, own_seconds};
 use crate::server::Server;
-use crate::support::{deadline, render, store_of};
+use crate::support::{deadline, store_of};
 
 /// First argument of a process that writes.
 pub const WRITER: &str = "writer";
@@ -31,8 +32,7 @@ pub async fn run(server: &Server) {
     for (title, large) in [("large runs of 40 kB, packed", true), ("runs of 6 kB, without their tasks", false)] {
         let url = server.database(if large { "large" } else { "small" }).await;
         let store = store_of(&url, 1);
-        let postmaster = "SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)";
-        let postmaster: u32 = render::rows(&store, postmaster).await[0].parse().unwrap();
+        let postmaster = Postmaster::of(&store).await;
         let mut table = Vec::new();
         let mut alone = 0.0;
         for writers in [1, 2, 4, 8] {
@@ -41,7 +41,7 @@ pub async fn run(server: &Server) {
             for round in 0..=ROUNDS {
                 store.script("TRUNCATE pipelineruns", deadline()).await.unwrap();
                 store.script("CHECKPOINT", deadline()).await.unwrap();
-                let before = (seconds_of(postmaster), Instant::now());
+                let before = (postmaster.seconds(), Instant::now());
                 children.iter_mut().for_each(Writer::go);
                 let said: Vec<[f64; 2]> = children.iter_mut().map(Writer::done).collect();
                 let time = before.1.elapsed();
@@ -50,7 +50,7 @@ pub async fn run(server: &Server) {
                 if round > 0 {
                     found[0].push(rate(messages, time));
                     found[1].push(each(said.iter().map(|[seconds, _]| seconds).sum()));
-                    found[2].push(each(seconds_of(postmaster) - before.0));
+                    found[2].push(each(postmaster.seconds() - before.0));
                     found[3].push(median(said.iter().map(|[_, batch]| *batch).collect()));
                 }
             }
@@ -153,31 +153,4 @@ fn text(run: usize, state: usize, large: bool) -> String {
     run["spec"].as_object_mut().unwrap().retain(|name, _| name == "pipelineSpec" || name == "params");
     run["status"].as_object_mut().unwrap().remove("pipelineSpec");
     run.to_string()
-}
-
-/// Ticks of the processor in a second, as `/proc` counts (`getconf CLK_TCK`; 100 on every Linux of today).
-const TICKS: f64 = 100.0;
-
-/// The fields of `/proc/PID/stat` from the third on.
-fn stat(pid: &str) -> Vec<f64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let rest = text.rsplit_once(") ").map(|(_, rest)| rest).unwrap_or_default();
-    rest.split_whitespace().map(|word| word.parse().unwrap_or(0.0)).collect()
-}
-
-/// Seconds that this process computed.
-fn own_seconds() -> f64 {
-    let stat = stat("self");
-    (stat[11] + stat[12]) / TICKS
-}
-
-/// Seconds that a server of PostgreSQL computed: itself, its processes, and those that have ended.
-fn seconds_of(postmaster: u32) -> f64 {
-    let own = stat(&postmaster.to_string());
-    let ended: f64 = own[11..15].iter().sum();
-    let processes =
-        std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
-    let children = processes.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())).map(|name| stat(&name));
-    let children = children.filter(|stat| stat.len() > 12 && stat[1] == f64::from(postmaster));
-    (ended + children.map(|stat| stat[11] + stat[12]).sum::<f64>()) / TICKS
 }
