@@ -78,7 +78,7 @@ fn targets(prose: &str) -> Vec<&str> {
 /// The anchors of a document, as GitHub makes them of its headings.
 fn anchors(text: &str) -> BTreeSet<String> {
     let (prose, _) = prose_and_blocks(text);
-    let headings = prose.lines().filter_map(|line| line.starts_with('#').then(|| line.trim_start_matches('#').trim()));
+    let headings = prose.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
     let slug = |heading: &str| -> String {
         let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
         kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
