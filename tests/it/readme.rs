@@ -35,8 +35,8 @@ const NOT_IN_README: &[(&str, &str)] = &[
     ("TEST_OUTPUT", "a result of Konflux"),
 ];
 
-/// Variables that texts name and that programs of others read.
-const OF_OTHERS: &[&str] = &["CONFORMANCE_DIR", "CARGO_LAMBDA_COMPILER"];
+/// Variables that texts name and that programs of others read, or tests.
+const OF_OTHERS: &[&str] = &["CARGO_LAMBDA_COMPILER", "CHAOS_SECONDS", "CHAOS_SEED", "CONFORMANCE_DIR", "FUZZ_SECONDS"];
 
 fn text(path: &str) -> String {
     std::fs::read_to_string(project(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
