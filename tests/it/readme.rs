@@ -35,8 +35,8 @@ const NOT_IN_README: &[(&str, &str)] = &[
     ("TEST_OUTPUT", "a result of Konflux"),
 ];
 
-/// Variables that texts name and that programs of others read.
-const OF_OTHERS: &[&str] = &["CONFORMANCE_DIR", "CARGO_LAMBDA_COMPILER"];
+/// Variables that texts name and that programs of others read, or tests.
+const OF_OTHERS: &[&str] = &["CARGO_LAMBDA_COMPILER", "CHAOS_SECONDS", "CHAOS_SEED", "CONFORMANCE_DIR", "FUZZ_SECONDS"];
 
 fn text(path: &str) -> String {
     std::fs::read_to_string(project(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -78,7 +78,7 @@ fn targets(prose: &str) -> Vec<&str> {
 /// The anchors of a document, as GitHub makes them of its headings.
 fn anchors(text: &str) -> BTreeSet<String> {
     let (prose, _) = prose_and_blocks(text);
-    let headings = prose.lines().filter_map(|line| line.starts_with('#').then(|| line.trim_start_matches('#').trim()));
+    let headings = prose.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
     let slug = |heading: &str| -> String {
         let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
         kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
