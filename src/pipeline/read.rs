@@ -2,6 +2,7 @@
 
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::LazyLock;
 use std::thread;
 
 use jiff::Timestamp;
@@ -52,16 +53,26 @@ impl Batch {
     }
 }
 
-/// Below this many deliveries a second thread costs more than it brings.
+/// Below this many deliveries a second thread costs more than it brings, unless they are large.
 const WORTH_A_THREAD: usize = 32;
+/// Bytes of bodies that are worth a thread, however few the deliveries: about as many as those have that are packed.
+const WORTH_A_THREAD_BYTES: usize = 256 << 10;
+
+/// The machine's cores, or as many of them as the process may use. Asking takes reading files of the kernel.
+static CORES: LazyLock<usize> = LazyLock::new(|| thread::available_parallelism().map_or(1, NonZero::get));
+
+/// How many threads reading is worth.
+fn threads(deliveries: &[Delivery]) -> usize {
+    let bytes: usize = deliveries.iter().map(|delivery| delivery.body.len()).sum();
+    let worth = (deliveries.len() / WORTH_A_THREAD).max(bytes / WORTH_A_THREAD_BYTES);
+    worth.min(*CORES).min(deliveries.len()).max(1)
+}
 
 /// Reads all deliveries, on as many threads as there are cores: reading costs about as much as writing does, and the
 /// database rests meanwhile.
 #[must_use]
 pub fn read(deliveries: &[Delivery], settings: &Settings) -> Batch {
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    let threads = cores.min(deliveries.len() / WORTH_A_THREAD).max(1);
-    let chunk = deliveries.len().div_ceil(threads).max(1);
+    let chunk = deliveries.len().div_ceil(threads(deliveries)).max(1);
     let mut batch = Batch::default();
     thread::scope(|scope| {
         let mut chunks = deliveries.chunks(chunk).enumerate().map(|(index, part)| (index * chunk, part));
