@@ -2,7 +2,8 @@
 //! connections break off in the middle of a commit, queues repeat and forget, clocks jump and targets are away. In the end
 //! the tables, what was told and what was refused are those of a calm run.
 //!
-//! `CHAOS_SECONDS=3600 cargo test --test it -- --nocapture chaos` goes on for so long, and `CHAOS_SEED=7` begins with a seed.
+//! `cargo test --test it -- --ignored --nocapture chaos` does one run in order and one out of it; `CHAOS_SECONDS=3600` goes on for so
+//! long, and `CHAOS_SEED=7` begins with a seed.
 //! A run that fails is tried again with fewer faults and messages, and the smallest that still fails is shown.
 
 mod aws;
@@ -30,6 +31,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 #[test]
+#[ignore = "a run takes as long as the machine is busy, and its seed is another one each time"]
 fn chaos_changes_nothing_in_the_end() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {

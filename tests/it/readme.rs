@@ -36,7 +36,15 @@ const NOT_IN_README: &[(&str, &str)] = &[
 ];
 
 /// Variables that texts name and that programs of others read, or tests.
-const OF_OTHERS: &[&str] = &["CARGO_LAMBDA_COMPILER", "CHAOS_SECONDS", "CHAOS_SEED", "CONFORMANCE_DIR", "FUZZ_SECONDS"];
+const OF_OTHERS: &[&str] = &[
+    "CARGO_LAMBDA_COMPILER",
+    "CHAOS_SECONDS",
+    "CHAOS_SEED",
+    "CONFORMANCE_DIR",
+    "E2E_BOOTSTRAPS",
+    "FUZZ_SECONDS",
+    "SOURCE_DATE_EPOCH",
+];
 
 fn text(path: &str) -> String {
     std::fs::read_to_string(project(path)).unwrap_or_else(|error| panic!("{path}: {error}"))

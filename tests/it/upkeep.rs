@@ -1,6 +1,8 @@
 //! Upkeep: what is thrown away and what is not, beside whoever writes, twice at once, and cut anywhere.
 
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hummingbird_status::clock::{self, Deadline};
@@ -355,19 +357,26 @@ async fn no_text_is_lost_that_is_named_again() {
     let db = support::database().await;
     script(&db, AGED).await;
     let writer = support::store_of(&db.url, 2);
+    let enough = Arc::new(AtomicBool::new(false));
+    let ended = Arc::clone(&enough);
     let writing = beside(async move || {
-        for number in 0..60 {
+        let mut number = 0;
+        while !ended.load(Ordering::Relaxed) {
             submit(&writer, submission(number, "o:t", if number % 2 == 0 { "even" } else { "odd" })).await;
+            number += 1;
+            // Long enough for a round beside it to find a text that nobody names.
+            tokio::time::sleep(Duration::from_millis(30)).await;
         }
     });
-    let mut thrown = 0;
-    while !writing.is_finished() {
+    let (mut thrown, deadline) = (0, deadline());
+    while thrown < 5 && !deadline.remaining().is_zero() {
         script(&db, "UPDATE outbox SET routed_at = now() WHERE routed_at IS NULL").await;
         thrown += prune(&db.store).await;
         let lost = "SELECT t.id FROM kcidb_tests AS t
             WHERE NOT EXISTS (SELECT FROM kcidb_log_excerpts AS e WHERE e.sha256 = t.log_excerpt_sha256)";
         assert_eq!(one(&db, lost).await, "");
     }
+    enough.store(true, Ordering::Relaxed);
     writing.join().unwrap();
     assert!(thrown > 0, "nothing was thrown away");
 }
