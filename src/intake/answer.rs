@@ -67,7 +67,7 @@ pub(super) enum Reason {
 pub(super) struct Body {
     /// Of the submission, `0` where there is none.
     id: String,
-    /// Always `error`.
+    /// `error`; `notfound` of a submission of which nothing is known.
     status: &'static str,
     /// A short stable word.
     reason: &'static str,

@@ -164,8 +164,12 @@ pub(super) async fn status(
     }
     match find(&intake, &id, &grant.name).await? {
         Some(receipt) => Ok(json(StatusCode::OK, &Status { id, receipt })),
-        // As kcidb-restd-rs says it.
-        None => Ok(json(StatusCode::NOT_FOUND, &serde_json::json!({"id": id, "status": "notfound"}))),
+        // `id` and `status` as kcidb-restd-rs says it, the rest as of all that goes wrong here.
+        None => {
+            let message = "nothing is known of a submission with this id and this token";
+            let body = serde_json::json!({"id": id, "status": "notfound", "reason": "not-found", "message": message});
+            Ok(json(StatusCode::NOT_FOUND, &body))
+        }
     }
 }
 

@@ -54,6 +54,7 @@ async fn a_submission_is_kept_and_found_again() {
     // Others are told nothing of it.
     let other = site.get(&format!("/status?id={id}"), ALL).await;
     assert_eq!((other.status, &other.body["status"]), (404, &json!("notfound")));
+    assert_eq!(other.body["reason"], "not-found", "what goes wrong has a reason and a message, as documented");
     for (query, status) in [("", 400), ("?id=", 400), ("?id=a-b", 400), ("?id=%00", 400), ("?id=abc", 404)] {
         assert_eq!(site.get(&format!("/status{query}"), MAESTRO).await.status, status, "{query}");
     }
