@@ -183,6 +183,20 @@ async fn empty_databases_have_pages_too() {
     assert!(pages["/bots"].body.contains("No bot has reported yet"));
 }
 
+/// How the addresses of single things begin.
+const DETAILS: [&str; 10] = [
+    "/bots/",
+    "/mr/",
+    "/components/",
+    "/commits/",
+    "/releases/",
+    "/builds/buildkite/",
+    "/builds/travis/",
+    "/checkouts/",
+    "/kcidb/builds/",
+    "/kcidb/tests/",
+];
+
 /// A name that is markup, an attribute's end, an entity, and a path.
 const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;/../%2e%2f?x=#y";
 
@@ -261,18 +275,7 @@ async fn hostile_names_are_names() {
         pages.insert(format!("{list}{asked}"), site.get(&format!("{list}{asked}")).await);
     }
     let shown = |start: &str| pages.keys().any(|path| path.starts_with(start));
-    for start in [
-        "/bots/",
-        "/mr/",
-        "/components/",
-        "/commits/",
-        "/releases/",
-        "/builds/buildkite/",
-        "/builds/travis/",
-        "/checkouts/",
-        "/kcidb/builds/",
-        "/kcidb/tests/",
-    ] {
+    for start in DETAILS {
         assert!(shown(start), "no page of {start}: {:?}", pages.keys());
     }
     let found: Vec<String> = pages.iter().flat_map(|(path, answer)| problems(path, answer)).collect();

@@ -16,8 +16,7 @@ const MOST: i64 = 20_000;
 pub async fn sweep(tx: &Tx<'_>, now: Timestamp, write: bool) -> Result<Vec<Stale>, StoreError> {
     if write {
         let before = now.saturating_sub(KEPT).unwrap_or(Timestamp::UNIX_EPOCH);
-        let gone = tx.query(include_str!("sql/prune_beats.sql"), &[&before, &MOST]).await?;
-        let beats: i64 = gone.first().map_or(0, |row| row.get("beats"));
+        let beats = prune(tx, before, MOST, false, false).await?;
         if beats > 0 {
             tracing::info!(beats, "pruned");
         }
@@ -31,6 +30,10 @@ pub async fn sweep(tx: &Tx<'_>, now: Timestamp, write: bool) -> Result<Vec<Stale
 /// # Errors
 /// When the statement fails.
 pub async fn prune_transitions(tx: &Tx<'_>, before: Timestamp, most: i64, dry_run: bool) -> Result<i64, StoreError> {
-    let rows = tx.query(include_str!("sql/prune_transitions.sql"), &[&before, &most, &dry_run]).await?;
+    prune(tx, before, most, true, dry_run).await
+}
+
+async fn prune(tx: &Tx<'_>, before: Timestamp, most: i64, all: bool, dry_run: bool) -> Result<i64, StoreError> {
+    let rows = tx.query(include_str!("sql/prune_beats.sql"), &[&before, &most, &all, &dry_run]).await?;
     Ok(rows.first().map_or(0, |row| row.get("rows")))
 }

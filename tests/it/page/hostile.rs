@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 
 use serde_json::Value;
 
-use super::{HOSTILE, NOW, Site, crawl, filled, links, problems};
+use super::{DETAILS, HOSTILE, NOW, Site, crawl, filled, links, problems};
 use crate::support::{deadline, render, schema};
 
 /// Puts the text to the end of every text, text of an array and text in a JSON document, column by column, where no constraint
@@ -116,17 +116,7 @@ async fn every_column_may_hold_markup() {
             }
         }
     }
-    for start in [
-        "/bots/",
-        "/mr/",
-        "/components/",
-        "/commits/",
-        "/releases/",
-        "/builds/buildkite/",
-        "/builds/travis/",
-        "/checkouts/",
-        "/kcidb/builds/",
-        "/kcidb/tests/",
+    let others = [
         "/deliveries",
         "/trends",
         "/refused",
@@ -138,7 +128,8 @@ async fn every_column_may_hold_markup() {
         "/api/v1/bots/",
         "/api/v1/builds/",
         "/api/v1/checkouts/",
-    ] {
+    ];
+    for start in DETAILS.into_iter().chain(others) {
         assert!(pages.keys().any(|path| path.starts_with(start)), "no answer of {start}");
     }
     let found: Vec<String> = pages.iter().flat_map(|(path, answer)| problems(path, answer)).collect();

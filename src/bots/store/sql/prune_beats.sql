@@ -1,7 +1,7 @@
 -- prune_beats
--- Heartbeats before a time that changed nothing, so many at most. Their neighbours need not be told: the status before
--- them was their own. The last eleven of a bot stay, as its rhythm is measured by them. A bot that is being written
--- waits for the next time.
+-- Heartbeats before a time, so many at most: all of them where $3 is true, else those that changed nothing, whose neighbours
+-- need not be told, as the status before them was their own. Only counts where $4 is true. The last eleven of a bot stay, as its
+-- rhythm and its state are told by them. A bot that is being written waits for the next time.
 WITH free AS (
     SELECT b.name FROM bots AS b ORDER BY b.name FOR UPDATE SKIP LOCKED
 ), old AS (
@@ -13,14 +13,13 @@ WITH free AS (
     ) AS rhythm
     CROSS JOIN LATERAL (
         SELECT h.name, h.at, h.message_id FROM bot_beats AS h
-        WHERE h.name = f.name AND h.at < least($1::timestamptz, rhythm.at) AND h.before = h.status
+        WHERE h.name = f.name AND h.at < least($1::timestamptz, rhythm.at) AND ($3::boolean OR h.before = h.status)
         ORDER BY h.at, h.message_id
         LIMIT $2::bigint
     ) AS o
     LIMIT $2
 ), gone AS (
     DELETE FROM bot_beats AS t USING old AS o
-    WHERE t.name = o.name AND t.at = o.at AND t.message_id = o.message_id
-    RETURNING 1
+    WHERE NOT $4::boolean AND t.name = o.name AND t.at = o.at AND t.message_id = o.message_id
 )
-SELECT count(*) AS beats FROM gone
+SELECT count(*) AS rows FROM old
