@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::aws::ARCHIVE;
 use super::gitlab::{Known, know};
-use super::oracle::{TWICE, lines, same};
+use super::oracle::{TWICE, count_refused, lines, same, told};
 use super::plan::{Message, Plan};
 use super::programs::{Counts, Job};
 use super::world::{Crew, PATIENCE, World};
@@ -62,6 +62,10 @@ impl World {
             return Err(format!("when nothing goes wrong: {calm:?}"));
         }
         same("tables", &render::all(&self.calm.store).await, &render::all(&found).await)?;
+        count_refused(&found, counts).await;
+        for sql in told(false) {
+            same("told", &lines(&self.calm.store, sql).await, &lines(&found, sql).await)?;
+        }
         for sql in TWICE {
             same("told twice", "", &lines(&found, sql).await)?;
         }
@@ -70,13 +74,13 @@ impl World {
 
     /// Repairs what GitLab knows better.
     pub(super) async fn reconcile(&self, plan: &Plan, database: String, counts: &Counts) -> Result<(), String> {
-        let Known { gitlab, told } = know(&mut Random::new(plan.seed)).await;
-        counts.add("merge requests", told.len() as u64);
+        let Known { gitlab, told: webhooks } = know(&mut Random::new(plan.seed)).await;
+        counts.add("merge requests", webhooks.len() as u64);
         let found = self.store(&database);
         schema::clear(&self.calm.store).await;
         for store in [&self.calm.store, &found] {
-            let report = ingest(store, &told, &Settings::default(), deadline()).await;
-            if report.counts().kept != told.len() as u64 {
+            let report = ingest(store, &webhooks, &Settings::default(), deadline()).await;
+            if report.counts().kept != webhooks.len() as u64 {
                 return Err(format!("when nothing goes wrong: {:?} {:?}", report.reasons, report.error));
             }
         }

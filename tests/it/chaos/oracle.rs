@@ -31,6 +31,11 @@ const STATUSES: &str = "SELECT concat_ws(' ', target, repo, sha, context, wanted
 const TOLD: &str = "SELECT concat_ws(' ', family, key, event, attributes, payload::jsonb - 'timestamp') FROM outbox \
      WHERE event <> 'notify:commit_status' ORDER BY family, key, id";
 
+/// What was refused; that it is what must be is seen in the tables.
+pub async fn count_refused(found: &Store, counts: &Counts) {
+    counts.add("refused", render::rows(found, "SELECT id FROM refused").await.len() as u64);
+}
+
 /// Takes the messages in as one process does when nothing goes wrong.
 async fn calm(plan: &Plan, db: &Db) -> Result<(), String> {
     schema::clear(&db.store).await;
@@ -58,6 +63,7 @@ pub async fn judge(plan: &Plan, db: &Db, found: &Store, outside: &Outside, count
     calm(plan, db).await?;
     let expected = &db.store;
     same("tables", &render::all(expected).await, &render::all(found).await)?;
+    count_refused(found, counts).await;
     for sql in told(plan.work == Work::InOrder) {
         same("told", &lines(expected, sql).await, &lines(found, sql).await)?;
     }
@@ -87,9 +93,9 @@ pub fn same(what: &str, expected: &str, found: &str) -> Result<(), String> {
 }
 
 /// What of all that is told must be the same. Without order, what is told of the middle depends on what came when, and so
-/// does whether a checkout counts as finished while parts of it are unknown; the last word on a build, the ends of jobs and
-/// builds, and that an object is there do not.
-fn told(in_order: bool) -> &'static [&'static str] {
+/// does whether a checkout counts as finished while parts of it are unknown; the last word on a build and on an object, the
+/// ends of jobs and builds, and that an object is there do not.
+pub fn told(in_order: bool) -> &'static [&'static str] {
     if in_order {
         return &[TOLD];
     }
@@ -101,6 +107,8 @@ fn told(in_order: bool) -> &'static [&'static str] {
          WHERE family = 'travis' AND (event LIKE '%:finished' OR event LIKE '%:created') ORDER BY 1",
         "SELECT concat_ws(' ', event, payload #>> '{object,id}') FROM outbox \
          WHERE family = 'kcidb' AND event LIKE '%.new' ORDER BY 1",
+        "SELECT DISTINCT ON (key) concat_ws(' ', key, payload -> 'object') AS line FROM outbox \
+         WHERE family = 'kcidb' AND (event LIKE '%.new' OR event LIKE '%.updated') ORDER BY key, id DESC",
     ]
 }
 
