@@ -107,7 +107,7 @@ pub fn told(in_order: bool) -> &'static [&'static str] {
          WHERE family = 'travis' AND (event LIKE '%:finished' OR event LIKE '%:created') ORDER BY 1",
         "SELECT concat_ws(' ', event, payload #>> '{object,id}') FROM outbox \
          WHERE family = 'kcidb' AND event LIKE '%.new' ORDER BY 1",
-        "SELECT DISTINCT ON (key) concat_ws(' ', key, payload -> 'object') AS line FROM outbox \
+        "SELECT DISTINCT ON (key) concat_ws(' ', key, (payload -> 'object')::jsonb) AS line FROM outbox \
          WHERE family = 'kcidb' AND (event LIKE '%.new' OR event LIKE '%.updated') ORDER BY key, id DESC",
     ]
 }
