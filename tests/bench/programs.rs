@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use crate::measure::{Figure, median, millis, print};
+use crate::measure::{Figure, cargo, median, millis, print};
 use crate::server::Server;
 use crate::support::runtime_api::Function;
 use crate::support::{files_in, project};
@@ -35,8 +35,8 @@ pub fn build() {
 }
 
 fn cargo_build(arguments: &[&str]) {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--release"]).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR"));
+    let mut cargo = cargo();
+    cargo.args(["build", "--release"]).args(arguments);
     assert!(cargo.status().unwrap().success(), "cannot build {arguments:?}");
 }
 

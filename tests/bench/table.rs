@@ -111,8 +111,8 @@ fn root() -> &'static Path {
 
 /// `cargo bench`, told where the submissions are that `kcidb` reads, if nobody has said so.
 fn cargo(benches: &[&str]) -> Command {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.arg("bench").args(benches).current_dir(root());
+    let mut cargo = measure::cargo();
+    cargo.arg("bench").args(benches);
     let shared = root().join("../shared");
     if std::env::var_os("CONFORMANCE_DIR").is_none() && shared.is_dir() {
         cargo.env("CONFORMANCE_DIR", shared);
