@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on may panic")]
 #![expect(unreachable_pub, reason = "`pub` says what a module offers to the others")]
 
+mod cargo;
 #[allow(dead_code, reason = "shared with the other benchmark, which needs more of it")]
 mod measure;
 #[allow(dead_code, reason = "shared with the other benchmark, which needs more of it")]

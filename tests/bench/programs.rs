@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use crate::measure::{Figure, cargo, median, millis, print};
+use crate::cargo::cargo;
+use crate::measure::{Figure, median, millis, print};
 use crate::server::Server;
 use crate::support::runtime_api::Function;
 use crate::support::{files_in, project};
