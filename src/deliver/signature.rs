@@ -55,7 +55,9 @@ impl TryCryptoRng for Blinding {}
 /// When the key is none.
 pub(super) fn rsa_sha1(pem: &Secret, document: &[u8]) -> Result<String, String> {
     let key = SigningKey::<Sha1>::new(private_key(pem)?);
-    let signature = key.try_sign_with_rng(&mut Blinding(SystemRandom::new()), document).map_err(|_| "the key is too small".to_owned())?;
+    let signature = key
+        .try_sign_with_rng(&mut Blinding(SystemRandom::new()), document)
+        .map_err(|_| "the key is too small".to_owned())?;
     Ok(STANDARD.encode(signature.to_bytes()))
 }
 
