@@ -51,6 +51,21 @@ pub fn event(build: &Build) -> Event {
     Event { family: "buildkite", event: format!("build:{}", build.state), key: build.id.clone(), attributes, payload }
 }
 
+/// What only those hear who set statuses: that of an event which is not a build's newest, whose commit the newest does not
+/// speak of. `None` when that has none, or one for the same place.
+#[must_use]
+pub(super) fn earlier(build: &Build, newest: &Build) -> Option<Event> {
+    let status = event_of(build).ok()?;
+    let place = |of: &CommitStatus| (of.host.clone(), of.path.clone(), of.sha.clone(), of.names.clone());
+    if event_of(newest).is_ok_and(|newest| place(&newest) == place(&status)) {
+        return None;
+    }
+    let mut payload = Map::from_iter([("id".to_owned(), json!(build.id))]);
+    status.put_into(&mut payload);
+    let event = "notify:commit_status".to_owned();
+    Some(Event { family: "buildkite", event, key: build.id.clone(), attributes: BTreeMap::new(), payload })
+}
+
 /// The status that the commit of a build is to have.
 ///
 /// # Errors
@@ -85,7 +100,8 @@ pub fn event_of(build: &Build) -> Result<CommitStatus, &'static str> {
     })
 }
 
-/// What orders events of one second, so that it compares byte by byte as [`Build::version`] does.
+/// What orders events of one second, so that it compares byte by byte as [`Build::version`] does, as far as a status
+/// depends on it.
 fn tie(build: &Build) -> String {
     // Microseconds since the year -9999, so that there is no sign.
     let part = |time: Option<Timestamp>| match time {
@@ -93,5 +109,7 @@ fn tie(build: &Build) -> String {
         None => "-".repeat(18),
     };
     let times = [build.finished_at, build.failing_at, build.started_at].map(part);
-    format!("{} {}", times.join(" "), build.message_id)
+    let said = [Some(&build.message_id), Some(&build.state), build.blocked_state.as_ref(), build.organization.as_ref()];
+    let said: Vec<&str> = said.into_iter().map(|text| text.map_or("", String::as_str)).collect();
+    format!("{} {}", times.join(" "), said.join(" ").trim_end())
 }

@@ -60,13 +60,33 @@ pub struct Build {
 pub type Record = Box<Build>;
 
 /// What makes one event newer than another. Compares as the guard in `sql/upsert_builds.sql` does.
-type Version<'b> = (i64, Timestamp, Option<Timestamp>, Option<Timestamp>, Option<Timestamp>, &'b str);
+type Version<'b> = (Order<'b>, [Option<&'b str>; 13], Option<Timestamp>);
+
+/// What events that EventBridge made differ in.
+type Order<'b> = (i64, Timestamp, Option<Timestamp>, Option<Timestamp>, Option<Timestamp>, &'b str);
 
 impl Build {
     /// The number first; then the time; within one second, what has got further; then the id of the message, so that any
-    /// two machines agree.
+    /// two machines agree; of two that bear one id, which nobody should send, what they say.
     #[must_use]
     pub fn version(&self) -> Version<'_> {
-        (self.number, self.event_at, self.finished_at, self.failing_at, self.started_at, &self.message_id)
+        let order =
+            (self.number, self.event_at, self.finished_at, self.failing_at, self.started_at, self.message_id.as_str());
+        let said = [
+            Some(&self.state),
+            self.blocked_state.as_ref(),
+            self.organization.as_ref(),
+            self.pipeline.as_ref(),
+            self.commit.as_ref(),
+            self.branch.as_ref(),
+            self.source.as_ref(),
+            self.repo.as_ref().map(|repo| &repo.host),
+            self.repo.as_ref().map(|repo| &repo.path),
+            self.title.as_ref(),
+            self.pipeline_id.as_ref(),
+            self.organization_id.as_ref(),
+            self.detail_type.as_ref(),
+        ];
+        (order, said.map(|text| text.map(String::as_str)), self.message_at)
     }
 }

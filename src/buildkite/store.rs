@@ -2,10 +2,12 @@
 
 pub mod reads;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+use tokio_postgres::Row;
 
 use super::events;
-use super::record::{Build, Record};
+use super::record::{Build, Record, Repo};
 use crate::outbox;
 use crate::store::{StoreError, Tx, column};
 
@@ -54,7 +56,52 @@ pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>
     let mut changed: Vec<(usize, &Build)> =
         changed.iter().filter_map(|row| newest.get(row.get::<_, &str>("id")).copied()).collect();
     changed.sort_unstable_by(|a, b| a.1.id.cmp(&b.1.id));
-    let announced: Vec<outbox::Event> = changed.iter().map(|(_, build)| events::event(build)).collect();
+    let written: HashSet<usize> = changed.iter().map(|(number, _)| *number).collect();
+    let others = batch.iter().filter(|(number, _)| !written.contains(number)).map(|(_, build)| &***build);
+    let mut announced = earlier(tx, others.collect()).await?;
+    announced.extend(changed.iter().map(|(_, build)| events::event(build)));
     outbox::announce(tx, &announced).await?;
     Ok(changed.into_iter().map(|(number, _)| number).collect())
+}
+
+/// What is to be told of events that are not their build's newest. While its commit stays that is nothing, as the newest
+/// says it; where it changed, each commit ends at the newest that was said of it, whichever event comes first. Of an event
+/// that comes again it is told again, which changes no status.
+async fn earlier(tx: &Tx<'_>, mut others: Vec<&Build>) -> Result<Vec<outbox::Event>, StoreError> {
+    if others.is_empty() {
+        return Ok(Vec::new());
+    }
+    others.sort_unstable_by(|a, b| (&a.id, a.version()).cmp(&(&b.id, b.version())));
+    let mut ids = column(&others, |r| r.id.as_str());
+    ids.dedup();
+    let rows = tx.query(include_str!("sql/read_builds.sql"), &[&ids]).await?;
+    let newest: HashMap<String, Build> = rows.iter().map(kept).map(|build| (build.id.clone(), build)).collect();
+    Ok(others.into_iter().filter_map(|build| events::earlier(build, newest.get(&build.id)?)).collect())
+}
+
+/// A row, as far as it decides who is told.
+fn kept(row: &Row) -> Build {
+    let repo = |host: Option<String>, path: Option<String>| Some(Repo { host: host?, path: path? });
+    Build {
+        id: row.get("id"),
+        number: row.get("number"),
+        state: row.get("state"),
+        blocked_state: row.get("blocked_state"),
+        commit: row.get("commit"),
+        branch: row.get("branch"),
+        title: None,
+        source: row.get("source"),
+        repo: repo(row.get("repo_host"), row.get("repo_path")),
+        pipeline: row.get("pipeline"),
+        pipeline_id: None,
+        organization: row.get("organization"),
+        organization_id: None,
+        started_at: None,
+        failing_at: None,
+        finished_at: None,
+        event_at: row.get("event_at"),
+        detail_type: None,
+        message_id: row.get("message_id"),
+        message_at: None,
+    }
 }

@@ -2,32 +2,55 @@
 //! connections break off in the middle of a commit, queues repeat and forget, clocks jump and targets are away. In the end
 //! the tables, what was told and what was refused are those of a calm run.
 //!
-//! `cargo test --test it -- --ignored --nocapture chaos` does one run in order and one out of it; `CHAOS_SECONDS=3600` goes on for so
-//! long, and `CHAOS_SEED=7` begins with a seed.
-//! A run that fails is tried again with fewer faults and messages, and the smallest that still fails is shown.
+//! `cargo test --test it -- --ignored --nocapture chaos` does a run of each work: a queue in order, one out of it, the
+//! archive, and GitLab. `CHAOS_SECONDS=3600` goes on for so long, each seed choosing its work; `CHAOS_SEED=7` begins with a
+//! seed, `CHAOS_WORK=Backfill` does that work alone, `CHAOS_FAULTS=KillWorker,Stall` leaves out all other faults.
+//! The first run that fails is tried again with fewer faults and messages, and the smallest that still fails is shown.
+//!
+//! Of what can go wrong, no run has: a clock that jumps where there is no libfaketime (`CHAOS_FAKETIME` names one), the
+//! death of `page`, which writes nothing, and a full disk as such: statements fail as they would on one.
 
 mod aws;
+mod gitlab;
+mod jobs;
 mod oracle;
 mod plan;
 mod programs;
 mod queue;
 mod server;
+mod strike;
 mod world;
 
 use std::time::{Duration, Instant};
 
-use self::plan::{Plan, plan};
+use self::plan::{Plan, Work, plan};
 use self::programs::Counts;
 use self::world::World;
 
-/// Runs when nobody asks for more: one of each kind.
-const RUNS: u64 = 2;
 /// How often, and how long, a run that fails is tried with less.
 const TRIES: usize = 16;
 const TIME: Duration = Duration::from_secs(180);
+/// Longest that a run takes: what is not done by then hangs.
+const LONGEST: Duration = Duration::from_secs(400);
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap())
+}
+
+/// The work that all runs are of.
+fn work() -> Option<Work> {
+    let name = std::env::var("CHAOS_WORK").ok()?;
+    Some(Work::ALL.into_iter().find(|work| format!("{work:?}") == name).unwrap_or_else(|| panic!("CHAOS_WORK={name}?")))
+}
+
+/// The works of the runs that are done; without end while there is time.
+fn works(time: Option<Duration>, start: Instant) -> impl Iterator<Item = Option<Work>> {
+    let few = match work() {
+        Some(work) => vec![Some(work)],
+        None => Work::ALL.map(Some).to_vec(),
+    };
+    let many = std::iter::repeat_with(work).take_while(move |_| time.is_some_and(|time| start.elapsed() < time));
+    few.into_iter().filter(move |_| time.is_none()).chain(many)
 }
 
 #[test]
@@ -38,43 +61,52 @@ fn chaos_changes_nothing_in_the_end() {
         let first = number("CHAOS_SEED").unwrap_or_else(|| jiff::Timestamp::now().as_millisecond().unsigned_abs());
         let time = number("CHAOS_SECONDS").map(Duration::from_secs);
         println!("CHAOS_SEED={first}");
-        let (mut world, counts, start) = (World::new().await, Counts::default(), Instant::now());
+        let (mut world, counts) = (World::new().await, Counts::default());
         if !world.has_clock() {
             println!("no libfaketime: clocks do not jump");
         }
-        let mut seed = first;
-        let more = |seed: u64| time.map_or(seed - first < RUNS, |time| start.elapsed() < time);
-        while more(seed) {
-            let mut plan = plan(seed, world.has_clock());
-            if time.is_none() {
-                plan.in_order = (seed - first).is_multiple_of(2);
-            }
+        let start = Instant::now();
+        let mut next = first;
+        for (seed, work) in (first..).zip(works(time, start)) {
+            let plan = plan(seed, work, world.has_clock());
+            let began = Instant::now();
             if let Err(why) = attempt(&mut world, &plan, &counts).await {
-                println!("CHAOS_SEED={seed}, {:.0} s: {why}\ntrying with less", start.elapsed().as_secs_f64());
+                println!(
+                    "seed {seed}, {:?}, {:.0} s: {why}\ntrying with less",
+                    plan.work,
+                    began.elapsed().as_secs_f64()
+                );
+                let again = command(&plan);
                 let (small, why_small) = shrunk(&mut world, plan, why.clone()).await;
                 panic!(
-                    "CHAOS_SEED={seed}: {why}\n\nwith {} messages and {:#?}: {why_small}\n{}",
+                    "{why}\n\nwith {} messages and {:#?}: {why_small}\n{}\nagain, and smaller: {again}",
                     small.messages.len(),
                     small.faults,
                     counts.lines()
                 );
             }
-            seed += 1;
-            if time.is_some() {
-                println!("seed {} is well, after {:.0} s", seed - 1, start.elapsed().as_secs_f64());
-            }
+            println!("seed {seed}, {:?}: well in {:.0} s", plan.work, began.elapsed().as_secs_f64());
+            next = seed + 1;
         }
         counts.add("losses", 0);
-        counts.add("runs", seed - first);
-        println!("{:.1} s\n{}", start.elapsed().as_secs_f64(), counts.lines());
+        counts.add("runs", next - first);
+        println!("seeds {first} to {}, {:.0} s\n{}", next - 1, start.elapsed().as_secs_f64(), counts.lines());
     });
+}
+
+/// What does a run again.
+fn command(plan: &Plan) -> String {
+    let faults = std::env::var("CHAOS_FAULTS").map(|faults| format!("CHAOS_FAULTS={faults} ")).unwrap_or_default();
+    let Plan { seed, work, .. } = plan;
+    format!("{faults}CHAOS_WORK={work:?} CHAOS_SEED={seed} cargo test --test it -- --ignored --nocapture chaos")
 }
 
 async fn attempt(world: &mut World, plan: &Plan, counts: &Counts) -> Result<(), String> {
     let of_run = Counts::default();
-    let result = world.run(plan, &of_run).await;
+    let result = tokio::time::timeout(LONGEST, world.run(plan, &of_run)).await;
     counts.merge(&of_run);
-    result
+    // Where it hangs is in the counts: what was begun, and what came of it.
+    result.unwrap_or_else(|_| Err(format!("hangs: not done in {LONGEST:?}\n{}", of_run.lines())))
 }
 
 /// The run with as few faults and messages as still fail, and how.
@@ -97,7 +129,7 @@ async fn shrunk(world: &mut World, mut plan: Plan, mut why: String) -> (Plan, St
                 if tries > TRIES || start.elapsed() > TIME {
                     return (plan, why);
                 }
-                let result = world.run(&less, &Counts::default()).await;
+                let result = attempt(world, &less, &Counts::default()).await;
                 let (faults, messages) = (less.faults.len(), less.messages.len());
                 println!("{faults} faults, {messages} messages: {}", if result.is_ok() { "well" } else { "fails" });
                 if let Err(found_why) = result {

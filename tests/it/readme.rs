@@ -40,6 +40,7 @@ const OF_OTHERS: &[&str] = &[
     "CARGO_LAMBDA_COMPILER",
     "CHAOS_SECONDS",
     "CHAOS_SEED",
+    "CHAOS_WORK",
     "CONFORMANCE_DIR",
     "E2E_BOOTSTRAPS",
     "FUZZ_SECONDS",

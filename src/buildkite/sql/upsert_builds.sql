@@ -40,7 +40,20 @@ ON CONFLICT (id) DO UPDATE SET
     message_at = excluded.message_at,
     received_at = now()
 WHERE (t.number, t.event_at, coalesce(t.finished_at, '-infinity'), coalesce(t.failing_at, '-infinity'),
-        coalesce(t.started_at, '-infinity'), t.message_id)
+        coalesce(t.started_at, '-infinity'), t.message_id,
+        t.state COLLATE "C", coalesce(t.blocked_state, '') COLLATE "C", coalesce(t.organization, '') COLLATE "C",
+        coalesce(t.pipeline, '') COLLATE "C", coalesce(t.commit, ''), coalesce(t.branch, '') COLLATE "C",
+        coalesce(t.source, '') COLLATE "C", coalesce(t.repo_host, '') COLLATE "C",
+        coalesce(t.repo_path, '') COLLATE "C", coalesce(t.title, '') COLLATE "C",
+        coalesce(t.pipeline_id, '') COLLATE "C", coalesce(t.organization_id, '') COLLATE "C",
+        coalesce(t.detail_type, '') COLLATE "C", coalesce(t.message_at, '-infinity'))
     < (excluded.number, excluded.event_at, coalesce(excluded.finished_at, '-infinity'),
-        coalesce(excluded.failing_at, '-infinity'), coalesce(excluded.started_at, '-infinity'), excluded.message_id)
+        coalesce(excluded.failing_at, '-infinity'), coalesce(excluded.started_at, '-infinity'), excluded.message_id,
+        excluded.state COLLATE "C", coalesce(excluded.blocked_state, '') COLLATE "C",
+        coalesce(excluded.organization, '') COLLATE "C", coalesce(excluded.pipeline, '') COLLATE "C",
+        coalesce(excluded.commit, ''), coalesce(excluded.branch, '') COLLATE "C",
+        coalesce(excluded.source, '') COLLATE "C", coalesce(excluded.repo_host, '') COLLATE "C",
+        coalesce(excluded.repo_path, '') COLLATE "C", coalesce(excluded.title, '') COLLATE "C",
+        coalesce(excluded.pipeline_id, '') COLLATE "C", coalesce(excluded.organization_id, '') COLLATE "C",
+        coalesce(excluded.detail_type, '') COLLATE "C", coalesce(excluded.message_at, '-infinity'))
 RETURNING t.id

@@ -81,7 +81,8 @@ async fn tables(store: &Store) -> String {
     format!("{kept}== refused\n{refused}")
 }
 
-fn of_mirror(root: &Path) -> Parameters {
+/// All objects of a folder.
+pub fn of_mirror(root: &Path) -> Parameters {
     Parameters { mirror: Some(root.to_owned()), prefix: "sns/".to_owned(), ..Parameters::default() }
 }
 
@@ -91,7 +92,7 @@ fn options() -> Options {
 }
 
 /// A run from its beginning to its end.
-async fn work(store: &Store, parameters: &Parameters, source: &Source) -> Result<Summary, BackfillError> {
+pub async fn work(store: &Store, parameters: &Parameters, source: &Source) -> Result<Summary, BackfillError> {
     let (_stopper, stop) = Stopper::new();
     let claim = backfill::begin(store, &backfill::new_id(), parameters, "test").await?;
     backfill::run(store, &Settings::default(), source, claim, &options(), &stop, |_, _| {}).await

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
 use serde_json::{Value, json};
 
 use super::queue::{InHand, Queue};
@@ -28,7 +28,25 @@ pub struct State {
     pub loses_acks: bool,
     /// S3 has no room.
     pub is_full: bool,
+    /// How S3 feels about who reads.
+    pub archive: Mood,
 }
+
+/// How somebody feels who is asked.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mood {
+    #[default]
+    Well,
+    Throttles,
+    Away,
+    /// Half of the answer comes.
+    Cuts,
+}
+
+/// The bucket with the archive.
+pub const ARCHIVE: &str = "archive";
+/// Keys on a page of a listing.
+const PAGE: usize = 7;
 
 /// A running one.
 #[derive(Clone)]
@@ -49,7 +67,13 @@ impl Aws {
         let shared = Arc::clone(&state);
         let serve = move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
             let shared = Arc::clone(&shared);
-            async move { answer(&shared, &method, &uri, &headers, &body).await }
+            async move {
+                if method == Method::GET {
+                    return read(&shared.lock().unwrap(), &uri);
+                }
+                let (status, body) = answer(&shared, &method, &uri, &headers, &body).await;
+                Response::builder().status(status).body(Body::from(body)).unwrap()
+            }
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -61,6 +85,53 @@ impl Aws {
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
+}
+
+/// A listing of a bucket, or an object.
+fn read(state: &State, uri: &Uri) -> Response<Body> {
+    let failed = |status: u16, code: &str| (status, format!("<Error><Code>{code}</Code></Error>").into_bytes());
+    let (status, bytes) = match state.archive {
+        Mood::Throttles => failed(503, "SlowDown"),
+        Mood::Away => failed(500, "InternalError"),
+        Mood::Well | Mood::Cuts => match (uri.query(), state.objects.get(uri.path())) {
+            (Some(query), _) if query.contains("list-type") => (200, listing(state, uri.path(), query).into_bytes()),
+            (_, Some(object)) => (200, object.clone()),
+            _ => failed(404, "NoSuchKey"),
+        },
+    };
+    let response = Response::builder().status(status).header("content-length", bytes.len());
+    response.body(if state.archive == Mood::Cuts { half(&bytes) } else { Body::from(bytes) }).unwrap()
+}
+
+/// The first half, and a connection that breaks off.
+pub fn half(bytes: &[u8]) -> Body {
+    let first = Bytes::copy_from_slice(&bytes[..bytes.len() / 2]);
+    let cut = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+    Body::from_stream(futures_util::stream::iter([Ok(first), Err(cut)]))
+}
+
+/// A page of `ListObjectsV2`.
+fn listing(state: &State, path: &str, query: &str) -> String {
+    let query = reqwest::Url::parse(&format!("http://s3/?{query}")).unwrap();
+    let query: HashMap<String, String> = query.query_pairs().into_owned().collect();
+    let text = |name: &str| query.get(name).map_or("", String::as_str);
+    let bucket = format!("{}/", path.trim_end_matches('/'));
+    let after = text("start-after").max(text("continuation-token"));
+    let mut found: Vec<(&str, usize)> =
+        state.objects.iter().filter_map(|(key, bytes)| Some((key.strip_prefix(&bucket)?, bytes.len()))).collect();
+    found.retain(|(key, _)| key.starts_with(text("prefix")) && *key > after);
+    found.sort_unstable();
+    let more = found.len() > PAGE;
+    found.truncate(PAGE);
+    let contents: String = found
+        .iter()
+        .map(|(key, size)| {
+            format!("<Contents><Key>{key}</Key><ETag>&quot;x&quot;</ETag><Size>{size}</Size></Contents>")
+        })
+        .collect();
+    let next = found.last().filter(|_| more);
+    let next = next.map(|(key, _)| format!("<NextContinuationToken>{key}</NextContinuationToken>")).unwrap_or_default();
+    format!("<ListBucketResult><IsTruncated>{more}</IsTruncated>{next}{contents}</ListBucketResult>")
 }
 
 async fn answer(state: &Mutex<State>, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Answer {

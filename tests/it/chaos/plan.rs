@@ -76,9 +76,20 @@ pub enum Fault {
     TargetsAway,
     /// Targets take what is posted, and break off before they answer.
     TargetsCut,
+    KillBackfill,
+    /// The bucket with the archive answers that it is too much.
+    ThrottleArchive,
+    ArchiveAway,
+    /// Objects and listings come in half.
+    ArchiveCut,
+    KillReconcile,
+    /// 429.
+    ThrottleGitlab,
+    GitlabAway,
+    GitlabCut,
 }
 
-const ALL: [Fault; 24] = [
+const ALL: [Fault; 32] = [
     Fault::KillIngest,
     Fault::KillWorker,
     Fault::KillDeliver,
@@ -103,12 +114,49 @@ const ALL: [Fault; 24] = [
     Fault::ThrottleTargets,
     Fault::TargetsAway,
     Fault::TargetsCut,
+    Fault::KillBackfill,
+    Fault::ThrottleArchive,
+    Fault::ArchiveAway,
+    Fault::ArchiveCut,
+    Fault::KillReconcile,
+    Fault::ThrottleGitlab,
+    Fault::GitlabAway,
+    Fault::GitlabCut,
 ];
+
+/// What the programs are at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// One consumer of a queue, which gets the batches in order: all that is told is the same as in a calm run.
+    InOrder,
+    /// Several consumers, and no order: the ends are the same.
+    AnyOrder,
+    /// The messages come from the archive.
+    Backfill,
+    /// GitLab knows better.
+    Reconcile,
+}
+
+impl Work {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::InOrder, Self::AnyOrder, Self::Backfill, Self::Reconcile];
+}
 
 impl Fault {
     /// Those of the database come one after the other, beside all others.
     pub fn is_of_database(self) -> bool {
         (Self::KillBackend..=Self::CutAfterCommit).contains(&self)
+    }
+
+    /// Whether there is anything in a work that it can happen to.
+    fn is_of(self, work: Work) -> bool {
+        let of_all = self.is_of_database() || matches!(self, Self::ClockForward | Self::ClockBack);
+        of_all
+            || match work {
+                Work::InOrder | Work::AnyOrder => self < Self::KillBackfill,
+                Work::Backfill => (Self::KillBackfill..=Self::ArchiveCut).contains(&self),
+                Work::Reconcile => self >= Self::KillReconcile,
+            }
     }
 }
 
@@ -126,9 +174,7 @@ pub struct Planned {
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub seed: u64,
-    /// One consumer, which gets the batches in order: then all that is told is the same as in a calm run. Else several, and
-    /// no order: then the ends are the same.
-    pub in_order: bool,
+    pub work: Work,
     pub messages: Vec<Message>,
     pub faults: Vec<Planned>,
 }
@@ -139,18 +185,20 @@ pub const LENGTH: Duration = Duration::from_millis(3500);
 pub const UNLUCKY: &str = "unlucky";
 
 /// The faults of a run; `CHAOS_FAULTS=KillWorker,Stall` are these alone. Those of the clock only where it can be changed.
-fn kinds(has_clock: bool) -> Vec<Fault> {
+fn kinds(work: Work, has_clock: bool) -> Vec<Fault> {
     let only = std::env::var("CHAOS_FAULTS").ok();
     let is_named =
         |fault: &Fault| only.as_ref().is_none_or(|only| only.split(',').any(|name| name == format!("{fault:?}")));
     let can_be = |fault: &Fault| has_clock || !matches!(fault, Fault::ClockForward | Fault::ClockBack);
-    ALL.into_iter().filter(|fault| is_named(fault) && can_be(fault)).collect()
+    ALL.into_iter().filter(|fault| fault.is_of(work) && is_named(fault) && can_be(fault)).collect()
 }
 
-/// The plan of a seed.
-pub fn plan(seed: u64, has_clock: bool) -> Plan {
+/// The plan of a seed, and of a work if the seed is not to choose it.
+pub fn plan(seed: u64, work: Option<Work>, has_clock: bool) -> Plan {
     let mut random = Random::new(seed);
-    let in_order = random.below(3) == 0;
+    let of_queue = [Work::InOrder, Work::AnyOrder, Work::AnyOrder][random.below(3)];
+    let of_seed = [Work::Backfill, Work::Reconcile].get(Random::new(seed ^ 0xc4a05).below(6)).copied();
+    let work = work.or(of_seed).unwrap_or(of_queue);
     let mut messages = messages(&mut random);
     random.shuffle(&mut messages);
     let mut batch = 0;
@@ -159,16 +207,16 @@ pub fn plan(seed: u64, has_clock: bool) -> Plan {
         message.batch = batch;
         message.again = [0, 0, 0, 0, 0, 0, 1, 2][random.below(8)];
     }
-    let kinds = kinds(has_clock);
+    let kinds = kinds(work, has_clock);
     let mut faults: Vec<Planned> = Vec::new();
-    for _ in 0..14 {
+    for _ in 0..if kinds.is_empty() { 0 } else { 14 } {
         let fault = kinds[random.below(kinds.len())];
         let (at, length) = (random.below(LENGTH.as_millis() as usize), 100 + random.below(900));
         let millis = |millis: usize| Duration::from_millis(millis as u64);
         faults.push(Planned { at: millis(at), fault, length: millis(length), dice: random.below(1000) });
     }
     faults.sort_by_key(|planned| planned.at);
-    Plan { seed, in_order, messages, faults }
+    Plan { seed, work, messages, faults }
 }
 
 fn messages(random: &mut Random) -> Vec<Message> {

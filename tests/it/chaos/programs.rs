@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -91,6 +91,91 @@ impl Drop for Kept {
             child.kill().unwrap();
             child.wait().unwrap();
         }
+    }
+}
+
+/// A command that is to come to its end, and is started again until it has.
+pub struct Job(Arc<JobState>);
+
+#[derive(Default)]
+struct JobState {
+    child: Mutex<Option<Child>>,
+    stopped: AtomicBool,
+    /// When the last one began that came to a good end.
+    began: Mutex<Option<Instant>>,
+    /// What the last one said that did not.
+    said: Mutex<String>,
+}
+
+impl Job {
+    /// Starts it with the arguments that follow from what the last one said that did not come to a good end; after one
+    /// that did, only where it is done `over_and_over`.
+    pub fn keep(
+        name: &'static str,
+        over_and_over: bool,
+        arguments: impl Fn(&str) -> Vec<String> + Send + 'static,
+        variables: &Variables,
+        folder: &Path,
+        counts: &Counts,
+    ) -> Self {
+        let state = Arc::<JobState>::default();
+        let (mine, variables, counts) = (Arc::clone(&state), variables.clone(), counts.clone());
+        let log = folder.join(format!("{name}.log"));
+        std::thread::spawn(move || {
+            while !mine.stopped.load(Ordering::Relaxed) {
+                let arguments = arguments(&mine.said.lock().unwrap());
+                let began = Instant::now();
+                let mut command = Command::new(env!("CARGO_BIN_EXE_hummingbird-status"));
+                command.args(arguments).env_clear().envs(&variables).stdin(Stdio::null()).stdout(Stdio::null());
+                *mine.child.lock().unwrap() = Some(command.stderr(File::create(&log).unwrap()).spawn().unwrap());
+                counts.add(&format!("starts of {name}"), 1);
+                let status = loop {
+                    std::thread::sleep(Duration::from_millis(20));
+                    if let Some(status) =
+                        mine.child.lock().unwrap().as_mut().and_then(|child| child.try_wait().unwrap())
+                    {
+                        break status;
+                    }
+                };
+                match status.success() {
+                    true => {
+                        *mine.began.lock().unwrap() = Some(began);
+                        if !over_and_over {
+                            return;
+                        }
+                    }
+                    false => {
+                        *mine.said.lock().unwrap() = std::fs::read_to_string(&log).unwrap_or_default();
+                        counts.add(&format!("failed ends of {name}"), 1);
+                    }
+                }
+            }
+        });
+        Self(state)
+    }
+
+    /// `kill -9`.
+    pub fn kill(&self) {
+        if let Some(child) = self.0.child.lock().unwrap().as_mut() {
+            child.kill().unwrap();
+        }
+    }
+
+    /// When the last one began that came to a good end.
+    pub fn began(&self) -> Option<Instant> {
+        *self.0.began.lock().unwrap()
+    }
+
+    /// What the last one said that did not.
+    pub fn said(&self) -> String {
+        self.0.said.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        self.0.stopped.store(true, Ordering::Relaxed);
+        self.kill();
     }
 }
 

@@ -7,7 +7,9 @@ DECLARE
     now_so text;
 BEGIN
     SELECT kind INTO now_so FROM chaos.fault;
-    IF now_so = 'slow' AND random() < 0.4 THEN
+    IF now_so = 'busy' THEN
+        PERFORM pg_sleep(0.01);
+    ELSIF now_so = 'slow' AND random() < 0.4 THEN
         PERFORM pg_sleep(30);
     ELSIF now_so = 'full' AND random() < 0.4 THEN
         RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100';

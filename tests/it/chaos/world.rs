@@ -9,40 +9,64 @@ use hummingbird_status::store::{Store, migrate};
 
 use super::aws::Aws;
 use super::oracle::{self, Outside};
-use super::plan::{Fault, LENGTH, Plan, Planned, UNLUCKY};
-use super::programs::{Counts, Ingest, Kept, Variables};
+use super::plan::{LENGTH, Plan, UNLUCKY, Work};
+use super::programs::{Counts, Ingest, Job, Kept, Variables};
 use super::queue::Queue;
-use super::server::{Server, kill};
+use super::server::Server;
 use crate::deliver::{TOKEN, later, target};
+use crate::reconcile::fake::Fake;
 use crate::support::buildkite::HOST;
 use crate::support::forge::{Forge, Post, Reply, answer, created};
-use crate::support::proxy::{Cut, Proxy};
+use crate::support::proxy::Proxy;
 use crate::support::{self, Db, deadline, render, store_of};
 
 /// What all runs share.
 pub struct World {
-    server: Arc<Mutex<Server>>,
-    proxy: Proxy,
-    aws: Aws,
-    calm: Db,
-    folder: PathBuf,
+    pub(super) server: Arc<Mutex<Server>>,
+    pub(super) proxy: Proxy,
+    pub(super) aws: Aws,
+    pub(super) calm: Db,
+    pub(super) folder: PathBuf,
     /// The library that moves the clock of a process, where there is one.
     clock: Option<PathBuf>,
     runs: u32,
 }
 
 /// Those who work in a run.
-struct Crew {
-    ingest: Vec<Ingest>,
-    worker: Option<Kept>,
-    deliver: Kept,
+pub(super) struct Crew {
+    pub(super) ingest: Vec<Ingest>,
+    pub(super) worker: Option<Kept>,
+    pub(super) deliver: Option<Kept>,
+    /// The command that is to come to its end.
+    pub(super) job: Option<Job>,
+    /// Who it asks.
+    pub(super) gitlab: Option<Fake>,
     /// How the servers outside feel.
-    outside: Arc<AtomicU8>,
-    database: String,
+    pub(super) outside: Arc<AtomicU8>,
+    pub(super) database: String,
+    /// How the disk is when nothing is wrong.
+    pub(super) disk: &'static str,
+}
+
+impl Crew {
+    /// Nobody yet.
+    pub(super) fn of(database: String) -> Self {
+        let outside = Arc::default();
+        Self {
+            ingest: Vec::new(),
+            worker: None,
+            deliver: None,
+            job: None,
+            gitlab: None,
+            outside,
+            database,
+            disk: "none",
+        }
+    }
 }
 
 /// Longest that it takes until all is done after the last fault.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 const TEMPLATE: &str = "chaos_template";
 
 impl World {
@@ -55,6 +79,9 @@ impl World {
         let proxy = Proxy::start(server.port()).await;
         let server = Arc::new(Mutex::new(server));
         let world = Self { server, proxy, aws: Aws::start().await, calm, folder, clock: clock(), runs: 0 };
+        // Processes are killed here, never the machine: what they have written is there, whether or not it is on the disk.
+        world.admin("postgres", "ALTER SYSTEM SET fsync = off").await;
+        world.admin("postgres", "SELECT pg_reload_conf()").await;
         world.admin("postgres", &format!("CREATE DATABASE {TEMPLATE}")).await;
         migrate(&world.store(TEMPLATE), deadline()).await.unwrap();
         world.admin(TEMPLATE, &format!("{check}; {}", include_str!("strike.sql"))).await;
@@ -66,12 +93,12 @@ impl World {
         self.clock.is_some()
     }
 
-    fn store(&self, database: &str) -> Store {
+    pub(super) fn store(&self, database: &str) -> Store {
         store_of(&self.server.lock().unwrap().url_of(database), 1)
     }
 
     /// Runs SQL past the proxy, again while the server is only just back.
-    async fn admin(&self, database: &str, sql: &str) {
+    pub(super) async fn admin(&self, database: &str, sql: &str) {
         let start = Instant::now();
         loop {
             match self.store(database).script(sql, deadline()).await {
@@ -83,7 +110,7 @@ impl World {
     }
 
     /// The numbers that a query finds.
-    async fn ask(&self, sql: &str) -> Vec<i32> {
+    pub(super) async fn ask(&self, sql: &str) -> Vec<i32> {
         let sql: &'static str = Box::leak(format!("-- ask\n{sql}").into_boxed_str());
         let start = Instant::now();
         loop {
@@ -101,27 +128,45 @@ impl World {
         self.runs += 1;
         let database = format!("chaos_{}", self.runs);
         self.admin("postgres", &format!("CREATE DATABASE {database} TEMPLATE {TEMPLATE}")).await;
-        let queue = Queue::new(&plan.messages, plan.in_order, LENGTH, plan.seed);
-        *self.aws.state() = super::aws::State { queue: Some(queue.clone()), ..Default::default() };
+        // A run that hung may have left things as they were.
+        *self.aws.state() = super::aws::State::default();
+        self.proxy.calm();
         self.set_clock("+0");
+        counts.add(&format!("runs of {:?}", plan.work), 1);
+        let result = match plan.work {
+            Work::InOrder | Work::AnyOrder => self.take_in(plan, database.clone(), counts).await,
+            Work::Backfill => self.backfill(plan, database.clone(), counts).await,
+            Work::Reconcile => self.reconcile(plan, database.clone(), counts).await,
+        };
+        if result.is_ok() {
+            self.admin("postgres", &format!("DROP DATABASE {database} WITH (FORCE)")).await;
+        }
+        result
+    }
+
+    /// Takes the messages in from a queue, and delivers.
+    async fn take_in(&self, plan: &Plan, database: String, counts: &Counts) -> Result<(), String> {
+        let in_order = plan.work == Work::InOrder;
+        let queue = Queue::new(&plan.messages, in_order, LENGTH, plan.seed);
+        self.aws.state().queue = Some(queue.clone());
         let outside = Arc::new(AtomicU8::new(0));
         let (forge, hook) = (Forge::start(habit(&outside)).await, Forge::start(habit(&outside)).await);
         let variables = self.variables(&database, &forge, &hook);
-        let functions = if plan.in_order { 1 } else { 2 };
+        let functions = if in_order { 1 } else { 2 };
         let log = |name: &str| self.folder.join(format!("{name}.log"));
-        let crew = Crew {
-            ingest: (0..functions).map(|n| Ingest::keep(&queue, &variables, plan.seed + n, counts)).collect(),
-            worker: (!plan.in_order).then(|| Kept::keep(&["worker"], &variables, log("worker"), counts)),
-            deliver: Kept::keep(&["deliver"], &variables, log("deliver"), counts),
-            outside,
-            database: database.clone(),
-        };
-        let start = Instant::now();
-        let (of_database, others): (Vec<Planned>, Vec<Planned>) =
-            plan.faults.iter().copied().partition(|planned| planned.fault.is_of_database());
-        tokio::join!(self.strike(&crew, start, &of_database, counts), self.strike(&crew, start, &others, counts));
-        self.proxy.calm();
+        let mut crew = Crew::of(database.clone());
+        crew.ingest = (0..functions).map(|n| Ingest::keep(&queue, &variables, plan.seed + n, counts)).collect();
+        crew.worker = (!in_order).then(|| Kept::keep(&["worker"], &variables, log("worker"), counts));
+        crew.deliver = Some(Kept::keep(&["deliver"], &variables, log("deliver"), counts));
+        crew.outside = outside;
+        self.strike_all(&crew, &plan.faults, counts).await;
 
+        // Where a run is slow, this says at what.
+        let mut lap = Instant::now();
+        let mut lap = |what: &str| {
+            counts.add(&format!("milliseconds of {what}"), lap.elapsed().as_millis() as u64);
+            lap = Instant::now();
+        };
         let done = Instant::now();
         while queue.left() > 0 && done.elapsed() < PATIENCE {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -137,16 +182,15 @@ impl World {
             return Err(format!("{} messages were not taken in {PATIENCE:?}", queue.left()));
         }
         drop(crew);
+        lap("taking in what is left");
         let store = self.store(&database);
         self.deliver_the_rest(&store, &variables, counts).await?;
+        lap("delivering what is left");
         let published = self.aws.state().published.clone();
         let objects = self.aws.state().objects.clone();
         let outside = Outside { statuses: forge.posts(), hooks: hook.posts(), published, objects };
         let result = oracle::judge(plan, &self.calm, &store, &outside, counts).await;
-        drop(store);
-        if result.is_ok() {
-            self.admin("postgres", &format!("DROP DATABASE {database} WITH (FORCE)")).await;
-        }
+        lap("judging");
         result
     }
 
@@ -181,29 +225,37 @@ impl World {
     }
 
     fn variables(&self, database: &str, forge: &Forge, hook: &Forge) -> Variables {
-        let url = self.server.lock().unwrap().url_of(database);
-        let (user, rest) = url.rsplit_once('@').unwrap();
-        let url = format!("{user}@127.0.0.1:{}/{}", self.proxy.port, rest.split_once('/').unwrap().1);
         let targets = target("ghe", "github", forge, HOST, "concurrency = 4")
             + &format!(
                 "[[target]]\nname = 'hook'\nkind = 'webhook'\nurl = '{}'\nsecret = 'env:TOKEN'\nallow_private = true\n\
                  families = ['travis', 'kcidb']\nevents = ['*', 'worker:*']\n",
                 hook.url
             );
-        let mut variables = Variables::from([
-            ("DATABASE_URL", url),
-            ("DATABASE_STATEMENT_TIMEOUT", "2".to_owned()),
+        let mut variables = self.variables_of_all(database);
+        variables.extend([
             ("SQS_QUEUE_URL", format!("{}/1/queue", self.aws.endpoint)),
-            ("AWS_ENDPOINT_URL", self.aws.endpoint.clone()),
-            ("AWS_REGION", "us-east-1".to_owned()),
-            ("AWS_ACCESS_KEY_ID", "x".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "x".to_owned()),
             ("WORKER_BATCH_SIZE", "20".to_owned()),
             ("METRICS_PORT", "0".to_owned()),
             ("DELIVERY_TARGETS", targets),
             ("BROADCAST_TOPIC_ARN", "arn:aws:sns:us-east-1:123456789012:broadcast".to_owned()),
             ("BROADCAST_OVERFLOW", "s3://overflow/of/".to_owned()),
             ("TOKEN", TOKEN.to_owned()),
+        ]);
+        variables
+    }
+
+    /// Where the database and AWS are, and the clock.
+    pub(super) fn variables_of_all(&self, database: &str) -> Variables {
+        let url = self.server.lock().unwrap().url_of(database);
+        let (user, rest) = url.rsplit_once('@').unwrap();
+        let url = format!("{user}@127.0.0.1:{}/{}", self.proxy.port, rest.split_once('/').unwrap().1);
+        let mut variables = Variables::from([
+            ("DATABASE_URL", url),
+            ("DATABASE_STATEMENT_TIMEOUT", "2".to_owned()),
+            ("AWS_ENDPOINT_URL", self.aws.endpoint.clone()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_ACCESS_KEY_ID", "x".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "x".to_owned()),
         ]);
         if let Some(library) = &self.clock {
             variables.extend([
@@ -217,109 +269,8 @@ impl World {
     }
 
     /// Moves the clocks of all processes from the true one, by seconds.
-    fn set_clock(&self, by: &str) {
+    pub(super) fn set_clock(&self, by: &str) {
         std::fs::write(self.folder.join("clock"), by).unwrap();
-    }
-
-    async fn strike(&self, crew: &Crew, start: Instant, faults: &[Planned], counts: &Counts) {
-        for planned in faults {
-            tokio::time::sleep(planned.at.saturating_sub(start.elapsed())).await;
-            counts.add(&format!("fault {:?}", planned.fault), 1);
-            counts.add("faults", 1);
-            self.inject(crew, planned).await;
-        }
-    }
-
-    async fn inject(&self, crew: &Crew, Planned { fault, length, dice, .. }: &Planned) {
-        let database = crew.database.as_str();
-        let sessions = format!("SELECT {{}} FROM pg_stat_activity WHERE datname = '{database}'");
-        let end_all = sessions.replace("{}", "pg_terminate_backend(pid)");
-        let read_only = |verb: &str| format!("ALTER DATABASE {database} {verb}");
-        let on = read_only("SET default_transaction_read_only = on");
-        let off = read_only("RESET default_transaction_read_only");
-        let wait = || tokio::time::sleep(*length);
-        match fault {
-            Fault::KillIngest => crew.ingest[dice % crew.ingest.len()].kill(),
-            Fault::KillWorker => crew.worker.iter().for_each(Kept::kill),
-            Fault::KillDeliver => crew.deliver.kill(),
-            Fault::KillBackend => {
-                // PostgreSQL itself does not send this signal, so the system is asked to.
-                let all = self.ask(&sessions.replace("{}", "pid")).await;
-                if let Some(id) = all.get(dice % all.len().max(1)) {
-                    kill("-9", id.unsigned_abs());
-                }
-            }
-            Fault::TerminateBackends => self.admin("postgres", &end_all).await,
-            Fault::RestartPostgres | Fault::CrashPostgres => {
-                let (server, crash, away) = (Arc::clone(&self.server), *fault == Fault::CrashPostgres, *length);
-                let restart = move || {
-                    let mut server = server.lock().unwrap();
-                    server.restart(crash, away);
-                    server.port()
-                };
-                self.proxy.lead_to(tokio::task::spawn_blocking(restart).await.unwrap());
-            }
-            Fault::ReadOnly | Fault::ReadOnlyKept => {
-                self.admin("postgres", &on).await;
-                self.admin("postgres", &end_all).await;
-                wait().await;
-                self.admin("postgres", &off).await;
-                if *fault == Fault::ReadOnly {
-                    self.admin("postgres", &end_all).await;
-                }
-            }
-            Fault::RefuseConnections => {
-                self.proxy.close(true);
-                wait().await;
-                self.proxy.close(false);
-            }
-            Fault::CutConnections => self.proxy.cut(),
-            Fault::Stall => {
-                self.proxy.stall(true);
-                wait().await;
-                self.proxy.stall(false);
-            }
-            Fault::SlowDisk | Fault::DiskFull => {
-                let kind = if *fault == Fault::SlowDisk { "slow" } else { "full" };
-                self.admin(database, &format!("UPDATE chaos.fault SET kind = '{kind}'")).await;
-                wait().await;
-                self.admin(database, "UPDATE chaos.fault SET kind = 'none'").await;
-            }
-            Fault::CutBeforeCommit => self.proxy.cut_commit(dice % 3, Cut::Before),
-            Fault::CutAfterCommit => self.proxy.cut_commit(dice % 3, Cut::After),
-            Fault::ClockForward | Fault::ClockBack => {
-                let sign = if *fault == Fault::ClockForward { '+' } else { '-' };
-                self.set_clock(&format!("{sign}{}", [5, 120, 3600, 86_400][dice % 4]));
-                // Processes look at it each second.
-                tokio::time::sleep(*length + Duration::from_secs(1)).await;
-                self.set_clock("+0");
-            }
-            Fault::ThrottleQueue => {
-                self.aws.state().throttles = true;
-                wait().await;
-                self.aws.state().throttles = false;
-            }
-            Fault::LoseAcks => {
-                self.aws.state().loses_acks = true;
-                wait().await;
-                self.aws.state().loses_acks = false;
-            }
-            Fault::BucketFull => {
-                self.aws.state().is_full = true;
-                wait().await;
-                self.aws.state().is_full = false;
-            }
-            Fault::ThrottleTargets | Fault::TargetsAway | Fault::TargetsCut => {
-                let mood = match fault {
-                    Fault::ThrottleTargets => 1,
-                    Fault::TargetsAway => 2,
-                    _ => 3,
-                };
-                crew.outside.store(mood, Ordering::Relaxed);
-                wait().await;
-                crew.outside.store(0, Ordering::Relaxed);
-            }
-        }
     }
 }
 

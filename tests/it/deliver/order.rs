@@ -1,23 +1,27 @@
 //! Any order, any duplication, any batching of the same events: commits end at the same status.
 
+use std::collections::BTreeMap;
+
 use hummingbird_status::family::Settings;
 use hummingbird_status::pipeline;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use super::{drain, ghe, later};
-use crate::support::buildkite::{Event, event};
+use crate::support::buildkite::{Event, SHA, event};
 use crate::support::forge::{Forge, answer, created};
 use crate::support::{self, deadline, difference, render, schema};
 
-const STATES: [&str; 6] = ["scheduled", "started", "failing", "failed", "passed", "blocked"];
+const STATES: [&str; 7] = ["scheduled", "started", "failing", "failed", "passed", "blocked", "unheard_of"];
+const OTHER_SHA: &str = "0123456789012345678901234567890123456789";
+const COMMITS: [&str; 4] = [SHA, OTHER_SHA, "HEAD", "5a74161"];
 
-/// Number, state and second of an event.
-type Said = (u64, usize, u32);
+/// Number, state, second and commit of an event. Those that differ in the commit alone have one id.
+type Said = (u64, usize, u32, usize);
 
-/// Two builds of one commit, events of few moments, in batches; after each batch, whether is delivered, and how the server is.
+/// Two builds, whose commit may change, events of few moments; after each, whether is delivered, and how the server is.
 fn histories() -> impl Strategy<Value = (Vec<Said>, Vec<(usize, u8)>)> {
-    let events = prop::collection::vec((7..9_u64, 0..STATES.len(), 0..4_u32), 1..12);
+    let events = prop::collection::vec((7..10_u64, 0..STATES.len(), 0..4_u32, 0..COMMITS.len()), 1..12);
     events.prop_flat_map(|events| {
         let count = events.len();
         let order: Vec<usize> = (0..count).collect();
@@ -31,17 +35,28 @@ fn histories() -> impl Strategy<Value = (Vec<Said>, Vec<(usize, u8)>)> {
     })
 }
 
-fn said((number, state, second): Said) -> Event<'static> {
-    Event { build: ["a", "b"][(number % 2) as usize], number, ..event(STATES[state], second) }
+fn said((number, state, second, commit): Said) -> Event<'static> {
+    Event { build: ["a", "b"][(number % 2) as usize], number, sha: COMMITS[commit], ..event(STATES[state], second) }
 }
 
-/// What a commit is told in the end, by the rows and by the server.
+/// What each commit is told in the end, by the rows and by the server.
 async fn told(db: &support::Db, forge: &Forge) -> String {
-    let columns =
-        ["state", "wanted_state", "wanted_description", "delivered_state", "delivered_description", "version_tie"];
-    let row = render::table(&db.store, &columns, "FROM commit_statuses").await;
-    let last = forge.posts().into_iter().rev().find(|post| post.taken);
-    format!("{row}\n{}", last.map_or_else(|| "nothing".to_owned(), |post| post.body.to_string()))
+    let columns = [
+        "repo",
+        "sha",
+        "state",
+        "wanted_state",
+        "wanted_description",
+        "delivered_state",
+        "delivered_description",
+        "version_number",
+        "version_at",
+        "version_tie",
+    ];
+    let rows = render::table(&db.store, &columns, "FROM commit_statuses ORDER BY repo, sha").await;
+    let posts = forge.posts().into_iter().filter(|post| post.taken);
+    let last: BTreeMap<String, String> = posts.map(|post| (post.path, post.body.to_string())).collect();
+    format!("{rows}\n{last:#?}")
 }
 
 #[test]

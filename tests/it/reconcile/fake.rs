@@ -24,6 +24,8 @@ pub struct State {
     pub ids: BTreeMap<String, i64>,
     /// Answers for the next requests whose path and query hold the text, first come first served.
     pub script: VecDeque<(String, Answer)>,
+    /// The answer to all requests.
+    pub always: Option<Answer>,
     /// Every request: path and query.
     pub asked: Vec<String>,
     /// The header that signed each of them.
@@ -141,7 +143,10 @@ async fn respond(state: &Mutex<State>, uri: &Uri, headers: &HeaderMap) -> Respon
         let (_, answer) = state.script.remove(place).unwrap();
         return answer(&mut state, uri);
     }
-    state.truth(uri)
+    match state.always.clone() {
+        Some(answer) => answer(&mut state, uri),
+        None => state.truth(uri),
+    }
 }
 
 impl State {

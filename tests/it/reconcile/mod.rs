@@ -51,7 +51,7 @@ async fn run_within(db: &Db, gitlab: &Fake, options: Options, deadline: Deadline
 }
 
 /// A webhook as SNS brings it.
-fn sns(payload: &Value, sent_at: &str) -> Delivery {
+pub fn sns(payload: &Value, sent_at: &str) -> Delivery {
     let body = json!({
         "Type": "Notification", "MessageId": format!("message of {sent_at}"), "TopicArn": "arn:aws:sns:x:1:t",
         "Message": payload.to_string(), "Timestamp": sent_at, "MessageAttributes": {},
