@@ -20,7 +20,7 @@ mod summary;
 mod tls;
 pub mod upkeep;
 
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -176,17 +176,10 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the statement fails; the transaction is then lost.
-    // Boxed: it is awaited in many places, each of which would hold its states and how to drop them.
-    pub fn query<'q>(
-        &'q self,
-        sql: &'static str,
-        params: &'q [Param<'q>],
-    ) -> Pin<Box<dyn Future<Output = Result<Vec<Row>, StoreError>> + Send + 'q>> {
-        let failed = move |source| StoreError::Statement { name: name_of(sql), source };
-        Box::pin(async move {
-            let statement = self.inner.prepare_cached(sql).await.map_err(failed)?;
-            self.inner.query(&statement, params).await.map_err(failed)
-        })
+    pub async fn query(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Row>, StoreError> {
+        let failed = |source| StoreError::Statement { name: name_of(sql), source };
+        let statement = self.inner.prepare_cached(sql).await.map_err(failed)?;
+        self.inner.query(&statement, params).await.map_err(failed)
     }
 
     /// As [`Tx::query`], with the rows as a type whose fields are the columns, by name.
