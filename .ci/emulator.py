@@ -18,6 +18,8 @@ with one member, is answered by a line, {"ok": ..} or {"error": ".."}. At the en
     {"deploy": {NAME: VALUE, ..}}          creates the stack with these parameters, or updates it; its outputs
     {"logs": null}                         what the functions said: {log group: [line, ..]}
     {"delete": null}                       deletes the stack
+
+It ends with 69 where it cannot be installed.
 """
 
 import argparse
@@ -118,8 +120,9 @@ def ensure_modules():
                   "--requirement", str(REQUIREMENTS)])
         for step in steps:
             if subprocess.run(step, stdout=sys.stderr).returncode != 0:
-                raise SystemExit(f"could not install the emulator: `{' '.join(step)}` failed. It needs Python 3.10 or "
-                                 "newer with venv, and a package index that pip can reach")
+                say(f"could not install the emulator: `{' '.join(step)}` failed. It needs Python 3.10 or newer with venv, "
+                    "and a package index that pip can reach")
+                sys.exit(os.EX_UNAVAILABLE)
         stamp.write_text(wanted)
     os.environ["HUMMINGBIRD_EMULATOR_VENV"] = "1"
     os.execv(python, [str(python), __file__, *sys.argv[1:]])

@@ -1,14 +1,19 @@
-//! The ingest function as its environment meets it: size, start, first and later invocations, memory.
+//! The ingest function as its environment meets it: size, start, first and later invocations, memory; and of the other
+//! programs size and start.
 //!
-//! `cargo bench --bench lambda` builds the function as it is released, which takes some minutes, and measures that.
-//! Others may be named instead: `.. --bench lambda -- /path/to/ingest /path/to/another`.
+//! `cargo bench --bench lambda` builds the function as it is released, which takes some minutes, and measures that. The
+//! others are looked for in `target/lambda`, where `cargo lambda build --release` puts them; `.. --bench lambda -- programs`
+//! builds all as they are released, which takes half an hour, puts them there, and measures nothing else.
+//! Other builds of ingest may be named instead: `.. --bench lambda -- /path/to/ingest /path/to/another`.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on may panic")]
 #![expect(unreachable_pub, reason = "`pub` says what a module offers to the others")]
 
+mod cargo;
 #[allow(dead_code, reason = "shared with the other benchmark, which needs more of it")]
 mod measure;
 #[allow(dead_code, reason = "shared with the other benchmark, which needs more of it")]
 mod payload;
+mod programs;
 mod python;
 mod server;
 #[path = "../it/support/mod.rs"]
@@ -36,28 +41,24 @@ const STARTS: usize = 15;
 const WARM: usize = 15;
 
 fn main() {
-    let mut programs: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    if programs.is_empty() {
-        programs.push(released());
+    let mut named: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let only_programs = named == ["programs"];
+    if only_programs {
+        programs::build();
+        named.clear();
+    } else if named.is_empty() {
+        named.push(programs::released("ingest"));
     }
     // The service must not share a thread with the measurement: both would wait for each other.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let server = Server::start();
     runtime.block_on(async {
-        for (number, program) in programs.iter().enumerate() {
+        for (number, program) in named.iter().enumerate() {
             measure(&server, program, number).await;
         }
+        let others = if only_programs { &programs::ALL[..] } else { &programs::ALL[1..] };
+        programs::measure(&server, others, &nothing()).await;
     });
-}
-
-/// The function, built as it is released.
-fn released() -> String {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--release", "--bin", "ingest"]).current_dir(env!("CARGO_MANIFEST_DIR"));
-    assert!(cargo.status().unwrap().success(), "cannot build the function");
-    // Below the same folder as what is only for benchmarks: target/tmp.
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    target.join("release/ingest").to_str().unwrap().to_owned()
 }
 
 /// A program that does nothing, built by the same compiler with the same aims.

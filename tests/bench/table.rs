@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on may panic")]
 #![expect(unreachable_pub, reason = "`pub` says what a module offers to the others")]
 
+mod cargo;
 #[allow(dead_code, reason = "shared with the other benchmarks, which need more of it")]
 mod measure;
 
@@ -111,8 +112,8 @@ fn root() -> &'static Path {
 
 /// `cargo bench`, told where the submissions are that `kcidb` reads, if nobody has said so.
 fn cargo(benches: &[&str]) -> Command {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.arg("bench").args(benches).current_dir(root());
+    let mut cargo = cargo::cargo();
+    cargo.arg("bench").args(benches);
     let shared = root().join("../shared");
     if std::env::var_os("CONFORMANCE_DIR").is_none() && shared.is_dir() {
         cargo.env("CONFORMANCE_DIR", shared);

@@ -75,19 +75,10 @@ async fn addresses(routes: &Router) -> Vec<String> {
         found.push(format!("{path}?{}", query.join("&")));
         found.push(format!("{}?{}", path.trim_start_matches("/api/v1"), query.join("&")));
     }
-    for path in [
-        "/",
-        "/bots",
-        "/mrs",
-        "/commits",
-        "/components",
-        "/releases",
-        "/builds",
-        "/checkouts",
-        "/trends",
-        "/deliveries",
-    ] {
-        found.extend(links(&get(path).await.body).into_iter().take(30));
+    let first = get("/").await.body;
+    // The navigation has all pages.
+    for path in links(first.split("</header>").next().unwrap_or_default()) {
+        found.extend(links(&get(&path).await.body).into_iter().take(30));
     }
     for kind in ["bots", "components", "mr", "builds/buildkite", "builds/travis", "projects"] {
         found.extend([

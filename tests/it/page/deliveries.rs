@@ -70,3 +70,22 @@ async fn what_waits_is_shown_and_no_payload() {
     let metrics = site.get("/metrics").await.body;
     assert!(metrics.contains("hummingbird_deliveries_dead{target=\"forge\"} 40"), "{metrics}");
 }
+
+/// A scraper drops all that is told where one line is wrong.
+#[tokio::test]
+async fn no_name_breaks_the_metrics() {
+    let db = support::database().await;
+    let rows = r#"INSERT INTO delivery_targets (name) VALUES (E'a"b\\c\nd{e="f",} 7');
+        INSERT INTO refused (id, sent_at, family, reason, detail, attributes, body)
+        VALUES ('x', now(), E'k"\\', E'bad\n# TYPE x gauge', 'd', '{}', 'x')"#;
+    db.store.script(rows, deadline()).await.unwrap();
+    let metrics = Site::of(&db.store, &jiff::Timestamp::now().to_string()).await.get("/metrics").await.body;
+    let label = r#"\w+="(?:[^"\\]|\\[\\"n])*""#;
+    let line =
+        format!(r"^(?:# (?:HELP|TYPE) hummingbird_\w+ .+|hummingbird_\w+(?:\{{{label}(?:,{label})*\}})? -?\d+)$");
+    let line = regex::Regex::new(&line).unwrap();
+    let wrong: Vec<&str> = metrics.lines().filter(|text| !line.is_match(text)).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    assert!(metrics.contains(r#"hummingbird_deliveries_pending{target="a\"b\\c\nd{e=\"f\",} 7"} 0"#), "{metrics}");
+    assert!(metrics.contains(r#"{family="k\"\\",reason="bad\n# TYPE x gauge"} 1"#), "{metrics}");
+}
