@@ -250,7 +250,7 @@ async fn memory(server: &Server, large: &Path, messages: usize) {
 
 /// What the table of the README shows: from a mirror and from S3, beside reading alone and COPY alone.
 async fn table(server: &Server, archive: &Path, messages: usize) {
-    let url = server.database("table").await;
+    let url = server.database("briefly").await;
     let copy = copy_of(&url, messages).await;
     let store = store_of(&url, 1);
     let bucket = Bucket::of(archive);

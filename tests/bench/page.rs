@@ -18,8 +18,8 @@ mod statements;
 #[allow(dead_code, reason = "made for the tests; a benchmark needs little of it")]
 mod support;
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -127,9 +127,10 @@ async fn addresses(page: &Site) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// A program that says where it listens, and ends with this.
+/// A program that says where it listens, and ends with this. What it says is not looked at any more, but may be said.
 struct Site {
     child: Child,
+    _said: BufReader<ChildStdout>,
     base: String,
     client: Client,
 }
@@ -137,13 +138,13 @@ struct Site {
 impl Site {
     fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let said = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let base = said.into_iter().find_map(|line| {
+        let mut said = BufReader::new(child.stdout.take().unwrap());
+        let base = said.by_ref().lines().map_while(Result::ok).find_map(|line| {
             let (_, rest) = line.split_once("http://")?;
             Some(format!("http://{}", rest.split_whitespace().next()?))
         });
         let client = hummingbird_status::https::client().no_proxy().build().unwrap();
-        Self { child, base: base.unwrap(), client }
+        Self { child, _said: said, base: base.unwrap(), client }
     }
 
     async fn get(&self, path: &str) -> Vec<u8> {
