@@ -2,7 +2,9 @@
 //!
 //! Events come late, twice and in any order; `detail-type` is not to be trusted (a blocked build comes as `Build
 //! Finished`), and a finished build may run again. So a build's newest event decides by number and time, never a rank of
-//! states. What a commit is to be told is announced to the outbox; where it is told is not known here.
+//! states. What a commit is to be told is announced to the outbox; where it is told is not known here. Where a build's
+//! commit changes, what was said of the earlier one is announced by itself, as the internal event `notify:commit_status`, so
+//! that each commit ends at the newest that was said of it.
 
 mod events;
 mod message;
