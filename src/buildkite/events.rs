@@ -56,8 +56,10 @@ pub fn event(build: &Build) -> Event {
 #[must_use]
 pub(super) fn earlier(build: &Build, newest: &Build) -> Option<Event> {
     let status = event_of(build).ok()?;
-    let place = |of: &CommitStatus| (of.host.clone(), of.path.clone(), of.sha.clone(), of.names.clone());
-    if event_of(newest).is_ok_and(|newest| place(&newest) == place(&status)) {
+    let same_place = |of: &CommitStatus| {
+        (&of.host, &of.path, &of.sha, &of.names) == (&status.host, &status.path, &status.sha, &status.names)
+    };
+    if event_of(newest).is_ok_and(|newest| same_place(&newest)) {
         return None;
     }
     let mut payload = Map::from_iter([("id".to_owned(), json!(build.id))]);

@@ -7,6 +7,7 @@
 #![expect(unreachable_pub, reason = "`pub` says what a module offers to the others")]
 
 mod bucket;
+mod cargo;
 #[allow(dead_code, reason = "shared with the other benchmarks, which need more of it")]
 mod measure;
 #[allow(dead_code, reason = "shared with the other benchmarks, which need more of it")]

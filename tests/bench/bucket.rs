@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use crate::cargo::cargo;
 use crate::support::project;
 
 /// A running server; ends with this, or with the process.
@@ -52,7 +53,7 @@ impl Drop for Bucket {
 /// Builds the server, which takes a few minutes the first time.
 fn program() -> PathBuf {
     let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("s3");
-    let mut cargo = Command::new(env!("CARGO"));
+    let mut cargo = cargo();
     cargo.args(["build", "--release", "--locked", "--quiet", "--manifest-path"]);
     cargo.arg(project("tests/bench/s3/Cargo.toml")).arg("--target-dir").arg(&target);
     assert!(cargo.status().unwrap().success(), "cannot build the server of S3");
