@@ -6,6 +6,8 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use flate2::bufread::MultiGzDecoder;
+use libdeflater::Decompressor;
+use memchr::{memchr, memchr2, memmem};
 
 /// Padded or not, and with sloppy trailing bits: senders differ.
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
@@ -14,9 +16,12 @@ const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
+/// How a gzip member begins: the magic number, and deflate, the only method there is (RFC 1952, 2.3.1).
+const MEMBER: &[u8] = &[0x1f, 0x8b, 8];
+
 /// Whether the bytes begin like a gzip member.
 pub(super) fn is_gzip(data: &[u8]) -> bool {
-    data.starts_with(&[0x1f, 0x8b])
+    data.starts_with(&MEMBER[..2])
 }
 
 /// Why something was not decompressed.
@@ -30,6 +35,9 @@ pub(super) enum GunzipError {
 
 /// Decompresses all members of `data`, at most `limit` bytes.
 pub(super) fn gunzip(data: &[u8], limit: usize) -> Result<Vec<u8>, GunzipError> {
+    if let Some(out) = gunzip_at_once(data, limit) {
+        return Ok(out);
+    }
     let mut out = Vec::with_capacity(size_hint(data).min(limit));
     // One byte more than allowed tells 'exactly the limit' from 'more than the limit'.
     MultiGzDecoder::new(data)
@@ -37,6 +45,19 @@ pub(super) fn gunzip(data: &[u8], limit: usize) -> Result<Vec<u8>, GunzipError> 
         .read_to_end(&mut out)
         .map_err(|error| GunzipError::Damaged(error.to_string()))?;
     if out.len() > limit { Err(GunzipError::TooLarge) } else { Ok(out) }
+}
+
+/// Decompresses one member into as many bytes as it claims to hold: nearly three times as fast as a stream that grows.
+/// `None` when anything is out of the ordinary, which is for the stream to judge.
+fn gunzip_at_once(data: &[u8], limit: usize) -> Option<Vec<u8>> {
+    let size = size_hint(data);
+    // Bytes that begin another member: libdeflate reads the first one only.
+    if size > limit || memmem::find(data.get(1..)?, MEMBER).is_some() {
+        return None;
+    }
+    let mut out = vec![0; size];
+    let written = Decompressor::new().gzip_decompress(data, &mut out).ok()?;
+    (written == size).then_some(out)
 }
 
 /// The size that the last member claims (its last four bytes), bounded by what deflate can reach (1032:1).
@@ -47,8 +68,8 @@ fn size_hint(data: &[u8]) -> usize {
 
 /// Decodes base64 of either alphabet, padded or not, with or without line breaks. `None` when it is not base64.
 pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
-    let engine = if text.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
-    if text.contains('\n') {
+    let engine = if memchr2(b'-', b'_', text.as_bytes()).is_some() { &URL_SAFE } else { &STANDARD };
+    if memchr(b'\n', text.as_bytes()).is_some() {
         // Line breaks as MIME has them; a space, in contrast, is a sign of prose.
         let joined: String = text.lines().map(|line| line.trim_end_matches('\r')).collect();
         return engine.decode(joined).ok();
@@ -62,6 +83,7 @@ mod tests {
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -75,6 +97,42 @@ mod tests {
     fn several_members_are_one_text() {
         let data = [gzip(b"one "), gzip(b"two")].concat();
         assert_eq!(gunzip(&data, 100).as_deref(), Ok(b"one two".as_slice()));
+    }
+
+    /// Both of the same size and sum, so that nothing at the end tells that there are two.
+    #[test]
+    fn the_same_member_twice_is_its_text_twice() {
+        let data = [gzip(b"once"), gzip(b"once")].concat();
+        assert_eq!(gunzip(&data, 100).as_deref(), Ok(b"onceonce".as_slice()));
+    }
+
+    #[test]
+    fn what_follows_a_member_and_is_none_is_damage() {
+        let data = [gzip(b"text"), b"rest".to_vec()].concat();
+        assert!(matches!(gunzip(&data, 100), Err(GunzipError::Damaged(_))));
+    }
+
+    proptest! {
+        /// What is done at once is what the stream does, or is left to it; for damaged data and small limits too.
+        #[test]
+        fn at_once_is_as_by_and_by(
+            texts in proptest::collection::vec("[a-c]{0,300}", 1..3),
+            limit in 0_usize..700,
+            damage in proptest::option::of((any::<proptest::sample::Index>(), any::<u8>())),
+        ) {
+            let mut data: Vec<u8> = texts.iter().flat_map(|text| gzip(text.as_bytes())).collect();
+            if let Some((at, byte)) = damage {
+                let at = at.index(data.len());
+                data[at] = byte;
+            }
+            let mut out = Vec::new();
+            let read = MultiGzDecoder::new(data.as_slice()).read_to_end(&mut out);
+            if let Some(found) = gunzip_at_once(&data, limit) {
+                prop_assert!(read.is_ok(), "{read:?}");
+                prop_assert!(out.len() <= limit);
+                prop_assert_eq!(found, out);
+            }
+        }
     }
 
     #[test]
