@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use regex::{RegexSet, RegexSetBuilder};
+use regex_syntax::ast::{self, Ast};
 use serde_json::value::RawValue;
 
 use super::record::{Cell, INCIDENT, IssueRegex, Kind, Object, View, at};
@@ -29,14 +30,49 @@ fn set(patterns: &[&str]) -> Result<RegexSet, regex::Error> {
     RegexSetBuilder::new(patterns).multi_line(true).size_limit(SIZE * patterns.len().max(1)).build()
 }
 
-/// Whether a text is a regular expression, else why not. Only its syntax: ingest needs the parser for this, and not the
-/// engine, which is 2 MB.
+/// Whether a text is a regular expression that [`Matcher`] can use, else why not. Only its syntax: ingest needs the parser
+/// for this, and neither the engine, which is 2 MB, nor the tables of Unicode, which are 200 kB.
 ///
 /// # Errors
 /// In words, when it is none.
 pub(super) fn check(pattern: &str) -> Result<(), String> {
-    let parsed = regex_syntax::ParserBuilder::new().multi_line(true).build().parse(pattern);
-    parsed.map(drop).map_err(|error| error.to_string())
+    let tree = ast::parse::Parser::new().parse(pattern).map_err(|error| error.to_string())?;
+    ast::visit(&tree, Usable)
+}
+
+/// Looks for what is well written, and still not for this engine: classes of Unicode by name, for which it has no tables
+/// but those of `\w`, `\d` and `\s`, and bytes instead of characters.
+struct Usable;
+
+const PROPERTY: &str = "classes of Unicode by name (\\p{..}) are not supported";
+
+impl ast::Visitor for Usable {
+    type Output = ();
+    type Err = String;
+
+    fn finish(self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn visit_pre(&mut self, tree: &Ast) -> Result<(), String> {
+        let flags = match tree {
+            Ast::ClassUnicode(_) => return Err(PROPERTY.to_owned()),
+            Ast::Flags(set) => Some(&set.flags),
+            Ast::Group(group) => group.flags(),
+            _ => None,
+        };
+        match flags.and_then(|flags| flags.flag_state(ast::Flag::Unicode)) {
+            Some(false) => Err("bytes instead of characters (?-u) are not supported".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    fn visit_class_set_item_pre(&mut self, item: &ast::ClassSetItem) -> Result<(), String> {
+        match item {
+            ast::ClassSetItem::Unicode(_) => Err(PROPERTY.to_owned()),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What of an object, its build and its checkout the filters look at.
@@ -181,6 +217,8 @@ pub(super) fn incident(regex: &IssueRegex, version: i64, object: &View<'_>, pres
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn regex(id: &str, filters: &[(&str, &str)]) -> IssueRegex {
@@ -252,6 +290,30 @@ mod tests {
         assert_eq!(check("a.*b"), Ok(()));
         assert!(check("(?=a)").unwrap_err().contains("look-around"));
         assert!(check("(a").is_err());
+        assert!(check("[^\\PL]").unwrap_err().contains("Unicode by name"));
+        assert!(check("a(?i-u:b)").unwrap_err().contains("bytes"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3000))]
+
+        /// What is checked without tables and without the engine is what the engine takes.
+        #[test]
+        fn what_is_checked_can_be_used(parts in proptest::collection::vec(
+            proptest::sample::select(vec![
+                "a", "B", "ß", "Σ", "K", ".", "^", "$", "|", "(", ")", "(?:", "(?i)", "(?i:", "(?P<n>", "(?x)", "(?s-m)", "(?u)", "(?-u)",
+                "(?-u:", "(?U)", "(?R)", "*", "+", "?", "{2}", "{3,1}", "{,2}", "[", "[^", "]", "-", "a-z", "&&", "--", "~~", "[:alpha:]",
+                "[:^word:]", "[:nope:]", "\\w", "\\W", "\\d", "\\S", "\\b", "\\B", "\\b{start}", "\\A", "\\z", "\\Z", "\\1", "\\pL", "\\p{Greek}",
+                "\\P{any}", "\\p{nope}", "\\x{41}", "\\xff", "\\u00e9", "\\u{110000}", "\\n", "\\q", "\\", "#", " ", "\n", "(?=", "(?<!",
+            ]), 0..7)) {
+            let pattern = parts.concat();
+            let engine = set(&[&pattern]);
+            match check(&pattern) {
+                Ok(()) => prop_assert!(engine.is_ok(), "{pattern}: {engine:?}"),
+                // Where bytes make no difference the engine takes them; tests bring it the tables of `proptest`.
+                Err(why) => prop_assert!(engine.is_err() || why.contains("not supported"), "{pattern}: {why}"),
+            }
+        }
     }
 
     #[test]
