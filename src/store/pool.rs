@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode as PgSslMode;
-use tokio_postgres::{Client, Config, Error, NoTls};
+use tokio_postgres::{Client, Config, Error};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::StoreError;
@@ -38,10 +38,7 @@ pub(super) fn build(database: &Database) -> Result<Pool, StoreError> {
             SslMode::Prefer => PgSslMode::Prefer,
             SslMode::Require => PgSslMode::Require,
         });
-    let connector = Connector {
-        database: database.clone(),
-        tls: if mode == SslMode::Disable { None } else { Some(tls::connector(database)?) },
-    };
+    let connector = Connector { database: database.clone(), tls: tls::connector(database)? };
     let manager = Manager::from_connect(config, connector, ManagerConfig { recycling_method: RecyclingMethod::Fast });
     let pool = Pool::builder(manager).max_size(database.pool_size.max(1)).runtime(Runtime::Tokio1);
     pool.build().map_err(|error| StoreError::Tls(error.to_string()))
@@ -49,7 +46,7 @@ pub(super) fn build(database: &Database) -> Result<Pool, StoreError> {
 
 struct Connector {
     database: Database,
-    tls: Option<MakeRustlsConnect>,
+    tls: MakeRustlsConnect,
 }
 
 type Connected = Result<(Client, JoinHandle<()>), Error>;
@@ -73,16 +70,9 @@ impl Connect for Connector {
         }
         let set_up = set_up(self.database.statement_timeout, self.database.read_only);
         Box::pin(async move {
-            let (client, task) = match &self.tls {
-                Some(tls) => {
-                    let (client, connection) = config.connect(tls.clone()).await?;
-                    (client, tokio::spawn(async move { log_end(connection.await) }))
-                }
-                None => {
-                    let (client, connection) = config.connect(NoTls).await?;
-                    (client, tokio::spawn(async move { log_end(connection.await) }))
-                }
-            };
+            // One way for both: without TLS the connector is not asked.
+            let (client, connection) = config.connect(self.tls.clone()).await?;
+            let task = tokio::spawn(async move { log_end(connection.await) });
             client.batch_execute(&set_up).await?;
             Ok((client, task))
         })
