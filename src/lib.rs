@@ -35,6 +35,7 @@
 //! | [`custom_resource`] | the answer to CloudFormation | - |
 //! | [`https`], [`aws`] | how requests go out; what clients of AWS begin with | `config`, `https` |
 //! | [`secret`] | tokens and keys, which nothing shows | - |
+//! | [`sorted`] | sorting in little code; every room may name it | - |
 //! | [`extension`] | word from Lambda before it ends a function | - |
 //! | `src/bin` | shells: wire and call. One Lambda function each, and the command line | anything |
 //!
@@ -79,6 +80,7 @@ pub mod pipeline;
 pub mod reconcile;
 pub mod replay;
 pub mod secret;
+pub mod sorted;
 pub mod store;
 pub mod tasks;
 pub mod telemetry;

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::record::Build;
 use super::rules;
 use crate::outbox::{CommitStatus, Event, Version};
+use crate::sorted;
 
 /// Why no commit can be told of a build. Short stable words, for counting and selecting.
 mod reason {
@@ -27,8 +28,8 @@ pub fn event(build: &Build) -> Event {
         ("pipeline", build.pipeline.as_ref()),
         ("branch", build.branch.as_ref()),
     ];
-    let attributes: BTreeMap<String, String> =
-        attributes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.clone()))).collect();
+    let attributes =
+        sorted::map(attributes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.clone()))));
     let repository = build.repo.as_ref().map(|repo| format!("{}/{}", repo.host, repo.path));
     let members = [
         ("id", json!(build.id)),
@@ -43,7 +44,7 @@ pub fn event(build: &Build) -> Event {
         ("started_at", json!(build.started_at)),
         ("finished_at", json!(build.finished_at)),
     ];
-    let mut payload: Map<String, Value> = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let mut payload = sorted::object(members.into_iter().map(|(name, value)| (name.to_owned(), value)));
     match status {
         Ok(status) => status.put_into(&mut payload),
         Err(reason) => CommitStatus::none(&mut payload, reason),
@@ -62,7 +63,7 @@ pub(super) fn earlier(build: &Build, newest: &Build) -> Option<Event> {
     if event_of(newest).is_ok_and(|newest| same_place(&newest)) {
         return None;
     }
-    let mut payload = Map::from_iter([("id".to_owned(), json!(build.id))]);
+    let mut payload = sorted::object([("id".to_owned(), json!(build.id))]);
     status.put_into(&mut payload);
     let event = "notify:commit_status".to_owned();
     Some(Event { family: "buildkite", event, key: build.id.clone(), attributes: BTreeMap::new(), payload })
@@ -94,7 +95,7 @@ pub fn event_of(build: &Build) -> Result<CommitStatus, &'static str> {
         sha: sha.to_ascii_lowercase(),
         // As Buildkite names its own.
         context: format!("buildkite/{pipeline}"),
-        names: names.collect(),
+        names: sorted::map(names),
         state,
         description: rules::description(build.number, &build.state, build.blocked_state.as_deref(), seconds),
         url: build.organization.as_deref().map(|organization| rules::url(organization, pipeline, build.number)),

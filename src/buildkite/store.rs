@@ -9,6 +9,7 @@ use tokio_postgres::Row;
 use super::events;
 use super::record::{Build, Record, Repo};
 use crate::outbox;
+use crate::sorted;
 use crate::store::{StoreError, Tx, column};
 
 /// Writes a batch and returns the numbers of the records that changed something. What changed is announced in the same
@@ -55,7 +56,7 @@ pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>
         .await?;
     let mut changed: Vec<(usize, &Build)> =
         changed.iter().filter_map(|row| newest.get(row.get::<_, &str>("id")).copied()).collect();
-    changed.sort_unstable_by(|a, b| a.1.id.cmp(&b.1.id));
+    sorted::by(&mut changed, |a, b| a.1.id.cmp(&b.1.id));
     let written: HashSet<usize> = changed.iter().map(|(number, _)| *number).collect();
     let others = batch.iter().filter(|(number, _)| !written.contains(number)).map(|(_, build)| &***build);
     let mut announced = earlier(tx, others.collect()).await?;
@@ -71,7 +72,7 @@ async fn earlier(tx: &Tx<'_>, mut others: Vec<&Build>) -> Result<Vec<outbox::Eve
     if others.is_empty() {
         return Ok(Vec::new());
     }
-    others.sort_unstable_by(|a, b| (&a.id, a.version()).cmp(&(&b.id, b.version())));
+    sorted::by(&mut others, |a, b| (&a.id, a.version()).cmp(&(&b.id, b.version())));
     let mut ids = column(&others, |r| r.id.as_str());
     ids.dedup();
     let rows = tx.query(include_str!("sql/read_builds.sql"), &[&ids]).await?;

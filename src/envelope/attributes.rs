@@ -4,6 +4,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Attributes;
+use crate::sorted;
 
 /// Reads attributes of the forms `{Type,Value}` (SNS), `{dataType,stringValue}` (Lambda's SQS event),
 /// `{DataType,StringValue}` (boto, the SQS API) and plain strings, numbers or booleans. What is none of these
@@ -12,7 +13,7 @@ pub(super) fn read(raw: &RawValue) -> Attributes {
     let Ok(Value::Object(members)) = serde_json::from_str(raw.get()) else {
         return Attributes::new();
     };
-    members.into_iter().filter_map(|(name, value)| Some((name, text(value)?))).collect()
+    sorted::map(members.into_iter().filter_map(|(name, value)| Some((name, text(value)?))))
 }
 
 /// The text of one attribute's value.

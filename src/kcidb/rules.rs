@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::record::{Column, Object};
+use crate::sorted;
 
 /// What makes one message newer than another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,7 +79,7 @@ impl<'s> Stamps<'s> {
                 None => messages.push((*stamp, vec![columns[*column].name])),
             }
         }
-        messages.sort();
+        sorted::by(&mut messages, Ord::cmp);
         let messages: Vec<Value> = messages
             .into_iter()
             .map(|(stamp, names)| json!([stamp.at.map(|at| at.to_string()), stamp.id, names]))
@@ -97,7 +98,7 @@ impl<'s> Stamps<'s> {
                 older.extend(columns.iter().position(|column| column.name == name).map(|column| (column, stamp)));
             }
         }
-        older.sort_by_key(|(column, _)| *column);
+        sorted::by(&mut older, |(a, _), (b, _)| a.cmp(b));
         older
     }
 }

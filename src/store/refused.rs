@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{StoreError, Tx, column};
 use crate::envelope::{Attributes, Delivery};
+use crate::sorted;
 
 /// Something that could not be kept.
 #[derive(Clone, Debug)]
@@ -34,13 +35,13 @@ pub async fn refuse(tx: &Tx<'_>, refused: &[&Refused]) -> Result<(), StoreError>
         return Ok(());
     }
     let mut rows = refused.to_vec();
-    rows.sort_by(|a, b| (&a.id, a.sent_at).cmp(&(&b.id, b.sent_at)));
+    sorted::by(&mut rows, |a, b| (&a.id, a.sent_at).cmp(&(&b.id, b.sent_at)));
     rows.dedup_by(|a, b| (&a.id, a.sent_at) == (&b.id, b.sent_at));
     // PostgreSQL takes no NUL in text or jsonb; what is refused may well hold some.
     let clean = |text: &str| text.replace('\0', "\u{fffd}");
     let attributes = column(&rows, |row| {
-        let clean = row.attributes.iter().map(|(name, value)| (clean(name), Value::String(clean(value)))).collect();
-        Value::Object(clean).to_string()
+        let clean = row.attributes.iter().map(|(name, value)| (clean(name), Value::String(clean(value))));
+        Value::Object(sorted::object(clean)).to_string()
     });
     tx.query(
         include_str!("sql/refuse.sql"),

@@ -13,6 +13,7 @@ use crate::envelope::time::second;
 use crate::envelope::{Refusal, parse};
 use crate::gitlab::record::{Fact, MergeRequest, MrVersion, Stamp};
 use crate::gitlab::rules;
+use crate::sorted;
 
 /// What begins the ids of what was not told by a message but found by asking.
 pub(in crate::gitlab) const ASKED: &str = "reconcile-";
@@ -116,7 +117,7 @@ fn merge_request(text: &str, project: &str, asked_at: Timestamp) -> Result<Merge
         Label::Title(name) | Label::Details { name } => name,
     });
     let mut labels: Vec<_> = labels.filter_map(Name::filled).map(str::to_owned).collect();
-    labels.sort();
+    sorted::by(&mut labels, Ord::cmp);
     labels.dedup();
     Ok(MergeRequest {
         project: project.to_owned(),

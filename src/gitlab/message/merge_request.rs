@@ -9,6 +9,7 @@ use crate::envelope::time::second;
 use crate::envelope::{Message, Refusal, parse};
 use crate::gitlab::record::{Fact, MergeRequest, MrVersion, Stamp};
 use crate::gitlab::rules;
+use crate::sorted;
 
 #[derive(Deserialize)]
 struct Hook<'a> {
@@ -121,7 +122,7 @@ pub(super) fn read(message: &Message<'_>) -> Result<(MergeRequest, Vec<MrVersion
     let draft = attributes.draft.or(attributes.work_in_progress);
     let labels = attributes.labels.filter(|labels| !labels.is_empty()).or(hook.labels).unwrap_or_default();
     let mut labels: Vec<_> = labels.iter().filter_map(|label| owned(label.title.as_ref())).collect();
-    labels.sort();
+    sorted::by(&mut labels, Ord::cmp);
     labels.dedup();
 
     let merge_request = MergeRequest {

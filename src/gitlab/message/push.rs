@@ -1,7 +1,5 @@
 //! Push (gitlabhq `doc/user/project/integrations/webhook_events.md`, `lib/gitlab/data_builder/push.rb`).
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -10,6 +8,7 @@ use crate::envelope::field::{Bounded, Document, Name, owned};
 use crate::envelope::{Decoded, Message, Refusal, parse};
 use crate::gitlab::record::{Push, Record};
 use crate::gitlab::{Settings, rules};
+use crate::sorted;
 
 #[derive(Deserialize)]
 struct Hook<'a> {
@@ -112,6 +111,6 @@ fn names_files(commit: &Commit<'_>) -> bool {
 
 fn changed_files(commits: &[Commit<'_>]) -> Vec<String> {
     let lists = commits.iter().flat_map(|commit| [&commit.added, &commit.modified, &commit.removed]);
-    let files: BTreeSet<_> = lists.flatten().flatten().filter_map(Path::filled).collect();
+    let files = sorted::unique(lists.flatten().flatten().filter_map(Path::filled));
     files.into_iter().map(str::to_owned).collect()
 }

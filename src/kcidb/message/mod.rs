@@ -21,6 +21,7 @@ use super::record::{Object, Record, Submission};
 use super::rules;
 use crate::envelope::field::parse_seed;
 use crate::envelope::{Decoded, Message, Refusal};
+use crate::sorted;
 
 /// Attribute that names who is to find a receipt of the submission ([`crate::kcidb::receipt`]).
 pub const RECEIPT_FOR: &str = "receipt_for";
@@ -72,7 +73,7 @@ fn explain(message: &Message<'_>, version: Version, fault: Fault, refusal: Refus
 
 /// Sorted by key, each key once: of what a document says twice of one object, the last counts for each column.
 fn united(mut objects: Vec<Object>) -> Vec<Object> {
-    objects.sort_by(|a, b| (&a.id, a.version).cmp(&(&b.id, b.version)));
+    sorted::by(&mut objects, |a, b| (&a.id, a.version).cmp(&(&b.id, b.version)));
     objects.dedup_by(|later, earlier| {
         let same = (&later.id, later.version) == (&earlier.id, earlier.version);
         if same {

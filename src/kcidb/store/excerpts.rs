@@ -1,14 +1,13 @@
 //! Log excerpts: each text once, by its hash.
 
-use std::collections::BTreeMap;
-
 use crate::kcidb::record::Submission;
+use crate::sorted;
 use crate::store::{StoreError, Tx, column};
 
 /// Writes the texts that are not there yet. Most are: the same few lines end most logs.
 pub(super) async fn write(tx: &Tx<'_>, submissions: &[(usize, &Submission)]) -> Result<(), StoreError> {
     let all = submissions.iter().flat_map(|(_, submission)| &submission.excerpts);
-    let texts: BTreeMap<&[u8], &str> = all.map(|excerpt| (&excerpt.sha256[..], &*excerpt.text)).collect();
+    let texts = sorted::map(all.map(|excerpt| (&excerpt.sha256[..], &*excerpt.text)));
     if texts.is_empty() {
         return Ok(());
     }

@@ -10,8 +10,6 @@ mod receipts;
 mod triage;
 mod values;
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 
 pub use self::find::{Found, Query, Summary, find, summaries};
@@ -24,6 +22,7 @@ use super::events::{self, What};
 use super::record::{Kind, Record, Submission};
 use super::rules::Stamp;
 use crate::outbox::announce;
+use crate::sorted;
 use crate::store::{StoreError, Tx};
 
 /// Writes a batch of submissions, announces what is new in it, and returns the numbers of the messages that changed
@@ -39,14 +38,14 @@ pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>
             Record::IssueRegex(regex) => regexes.push((*number, &**regex)),
         }
     }
-    let mut kept: BTreeSet<usize> = triage::write(tx, &regexes).await?.into_iter().collect();
+    let mut kept = triage::write(tx, &regexes).await?;
     kept.extend(write_submissions(tx, &submissions).await?);
-    Ok(kept.into_iter().collect())
+    Ok(sorted::unique(kept))
 }
 
-async fn write_submissions(tx: &Tx<'_>, submissions: &[(usize, &Submission)]) -> Result<BTreeSet<usize>, StoreError> {
+async fn write_submissions(tx: &Tx<'_>, submissions: &[(usize, &Submission)]) -> Result<Vec<usize>, StoreError> {
     receipts::write(tx, submissions).await?;
-    let mut kept = BTreeSet::new();
+    let mut kept = Vec::new();
     if submissions.iter().all(|(_, submission)| submission.is_empty()) {
         return Ok(kept);
     }
@@ -78,7 +77,7 @@ fn rows<'s>(kind: Kind, submissions: &[(usize, &'s Submission)]) -> Vec<Row<'s>>
         let stamp = Stamp { at: submission.message_at, id: &submission.message_id };
         rows.extend(submission.objects[kind as usize].iter().map(|object| Row::new(kind, object, stamp, *number)));
     }
-    rows.sort_by(|a, b| a.key().cmp(&b.key()));
+    sorted::by(&mut rows, |a, b| a.key().cmp(&b.key()));
     rows.dedup_by(|next, row| row.takes(next));
     rows
 }

@@ -9,6 +9,7 @@ use tokio_postgres::types::{Json, Type};
 use super::values::{self, OfCell, Values, cell};
 use crate::kcidb::record::{Kind, Object, View};
 use crate::kcidb::rules::{Stamp, Stamps};
+use crate::sorted;
 use crate::store::{Param, StoreError, Tx, column};
 
 /// What a batch says about one object.
@@ -239,7 +240,7 @@ async fn update<'r, 's>(tx: &Tx<'_>, kind: Kind, rows: &[&'r Row<'s>]) -> Result
         Some(Change { row, new: false, parent_before: found.get("parent_before") })
     });
     let mut changed: Vec<_> = changed.collect();
-    changed.sort_by_key(|change| change.row.key());
+    sorted::by(&mut changed, |a, b| a.row.key().cmp(&b.row.key()));
     Ok(changed)
 }
 

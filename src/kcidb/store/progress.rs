@@ -1,6 +1,5 @@
 //! What the changes of a batch mean for whole checkouts: milestones, and issues that occurred in them or no longer do.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,6 +11,7 @@ use crate::kcidb::events::{self, What};
 use crate::kcidb::record::{Kind, View};
 use crate::kcidb::rules::{Milestone, Progress, milestones};
 use crate::outbox::announce;
+use crate::sorted;
 use crate::store::{Param, Stale, StoreError, Tx, column};
 
 /// Checkouts that one sweep finishes at most; the next one goes on.
@@ -67,7 +67,7 @@ pub(super) async fn settle(tx: &Tx<'_>, changes: &[(Kind, Change<'_, '_>)], now:
     }
     let Touched { mut checkouts, mut builds, tests, incidents, new_checkouts, new_builds } = touched;
     for parents in [&mut checkouts, &mut builds] {
-        parents.sort_unstable();
+        sorted::by(parents, Ord::cmp);
         parents.dedup();
     }
     lock(tx).await?;
@@ -159,8 +159,8 @@ async fn announce_checkouts(
     mut reached: Vec<Reached<'_>>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    reached.sort_unstable();
-    let mut told: BTreeSet<(&str, Option<Milestone>)> = occurred.iter().map(|id| (*id, None)).collect();
+    sorted::by(&mut reached, Ord::cmp);
+    let mut told: Vec<(&str, Option<Milestone>)> = occurred.iter().map(|id| (*id, None)).collect();
     let kept;
     if !reached.is_empty() {
         kept = tx
@@ -179,7 +179,8 @@ async fn announce_checkouts(
             Some((row.get("checkout_id"), Some(milestone)))
         }));
     }
-    let ids: BTreeSet<&str> = told.iter().map(|(id, _)| *id).collect();
+    let told = sorted::unique(told);
+    let ids = sorted::unique(told.iter().map(|(id, _)| *id));
     let checkouts = objects::read(tx, Kind::Checkout, &ids.into_iter().map(|id| (id, 0)).collect::<Vec<_>>()).await?;
     let mut messages = Vec::new();
     for checkout in &checkouts {

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::prune::prune_receipts;
 use crate::kcidb::record::Submission;
+use crate::sorted;
 use crate::store::{Reader, StoreError, Tx, column, rows};
 
 rows! {
@@ -38,7 +39,7 @@ pub(super) async fn write(tx: &Tx<'_>, submissions: &[(usize, &Submission)]) -> 
     if awaited.is_empty() {
         return Ok(());
     }
-    awaited.sort_by_key(|row| row.id);
+    sorted::by(&mut awaited, |a, b| a.id.cmp(b.id));
     awaited.dedup_by_key(|row| row.id);
     prune_receipts(tx).await?;
     tx.query(

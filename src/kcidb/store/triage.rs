@@ -4,7 +4,7 @@
 //! announced as `needs_triage` and queued again. [`requeue`] and [`triage`] each do one page in a transaction of their
 //! caller's, and may stop after any.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use super::objects::{self, Change};
 use super::{Found, Query, find, now, write_submissions};
@@ -12,6 +12,7 @@ use crate::kcidb::events::{self, What};
 use crate::kcidb::record::{Cell, IssueRegex, Kind, Object, Submission, View};
 use crate::kcidb::triage::{Matcher, Subject, incident, incident_id};
 use crate::outbox::announce;
+use crate::sorted;
 use crate::store::{Step, StoreError, Tx, column};
 
 /// Writes expressions, and has failures looked at again if any has changed.
@@ -61,15 +62,15 @@ pub(super) async fn enqueue(tx: &Tx<'_>, changes: &[(Kind, Change<'_, '_>)]) -> 
     let failed = changes.iter().filter(|(kind, change)| {
         matches!(kind, Kind::Build | Kind::Test) && matches!(change.row.view.text("status"), Some("FAIL" | "ERROR"))
     });
-    put(tx, failed.map(|(kind, change)| (*kind, change.row.view.id)).collect()).await
+    put(tx, &sorted::unique(failed.map(|(kind, change)| (*kind, change.row.view.id)))).await
 }
 
-async fn put(tx: &Tx<'_>, failed: BTreeSet<(Kind, &str)>) -> Result<(), StoreError> {
+async fn put(tx: &Tx<'_>, failed: &[(Kind, &str)]) -> Result<(), StoreError> {
     if failed.is_empty() {
         return Ok(());
     }
-    let kinds: Vec<&str> = failed.iter().map(|(kind, _)| kind.name()).collect();
-    let ids: Vec<&str> = failed.iter().map(|(_, id)| *id).collect();
+    let kinds = column(failed, |(kind, _)| kind.name());
+    let ids = column(failed, |(_, id)| *id);
     tx.query(include_str!("sql/put_kcidb_triage_queue.sql"), &[&kinds, &ids]).await?;
     Ok(())
 }
@@ -99,7 +100,7 @@ pub async fn requeue(tx: &Tx<'_>, page: usize) -> Result<Step, StoreError> {
     let messages = objects.iter().map(|object| events::event(&View::of(kind, object), What::NeedsTriage, now));
     announce(tx, &messages.collect::<Vec<_>>()).await?;
     if kind != Kind::Checkout {
-        put(tx, ids.iter().map(|id| (kind, *id)).collect()).await?;
+        put(tx, &sorted::unique(ids.iter().map(|id| (kind, *id)))).await?;
     }
     Ok(Step { objects: ids.len(), written: ids.len(), more: full || stage < 2 })
 }
@@ -144,7 +145,7 @@ pub async fn triage(tx: &Tx<'_>, page: usize) -> Result<Step, StoreError> {
         let gone = gone.filter_map(|(_, id)| by_id.get(id.as_str()));
         incidents.extend(gone.map(|regex| incident(regex, versions[regex.id.as_str()], &object, false)));
     }
-    incidents.sort_by(|a, b| a.id.cmp(&b.id));
+    sorted::by(&mut incidents, |a, b| a.id.cmp(&b.id));
     let at = now(tx).await?;
     let step = Step { objects: taken.len(), written: incidents.len(), more: taken.len() >= page };
     let submission = Submission {

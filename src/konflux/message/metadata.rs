@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use crate::envelope::field::{Bounded, Name};
 use crate::envelope::{Refusal, time};
 use crate::konflux::rules;
+use crate::sorted;
 
 /// `metadata`, as far as it is kept.
 #[derive(Deserialize)]
@@ -71,7 +72,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Marks<'a> {
                 }
                 // Kubernetes writes maps in order of their keys; other writers need not.
                 if !entries.is_sorted_by(|(a, _), (b, _)| a <= b) {
-                    entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+                    sorted::by(&mut entries, |(a, _), (b, _)| a.cmp(b));
                 }
                 Ok(Marks(entries))
             }

@@ -10,6 +10,7 @@ use crate::envelope::field::{Document, Name, owned};
 use crate::envelope::{Message, Refusal, parse};
 use crate::konflux::record::{Identity, LIVE, Snapshot};
 use crate::konflux::rules;
+use crate::sorted;
 
 #[derive(Deserialize)]
 struct Object<'a> {
@@ -132,9 +133,13 @@ fn document(metadata: &Metadata<'_>, name: &str, read: fn(&Value) -> Value, key:
     let text: Document<'_> = text;
     match storable(&format!("metadata.annotations {name}"), text.as_str())? {
         Value::Array(items) => {
+            let read = |item| {
+                let item = read(item);
+                ((item[key].as_str().map(str::to_owned), item.to_string()), item)
+            };
             let mut items: Vec<_> = items.iter().map(read).collect();
-            items.sort_by_cached_key(|item| (item[key].as_str().map(str::to_owned), item.to_string()));
-            Ok(Value::Array(items))
+            sorted::by(&mut items, |(a, _), (b, _)| a.cmp(b));
+            Ok(items.into_iter().map(|(_, item)| item).collect())
         }
         Value::Null => Ok(json!([])),
         _ => Err(Refusal::new("bad-field", format!("metadata.annotations {name}: expected a list"))),

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::envelope::Refusal;
 use crate::envelope::field::{Name, Text, owned};
+use crate::sorted;
 
 /// One of `status.conditions`. Found by type, never by place.
 #[derive(Deserialize)]
@@ -38,10 +39,10 @@ pub(super) fn condition<'c, 'a>(conditions: &'c [Condition<'a>], kinds: &[&str])
 
 /// All conditions in short, sorted by type.
 pub(super) fn slim(conditions: &[Condition<'_>]) -> Value {
-    let mut sorted: Vec<_> = conditions.iter().collect();
-    sorted.sort_by(|a, b| a.kind.cmp(&b.kind));
+    let mut by_type: Vec<_> = conditions.iter().collect();
+    sorted::by(&mut by_type, |a, b| a.kind.cmp(&b.kind));
     let slim = |c: &&Condition<'_>| json!({"type": c.kind.as_str(), "status": c.status(), "reason": c.reason()});
-    sorted.iter().map(slim).collect()
+    by_type.iter().map(slim).collect()
 }
 
 /// A parameter or a result: a name, and a string, array or object.

@@ -1,7 +1,8 @@
 //! `notifications` of a configuration, as far as it is kept: what decides, and where to; no password, no token.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use crate::sorted;
 use crate::travis::rules::notify::{Addon, without_user};
 
 /// What stands in for a secret, where a place needs one to be a place.
@@ -28,7 +29,7 @@ pub(super) fn kept(all: &Value) -> Value {
         Value::Object(all) => {
             let known = all.iter().filter(|(addon, _)| Addon::ALL.iter().any(|known| known.name() == *addon));
             let kept = known.map(|(addon, config)| (addon.clone(), kept_of(addon, config)));
-            Value::Object(kept.collect())
+            Value::Object(sorted::object(kept))
         }
         Value::Bool(_) | Value::Null => all.clone(),
         _ => Value::Null,
@@ -40,7 +41,7 @@ fn kept_of(addon: &str, config: &Value) -> Value {
         Value::String(text) => Value::String(places(addon, text)),
         Value::Array(items) => Value::Array(items.iter().map(|item| kept_of(addon, item)).collect()),
         Value::Object(members) if members.contains_key("secure") => {
-            Value::Object(Map::from_iter([("secure".to_owned(), HIDDEN.into())]))
+            Value::Object(sorted::object([("secure".to_owned(), HIDDEN.into())]))
         }
         Value::Object(members) => {
             let kept = members.iter().filter_map(|(key, value)| match key.as_str() {
@@ -50,7 +51,7 @@ fn kept_of(addon: &str, config: &Value) -> Value {
                 }
                 _ => None,
             });
-            Value::Object(kept.collect())
+            Value::Object(sorted::object(kept))
         }
         other => other.clone(),
     }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::Rows;
 use super::notify::{self, About, Addon, On, Subject, github};
 use crate::outbox::PAGES;
+use crate::sorted;
 use crate::travis::record::{Event, Happened, Job, Message, Object, State};
 
 impl Rows {
@@ -21,7 +22,7 @@ impl Rows {
             Event::Restart | Event::Reset => "job:restarted",
         };
         let job = &self.jobs[index];
-        let mut payload = Map::from_iter([
+        let mut payload = sorted::object([
             ("id".to_owned(), json!(job.id)),
             ("state".to_owned(), json!(job.state.map(State::name))),
             ("job".to_owned(), job_payload(job)),
@@ -39,7 +40,7 @@ impl Rows {
             Event::Cancel => "build:canceled",
             Event::Restart | Event::Reset => "build:restarted",
         };
-        let mut payload = Map::from_iter([
+        let mut payload = sorted::object([
             ("id".to_owned(), json!(self.build.id)),
             ("state".to_owned(), json!(self.build.state.map(State::name))),
             ("job_ids".to_owned(), json!(self.jobs.iter().map(|job| job.id).collect::<Vec<_>>())),
@@ -72,7 +73,7 @@ impl Rows {
         for due in notify::due(self.build.notifications.as_ref(), about) {
             let subject = self.subject();
             let (short, _) = subject.words();
-            let mut payload = Map::from_iter([
+            let mut payload = sorted::object([
                 ("id".to_owned(), json!(self.build.id)),
                 ("state".to_owned(), json!(self.build.state.map(State::name))),
                 ("addon".to_owned(), json!(due.addon.name())),
@@ -102,7 +103,7 @@ impl Rows {
         let Some(host) = subject.host().filter(|_| is_whole(subject.head_sha()) && subject.slug().contains('/')) else {
             return;
         };
-        let mut payload = Map::from_iter([
+        let mut payload = sorted::object([
             ("id".to_owned(), json!(self.build.id)),
             ("state".to_owned(), json!(self.build.state.map(State::name))),
         ]);
@@ -126,7 +127,7 @@ impl Rows {
     pub(super) fn cancel_at_worker(&mut self, index: usize, message: &Message) {
         let what = if matches!(message.object, Object::Build(_)) { "Build" } else { "Job" };
         let reason = message.told.reason.clone().unwrap_or_else(|| format!("{what} Cancelled: Reason unknown"));
-        let payload = Map::from_iter([
+        let payload = sorted::object([
             ("type".to_owned(), json!("cancel_job")),
             ("job_id".to_owned(), json!(self.jobs[index].id)),
             ("source".to_owned(), json!("hub")),

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 
 use super::record::{Create, Message, Object, Record};
 use super::rules::Rows;
+use crate::sorted;
 use crate::store::{StoreError, Tx};
 
 pub use self::sweep::sweep;
@@ -38,7 +39,7 @@ pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>
     }
     for queue in queues.values_mut().filter(|queue| queue.is_new) {
         // What came before its build came in no order that means anything: now in the order in which it was sent.
-        queue.messages.sort_by(|(_, a), (_, b)| (a.at(), &a.id).cmp(&(b.at(), &b.id)));
+        sorted::by(&mut queue.messages, |(_, a), (_, b)| (a.at(), &a.id).cmp(&(b.at(), &b.id)));
     }
 
     let builds: Vec<i64> = queues.keys().copied().collect();

@@ -1,6 +1,6 @@
 //! Whom a notification that is due goes to, and what each of them gets.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use serde_json::Value;
 
@@ -17,13 +17,13 @@ pub fn notices(subject: &Subject<'_>, due: &Due) -> Vec<Notice> {
     let config = config.get(due.index).copied().flatten().unwrap_or(&nothing);
     let template = config.get("template");
     let places = || {
-        let mut seen = BTreeSet::new();
+        let mut seen = HashSet::new();
         values(config, due.addon.targets_key()).into_iter().filter(move |place| seen.insert(place.to_string()))
     };
     match due.addon {
         Addon::Email => {
             let authors = ["author_email", "committer_email"].map(|key| subject.commit(key).unwrap_or_default());
-            let mut seen = BTreeSet::new();
+            let mut seen = HashSet::new();
             let addresses = recipients(config, &authors, &authors, &[]).into_iter();
             let addresses = addresses.filter(|address| mail::is_address(address) && seen.insert(address.clone()));
             addresses.map(|address| mail::waiting(subject, &address)).collect()
