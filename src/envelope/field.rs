@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, Unexpected, Visitor};
 
 use super::Refusal;
 
@@ -73,6 +73,48 @@ impl<'de, const MAX: usize> Visitor<'de> for StringVisitor<MAX> {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
         Bounded::new(Cow::Owned(text.to_owned())).map_err(E::custom)
+    }
+}
+
+/// A number, or a name in its place, such as its digits: senders differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NumberOrName<'a> {
+    /// A number without a fraction.
+    Number(i64),
+    /// A string.
+    Name(Name<'a>),
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for NumberOrName<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = NumberOrName<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a whole number or a string")
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+                Ok(NumberOrName::Number(number))
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+                let too_large = |_| E::invalid_value(Unexpected::Unsigned(number), &self);
+                i64::try_from(number).map(NumberOrName::Number).map_err(too_large)
+            }
+
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+                StringVisitor.visit_borrowed_str(text).map(NumberOrName::Name)
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                StringVisitor.visit_str(text).map(NumberOrName::Name)
+            }
+        }
+
+        deserializer.deserialize_any(Either)
     }
 }
 
@@ -182,6 +224,28 @@ mod tests {
     struct Meta<'a> {
         #[serde(borrow)]
         name: Name<'a>,
+    }
+
+    #[test]
+    fn a_number_or_a_name_is_no_other_thing() {
+        let read = |text| parse::<NumberOrName<'_>>(text);
+        assert_eq!(read("-7"), Ok(NumberOrName::Number(-7)));
+        assert_eq!(read("9223372036854775807"), Ok(NumberOrName::Number(i64::MAX)));
+        for name in [r#""12""#, r#""\u0031\u0032""#] {
+            assert_eq!(read(name), Ok(NumberOrName::Name(Name::new("12".into()).expect("short"))));
+        }
+        for (text, told) in [
+            (
+                "9223372036854775808",
+                "invalid value: integer `9223372036854775808`, expected a whole number or a string",
+            ),
+            ("1.5", "invalid type: floating point `1.5`, expected a whole number or a string"),
+            ("[]", "invalid type: sequence, expected a whole number or a string"),
+            (r#""a\u0000""#, "string of 2 bytes with a NUL"),
+        ] {
+            let refusal = read(text).expect_err(text);
+            assert!(refusal.detail.contains(told), "{}", refusal.detail);
+        }
     }
 
     /// Found by `tests/fuzz`: each level copied the whole path, which for the brackets that a delivery may unfold to took days.

@@ -3,32 +3,26 @@
 //! The columns of the build stand in the payload itself or in its member `build`; `repository`, `stages`, `jobs` and
 //! `commit` beside them, or in `build` as well. A payload with an id alone moves a build that is there.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::notifications;
 use super::payload::{id, time};
-use crate::envelope::field::{Name, Text, owned};
+use crate::envelope::field::{Name, NumberOrName, Text, owned};
 use crate::envelope::{Refusal, parse};
+use crate::sorted;
 use crate::travis::record::{Build, Create, Job, Message, Object, Repository, Resets, Run, Stage, State};
 
-#[derive(Deserialize)]
-struct Outer<'a> {
-    #[serde(borrow)]
-    build: Option<Columns<'a>>,
-    #[serde(flatten, borrow)]
-    own: Columns<'a>,
-}
-
+/// Columns of the build, or what stands around them.
 #[derive(Deserialize)]
 struct Columns<'a> {
+    #[serde(borrow, default)]
+    build: Option<Box<Columns<'a>>>,
     #[serde(default, deserialize_with = "id::optional")]
     repository_id: Option<i64>,
     #[serde(borrow, default)]
-    number: Option<Numeral<'a>>,
+    number: Option<NumberOrName<'a>>,
     #[serde(borrow, default)]
     state: Option<Name<'a>>,
     #[serde(borrow, default)]
@@ -60,20 +54,10 @@ struct Columns<'a> {
 }
 
 /// Numbers of builds are strings in tables, and numbers in some payloads.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Numeral<'a> {
-    Number(i64),
-    #[serde(borrow)]
-    Text(Name<'a>),
-}
-
-impl Numeral<'_> {
-    fn text(&self) -> Option<String> {
-        match self {
-            Self::Number(number) => Some(number.to_string()),
-            Self::Text(text) => text.filled().map(str::to_owned),
-        }
+fn numeral(number: &NumberOrName<'_>) -> Option<String> {
+    match number {
+        NumberOrName::Number(number) => Some(number.to_string()),
+        NumberOrName::Name(name) => name.filled().map(str::to_owned),
     }
 }
 
@@ -112,7 +96,7 @@ struct RawJob<'a> {
     #[serde(borrow)]
     stage_number: Option<Name<'a>>,
     #[serde(borrow, default)]
-    number: Option<Numeral<'a>>,
+    number: Option<NumberOrName<'a>>,
     #[serde(borrow)]
     state: Option<Name<'a>>,
     allow_failure: Option<bool>,
@@ -151,8 +135,8 @@ pub(super) fn read(text: &str, message: Message) -> Result<Create, Refusal> {
     let Object::Build(id) = message.object else {
         return Err(Refusal::new("unknown-event", "event: only builds are created"));
     };
-    let Outer { build, own } = parse(text)?;
-    let columns = build.as_ref().unwrap_or(&own);
+    let own: Columns<'_> = parse(text)?;
+    let columns = own.build.as_deref().unwrap_or(&own);
     let repository = columns.repository.as_ref().or(own.repository.as_ref());
     let repository_id = repository.and_then(|repository| repository.id).or(columns.repository_id).or(own.repository_id);
     let Some(repository_id) = repository_id else {
@@ -187,7 +171,7 @@ pub(super) fn read(text: &str, message: Message) -> Result<Create, Refusal> {
             repository_id,
             stage_id: raw.stage_id,
             stage_number,
-            number: raw.number.as_ref().and_then(Numeral::text),
+            number: raw.number.as_ref().and_then(numeral),
             state: fresh(raw.state.as_ref()),
             allow_failure: raw.allow_failure.unwrap_or(false),
             queue: owned(raw.queue.as_ref()),
@@ -207,12 +191,13 @@ pub(super) fn read(text: &str, message: Message) -> Result<Create, Refusal> {
             source: source.clone(),
         });
     }
-    stages.sort_by_key(|stage| stage.id);
-    jobs.sort_by_key(|job| job.id);
-    distinct("stages", stages.iter().map(|stage| stage.id))?;
-    distinct("jobs", jobs.iter().map(|job| job.id))?;
-    let known: BTreeSet<i64> = stages.iter().map(|stage| stage.id).collect();
-    if let Some(job) = jobs.iter().find(|job| job.stage_id.is_some_and(|stage| !known.contains(&stage))) {
+    sorted::by(&mut stages, |a, b| a.id.cmp(&b.id));
+    sorted::by(&mut jobs, |a, b| a.id.cmp(&b.id));
+    let known: Vec<i64> = stages.iter().map(|stage| stage.id).collect();
+    distinct("stages", &known)?;
+    distinct("jobs", &jobs.iter().map(|job| job.id).collect::<Vec<_>>())?;
+    let is_known = |stage: &i64| known.binary_search(stage).is_ok();
+    if let Some(job) = jobs.iter().find(|job| job.stage_id.is_some_and(|stage| !is_known(&stage))) {
         return Err(Refusal::new("bad-field", format!("jobs: job {} is in a stage that is not in stages", job.id)));
     }
 
@@ -220,7 +205,7 @@ pub(super) fn read(text: &str, message: Message) -> Result<Create, Refusal> {
     let build = Build {
         id,
         repository_id,
-        number: columns.number.as_ref().and_then(Numeral::text),
+        number: columns.number.as_ref().and_then(numeral),
         state: fresh(columns.state.as_ref()),
         previous_state: columns.previous_state.as_ref().and_then(|word| State::named(word.as_str())),
         event_type: owned(columns.event_type.as_ref()),
@@ -252,14 +237,12 @@ fn is_path(text: &str) -> bool {
     text.split('.').all(|place| place.len() <= 9 && !place.is_empty() && place.bytes().all(|b| b.is_ascii_digit()))
 }
 
-fn distinct(list: &str, ids: impl Iterator<Item = i64>) -> Result<(), Refusal> {
-    let mut seen = BTreeSet::new();
-    for id in ids {
-        if !seen.insert(id) {
-            return Err(Refusal::new("bad-field", format!("{list}: id {id} is there twice")));
-        }
+/// Whether sorted ids are there once each.
+fn distinct(list: &str, ids: &[i64]) -> Result<(), Refusal> {
+    match ids.windows(2).find(|two| two[0] == two[1]) {
+        Some(two) => Err(Refusal::new("bad-field", format!("{list}: id {} is there twice", two[0]))),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// The state of a row that is new: what `build:create` itself leads to is not there yet.
@@ -298,7 +281,7 @@ fn kept(object: Option<&Map<String, Value>>, keys: &[&str]) -> Map<String, Value
         _ => false,
     };
     let members = object.into_iter().flatten().filter(|(key, value)| keys.contains(&key.as_str()) && fits(value));
-    members.map(|(key, value)| (key.clone(), value.clone())).collect()
+    sorted::object(members.map(|(key, value)| (key.clone(), value.clone())))
 }
 
 fn pull_request(columns: &Columns<'_>) -> Option<Map<String, Value>> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::State;
 use crate::envelope::Refusal;
-use crate::envelope::field::{Bounded, Name, Text, owned};
+use crate::envelope::field::{Bounded, Name, NumberOrName, Text, owned};
 use crate::envelope::time::rfc3339;
 use crate::travis::record::Told;
 
@@ -86,23 +86,15 @@ impl Payload<'_> {
 
 /// Ids are numbers, or strings of digits.
 pub(super) mod id {
-    use super::{Deserialize, Deserializer, Name};
-
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Id<'a> {
-        Number(i64),
-        #[serde(borrow)]
-        Text(Name<'a>),
-    }
+    use super::{Deserialize, Deserializer, NumberOrName};
 
     pub(in crate::travis::message) fn optional<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<i64>, D::Error> {
-        let id = match Option::<Id<'de>>::deserialize(deserializer)? {
+        let id = match Option::<NumberOrName<'de>>::deserialize(deserializer)? {
             None => return Ok(None),
-            Some(Id::Number(id)) => Some(id),
-            Some(Id::Text(text)) => text.as_str().parse().ok(),
+            Some(NumberOrName::Number(id)) => Some(id),
+            Some(NumberOrName::Name(digits)) => digits.as_str().parse().ok(),
         };
         match id.filter(|id| *id > 0) {
             Some(id) => Ok(Some(id)),

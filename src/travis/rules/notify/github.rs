@@ -1,10 +1,11 @@
 //! What hosts of repositories show beside a commit: a status, or a check run.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::subject::Subject;
 use crate::outbox::{self, CommitStatus, Notice, Version};
+use crate::sorted;
 use crate::travis::record::State;
 
 /// Bytes of the text of a check run, at most (GitHub answers 422 above).
@@ -55,14 +56,14 @@ pub fn check_run(subject: &Subject<'_>, host: &str) -> Notice {
         State::Errored => ("completed", Some("action_required")),
         State::Canceled => ("completed", Some("cancelled")),
     };
-    let mut body = Map::from_iter([
+    let mut body = sorted::object([
         ("name".to_owned(), json!(format!("Travis CI - {of}"))),
         ("head_sha".to_owned(), json!(subject.head_sha())),
         ("details_url".to_owned(), json!(subject.page_of_host())),
         ("external_id".to_owned(), json!(build.id.to_string())),
         ("status".to_owned(), json!(status)),
     ]);
-    let time = |at: Option<Timestamp>| at.map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+    let time = |at: Option<Timestamp>| at.map(|at| format!("{at:.0}"));
     let completed_at = build.finished_at.filter(|_| conclusion.is_some());
     let more = [
         ("conclusion", conclusion.map(str::to_owned)),

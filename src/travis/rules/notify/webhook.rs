@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::subject::Subject;
+use crate::sorted;
 use crate::travis::record::{Job, State};
 
 /// Members of the commit that stand in the document as they are.
@@ -73,7 +74,7 @@ fn one_of_matrix(subject: &Subject<'_>, job: &Job) -> Value {
 fn common(subject: &Subject<'_>) -> Map<String, Value> {
     let commit = COMMIT.map(|member| (member.to_owned(), json!(subject.commit(member))));
     let more = [("commit".to_owned(), json!(subject.sha())), ("branch".to_owned(), json!(subject.branch()))];
-    commit.into_iter().chain(more).collect()
+    sorted::object(commit.into_iter().chain(more))
 }
 
 fn extend(document: &mut Map<String, Value>, own: Value) {
@@ -95,8 +96,9 @@ fn result(state: Option<State>) -> Option<i32> {
     }
 }
 
+/// As `2026-03-04T07:49:51Z`: whole seconds.
 fn time(at: Option<Timestamp>) -> Option<String> {
-    at.map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+    at.map(|at| format!("{at:.0}"))
 }
 
 /// A card for Microsoft Teams.
