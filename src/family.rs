@@ -89,7 +89,7 @@ macro_rules! families {
                 match record { $(Record::$Family(record) => $room.push((*number, record)),)* }
             }
             let mut kept = Vec::new();
-            $(if !$room.is_empty() { kept.extend($room::write(tx, &$room).await?); })*
+            $(if !$room.is_empty() { kept.extend(Box::pin($room::write(tx, &$room)).await?); })*
             Ok(kept)
         }
     };

@@ -51,63 +51,97 @@ trait Table: Keyed + Serialize + std::fmt::Debug + Sync + Sized {
 
 /// Writes the records of one kind. Each name comes up once, sorted by the statement, so that neither two rows of one
 /// batch nor two batches get in each other's way.
+///
+/// Which record it is to be is found by the identities alone, so that this is not compiled once for each kind.
 async fn write_kind<T: Table>(tx: &Tx<'_>, records: &[(usize, &T)]) -> Result<Vec<usize>, StoreError> {
     if records.is_empty() {
         return Ok(Vec::new());
     }
-    // The newest state of each object, then the object that is to hold each name.
-    let mut objects: HashMap<(&str, &str), (usize, &T)> = HashMap::with_capacity(records.len());
-    for &(number, record) in records {
-        let identity = record.identity();
-        let best = objects.entry((&identity.name, &identity.uid)).or_insert((number, record));
-        if best.1.identity().version() < identity.version() {
-            *best = (number, record);
-        }
+    let identities: Vec<&Identity> = records.iter().map(|(_, record)| record.identity()).collect();
+    let rows = |places: &[usize]| places.iter().map(|at| records[*at].1).collect::<Vec<&T>>();
+    let newest = Newest::of(&identities);
+    let changed = T::upsert(tx, &rows(&newest.winners())).await?;
+    let (mut kept, others) = newest.settle(changed, &identities);
+    let displaced = displaced(tx, T::HOLDERS, &others, &identities).await?;
+    if !displaced.is_empty() {
+        let json = tokio_postgres::types::Json(rows(&displaced));
+        kept.extend(keep_replaced(tx, T::REPLACED, &json, &displaced, &identities).await?);
     }
-    let mut winners: HashMap<&str, (usize, &T)> = HashMap::with_capacity(objects.len());
-    for &(number, record) in objects.values() {
-        let best = winners.entry(&record.identity().name).or_insert((number, record));
-        if best.1.identity().version() < record.identity().version() {
-            *best = (number, record);
-        }
-    }
-    let rows: Vec<&T> = winners.values().map(|(_, record)| *record).collect();
-    let changed: HashSet<String> = T::upsert(tx, &rows).await?.into_iter().collect();
-    let mut kept: Vec<usize> =
-        winners.iter().filter(|(name, _)| changed.contains(**name)).map(|(_, (number, _))| *number).collect();
-
-    // All others are old news of the object that holds the name, or belong to one that does not.
-    let others = objects.values().filter(|(number, record)| {
-        let identity = record.identity();
-        winners[identity.name.as_str()].0 != *number || !changed.contains(&identity.name)
-    });
-    let others: Vec<(usize, &T)> = others.copied().collect();
-    kept.extend(keep_replaced(tx, &others).await?);
-    Ok(kept)
+    Ok(kept.into_iter().map(|at| records[at].0).collect())
 }
 
-/// Keeps those of `records` whose names other objects hold.
-async fn keep_replaced<T: Table>(tx: &Tx<'_>, records: &[(usize, &T)]) -> Result<Vec<usize>, StoreError> {
-    if records.is_empty() {
+/// Of identities, by their places in a batch: the newest state of each object, and the object that is to hold each name.
+struct Newest<'i> {
+    objects: HashMap<(&'i str, &'i str), usize>,
+    winners: HashMap<&'i str, usize>,
+}
+
+impl<'i> Newest<'i> {
+    fn of(identities: &[&'i Identity]) -> Self {
+        let mut objects: HashMap<(&str, &str), usize> = HashMap::with_capacity(identities.len());
+        for (at, identity) in identities.iter().enumerate() {
+            let best = objects.entry((&identity.name, &identity.uid)).or_insert(at);
+            if identities[*best].version() < identity.version() {
+                *best = at;
+            }
+        }
+        let mut winners: HashMap<&str, usize> = HashMap::with_capacity(objects.len());
+        for at in objects.values().copied() {
+            let best = winners.entry(&identities[at].name).or_insert(at);
+            if identities[*best].version() < identities[at].version() {
+                *best = at;
+            }
+        }
+        Self { objects, winners }
+    }
+
+    fn winners(&self) -> Vec<usize> {
+        self.winners.values().copied().collect()
+    }
+
+    /// Those whose names changed, and all others: old news of the object that holds the name, or of one that does not.
+    fn settle(self, changed: Vec<String>, identities: &[&Identity]) -> (Vec<usize>, Vec<usize>) {
+        let changed: HashSet<String> = changed.into_iter().collect();
+        let is_kept = |at: &usize| {
+            let name = identities[*at].name.as_str();
+            self.winners[name] == *at && changed.contains(name)
+        };
+        self.objects.values().copied().partition(is_kept)
+    }
+}
+
+/// Those of `others` whose names other objects hold.
+async fn displaced(
+    tx: &Tx<'_>,
+    holders: &'static str,
+    others: &[usize],
+    identities: &[&Identity],
+) -> Result<Vec<usize>, StoreError> {
+    if others.is_empty() {
         return Ok(Vec::new());
     }
-    let names = column(records, |(_, record)| record.identity().name.as_str());
-    let holders = tx.query(T::HOLDERS, &[&names]).await?;
+    let names = column(others, |at| identities[*at].name.as_str());
+    let holders = tx.query(holders, &[&names]).await?;
     let holders: HashMap<&str, &str> = holders.iter().map(|row| (row.get("name"), row.get("uid"))).collect();
-    let displaced: HashMap<(&str, &str), (usize, &T)> = records
-        .iter()
-        .map(|(number, record)| (record.identity(), (*number, *record)))
-        .filter(|(identity, _)| holders.get(identity.name.as_str()).is_some_and(|holder| *holder != identity.uid))
-        .map(|(identity, entry)| ((identity.name.as_str(), identity.uid.as_str()), entry))
-        .collect();
-    if displaced.is_empty() {
-        return Ok(Vec::new());
-    }
-    let json: Vec<&T> = displaced.values().map(|(_, record)| *record).collect();
-    let json = tokio_postgres::types::Json(json);
-    let kept = tx.query(T::REPLACED, &[&json]).await?;
-    let find = |row: &tokio_postgres::Row| displaced.get(&(row.get("name"), row.get("uid"))).map(|(number, _)| *number);
-    Ok(kept.iter().filter_map(find).collect())
+    let is_displaced = |at: &usize| {
+        let identity = identities[*at];
+        holders.get(identity.name.as_str()).is_some_and(|holder| *holder != identity.uid)
+    };
+    Ok(others.iter().copied().filter(is_displaced).collect())
+}
+
+/// Keeps displaced records, given as JSON, and returns the places of those that are new or newer.
+async fn keep_replaced(
+    tx: &Tx<'_>,
+    replaced: &'static str,
+    json: Param<'_>,
+    displaced: &[usize],
+    identities: &[&Identity],
+) -> Result<Vec<usize>, StoreError> {
+    let kept = tx.query(replaced, &[json]).await?;
+    let place = |at: &usize| ((identities[*at].name.as_str(), identities[*at].uid.as_str()), *at);
+    let places: HashMap<(&str, &str), usize> = displaced.iter().map(place).collect();
+    Ok(kept.iter().filter_map(|row| places.get(&(row.get("name"), row.get("uid"))).copied()).collect())
 }
 
 /// The columns of [`Identity`] up to `tie`, in the order of all four tables.
