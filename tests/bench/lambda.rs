@@ -125,7 +125,8 @@ async fn measure(server: &Server, program: &str, number: usize) {
     let of_packages = beside("psycopg, without Python", of_packages.as_slice());
     let of_nothing = std::fs::read(&nothing).unwrap();
     let least = ("a program that does nothing", vec![packed(&of_nothing) / 1e6]);
-    tell("ingest: program, packed", "MB", &[packed_size / 1e6], of_packages, least);
+    let what = format!("ingest: program, packed ({:.2} MB unpacked)", bytes.len() as f64 / 1e6);
+    tell(&what, "MB", &[packed_size / 1e6], of_packages, least);
     let size = |bytes: f64| format!("{:.2} MB", bytes / 1e6);
     let fastest = starts.iter().copied().fold(f64::INFINITY, f64::min);
     let mut table = vec![
