@@ -25,6 +25,7 @@ mod replay;
 mod sam;
 mod sql;
 mod support;
+mod tls;
 mod travis;
 mod upkeep;
 mod worker;
