@@ -6,6 +6,7 @@ pub mod reads;
 use std::collections::{HashMap, HashSet};
 
 use super::record::{Fact, MergeRequest, MrVersion, Push, Record};
+use crate::sorted;
 use crate::store::{StoreError, Tx, column};
 
 pub use self::known::{Checked, Project, keep_checked, known, projects, timed_heads, untimed};
@@ -31,9 +32,7 @@ pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>
     let mut kept = write_pushes(tx, &pushes).await?;
     kept.extend(write_merge_requests(tx, &merge_requests).await?);
     kept.extend(write_versions(tx, &versions).await?);
-    kept.sort_unstable();
-    kept.dedup();
-    Ok(kept)
+    Ok(sorted::unique(kept))
 }
 
 async fn write_pushes(tx: &Tx<'_>, records: &[(usize, &Push)]) -> Result<Vec<usize>, StoreError> {

@@ -116,9 +116,7 @@ fn merge_request(text: &str, project: &str, asked_at: Timestamp) -> Result<Merge
     let labels = item.labels.iter().flatten().map(|label| match label {
         Label::Title(name) | Label::Details { name } => name,
     });
-    let mut labels: Vec<_> = labels.filter_map(Name::filled).map(str::to_owned).collect();
-    sorted::by(&mut labels, Ord::cmp);
-    labels.dedup();
+    let labels = sorted::unique(labels.filter_map(Name::filled).map(str::to_owned));
     Ok(MergeRequest {
         project: project.to_owned(),
         iid: item.iid,

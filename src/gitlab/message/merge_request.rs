@@ -121,9 +121,7 @@ pub(super) fn read(message: &Message<'_>) -> Result<(MergeRequest, Vec<MrVersion
     let title = attributes.title.as_ref().and_then(Text::filled).map(rules::title);
     let draft = attributes.draft.or(attributes.work_in_progress);
     let labels = attributes.labels.filter(|labels| !labels.is_empty()).or(hook.labels).unwrap_or_default();
-    let mut labels: Vec<_> = labels.iter().filter_map(|label| owned(label.title.as_ref())).collect();
-    sorted::by(&mut labels, Ord::cmp);
-    labels.dedup();
+    let labels = sorted::unique(labels.iter().filter_map(|label| owned(label.title.as_ref())));
 
     let merge_request = MergeRequest {
         project_id: attributes.target_project_id.or_else(|| hook.project.as_ref().and_then(|project| project.id)),

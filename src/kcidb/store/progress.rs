@@ -65,11 +65,8 @@ pub(super) async fn settle(tx: &Tx<'_>, changes: &[(Kind, Change<'_, '_>)], now:
             Kind::Issue => {}
         }
     }
-    let Touched { mut checkouts, mut builds, tests, incidents, new_checkouts, new_builds } = touched;
-    for parents in [&mut checkouts, &mut builds] {
-        sorted::by(parents, Ord::cmp);
-        parents.dedup();
-    }
+    let Touched { checkouts, builds, tests, incidents, new_checkouts, new_builds } = touched;
+    let (checkouts, builds) = (sorted::unique(checkouts), sorted::unique(builds));
     lock(tx).await?;
     let params: [Param<'_>; 5] = [&tests, &builds, &incidents, &new_builds, &new_checkouts];
     let occurred = tx.query(include_str!("sql/kcidb_settle_occurrences.sql"), &params).await?;

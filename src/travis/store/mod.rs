@@ -62,9 +62,7 @@ pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>
         }
     }
     save::save(tx, &before, &after, batch.creates.values().map(|(_, create)| *create), clock).await?;
-    kept.sort_unstable();
-    kept.dedup();
-    Ok(kept)
+    Ok(sorted::unique(kept))
 }
 
 /// A job that may start.
