@@ -309,7 +309,10 @@ mod tests {
             let pattern = parts.concat();
             let engine = set(&[&pattern]);
             match check(&pattern) {
-                Ok(()) => prop_assert!(engine.is_ok(), "{pattern}: {engine:?}"),
+                // How large one becomes is not a matter of its syntax; see `Matcher::new`.
+                Ok(()) => {
+                    prop_assert!(matches!(engine, Ok(_) | Err(regex::Error::CompiledTooBig(_))), "{pattern}: {engine:?}");
+                }
                 // Where bytes make no difference the engine takes them; tests bring it the tables of `proptest`.
                 Err(why) => prop_assert!(engine.is_err() || why.contains("not supported"), "{pattern}: {why}"),
             }
