@@ -72,6 +72,11 @@ impl<'a> Head<'a> {
 
 /// The string that a raw JSON value holds, borrowed where it has no escapes.
 pub(super) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
+    // The parser has been over it to find its end; without escapes there is nothing more to be found.
+    if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
+        return Some(Cow::Borrowed(inner));
+    }
     serde_json::from_str::<Key<'_>>(raw.get()).ok().map(|key| key.0)
 }
 
@@ -109,6 +114,8 @@ impl<'de> Visitor<'de> for Members<'_, 'de> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -127,5 +134,17 @@ mod tests {
         assert!(Head::read(r#"{"a":1} x"#).is_err());
         assert!(Head::read(r#"{"a":1"#).is_err());
         assert!(Head::read("[1]").is_err());
+    }
+
+    proptest! {
+        /// What is taken as it stands is what the parser makes of it; other values are no strings.
+        #[test]
+        fn a_string_is_what_the_parser_reads(text in "([\"\\\\a-cß\n\u{0}]|\\\\(n|ud800)){0,12}") {
+            for json in [serde_json::to_string(&text).expect("text"), "[\"a\"]".to_owned(), format!("\"{text}\"")] {
+                if let Ok(raw) = serde_json::from_str::<&RawValue>(&json) {
+                    prop_assert_eq!(string(raw).map(Cow::into_owned), serde_json::from_str::<String>(&json).ok());
+                }
+            }
+        }
     }
 }
