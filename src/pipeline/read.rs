@@ -3,12 +3,14 @@
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use jiff::Timestamp;
 
 use crate::envelope::{Attributes, Decoded, Delivery, Limits, Message, Refusal, Unwrapped, unwrap};
 use crate::family::{Family, Record, Settings};
+use crate::sorted;
 use crate::store::Refused;
 
 /// What a batch of deliveries holds.
@@ -68,32 +70,44 @@ fn threads(deliveries: &[Delivery]) -> usize {
     worth.min(*CORES).min(deliveries.len()).max(1)
 }
 
+/// Most deliveries that a thread takes at a time: few, as all wait for the last of them.
+const PIECE: usize = 16;
+
 /// Reads all deliveries, on as many threads as there are cores: reading costs about as much as writing does, and the
-/// database rests meanwhile.
+/// database rests meanwhile. Each thread takes the next piece when it is done with one, so that no core waits for another
+/// that has more to do, or that the machine has taken away.
 #[must_use]
 pub fn read(deliveries: &[Delivery], settings: &Settings) -> Batch {
-    let chunk = deliveries.len().div_ceil(threads(deliveries)).max(1);
-    let mut batch = Batch::default();
-    thread::scope(|scope| {
-        let mut chunks = deliveries.chunks(chunk).enumerate().map(|(index, part)| (index * chunk, part));
-        let own = chunks.next();
-        let others: Vec<_> =
-            chunks.map(|(first, part)| scope.spawn(move || read_chunk(part, first, settings))).collect();
-        if let Some((first, part)) = own {
-            batch.append(read_chunk(part, first, settings));
+    let threads = threads(deliveries);
+    let size = deliveries.len().div_ceil(threads).clamp(1, PIECE);
+    let next = AtomicUsize::new(0);
+    let read_pieces = || {
+        let mut pieces = Vec::new();
+        loop {
+            let first = next.fetch_add(size, Ordering::Relaxed);
+            let Some(rest) = deliveries.get(first..).filter(|rest| !rest.is_empty()) else { return pieces };
+            pieces.push((first, read_piece(&rest[..size.min(rest.len())], first, settings)));
         }
+    };
+    let mut pieces = thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(read_pieces)).collect();
+        let mut pieces = read_pieces();
         for other in others {
             match other.join() {
-                Ok(part) => batch.append(part),
+                Ok(others) => pieces.extend(others),
                 // read_one catches what a message can cause; what gets here is our own fault.
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
+        pieces
     });
+    sorted::by(&mut pieces, |(a, _), (b, _)| a.cmp(b));
+    let mut batch = Batch::default();
+    pieces.into_iter().for_each(|(_, piece)| batch.append(piece));
     batch
 }
 
-fn read_chunk(deliveries: &[Delivery], first: usize, settings: &Settings) -> Batch {
+fn read_piece(deliveries: &[Delivery], first: usize, settings: &Settings) -> Batch {
     let mut batch = Batch::default();
     for (number, delivery) in (first..).zip(deliveries) {
         let before = (batch.records.len(), batch.messages.len(), batch.refused.len(), batch.ignored.len());
@@ -235,17 +249,22 @@ mod tests {
         assert_eq!(refused, [(0, "d#1", "panic")]);
     }
 
+    /// Few and many, fewer than a piece and more; and some so large that few of them are worth a thread each.
     #[test]
     fn threads_keep_the_numbers() {
-        let deliveries: Vec<_> = (0..200)
-            .map(|n| Delivery { id: n.to_string(), body: run(&format!("r{n}")).into_bytes(), ..Delivery::default() })
-            .collect();
-        let batch = read(&deliveries, &Settings::default());
-        assert_eq!(batch.messages.len(), 200);
-        for (number, (source, record)) in batch.records.iter().enumerate() {
-            let Record::Konflux(crate::konflux::Record::PipelineRun(run)) = record else { panic!("{record:?}") };
-            assert_eq!((*source, batch.messages[number].delivery), (number, number));
-            assert_eq!(run.identity.name, format!("r{number}"));
+        let padding = " ".repeat(WORTH_A_THREAD_BYTES);
+        for (count, padding) in [(1, ""), (15, ""), (64, ""), (200, ""), (2, &*padding), (17, &padding)] {
+            let body = |n| format!("{}{padding}", run(&format!("r{n}"))).into_bytes();
+            let deliveries: Vec<_> =
+                (0..count).map(|n| Delivery { id: n.to_string(), body: body(n), ..Delivery::default() }).collect();
+            assert!(count < WORTH_A_THREAD && padding.is_empty() || threads(&deliveries) == (*CORES).min(count));
+            let batch = read(&deliveries, &Settings::default());
+            assert_eq!((batch.records.len(), batch.messages.len()), (count, count));
+            for (number, (source, record)) in batch.records.iter().enumerate() {
+                let Record::Konflux(crate::konflux::Record::PipelineRun(run)) = record else { panic!("{record:?}") };
+                assert_eq!((*source, batch.messages[number].delivery), (number, number));
+                assert_eq!(run.identity.name, format!("r{number}"));
+            }
         }
     }
 
