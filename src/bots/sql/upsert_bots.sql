@@ -7,10 +7,12 @@ INSERT INTO bots AS t (
 SELECT
     i.name, i.status, i.comment, i.meta::jsonb, i.interval_seconds,
     ARRAY(SELECT jsonb_array_elements_text(i.warnings::jsonb)), i.updated_at, i.message_id, i.message_at
-FROM unnest(
-    $1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::timestamptz[], $8::text[],
-    $9::timestamptz[]
-) AS i (name, status, comment, meta, interval_seconds, warnings, updated_at, message_id, message_at)
+FROM (
+    SELECT unnest($1::text[]) AS name, unnest($2::text[]) AS status, unnest($3::text[]) AS comment,
+        unnest($4::text[]) AS meta, unnest($5::bigint[]) AS interval_seconds, unnest($6::text[]) AS warnings,
+        unnest($7::timestamptz[]) AS updated_at, unnest($8::text[]) AS message_id,
+        unnest($9::timestamptz[]) AS message_at
+) AS i
 ORDER BY i.name
 ON CONFLICT (name) DO UPDATE SET
     status = excluded.status, comment = excluded.comment, meta = excluded.meta,

@@ -8,14 +8,16 @@ SELECT
     i.id, i.number, i.state, i.blocked_state, i.commit, i.branch, i.title, i.source, i.repo_host, i.repo_path, i.pipeline,
     i.pipeline_id, i.organization, i.organization_id, i.started_at, i.failing_at, i.finished_at, i.event_at, i.detail_type,
     i.message_id, i.message_at
-FROM unnest(
-    $1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-    $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::timestamptz[], $16::timestamptz[],
-    $17::timestamptz[], $18::timestamptz[], $19::text[], $20::text[], $21::timestamptz[]
-) AS i (
-    id, number, state, blocked_state, commit, branch, title, source, repo_host, repo_path, pipeline, pipeline_id,
-    organization, organization_id, started_at, failing_at, finished_at, event_at, detail_type, message_id, message_at
-)
+FROM (
+    SELECT unnest($1::text[]) AS id, unnest($2::bigint[]) AS number, unnest($3::text[]) AS state,
+        unnest($4::text[]) AS blocked_state, unnest($5::text[]) AS commit, unnest($6::text[]) AS branch,
+        unnest($7::text[]) AS title, unnest($8::text[]) AS source, unnest($9::text[]) AS repo_host,
+        unnest($10::text[]) AS repo_path, unnest($11::text[]) AS pipeline, unnest($12::text[]) AS pipeline_id,
+        unnest($13::text[]) AS organization, unnest($14::text[]) AS organization_id,
+        unnest($15::timestamptz[]) AS started_at, unnest($16::timestamptz[]) AS failing_at,
+        unnest($17::timestamptz[]) AS finished_at, unnest($18::timestamptz[]) AS event_at,
+        unnest($19::text[]) AS detail_type, unnest($20::text[]) AS message_id, unnest($21::timestamptz[]) AS message_at
+) AS i
 ORDER BY i.id
 ON CONFLICT (id) DO UPDATE SET
     number = excluded.number,

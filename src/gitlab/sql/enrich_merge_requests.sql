@@ -12,13 +12,13 @@ UPDATE gitlab_merge_requests AS t SET
     author_message_id = CASE WHEN n.author THEN i.author_message_id ELSE t.author_message_id END,
     merged_at = LEAST(t.merged_at, i.merged_at),
     received_at = now()
-FROM unnest(
-    $1::text[], $2::bigint[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::text[],
-    $7::text[], $8::timestamptz[], $9::timestamptz[], $10::text[], $11::timestamptz[]
-) AS i (
-    project, iid, sha, head_version_at, head_message_at, head_message_id,
-    author, author_version_at, author_message_at, author_message_id, merged_at
-)
+FROM (
+    SELECT unnest($1::text[]) AS project, unnest($2::bigint[]) AS iid, unnest($3::text[]) AS sha,
+        unnest($4::timestamptz[]) AS head_version_at, unnest($5::timestamptz[]) AS head_message_at,
+        unnest($6::text[]) AS head_message_id, unnest($7::text[]) AS author,
+        unnest($8::timestamptz[]) AS author_version_at, unnest($9::timestamptz[]) AS author_message_at,
+        unnest($10::text[]) AS author_message_id, unnest($11::timestamptz[]) AS merged_at
+) AS i
 JOIN gitlab_merge_requests AS o ON o.project = i.project AND o.iid = i.iid
 CROSS JOIN LATERAL (SELECT
     i.sha IS NOT NULL AND (o.sha IS NULL OR (o.head_version_at, o.head_message_at, o.head_message_id)

@@ -15,19 +15,22 @@ SELECT
     i.updated_at, i.version_at, i.source, i.deleted_at, i.message_id, i.message_at,
     i.sha, i.head_version_at, i.head_message_at, i.head_message_id,
     i.author, i.author_version_at, i.author_message_at, i.author_message_id, i.merged_at
-FROM unnest(
-    $1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::smallint[], $6::text[], $7::boolean[], $8::text[],
-    $9::text[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::text[], $15::text[], $16::text[],
-    $17::text[], $18::timestamptz[], $19::timestamptz[], $20::timestamptz[], $21::text[], $22::timestamptz[],
-    $23::text[], $24::timestamptz[], $25::text[], $26::timestamptz[], $27::timestamptz[], $28::text[], $29::text[],
-    $30::timestamptz[], $31::timestamptz[], $32::text[], $33::timestamptz[]
-) AS i (
-    project, iid, project_id, state, state_rank, title, draft, source_branch, target_branch, source_project_id,
-    target_project_id, author_id, merge_commit_sha, labels, url, last_action, last_actor, created_at, updated_at,
-    version_at, source, deleted_at, message_id, message_at,
-    sha, head_version_at, head_message_at, head_message_id,
-    author, author_version_at, author_message_at, author_message_id, merged_at
-)
+FROM (
+    SELECT unnest($1::text[]) AS project, unnest($2::bigint[]) AS iid, unnest($3::bigint[]) AS project_id,
+        unnest($4::text[]) AS state, unnest($5::smallint[]) AS state_rank, unnest($6::text[]) AS title,
+        unnest($7::boolean[]) AS draft, unnest($8::text[]) AS source_branch, unnest($9::text[]) AS target_branch,
+        unnest($10::bigint[]) AS source_project_id, unnest($11::bigint[]) AS target_project_id,
+        unnest($12::bigint[]) AS author_id, unnest($13::text[]) AS merge_commit_sha, unnest($14::text[]) AS labels,
+        unnest($15::text[]) AS url, unnest($16::text[]) AS last_action, unnest($17::text[]) AS last_actor,
+        unnest($18::timestamptz[]) AS created_at, unnest($19::timestamptz[]) AS updated_at,
+        unnest($20::timestamptz[]) AS version_at, unnest($21::text[]) AS source,
+        unnest($22::timestamptz[]) AS deleted_at, unnest($23::text[]) AS message_id,
+        unnest($24::timestamptz[]) AS message_at, unnest($25::text[]) AS sha,
+        unnest($26::timestamptz[]) AS head_version_at, unnest($27::timestamptz[]) AS head_message_at,
+        unnest($28::text[]) AS head_message_id, unnest($29::text[]) AS author,
+        unnest($30::timestamptz[]) AS author_version_at, unnest($31::timestamptz[]) AS author_message_at,
+        unnest($32::text[]) AS author_message_id, unnest($33::timestamptz[]) AS merged_at
+) AS i
 ORDER BY i.project, i.iid
 ON CONFLICT (project, iid) DO UPDATE SET
     project_id = excluded.project_id, state = excluded.state, state_rank = excluded.state_rank, title = excluded.title,

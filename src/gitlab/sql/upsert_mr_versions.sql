@@ -6,10 +6,12 @@ INSERT INTO gitlab_mr_versions AS t (
 SELECT
     i.project, i.iid, i.sha, i.head_at, i.head_message_at, i.head_message_id, i.seen_at, i.seen_message_at,
     i.seen_message_id
-FROM unnest(
-    $1::text[], $2::bigint[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::text[], $7::timestamptz[],
-    $8::timestamptz[], $9::text[]
-) AS i (project, iid, sha, head_at, head_message_at, head_message_id, seen_at, seen_message_at, seen_message_id)
+FROM (
+    SELECT unnest($1::text[]) AS project, unnest($2::bigint[]) AS iid, unnest($3::text[]) AS sha,
+        unnest($4::timestamptz[]) AS head_at, unnest($5::timestamptz[]) AS head_message_at,
+        unnest($6::text[]) AS head_message_id, unnest($7::timestamptz[]) AS seen_at,
+        unnest($8::timestamptz[]) AS seen_message_at, unnest($9::text[]) AS seen_message_id
+) AS i
 ORDER BY i.project, i.iid, i.sha
 ON CONFLICT (project, iid, sha) DO UPDATE SET
     (head_at, head_message_at, head_message_id) = (

@@ -8,14 +8,15 @@ SELECT
     i.sha, i.repo, i.ref, i.project_id, i.default_branch, i.before_sha, i.pushed_at, i.committed_at, i.title, i.author,
     i.pushed_by, i.url, i.commit_count, ARRAY(SELECT jsonb_array_elements_text(i.changed_files::jsonb)),
     i.files_complete, i.message_id, i.message_at
-FROM unnest(
-    $1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[],
-    $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[], $14::text[], $15::boolean[], $16::text[],
-    $17::timestamptz[]
-) AS i (
-    sha, repo, ref, project_id, default_branch, before_sha, pushed_at, committed_at, title, author, pushed_by, url,
-    commit_count, changed_files, files_complete, message_id, message_at
-)
+FROM (
+    SELECT unnest($1::text[]) AS sha, unnest($2::text[]) AS repo, unnest($3::text[]) AS ref,
+        unnest($4::bigint[]) AS project_id, unnest($5::text[]) AS default_branch, unnest($6::text[]) AS before_sha,
+        unnest($7::timestamptz[]) AS pushed_at, unnest($8::timestamptz[]) AS committed_at, unnest($9::text[]) AS title,
+        unnest($10::text[]) AS author, unnest($11::text[]) AS pushed_by, unnest($12::text[]) AS url,
+        unnest($13::bigint[]) AS commit_count, unnest($14::text[]) AS changed_files,
+        unnest($15::boolean[]) AS files_complete, unnest($16::text[]) AS message_id,
+        unnest($17::timestamptz[]) AS message_at
+) AS i
 ORDER BY i.sha, i.repo, i.ref
 ON CONFLICT (sha, repo, ref) DO UPDATE SET
     project_id = excluded.project_id, default_branch = excluded.default_branch, before_sha = excluded.before_sha,

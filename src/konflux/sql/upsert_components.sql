@@ -9,15 +9,16 @@ SELECT
     i.name, i.namespace, i.cluster, i.uid, i.resource_version, i.created_at, i.rank, i.tie, i.application,
     i.git_url, i.git_project, i.git_revision, i.git_context, i.git_versions::jsonb, i.container_image,
     i.last_built_commit, i.last_promoted_image, i.deleted_at, i.message_id, i.message_at
-FROM unnest(
-    $1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::smallint[],
-    $8::bigint[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
-    $16::text[], $17::text[], $18::timestamptz[], $19::text[], $20::timestamptz[]
-) AS i (
-    name, namespace, cluster, uid, resource_version, created_at, rank, tie, application, git_url, git_project,
-    git_revision, git_context, git_versions, container_image, last_built_commit, last_promoted_image,
-    deleted_at, message_id, message_at
-)
+FROM (
+    SELECT unnest($1::text[]) AS name, unnest($2::text[]) AS namespace, unnest($3::text[]) AS cluster,
+        unnest($4::text[]) AS uid, unnest($5::bigint[]) AS resource_version, unnest($6::timestamptz[]) AS created_at,
+        unnest($7::smallint[]) AS rank, unnest($8::bigint[]) AS tie, unnest($9::text[]) AS application,
+        unnest($10::text[]) AS git_url, unnest($11::text[]) AS git_project, unnest($12::text[]) AS git_revision,
+        unnest($13::text[]) AS git_context, unnest($14::text[]) AS git_versions, unnest($15::text[]) AS container_image,
+        unnest($16::text[]) AS last_built_commit, unnest($17::text[]) AS last_promoted_image,
+        unnest($18::timestamptz[]) AS deleted_at, unnest($19::text[]) AS message_id,
+        unnest($20::timestamptz[]) AS message_at
+) AS i
 ORDER BY i.name
 ON CONFLICT (name) DO UPDATE SET
     namespace = excluded.namespace, cluster = excluded.cluster, uid = excluded.uid,

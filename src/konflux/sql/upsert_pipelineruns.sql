@@ -12,18 +12,21 @@ SELECT
     i.source_branch, i.snapshot, i.scenario, i.release_name, i.release_namespace, i.state, i.status, i.reason,
     i.message, i.verdict, i.started_at, i.finished_at, i.image_url, i.image_digest, i.log_url, i.results::jsonb,
     i.labels::jsonb, i.deleted_at, i.message_id, i.message_at
-FROM unnest(
-    $1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::smallint[],
-    $8::bigint[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::bigint[],
-    $16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[],
-    $24::text[], $25::text[], $26::text[], $27::text[], $28::timestamptz[], $29::timestamptz[], $30::text[],
-    $31::text[], $32::text[], $33::text[], $34::text[], $35::timestamptz[], $36::text[], $37::timestamptz[]
-) AS i (
-    name, namespace, cluster, uid, resource_version, created_at, rank, tie, type, type_label, application,
-    component, sha, project, mr_iid, event, target_branch, source_branch, snapshot, scenario, release_name,
-    release_namespace, state, status, reason, message, verdict, started_at, finished_at, image_url,
-    image_digest, log_url, results, labels, deleted_at, message_id, message_at
-)
+FROM (
+    SELECT unnest($1::text[]) AS name, unnest($2::text[]) AS namespace, unnest($3::text[]) AS cluster,
+        unnest($4::text[]) AS uid, unnest($5::bigint[]) AS resource_version, unnest($6::timestamptz[]) AS created_at,
+        unnest($7::smallint[]) AS rank, unnest($8::bigint[]) AS tie, unnest($9::text[]) AS type,
+        unnest($10::text[]) AS type_label, unnest($11::text[]) AS application, unnest($12::text[]) AS component,
+        unnest($13::text[]) AS sha, unnest($14::text[]) AS project, unnest($15::bigint[]) AS mr_iid,
+        unnest($16::text[]) AS event, unnest($17::text[]) AS target_branch, unnest($18::text[]) AS source_branch,
+        unnest($19::text[]) AS snapshot, unnest($20::text[]) AS scenario, unnest($21::text[]) AS release_name,
+        unnest($22::text[]) AS release_namespace, unnest($23::text[]) AS state, unnest($24::text[]) AS status,
+        unnest($25::text[]) AS reason, unnest($26::text[]) AS message, unnest($27::text[]) AS verdict,
+        unnest($28::timestamptz[]) AS started_at, unnest($29::timestamptz[]) AS finished_at,
+        unnest($30::text[]) AS image_url, unnest($31::text[]) AS image_digest, unnest($32::text[]) AS log_url,
+        unnest($33::text[]) AS results, unnest($34::text[]) AS labels, unnest($35::timestamptz[]) AS deleted_at,
+        unnest($36::text[]) AS message_id, unnest($37::timestamptz[]) AS message_at
+) AS i
 ORDER BY i.name
 ON CONFLICT (name) DO UPDATE SET
     namespace = excluded.namespace, cluster = excluded.cluster, uid = excluded.uid,

@@ -12,18 +12,22 @@ SELECT
     i.state, i.reason, i.message, i.failed_phase, i.release_plr, i.release_plr_namespace, i.attempt_count,
     i.attempts::jsonb, i.failure_reason, i.last_task, i.started_at, i.finished_at, i.expires_at,
     i.conditions::jsonb, i.deleted_at, i.message_id, i.message_at
-FROM unnest(
-    $1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::smallint[],
-    $8::bigint[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
-    $16::bigint[], $17::boolean[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[],
-    $24::text[], $25::bigint[], $26::text[], $27::text[], $28::text[], $29::timestamptz[], $30::timestamptz[],
-    $31::timestamptz[], $32::text[], $33::timestamptz[], $34::text[], $35::timestamptz[]
-) AS i (
-    name, namespace, cluster, uid, resource_version, created_at, rank, tie, application, component, snapshot,
-    release_plan, target, sha, project, mr_iid, automated, author, state, reason, message, failed_phase,
-    release_plr, release_plr_namespace, attempt_count, attempts, failure_reason, last_task, started_at,
-    finished_at, expires_at, conditions, deleted_at, message_id, message_at
-)
+FROM (
+    SELECT unnest($1::text[]) AS name, unnest($2::text[]) AS namespace, unnest($3::text[]) AS cluster,
+        unnest($4::text[]) AS uid, unnest($5::bigint[]) AS resource_version, unnest($6::timestamptz[]) AS created_at,
+        unnest($7::smallint[]) AS rank, unnest($8::bigint[]) AS tie, unnest($9::text[]) AS application,
+        unnest($10::text[]) AS component, unnest($11::text[]) AS snapshot, unnest($12::text[]) AS release_plan,
+        unnest($13::text[]) AS target, unnest($14::text[]) AS sha, unnest($15::text[]) AS project,
+        unnest($16::bigint[]) AS mr_iid, unnest($17::boolean[]) AS automated, unnest($18::text[]) AS author,
+        unnest($19::text[]) AS state, unnest($20::text[]) AS reason, unnest($21::text[]) AS message,
+        unnest($22::text[]) AS failed_phase, unnest($23::text[]) AS release_plr,
+        unnest($24::text[]) AS release_plr_namespace, unnest($25::bigint[]) AS attempt_count,
+        unnest($26::text[]) AS attempts, unnest($27::text[]) AS failure_reason, unnest($28::text[]) AS last_task,
+        unnest($29::timestamptz[]) AS started_at, unnest($30::timestamptz[]) AS finished_at,
+        unnest($31::timestamptz[]) AS expires_at, unnest($32::text[]) AS conditions,
+        unnest($33::timestamptz[]) AS deleted_at, unnest($34::text[]) AS message_id,
+        unnest($35::timestamptz[]) AS message_at
+) AS i
 ORDER BY i.name
 ON CONFLICT (name) DO UPDATE SET
     namespace = excluded.namespace, cluster = excluded.cluster, uid = excluded.uid,

@@ -12,18 +12,20 @@ SELECT
     i.target_branch, i.source_plr, i.group_members::jsonb, i.scenarios::jsonb, i.test_state, i.test_reason,
     i.test_message, i.release_state, i.release_message, i.conditions::jsonb, i.deleted_at, i.message_id,
     i.message_at
-FROM unnest(
-    $1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::smallint[],
-    $8::bigint[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::text[], $14::text[], $15::text[],
-    $16::text[], $17::bigint[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[],
-    $24::text[], $25::text[], $26::text[], $27::text[], $28::text[], $29::timestamptz[], $30::text[],
-    $31::timestamptz[]
-) AS i (
-    name, namespace, cluster, uid, resource_version, created_at, rank, tie, type, application, component,
-    component_count, image, image_digest, sha, project, mr_iid, event, target_branch, source_plr, group_members,
-    scenarios, test_state, test_reason, test_message, release_state, release_message, conditions, deleted_at,
-    message_id, message_at
-)
+FROM (
+    SELECT unnest($1::text[]) AS name, unnest($2::text[]) AS namespace, unnest($3::text[]) AS cluster,
+        unnest($4::text[]) AS uid, unnest($5::bigint[]) AS resource_version, unnest($6::timestamptz[]) AS created_at,
+        unnest($7::smallint[]) AS rank, unnest($8::bigint[]) AS tie, unnest($9::text[]) AS type,
+        unnest($10::text[]) AS application, unnest($11::text[]) AS component, unnest($12::bigint[]) AS component_count,
+        unnest($13::text[]) AS image, unnest($14::text[]) AS image_digest, unnest($15::text[]) AS sha,
+        unnest($16::text[]) AS project, unnest($17::bigint[]) AS mr_iid, unnest($18::text[]) AS event,
+        unnest($19::text[]) AS target_branch, unnest($20::text[]) AS source_plr, unnest($21::text[]) AS group_members,
+        unnest($22::text[]) AS scenarios, unnest($23::text[]) AS test_state, unnest($24::text[]) AS test_reason,
+        unnest($25::text[]) AS test_message, unnest($26::text[]) AS release_state,
+        unnest($27::text[]) AS release_message, unnest($28::text[]) AS conditions,
+        unnest($29::timestamptz[]) AS deleted_at, unnest($30::text[]) AS message_id,
+        unnest($31::timestamptz[]) AS message_at
+) AS i
 ORDER BY i.name
 ON CONFLICT (name) DO UPDATE SET
     namespace = excluded.namespace, cluster = excluded.cluster, uid = excluded.uid,

@@ -5,9 +5,11 @@ WITH said AS (
         (c.wanted_state, c.wanted_description, c.wanted_url)
             IS NOT DISTINCT FROM (c.sent_state, c.sent_description, c.sent_url) AS same,
         c.wanted_at < now() - i.max_age_s * interval '1 second' OR c.attempts + 1 >= i.max_attempts AS spent
-    FROM unnest(
-        $1::text[], $2::text[], $3::bigint[], $4::boolean[], $5::boolean[], $6::boolean[], $7::text[], $8::bigint[], $9::integer[]
-    ) AS i (lease, outcome, wait_ms, jitter, refused, certain, reason, max_age_s, max_attempts)
+    FROM (
+        SELECT unnest($1::text[]) AS lease, unnest($2::text[]) AS outcome, unnest($3::bigint[]) AS wait_ms,
+            unnest($4::boolean[]) AS jitter, unnest($5::boolean[]) AS refused, unnest($6::boolean[]) AS certain,
+            unnest($7::text[]) AS reason, unnest($8::bigint[]) AS max_age_s, unnest($9::integer[]) AS max_attempts
+    ) AS i
     JOIN commit_statuses AS c ON c.lease = i.lease::uuid AND c.lease_until IS NOT NULL
     ORDER BY c.target, c.repo, c.sha, c.context
     FOR UPDATE OF c

@@ -5,8 +5,10 @@ WITH said AS (
     SELECT o.name, i.delivered, i.pause_ms, i.doubling, i.reason, o.trips,
         CASE WHEN i.delivered THEN 0 ELSE o.failures END + i.faults AS failures,
         coalesce(o.open_until, '-infinity') <= now() AS was_open
-    FROM unnest($1::text[], $2::boolean[], $3::integer[], $4::bigint[], $5::boolean[], $6::text[])
-        AS i (name, delivered, faults, pause_ms, doubling, reason)
+    FROM (
+        SELECT unnest($1::text[]) AS name, unnest($2::boolean[]) AS delivered, unnest($3::integer[]) AS faults,
+            unnest($4::bigint[]) AS pause_ms, unnest($5::boolean[]) AS doubling, unnest($6::text[]) AS reason
+    ) AS i
     JOIN delivery_targets AS o ON o.name = i.name
     ORDER BY o.name
     FOR UPDATE OF o

@@ -8,13 +8,13 @@ INSERT INTO commit_statuses AS t (
 SELECT
     i.target, i.repo, i.sha, i.context, i.name, i.wanted_state, i.wanted_description, i.wanted_url, i.version_number,
     i.version_at, i.version_tie, i.outbox_id
-FROM unnest(
-    $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[],
-    $10::timestamptz[], $11::text[], $12::bigint[]
-) AS i (
-    target, repo, sha, context, name, wanted_state, wanted_description, wanted_url, version_number, version_at, version_tie,
-    outbox_id
-)
+FROM (
+    SELECT unnest($1::text[]) AS target, unnest($2::text[]) AS repo, unnest($3::text[]) AS sha,
+        unnest($4::text[]) AS context, unnest($5::text[]) AS name, unnest($6::text[]) AS wanted_state,
+        unnest($7::text[]) AS wanted_description, unnest($8::text[]) AS wanted_url,
+        unnest($9::bigint[]) AS version_number, unnest($10::timestamptz[]) AS version_at,
+        unnest($11::text[]) AS version_tie, unnest($12::bigint[]) AS outbox_id
+) AS i
 ORDER BY i.target, i.repo, i.sha, i.context
 ON CONFLICT (target, repo, sha, context) DO UPDATE SET
     name = excluded.name,

@@ -54,13 +54,20 @@ impl Statement {
         Some(items(&rest[..end?.0]))
     }
 
-    /// The arrays of `unnest(..)`.
+    /// The arrays that become rows, `unnest(..), unnest(..)` in a list or `unnest(.., ..)` as a table.
     pub fn unnest_params(&self) -> Option<Vec<String>> {
-        self.code.split_once("unnest(").map(|_| items(inside(&self.code[self.code.find("unnest(").unwrap()..])))
+        match self.unnest_list() {
+            Some(list) => Some(list.iter().map(|item| inside(item).to_owned()).collect()),
+            None => Some(items(inside(&self.code[self.code.find("unnest(")?..]))),
+        }
     }
 
-    /// The names that `unnest(..) AS i (..)` gives them, without the number of the row that `WITH ORDINALITY` adds.
+    /// The names that these get: `unnest(..) AS a, unnest(..) AS b`, or `unnest(.., ..) AS i (a, b)` without the number of
+    /// the row that `WITH ORDINALITY` adds.
     pub fn unnest_names(&self) -> Option<Vec<String>> {
+        if let Some(list) = self.unnest_list() {
+            return Some(list.iter().map(|item| item.rsplit(' ').next().unwrap().to_owned()).collect());
+        }
         let rest = &self.code[self.code.find("unnest(")?..];
         let arrays = inside(rest);
         let rest = &rest["unnest(".len() + arrays.len() + 1..];
@@ -69,6 +76,13 @@ impl Statement {
             names.pop();
         }
         Some(names)
+    }
+
+    /// The list of `(SELECT unnest(..) AS a, ..)`.
+    fn unnest_list(&self) -> Option<Vec<String>> {
+        let start = self.code[..self.code.find("SELECT unnest(")?].rfind('(')?;
+        let list = inside(&self.code[start..]).trim().strip_prefix("SELECT ").map(items)?;
+        (list.len() > 1 && list.iter().all(|item| item.contains(" AS "))).then_some(list)
     }
 
     pub fn conflict(&self) -> Option<Conflict> {

@@ -12,14 +12,15 @@ UPDATE kcidb_builds AS t SET
     log_excerpt_sha256 = coalesce(i.log_excerpt_sha256, t.log_excerpt_sha256), status = coalesce(i.status, t.status),
     misc = coalesce(i.misc::jsonb, t.misc), message_id = i.message_id, message_at = i.message_at,
     older = i.older::jsonb, received_at = now()
-FROM unnest(
-    $1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::double precision[], $7::text[],
-    $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::bytea[],
-    $16::text[], $17::text[], $18::text[], $19::timestamptz[], $20::text[]
-) AS i (
-    id, checkout_id, origin, comment, start_time, duration, architecture, command, compiler, input_files,
-    output_files, config_name, config_url, log_url, log_excerpt_sha256, status, misc, message_id, message_at, older
-)
+FROM (
+    SELECT unnest($1::text[]) AS id, unnest($2::text[]) AS checkout_id, unnest($3::text[]) AS origin,
+        unnest($4::text[]) AS comment, unnest($5::timestamptz[]) AS start_time,
+        unnest($6::double precision[]) AS duration, unnest($7::text[]) AS architecture, unnest($8::text[]) AS command,
+        unnest($9::text[]) AS compiler, unnest($10::text[]) AS input_files, unnest($11::text[]) AS output_files,
+        unnest($12::text[]) AS config_name, unnest($13::text[]) AS config_url, unnest($14::text[]) AS log_url,
+        unnest($15::bytea[]) AS log_excerpt_sha256, unnest($16::text[]) AS status, unnest($17::text[]) AS misc,
+        unnest($18::text[]) AS message_id, unnest($19::timestamptz[]) AS message_at, unnest($20::text[]) AS older
+) AS i
 JOIN kcidb_builds AS o ON o.id = i.id
 WHERE t.id = i.id
     AND (t.message_id, t.message_at, t.older) IS DISTINCT FROM (i.message_id, i.message_at, i.older::jsonb)

@@ -19,17 +19,18 @@ UPDATE kcidb_checkouts AS t SET
     log_excerpt_sha256 = coalesce(i.log_excerpt_sha256, t.log_excerpt_sha256), valid = coalesce(i.valid, t.valid),
     misc = coalesce(i.misc::jsonb, t.misc), message_id = i.message_id, message_at = i.message_at,
     older = i.older::jsonb, received_at = now()
-FROM unnest(
-    $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-    $10::boolean[], $11::text[], $12::text[], $13::text[], $14::text[], $15::timestamptz[], $16::timestamptz[],
-    $17::timestamptz[], $18::text[], $19::bytea[], $20::boolean[], $21::text[], $22::text[], $23::timestamptz[],
-    $24::text[]
-) AS i (
-    id, origin, tree_name, git_repository_url, git_commit_hash, git_commit_name, git_commit_tags, git_commit_message,
-    git_repository_branch, git_repository_branch_tip, patchset_files, patchset_hash, mail_message_id, comment,
-    start_time, origin_builds_finish_time, origin_tests_finish_time, log_url, log_excerpt_sha256, valid, misc,
-    message_id, message_at, older
-)
+FROM (
+    SELECT unnest($1::text[]) AS id, unnest($2::text[]) AS origin, unnest($3::text[]) AS tree_name,
+        unnest($4::text[]) AS git_repository_url, unnest($5::text[]) AS git_commit_hash,
+        unnest($6::text[]) AS git_commit_name, unnest($7::text[]) AS git_commit_tags,
+        unnest($8::text[]) AS git_commit_message, unnest($9::text[]) AS git_repository_branch,
+        unnest($10::boolean[]) AS git_repository_branch_tip, unnest($11::text[]) AS patchset_files,
+        unnest($12::text[]) AS patchset_hash, unnest($13::text[]) AS mail_message_id, unnest($14::text[]) AS comment,
+        unnest($15::timestamptz[]) AS start_time, unnest($16::timestamptz[]) AS origin_builds_finish_time,
+        unnest($17::timestamptz[]) AS origin_tests_finish_time, unnest($18::text[]) AS log_url,
+        unnest($19::bytea[]) AS log_excerpt_sha256, unnest($20::boolean[]) AS valid, unnest($21::text[]) AS misc,
+        unnest($22::text[]) AS message_id, unnest($23::timestamptz[]) AS message_at, unnest($24::text[]) AS older
+) AS i
 JOIN kcidb_checkouts AS o ON o.id = i.id
 WHERE t.id = i.id
     AND (t.message_id, t.message_at, t.older) IS DISTINCT FROM (i.message_id, i.message_at, i.older::jsonb)

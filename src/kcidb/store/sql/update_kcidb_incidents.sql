@@ -6,12 +6,12 @@ UPDATE kcidb_incidents AS t SET
     test_id = coalesce(i.test_id, t.test_id), present = coalesce(i.present, t.present),
     comment = coalesce(i.comment, t.comment), misc = coalesce(i.misc::jsonb, t.misc), message_id = i.message_id,
     message_at = i.message_at, older = i.older::jsonb, received_at = now()
-FROM unnest(
-    $1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::boolean[], $8::text[], $9::text[],
-    $10::text[], $11::timestamptz[], $12::text[]
-) AS i (
-    id, origin, issue_id, issue_version, build_id, test_id, present, comment, misc, message_id, message_at, older
-)
+FROM (
+    SELECT unnest($1::text[]) AS id, unnest($2::text[]) AS origin, unnest($3::text[]) AS issue_id,
+        unnest($4::bigint[]) AS issue_version, unnest($5::text[]) AS build_id, unnest($6::text[]) AS test_id,
+        unnest($7::boolean[]) AS present, unnest($8::text[]) AS comment, unnest($9::text[]) AS misc,
+        unnest($10::text[]) AS message_id, unnest($11::timestamptz[]) AS message_at, unnest($12::text[]) AS older
+) AS i
 JOIN kcidb_incidents AS o ON o.id = i.id
 WHERE t.id = i.id
     AND (t.message_id, t.message_at, t.older) IS DISTINCT FROM (i.message_id, i.message_at, i.older::jsonb)

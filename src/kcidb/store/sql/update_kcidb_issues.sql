@@ -7,13 +7,13 @@ UPDATE kcidb_issues AS t SET
     culprit_harness = coalesce(i.culprit_harness, t.culprit_harness), comment = coalesce(i.comment, t.comment),
     misc = coalesce(i.misc::jsonb, t.misc), message_id = i.message_id, message_at = i.message_at,
     older = i.older::jsonb, received_at = now()
-FROM unnest(
-    $1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::boolean[], $8::boolean[],
-    $9::boolean[], $10::text[], $11::text[], $12::text[], $13::timestamptz[], $14::text[]
-) AS i (
-    id, version, origin, categories, report_url, report_subject, culprit_code, culprit_tool, culprit_harness,
-    comment, misc, message_id, message_at, older
-)
+FROM (
+    SELECT unnest($1::text[]) AS id, unnest($2::bigint[]) AS version, unnest($3::text[]) AS origin,
+        unnest($4::text[]) AS categories, unnest($5::text[]) AS report_url, unnest($6::text[]) AS report_subject,
+        unnest($7::boolean[]) AS culprit_code, unnest($8::boolean[]) AS culprit_tool,
+        unnest($9::boolean[]) AS culprit_harness, unnest($10::text[]) AS comment, unnest($11::text[]) AS misc,
+        unnest($12::text[]) AS message_id, unnest($13::timestamptz[]) AS message_at, unnest($14::text[]) AS older
+) AS i
 JOIN kcidb_issues AS o ON o.id = i.id AND o.version = i.version
 WHERE t.id = i.id AND t.version = i.version
     AND (t.message_id, t.message_at, t.older) IS DISTINCT FROM (i.message_id, i.message_at, i.older::jsonb)

@@ -12,15 +12,17 @@ UPDATE kcidb_tests AS t SET
     duration = coalesce(i.duration, t.duration), input_files = coalesce(i.input_files::jsonb, t.input_files),
     output_files = coalesce(i.output_files::jsonb, t.output_files), misc = coalesce(i.misc::jsonb, t.misc),
     message_id = i.message_id, message_at = i.message_at, older = i.older::jsonb, received_at = now()
-FROM unnest(
-    $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-    $10::bytea[], $11::text[], $12::double precision[], $13::text[], $14::text[], $15::timestamptz[],
-    $16::double precision[], $17::text[], $18::text[], $19::text[], $20::text[], $21::timestamptz[], $22::text[]
-) AS i (
-    id, build_id, origin, environment_comment, environment_compatible, environment_misc, path, comment, log_url,
-    log_excerpt_sha256, status, number_value, number_unit, number_prefix, start_time, duration, input_files,
-    output_files, misc, message_id, message_at, older
-)
+FROM (
+    SELECT unnest($1::text[]) AS id, unnest($2::text[]) AS build_id, unnest($3::text[]) AS origin,
+        unnest($4::text[]) AS environment_comment, unnest($5::text[]) AS environment_compatible,
+        unnest($6::text[]) AS environment_misc, unnest($7::text[]) AS path, unnest($8::text[]) AS comment,
+        unnest($9::text[]) AS log_url, unnest($10::bytea[]) AS log_excerpt_sha256, unnest($11::text[]) AS status,
+        unnest($12::double precision[]) AS number_value, unnest($13::text[]) AS number_unit,
+        unnest($14::text[]) AS number_prefix, unnest($15::timestamptz[]) AS start_time,
+        unnest($16::double precision[]) AS duration, unnest($17::text[]) AS input_files,
+        unnest($18::text[]) AS output_files, unnest($19::text[]) AS misc, unnest($20::text[]) AS message_id,
+        unnest($21::timestamptz[]) AS message_at, unnest($22::text[]) AS older
+) AS i
 JOIN kcidb_tests AS o ON o.id = i.id
 WHERE t.id = i.id
     AND (t.message_id, t.message_at, t.older) IS DISTINCT FROM (i.message_id, i.message_at, i.older::jsonb)

@@ -8,13 +8,14 @@ SELECT
     i.id, i.issue_id, i.issue_version, i.text_match, i.file_name_match, i.test_name_match, i.testresult_name_match,
     i.architecture_match, i.kpet_tree_name_match, i.tree_match, i.package_name_match, i.deleted, i.message_id,
     i.message_at
-FROM unnest(
-    $1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-    $10::text[], $11::text[], $12::boolean[], $13::text[], $14::timestamptz[]
-) AS i (
-    id, issue_id, issue_version, text_match, file_name_match, test_name_match, testresult_name_match,
-    architecture_match, kpet_tree_name_match, tree_match, package_name_match, deleted, message_id, message_at
-)
+FROM (
+    SELECT unnest($1::text[]) AS id, unnest($2::text[]) AS issue_id, unnest($3::bigint[]) AS issue_version,
+        unnest($4::text[]) AS text_match, unnest($5::text[]) AS file_name_match, unnest($6::text[]) AS test_name_match,
+        unnest($7::text[]) AS testresult_name_match, unnest($8::text[]) AS architecture_match,
+        unnest($9::text[]) AS kpet_tree_name_match, unnest($10::text[]) AS tree_match,
+        unnest($11::text[]) AS package_name_match, unnest($12::boolean[]) AS deleted, unnest($13::text[]) AS message_id,
+        unnest($14::timestamptz[]) AS message_at
+) AS i
 ORDER BY i.id
 ON CONFLICT (id) DO UPDATE SET
     issue_id = excluded.issue_id,

@@ -15,11 +15,11 @@ UPDATE travis_repositories AS t SET
                 AND n.state IN ('started', 'passed', 'failed', 'errored', 'canceled'))
         THEN i.current_build_id ELSE t.current_build_id END,
     updated_at = now()
-FROM unnest(
-    $1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::integer[], $6::timestamptz[], $7::timestamptz[], $8::bigint[]
-) AS i (
-    id, last_build_id, last_build_number, last_build_state, last_build_duration, last_build_started_at,
-    last_build_finished_at, current_build_id
-)
+FROM (
+    SELECT unnest($1::bigint[]) AS id, unnest($2::bigint[]) AS last_build_id, unnest($3::text[]) AS last_build_number,
+        unnest($4::text[]) AS last_build_state, unnest($5::integer[]) AS last_build_duration,
+        unnest($6::timestamptz[]) AS last_build_started_at, unnest($7::timestamptz[]) AS last_build_finished_at,
+        unnest($8::bigint[]) AS current_build_id
+) AS i
 WHERE t.id = i.id
 RETURNING t.id

@@ -2,8 +2,11 @@
 -- What builds say about their repository, newest whole; one that names it is newer than one that does not.
 INSERT INTO travis_repositories AS t (id, owner_name, name, private, url, message_id, message_at)
 SELECT i.id, i.owner_name, i.name, i.private, i.url, i.message_id, i.message_at
-FROM unnest($1::bigint[], $2::text[], $3::text[], $4::boolean[], $5::text[], $6::text[], $7::timestamptz[])
-    AS i (id, owner_name, name, private, url, message_id, message_at)
+FROM (
+    SELECT unnest($1::bigint[]) AS id, unnest($2::text[]) AS owner_name, unnest($3::text[]) AS name,
+        unnest($4::boolean[]) AS private, unnest($5::text[]) AS url, unnest($6::text[]) AS message_id,
+        unnest($7::timestamptz[]) AS message_at
+) AS i
 ORDER BY i.id
 ON CONFLICT (id) DO UPDATE SET
     owner_name = excluded.owner_name, name = excluded.name, private = excluded.private, url = excluded.url,
