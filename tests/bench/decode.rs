@@ -34,7 +34,7 @@ pub fn run() {
 
     let steps: [(&str, &dyn Fn()); 6] = [
         ("SQS event to deliveries", &|| drop(black_box(Invocation::read(&event)))),
-        ("base64 and gunzip alone", &|| packed.iter().for_each(|text| drop(black_box(unpack(text))))),
+        ("base64 and gunzip alone, as a stream", &|| packed.iter().for_each(|text| drop(black_box(unpack(text))))),
         ("JSON to Value alone", &|| texts.iter().for_each(|text| drop(black_box(tree(text))))),
         ("JSON to record (bare, whole way)", &|| read_alone(&plain)),
         ("delivery to record, 1 thread", &|| read_alone(&deliveries)),
