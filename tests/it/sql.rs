@@ -121,6 +121,11 @@ fn planted_faults_are_reported() {
     let fine = "-- up\nINSERT INTO t (a, b)\nSELECT i.a, i.b::jsonb FROM unnest($1::text[], $2::text[]) AS i (a, b)\n\
                 ORDER BY i.a\nON CONFLICT (a) DO UPDATE SET b = excluded.b WHERE t.b < excluded.b";
     let check = |text: &str| problems(&Statement::new("src/x/sql/up.sql", text));
+    let reported = |text: &str, old: &str, new: &str, report: &str| {
+        assert!(text.contains(old), "{old}");
+        let found = check(&text.replacen(old, new, 1));
+        assert!(found.iter().any(|problem| problem.contains(report)), "{new}: {found:?}");
+    };
     assert_eq!(check(fine), [""; 0]);
     assert_eq!(
         check(&fine.replace(" SET b = excluded.b WHERE t.b < excluded.b", "").replace("UPDATE", "NOTHING")),
@@ -141,9 +146,7 @@ fn planted_faults_are_reported() {
         ("AS i (a, b)", "AS i (b, a)", "INSERT (a, b) is not the list of unnest (b, a)"),
         ("$2::text[]", "$3::text[]", "not $1, $2, .. in order"),
     ] {
-        assert!(fine.contains(old), "{old}");
-        let found = check(&fine.replacen(old, new, 1));
-        assert!(found.iter().any(|problem| problem.contains(report)), "{new}: {found:?}");
+        reported(fine, old, new, report);
     }
     let wide = fine.replace(
         "unnest($1::text[], $2::text[]) AS i (a, b)",
@@ -160,9 +163,7 @@ fn planted_faults_are_reported() {
             "a table of more than 5 arrays",
         ),
     ] {
-        assert!(wide.contains(old), "{old}");
-        let found = check(&wide.replacen(old, new, 1));
-        assert!(found.iter().any(|problem| problem.contains(report)), "{new}: {found:?}");
+        reported(&wide, old, new, report);
     }
     assert_eq!(check(&fine.replace("ORDER", "/* ; */ ORDER").replace("jsonb", "jsonb || ';'")), [""; 0]);
 }
