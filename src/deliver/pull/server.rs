@@ -11,6 +11,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get};
+use tokio::runtime::Handle;
 
 use super::{HandBack, LEASE, Leased, Leases};
 use crate::clock::Deadline;
@@ -223,9 +224,9 @@ pub(super) async fn lease(
     let until = Deadline::within(wait);
     loop {
         let (store, targets) = (pull.store.clone(), client.targets.clone());
-        let due = on_a_thread(async move || claim(&store, &targets, max).await).await?;
-        if !due.is_empty() || until.remaining().is_zero() {
-            let deliveries = due.into_iter().filter_map(|due| leased(due, &client.targets)).collect();
+        let untold = on_a_thread(async move || claim(store, targets, max).await).await?;
+        if !untold.due.is_empty() || until.remaining().is_zero() {
+            let deliveries = untold.tell().into_iter().filter_map(|due| leased(due, &client.targets)).collect();
             return Ok(json(StatusCode::OK, &Leases { deliveries }));
         }
         tokio::time::sleep(POLL.min(until.remaining())).await;
@@ -233,9 +234,9 @@ pub(super) async fn lease(
 }
 
 /// Leases for the targets of a key, `max` of them all together.
-async fn claim(store: &Store, targets: &BTreeMap<String, Target>, max: usize) -> Result<Vec<StatusDue>, StoreError> {
+async fn claim(store: Store, targets: BTreeMap<String, Target>, max: usize) -> Result<Untold, StoreError> {
     let names: Vec<&str> = targets.keys().map(String::as_str).collect();
-    store
+    let due = store
         .in_tx("pull", Deadline::within(PATIENCE), async |tx| {
             queue::register(tx, &names).await?;
             let mut due = Vec::new();
@@ -246,7 +247,37 @@ async fn claim(store: &Store, targets: &BTreeMap<String, Target>, max: usize) ->
             }
             Ok(due)
         })
-        .await
+        .await?;
+    Ok(Untold { due, store, targets })
+}
+
+/// Leases that nobody was told of yet. Who asked for them may hang up meanwhile: then they are given back, as nobody else
+/// could have them until they run out.
+struct Untold {
+    due: Vec<StatusDue>,
+    store: Store,
+    targets: BTreeMap<String, Target>,
+}
+
+impl Untold {
+    fn tell(mut self) -> Vec<StatusDue> {
+        std::mem::take(&mut self.due)
+    }
+}
+
+impl Drop for Untold {
+    fn drop(&mut self) {
+        let back = |due: StatusDue| Done { target: due.target, lease: due.lease, is_event: false, decision: None };
+        let done: Vec<Done> = std::mem::take(&mut self.due).into_iter().map(back).collect();
+        // Without a runtime the process is about to end, and they run out.
+        let Some(runtime) = Handle::try_current().ok().filter(|_| !done.is_empty()) else { return };
+        let (store, targets) = (self.store.clone(), std::mem::take(&mut self.targets));
+        runtime.spawn(on_a_thread(async move || {
+            let settled = step::settle(&store, &done, &targets).await;
+            settled
+                .inspect_err(|error| tracing::warn!(error = chain(error), "leases that nobody has are not given back"))
+        }));
+    }
 }
 
 fn leased(due: StatusDue, targets: &BTreeMap<String, Target>) -> Option<Leased> {

@@ -1,6 +1,6 @@
 //! `worker --pull` as a program, against the facade as it is mounted beside the pages.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -142,6 +142,33 @@ async fn the_lease_of_a_dead_worker_runs_out() {
     assert_eq!([end(Method::DELETE, lease).await, end(Method::DELETE, lease).await], [204, 204]);
     assert_eq!(end(Method::POST, lease).await, 410, "delivered is delivered");
     assert_eq!(rows(&db).await, "delivered | 2 | 1");
+}
+
+/// A worker dies, or its connection, while something is being leased for it: that is not held for somebody who never heard of it.
+#[tokio::test]
+async fn what_nobody_was_told_of_is_not_held() {
+    let db = support::database().await;
+    let site = site(&db).await;
+    wanted(&db, &[event("passed", 5)]).await;
+    // Somebody holds the table, so that leasing takes its time.
+    let (mut client, connection) = tokio_postgres::connect(&db.url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let held = client.transaction().await.unwrap();
+    held.batch_execute("LOCK TABLE commit_statuses IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let mut gone = std::net::TcpStream::connect(site.url.trim_start_matches("http://")).unwrap();
+    write!(gone, "GET /v1/deliveries?wait=5 HTTP/1.1\r\nhost: h\r\nx-api-key: {KEY}\r\n\r\n").unwrap();
+    let waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'commit_statuses'::regclass AND NOT granted";
+    until("leasing", async || held.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) > 0).await;
+    drop(gone);
+    // The server hears of it before it has the lease.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    held.rollback().await.unwrap();
+
+    let headers = [("x-api-key", KEY)];
+    let leased = site.send(Method::GET, "/v1/deliveries?wait=20", &headers, Vec::new()).await.body;
+    let lease = leased["deliveries"][0]["lease"].as_str().expect("it is there for the next one");
+    assert_eq!(site.send(Method::DELETE, &format!("/v1/deliveries/{lease}"), &headers, Vec::new()).await.status, 204);
+    assert_eq!(rows(&db).await, "delivered | 1 | 0", "and nothing was cut");
 }
 
 /// GitHub's clock is a year ahead, and its limit ends seven seconds later by that clock: seven seconds are waited, by
