@@ -52,8 +52,10 @@ fn sorted(done: &[Done], targets: &BTreeMap<String, Target>) -> (Vec<Settled>, V
             max_age: target.map_or(Duration::from_secs(7 * 86_400), |target| target.max_age),
             max_attempts: target.map_or(i32::MAX, |target| target.max_attempts),
         };
+        // What comes back untried says nothing of the target, but that somebody else may try it.
+        let health = health.entry(done.target.clone()).or_default();
         if let Some(decision) = &done.decision {
-            note(health.entry(done.target.clone()).or_default(), decision);
+            note(health, decision);
         }
         if done.is_event { events.push(settled) } else { statuses.push(settled) }
     }

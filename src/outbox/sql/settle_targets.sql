@@ -1,8 +1,9 @@
 -- settle_targets
 -- The circuit breaker. Five faults in a row close a target off, and so does whatever it asks for itself; each time in a row
--- for twice as long. What was under way when it closed does not count again. A success opens it.
+-- for twice as long. What was under way when it closed does not count again. A success opens it. Any answer, and what comes back
+-- untried, lets the next one try it.
 WITH said AS (
-    SELECT o.name, i.delivered, i.pause_ms, i.doubling, i.reason, o.trips,
+    SELECT o.name, i.delivered, i.faults, i.pause_ms, i.doubling, i.reason, o.trips,
         CASE WHEN i.delivered THEN 0 ELSE o.failures END + i.faults AS failures,
         coalesce(o.open_until, '-infinity') <= now() AS was_open
     FROM (
@@ -14,7 +15,7 @@ WITH said AS (
     FOR UPDATE OF o
 ), verdict AS (
     SELECT s.name, s.delivered, s.pause_ms, s.reason, s.failures, s.trips,
-        s.was_open AND (s.pause_ms IS NOT NULL OR s.failures >= 5) AS closes,
+        s.was_open AND (s.pause_ms IS NOT NULL OR s.faults > 0 AND s.failures >= 5) AS closes,
         CASE
             WHEN s.pause_ms IS NULL
                 THEN least(interval '15 minutes', interval '5 seconds' * power(2, least(s.trips, 20))) * (0.5 + random() / 2)

@@ -144,12 +144,15 @@ async fn the_lease_of_a_dead_worker_runs_out() {
     assert_eq!(rows(&db).await, "delivered | 2 | 1");
 }
 
-/// A worker dies, or its connection, while something is being leased for it: that is not held for somebody who never heard of it.
+/// A worker dies, or its connection, while something is being leased for it: that is not held for somebody who never heard of it,
+/// nor is the target, where it is tried whether it is well again.
 #[tokio::test]
 async fn what_nobody_was_told_of_is_not_held() {
     let db = support::database().await;
     let site = site(&db).await;
     wanted(&db, &[event("passed", 5)]).await;
+    let shaky = "UPDATE delivery_targets SET trips = 1, failures = 5, open_until = now()";
+    db.store.script(shaky, deadline()).await.unwrap();
     // Somebody holds the table, so that leasing takes its time.
     let (mut client, connection) = tokio_postgres::connect(&db.url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
@@ -169,6 +172,8 @@ async fn what_nobody_was_told_of_is_not_held() {
     let lease = leased["deliveries"][0]["lease"].as_str().expect("it is there for the next one");
     assert_eq!(site.send(Method::DELETE, &format!("/v1/deliveries/{lease}"), &headers, Vec::new()).await.status, 204);
     assert_eq!(rows(&db).await, "delivered | 1 | 0", "and nothing was cut");
+    let target = render::table(&db.store, &["trips", "failures"], "FROM delivery_targets").await;
+    assert_eq!(target, "0 | 0", "and it is well");
 }
 
 /// GitHub's clock is a year ahead, and its limit ends seven seconds later by that clock: seven seconds are waited, by
