@@ -161,13 +161,13 @@ async fn one_token_serves_all_targets_at_once() {
 #[tokio::test]
 async fn a_token_is_renewed_before_it_ends() {
     let db = support::database().await;
-    // Four seconds, of which half are used (and the server's clock has no parts of seconds).
-    let (github, forge) = github(GitHub { life: 4, ..GitHub::new() }).await;
+    // So many seconds, of which half are used (and the server's clock has no parts of seconds).
+    let (github, forge) = github(GitHub { life: 12, ..GitHub::new() }).await;
     let deliverer = deliverer(&db.store, &read(&app("check_run", &forge, ""), KEY));
     for id in 1..=2 {
         builds(&db.store, id..=id).await;
         run(&deliverer).await;
-        tokio::time::sleep(Duration::from_secs(3)).await;
+        tokio::time::sleep(Duration::from_secs(if id == 1 { 7 } else { 0 })).await;
     }
     assert_eq!((asked(&forge), github.lock().unwrap().runs.runs.len()), (2, 2));
     assert!(forge.posts().iter().all(|post| post.taken), "none was used after its end");
@@ -177,7 +177,7 @@ async fn a_token_is_renewed_before_it_ends() {
 async fn the_end_of_a_token_is_told_by_the_servers_clock() {
     let db = support::database().await;
     // So far behind that its tokens ended long ago by ours.
-    let (_, forge) = github(GitHub { ahead: -20, life: 15, ..GitHub::new() }).await;
+    let (_, forge) = github(GitHub { ahead: -50, life: 40, ..GitHub::new() }).await;
     let deliverer = deliverer(&db.store, &read(&app("check_run", &forge, ""), KEY));
     for id in 1..=3 {
         builds(&db.store, id..=id).await;

@@ -104,7 +104,7 @@ async fn nobody_there_is_certain() {
     let start = Instant::now();
     drain(&db.store, &targets).await;
     assert!(status(&db.store).await.starts_with("pending | 1 | 0 | "), "{}", status(&db.store).await);
-    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() < Duration::from_secs(60), "it waited for the next one's turn");
 }
 
 #[tokio::test]
@@ -247,7 +247,7 @@ async fn a_slow_target_delays_nobody() {
 async fn a_pace_is_kept_by_all() {
     let db = support::database().await;
     let forge = Forge::start(|_| created()).await;
-    let targets = read(&target("ghe", "github", &forge, HOST, "interval_ms = 800\nconcurrency = 4"));
+    let targets = read(&target("ghe", "github", &forge, HOST, "interval_ms = 2000\nconcurrency = 4"));
     let builds: Vec<String> = (0..4).map(|n| format!("{n:040x}")).collect();
     let events: Vec<Event<'_>> = builds.iter().map(|sha| Event { build: sha, sha, ..event("passed", 1) }).collect();
     take_in(&db.store, &events).await;
@@ -260,7 +260,7 @@ async fn a_pace_is_kept_by_all() {
     for pair in posts.windows(2) {
         let gap = pair[1].at - pair[0].at;
         // A post may be late on a busy machine, and the next one then seems early.
-        assert!(gap >= Duration::from_millis(300), "{gap:?} between two posts");
+        assert!(gap >= Duration::from_millis(500), "{gap:?} between two posts");
     }
 }
 

@@ -55,7 +55,7 @@ async fn raw(site: &super::Site, head: &str, body: usize) -> (usize, String) {
         }
     }
     let mut answer = vec![0; 1024];
-    let read = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut answer)).await;
+    let read = tokio::time::timeout(Duration::from_secs(60), stream.read(&mut answer)).await;
     let length = read.expect("neither answer nor end").unwrap_or_default();
     (sent, String::from_utf8_lossy(&answer[..length]).lines().next().unwrap_or_default().to_owned())
 }
@@ -93,5 +93,5 @@ async fn endless_requests_come_to_an_end() {
         assert!(statuses.contains(&status) || status == "hung up", "{what}: {answer}");
         assert!(sent < 64 << 20, "{what}: took {sent} bytes");
     }
-    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(120), "{:?}", start.elapsed());
 }

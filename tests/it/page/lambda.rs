@@ -95,7 +95,7 @@ pub async fn answers(db: &Db, waiting: Vec<Value>, variables: &[(&str, String)])
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    for _ in 0..600 {
+    for _ in 0..1200 {
         if state.lock().unwrap().answers.len() == count {
             break;
         }
