@@ -3,6 +3,7 @@ use std::io::Write;
 use base64::Engine;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -118,6 +119,27 @@ fn several_messages_in_one_delivery_get_numbers() {
     let broken = unfold(format!("{OBJECT}\nnot json"));
     assert_eq!(broken, [format!("d#0 | - | - | {OBJECT}"), "refused: d#1 not-json".to_owned()]);
     assert_eq!(unfold(r#"["job:finish",{"id":1}]"#), [r#"d | - | - | ["job:finish",{"id":1}]"#]);
+}
+
+proptest! {
+    /// Whatever is in their strings and between them.
+    #[test]
+    fn all_documents_of_a_delivery_are_found(
+        documents in proptest::collection::vec(("[]{}\\[,\\\\\" \n1]{0,6}", any::<bool>()), 1..4),
+        between in proptest::sample::select(vec!["", " ", "\n", "\r\n", "\t", " \n "]),
+    ) {
+        let document = |(text, is_list): &(String, bool)| match is_list {
+            true => serde_json::json!([text, [1, {"y": text}]]).to_string(),
+            false => serde_json::json!({"x": text, "y": [{}, []]}).to_string(),
+        };
+        let documents: Vec<String> = documents.iter().map(document).collect();
+        let alone = documents.len() == 1;
+        let expected = documents.iter().enumerate().map(|(number, document)| match alone {
+            true => format!("d | - | - | {document}"),
+            false => format!("d#{number} | - | - | {document}"),
+        });
+        prop_assert_eq!(unfold(documents.join(between)), expected.collect::<Vec<_>>());
+    }
 }
 
 #[test]
