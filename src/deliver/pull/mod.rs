@@ -6,6 +6,8 @@
 //! | `DELETE /v1/deliveries/{lease}` | it was delivered: 204, also a second time; 410 when the lease ran out and another has it |
 //! | `POST /v1/deliveries/{lease}` | it was not: a [`HandBack`]; 204, or 410 |
 //!
+//! Who hangs up before the answer has leased nothing; who dies after it is waited for until the lease runs out.
+//!
 //! The key in `x-api-key` says whose statuses; a target with `api_key` in the document is asked for this way and never
 //! posted to from here. Times are given as seconds from now (`expires_in`), so that clocks need not agree.
 
