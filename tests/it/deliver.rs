@@ -53,7 +53,11 @@ pub fn github(forge: &Forge, host: &str) -> Vec<Target> {
 
 /// Delivers until nothing is due.
 pub async fn drain(store: &Store, targets: &[Target]) -> Totals {
-    let deliverer = Deliverer::new(store.clone(), targets.to_vec(), None).unwrap();
+    run(&Deliverer::new(store.clone(), targets.to_vec(), None).unwrap()).await
+}
+
+/// The same, with what it has kept from before.
+async fn run(deliverer: &Deliverer) -> Totals {
     deliverer.run(Until::Idle(tokio::time::sleep(Duration::from_secs(60)))).await
 }
 

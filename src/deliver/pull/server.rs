@@ -267,10 +267,13 @@ impl Untold {
 
 impl Drop for Untold {
     fn drop(&mut self) {
+        if self.due.is_empty() {
+            return;
+        }
+        // Without a runtime the process is about to end, and they run out.
+        let Ok(runtime) = Handle::try_current() else { return };
         let back = |due: StatusDue| Done { target: due.target, lease: due.lease, is_event: false, decision: None };
         let done: Vec<Done> = std::mem::take(&mut self.due).into_iter().map(back).collect();
-        // Without a runtime the process is about to end, and they run out.
-        let Some(runtime) = Handle::try_current().ok().filter(|_| !done.is_empty()) else { return };
         let (store, targets) = (self.store.clone(), std::mem::take(&mut self.targets));
         runtime.spawn(on_a_thread(async move || {
             let settled = step::settle(&store, &done, &targets).await;

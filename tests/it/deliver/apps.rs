@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hummingbird_status::deliver::Deliverer;
 use hummingbird_status::deliver::targets::{Target, targets};
-use hummingbird_status::deliver::{Deliverer, Until};
 use hummingbird_status::store::Store;
 use jiff::{SignedDuration, Timestamp};
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
@@ -16,7 +16,7 @@ use rsa::pkcs8::DecodePrivateKey;
 use serde_json::{Value, json};
 
 use super::notices::{CheckRuns, create, deliveries, finish, start, take_in};
-use super::{drain, later};
+use super::{drain, later, run};
 use crate::support::forge::{Forge, Post, Reply, answer, created};
 use crate::support::{self, render};
 
@@ -41,11 +41,6 @@ fn read(document: &str, pem: &str) -> Vec<Target> {
         _ => None,
     };
     targets(&lookup).unwrap()
-}
-
-/// Delivers until nothing is due, with what it has kept from before.
-async fn run(deliverer: &Deliverer) {
-    deliverer.run(Until::Idle(tokio::time::sleep(Duration::from_secs(60)))).await;
 }
 
 fn deliverer(store: &Store, targets: &[Target]) -> Deliverer {
@@ -164,11 +159,11 @@ async fn a_token_is_renewed_before_it_ends() {
     // So many seconds, of which half are used (and the server's clock has no parts of seconds).
     let (github, forge) = github(GitHub { life: 12, ..GitHub::new() }).await;
     let deliverer = deliverer(&db.store, &read(&app("check_run", &forge, ""), KEY));
-    for id in 1..=2 {
-        builds(&db.store, id..=id).await;
-        run(&deliverer).await;
-        tokio::time::sleep(Duration::from_secs(if id == 1 { 7 } else { 0 })).await;
-    }
+    builds(&db.store, 1..=1).await;
+    run(&deliverer).await;
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    builds(&db.store, 2..=2).await;
+    run(&deliverer).await;
     assert_eq!((asked(&forge), github.lock().unwrap().runs.runs.len()), (2, 2));
     assert!(forge.posts().iter().all(|post| post.taken), "none was used after its end");
 }

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use hmac::{Hmac, KeyInit, Mac};
-use hummingbird_status::deliver::{Deliverer, Topics, Until};
+use hummingbird_status::deliver::{Deliverer, Topics};
 use hummingbird_status::outbox::{Event, announce};
 use hummingbird_status::store::Store;
 use serde_json::json;
 use sha2::Sha256;
 
-use super::{TOKEN, drain, later, read};
+use super::{TOKEN, drain, later, read, run};
 use crate::support::forge::{Forge, answer, created};
 use crate::support::{self, deadline, moto, render};
 
@@ -208,7 +208,7 @@ async fn sns_takes_ten_a_call_and_fails_entry_by_entry() {
     said(&db.store, &events).await;
     let deliverer = Deliverer::new(db.store.clone(), targets, Some(sns(&forge))).unwrap();
     for _ in 0..2 {
-        deliverer.run(Until::Idle(tokio::time::sleep(std::time::Duration::from_secs(60)))).await;
+        run(&deliverer).await;
         later(&db.store).await;
     }
     let calls: Vec<usize> = forge.posts().iter().map(|post| entries(&post.text).len()).collect();
@@ -237,7 +237,7 @@ async fn a_topic_that_is_closed_is_paused() {
         read("[[target]]\nname = 'broadcast'\nkind = 'sns'\ntopic_arn = 'arn:aws:sns:us-east-1:123456789012:out'");
     said(&db.store, &(0..3).map(|n| event("job:x", &n.to_string(), n)).collect::<Vec<_>>()).await;
     let deliverer = Deliverer::new(db.store.clone(), targets, Some(sns(&forge))).unwrap();
-    deliverer.run(Until::Idle(tokio::time::sleep(std::time::Duration::from_secs(60)))).await;
+    run(&deliverer).await;
     assert_eq!(forge.count(), 1);
     let rows = render::table(&db.store, &["state", "attempts", "reason"], "FROM deliveries").await;
     assert_eq!(rows.lines().collect::<Vec<_>>(), ["pending | 0 | AuthorizationError: no"; 3]);

@@ -2,17 +2,16 @@
 //! on to SQS.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use aws_sdk_sqs::types::MessageSystemAttributeName;
 use hummingbird_status::archive::s3;
-use hummingbird_status::deliver::{Deliverer, Topics, Until};
+use hummingbird_status::deliver::{Deliverer, Topics};
 use hummingbird_status::envelope::{Delivery, pointer};
 use hummingbird_status::family::Settings;
 use hummingbird_status::pipeline::ingest;
 use serde_json::{Value, json};
 
-use super::read;
+use super::{read, run};
 use crate::support::moto::Moto;
 use crate::support::{self, Db, deadline, render};
 
@@ -76,7 +75,7 @@ async fn deliver(db: &Db, moto: &Moto, topic: &str, more: &str) {
     let targets = read(&format!("[[target]]\nname = 'broadcast'\nkind = 'sns'\ntopic_arn = '{topic}'\n{more}"));
     let topics = Topics { sns: aws_sdk_sns::Client::new(&moto.aws()), s3: s3::client(&moto.aws(), true) };
     let deliverer = Deliverer::new(db.store.clone(), targets, Some(topics)).unwrap();
-    deliverer.run(Until::Idle(tokio::time::sleep(Duration::from_secs(60)))).await;
+    run(&deliverer).await;
 }
 
 #[tokio::test]

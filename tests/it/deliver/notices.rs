@@ -1,14 +1,13 @@
 //! What builds tell people: from messages to servers that play Slack, SES, GitHub, a bridge to IRC, and receivers of webhooks.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hummingbird_status::deliver::Deliverer;
 use hummingbird_status::deliver::targets::Target;
-use hummingbird_status::deliver::{Deliverer, Until};
 use hummingbird_status::envelope::Delivery;
 use hummingbird_status::family::Settings;
 use hummingbird_status::pipeline;
@@ -134,7 +133,7 @@ async fn send_mail(store: &Store, targets: &[Target]) {
     let credentials = Credentials::new("AKIDEXAMPLE", TOKEN, Some("session".to_owned()), None, "test");
     let deliverer = Deliverer::new(store.clone(), targets.to_vec(), None).unwrap();
     let deliverer = deliverer.mailing(Some(SharedCredentialsProvider::new(credentials)));
-    deliverer.run(Until::Idle(tokio::time::sleep(Duration::from_secs(60)))).await;
+    super::run(&deliverer).await;
 }
 
 #[tokio::test]

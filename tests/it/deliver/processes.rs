@@ -250,7 +250,7 @@ async fn the_function_delivers_within_its_time() {
     drop(running);
     let response = done().await.expect("no answer");
     assert_eq!(response.body, serde_json::json!({"routed": 1, "delivered": 1, "again": 0, "dead": 0}));
-    assert!((7..60).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    assert!((7..21).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
     assert_eq!(super::posted(&forge), ["success: Build #7 passed (1 second)"]);
 }
 
