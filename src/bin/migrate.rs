@@ -25,7 +25,15 @@ async fn main() -> Result<(), Error> {
         }
         let result = apply(Deadline::of_invocation(event.context.deadline, MARGIN)).await;
         respond(&request, result.as_ref().map_err(|error| error.as_str())).await?;
-        Ok(Some(result?))
+        match result {
+            // CloudFormation knows. To Lambda, which invoked us for it asynchronously, an error would mean to try again, in the
+            // middle of the rollback.
+            Err(error) if request.is_of_a_stack() => {
+                tracing::error!(error, "the migration failed");
+                Ok(None)
+            }
+            result => Ok(Some(result?)),
+        }
     }))
     .await
 }

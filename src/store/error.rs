@@ -95,6 +95,20 @@ impl StoreError {
         matches!(self, Self::Statement { source, .. } if source.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION))
     }
 
+    /// Whether two rows have the same key.
+    #[must_use]
+    pub(super) fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Statement { source, .. } if source.code() == Some(&SqlState::UNIQUE_VIOLATION))
+    }
+
+    /// Whether the server does not know the user, the password or the database: as a rule that stays so.
+    #[must_use]
+    pub(super) fn is_stranger(&self) -> bool {
+        let Self::Connect { source, .. } = self else { return false };
+        let code = source.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::code);
+        code.is_some_and(|code| matches!(&code.code()[..2], "28" | "3D"))
+    }
+
     /// What PostgreSQL says about data that it does not take, without the data itself.
     #[must_use]
     pub fn complaint(&self) -> String {

@@ -1,14 +1,34 @@
-//! The schema: migrations built into the program, applied in order, each in a transaction of its own.
+//! The schema: migrations built into the program, applied in order, under an advisory lock.
 //!
-//! Under an advisory lock, polled rather than waited for: a session that waits in the lock holds a snapshot, which
+//! The lock is polled rather than waited for: a session that waits in the lock holds a snapshot, which
 //! `CREATE INDEX CONCURRENTLY` of another one would wait for in turn (element-hq/matrix-authentication-service#5297).
+//! What is busy or away (a lock, a connection) is tried again until the deadline; [`LOCK`] says why never for long at once.
+//!
+//! # How to write a migration
+//!
+//! A file is one of two kinds, and holds up no writer for longer than a lock time-out (a test reads the statements):
+//!
+//! - **In a transaction**, the default: all of it or nothing. For tables, columns without a scan (no `CHECK`, no volatile
+//!   default), views, functions, and `ADD CONSTRAINT .. NOT VALID`, which new rows obey at once.
+//! - **Outside**, when its first line is `-- outside a transaction`: each statement by itself, for what takes long on a large
+//!   table. After an interruption the file is run again from its beginning, so that each statement must bear that:
+//!   `CREATE INDEX CONCURRENTLY IF NOT EXISTS name ON ..` (an invalid index of that name, which an interruption leaves, is
+//!   dropped first), `DROP INDEX CONCURRENTLY IF EXISTS name`, `ALTER TABLE .. VALIDATE CONSTRAINT name`, `ANALYZE`, and
+//!   `DO` blocks that change rows in chunks with a `COMMIT` after each.
+//!
+//! So an index or a checked constraint on a table that exists takes two files, in this order. A partitioned table takes no
+//! `CONCURRENTLY`: `CREATE INDEX IF NOT EXISTS .. ON ONLY`, the index of each partition, `ALTER INDEX .. ATTACH PARTITION`.
+//! On a table of few rows the short way is right; say so in the line before the statement, `-- holds writers: <reason>`.
+//! A file with an index on a large table may take longer than Lambda's 15 minutes: sam/README.md, 'Upgrades'.
+
+mod outside;
 
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::{Store, StoreError, Tx};
-use crate::clock::Deadline;
+use super::{Store, StoreError, Tx, Verdict, chain};
+use crate::clock::{self, Deadline};
 
 /// A step of the schema. Added at the end; never changed once merged.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +39,20 @@ pub struct Migration {
     pub name: &'static str,
     /// Its statements.
     pub sql: &'static str,
+}
+
+impl Migration {
+    /// Whether its statements are run each by itself, outside a transaction.
+    #[must_use]
+    pub fn is_outside(&self) -> bool {
+        self.sql.lines().next().is_some_and(|line| line.trim() == "-- outside a transaction")
+    }
+
+    /// Its statements, each with the comments before it.
+    #[must_use]
+    pub fn statements(&self) -> Vec<&'static str> {
+        outside::statements(self.sql)
+    }
 }
 
 /// All of them, oldest first.
@@ -54,7 +88,7 @@ pub struct Applied {
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\
     version integer PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())";
-const LOCK: &str = "-- migrate_lock\nSELECT pg_try_advisory_xact_lock(hashtext('hummingbird-status migrate'))";
+const LOCKED: &str = "-- migrate_lock\nSELECT pg_try_advisory_xact_lock(hashtext('hummingbird-status migrate'))";
 const APPLIED: &str = "-- migrate_applied\nSELECT version, name, sha256 FROM schema_migrations ORDER BY version";
 const RECORD: &str = "-- migrate_record\nINSERT INTO schema_migrations (version, name, sha256) VALUES ($1, $2, $3)";
 const TABLE: &str = "-- migrate_table\nSELECT to_regclass('schema_migrations') IS NOT NULL";
@@ -76,56 +110,105 @@ pub(super) async fn version(tx: &mut Tx<'_>) -> Result<i32, StoreError> {
     Ok(tx.query(VERSION, &[]).await?.first().map_or(0, |row| row.get(0)))
 }
 
+/// A migration waits for another transaction's lock no longer than this at once, since whoever comes after it waits
+/// behind it; less than [`super::pool`] lets writers wait, so that none of them gives up because of a migration.
+const LOCK: Duration = Duration::from_secs(2);
+/// How long a server that knows us not (or a missing database) is asked again: a new role of IAM takes a while to count.
+const STRANGER: Duration = Duration::from_secs(60);
+
 /// Brings the database to the newest schema; does nothing if it is there. A newer schema than ours is left alone.
 ///
+/// What is away or busy is tried again until the deadline.
+///
 /// # Errors
-/// When there is no connection, a statement fails, another one migrates until the deadline, or a migration was
+/// When the database is away, or locks are held, until the deadline; when a statement fails; or when a migration was
 /// changed after it was applied.
 pub async fn migrate(store: &Store, deadline: Deadline) -> Result<Applied, StoreError> {
-    let mut from = None;
+    migrate_with(MIGRATIONS, store, deadline).await
+}
+
+/// The same with other migrations than ours.
+///
+/// # Errors
+/// As [`migrate`].
+pub async fn migrate_with(migrations: &[Migration], store: &Store, deadline: Deadline) -> Result<Applied, StoreError> {
+    let (mut from, mut tries, known_by) = (None, 0, Deadline::within(STRANGER));
     loop {
-        match store.in_tx("migrate", deadline, step).await? {
-            Step::Busy => {
-                if deadline.remaining() < Duration::from_millis(250) {
-                    return Err(StoreError::Timeout { name: "migrate_lock" });
-                }
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-            Step::Applied(version) => {
+        let done = match store.in_tx("migrate", deadline, async |tx| step(tx, migrations, deadline).await).await {
+            Ok(Step::Outside(next)) => outside::apply(store, &next, deadline).await,
+            done => done,
+        };
+        let wait = match done {
+            Ok(Step::Nothing(version)) => return Ok(Applied { from: from.unwrap_or(version), to: version }),
+            Ok(Step::Applied(version)) => {
                 tracing::info!(schema.version = version, "migrated");
                 from.get_or_insert(version - 1);
+                tries = 0;
+                continue;
             }
-            Step::Nothing(version) => return Ok(Applied { from: from.unwrap_or(version), to: version }),
-        }
+            Ok(Step::Busy | Step::Outside(_)) if deadline.remaining() < Duration::from_millis(250) => {
+                return Err(StoreError::Timeout { name: "migrate_lock" });
+            }
+            Ok(Step::Busy | Step::Outside(_)) => Duration::from_millis(200),
+            Err(error) => {
+                let wait = clock::backoff(tries, Duration::from_millis(100), Duration::from_secs(5));
+                tries += 1;
+                let in_vain = error.is_stranger() && known_by.remaining().is_zero();
+                if !passes(&error) || in_vain || deadline.remaining() <= wait {
+                    return Err(error);
+                }
+                tracing::warn!(error = chain(&error), "the migration waits and tries again");
+                wait
+            }
+        };
+        tokio::time::sleep(wait).await;
     }
 }
 
+/// Whether the same may work later. Two equal rows under a new unique index stay equal.
+fn passes(error: &StoreError) -> bool {
+    error.verdict() == Verdict::Again && !error.is_duplicate()
+}
+
 enum Step {
+    /// Another process migrates.
     Busy,
     Applied(i32),
+    /// To be applied outside a transaction.
+    Outside(Migration),
     Nothing(i32),
 }
 
 /// Applies the first migration that is missing.
-async fn step(tx: &mut Tx<'_>) -> Result<Step, StoreError> {
-    let free: bool = tx.query(LOCK, &[]).await?.first().is_some_and(|row| row.get(0));
+async fn step(tx: &mut Tx<'_>, migrations: &[Migration], deadline: Deadline) -> Result<Step, StoreError> {
+    let free: bool = tx.query(LOCKED, &[]).await?.first().is_some_and(|row| row.get(0));
     if !free {
         return Ok(Step::Busy);
     }
+    tx.script(&limits("SET LOCAL", LOCK, deadline)).await?;
     tx.script(CREATE).await?;
     let applied = tx.query(APPLIED, &[]).await?;
     for row in &applied {
         let version: i32 = row.get("version");
-        let known = MIGRATIONS.iter().find(|migration| migration.version == version);
+        let known = migrations.iter().find(|migration| migration.version == version);
         if known.is_some_and(|migration| sha256(migration.sql) != row.get::<_, String>("sha256")) {
             return Err(StoreError::Changed { version, name: row.get("name") });
         }
     }
     let current = applied.last().map_or(0, |row| row.get("version"));
-    let Some(next) = MIGRATIONS.iter().find(|migration| migration.version > current) else {
+    let Some(next) = migrations.iter().find(|migration| migration.version > current) else {
         return Ok(Step::Nothing(current));
     };
+    if next.is_outside() {
+        return Ok(Step::Outside(*next));
+    }
     tx.script(next.sql).await?;
     tx.query(RECORD, &[&next.version, &next.name, &sha256(next.sql)]).await?;
     Ok(Step::Applied(next.version))
+}
+
+/// The time that statements have (all that is left), and that they wait for locks; zero for as long as the former.
+fn limits(set: &str, lock: Duration, deadline: Deadline) -> String {
+    let (statement, lock) = (deadline.remaining().as_millis().max(1), lock.as_millis());
+    format!("{set} statement_timeout = {statement}; {set} lock_timeout = {lock}")
 }

@@ -65,8 +65,8 @@ enum Command {
     Redrive(redrive::RedriveArgs),
     /// Make partitions ahead and throw away what is old, as reconcile does (.._RETENTION_DAYS).
     Upkeep(upkeep::UpkeepArgs),
-    /// Bring the schema up to date.
-    Migrate,
+    /// Bring the schema up to date; waits for the database and for locks.
+    Migrate(migrate::MigrateArgs),
     /// Serve the pages, JSON, badges and feeds.
     Page(page::PageArgs),
     /// Say how a bot is: ok, warning, failed or gone.
@@ -92,7 +92,7 @@ async fn main() -> ExitCode {
         Command::Explain(args) => explain::run(args).await,
         Command::Redrive(args) => redrive::run(args).await,
         Command::Upkeep(args) => upkeep::run(args).await,
-        Command::Migrate => migrate::run().await,
+        Command::Migrate(args) => migrate::run(args).await,
         Command::Page(args) => page::run(args).await,
         Command::BotStatus(args) => bot_status::run(args).await,
         Command::Db(command) => db::run(command),

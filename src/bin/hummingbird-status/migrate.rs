@@ -1,14 +1,26 @@
 //! `migrate`
 
+use std::time::Duration;
+
 use anyhow::Context;
+use clap::Args;
+use hummingbird_status::clock::Deadline;
 use hummingbird_status::store::migrate;
 
 use super::database;
 
+#[derive(Args)]
+pub(super) struct MigrateArgs {
+    /// Seconds that it may take: to wait for the database and for locks, and to build indexes.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    timeout: u32,
+}
+
 /// Brings the schema up to date and says what was done.
-pub(super) async fn run() -> anyhow::Result<()> {
+pub(super) async fn run(args: MigrateArgs) -> anyhow::Result<()> {
     let database = database::open(1).await?;
-    let applied = migrate(&database.store, database::patience()).await.context("cannot bring the schema up to date")?;
+    let deadline = Deadline::within(Duration::from_secs(args.timeout.into()));
+    let applied = migrate(&database.store, deadline).await.context("cannot bring the schema up to date")?;
     match applied.from == applied.to {
         true => println!("schema {} is up to date", applied.to),
         false => println!("schema {} -> {}", applied.from, applied.to),
