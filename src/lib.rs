@@ -20,20 +20,21 @@
 //! | [`konflux`], [`gitlab`], [`kcidb`], [`buildkite`], [`travis`], [`bots`] | a family each: `message` (foreign JSON to records), `record`, `rules` (pure), `store` + `sql/` | `envelope`, `store`, `outbox` |
 //! | [`store`] | connections, TLS, transactions, verdicts on errors, migrations, the table `refused` | `clock`, `config`, `envelope` |
 //! | [`outbox`] | events for the outside, written by the transaction that caused them; leases, attempts, breakers | `store` |
-//! | [`deliver`] | the only room that speaks to the outside: commit statuses, SNS, webhooks | `aws`, `clock`, `https`, `outbox`, `secret`, `store`, `tasks` |
+//! | [`deliver`] | the only room that speaks to the outside: commit statuses, SNS, webhooks | `aws`, `clock`, `https`, `outbox`, `routing`, `secret`, `store`, `tasks` |
 //! | [`pipeline`] | decode, write in one transaction, outcome for each delivery | `envelope`, `family`, `store`, `clock` |
 //! | [`reconcile`] | asks GitLab what lost messages left wrong, corrects it; lets families look for what got stuck, and do what messages left to be done | `clock`, `config`, `envelope`, `family`, `gitlab`, `https`, `store`, `upkeep` |
 //! | [`upkeep`] | partitions made and dropped, old rows thrown away | `bots`, `clock`, `config`, `kcidb`, `outbox`, `store` |
 //! | [`replay`] | what was refused, once more through the pipeline | `pipeline` and what it takes, `tasks` |
 //! | [`archive`] | what was kept: S3, mirrors, dumps; backfill and init | `pipeline` and what it takes, `aws`, `https`, `tasks` |
-//! | [`worker`] | SQS or a folder instead of Lambda | `pipeline` and what it takes, `archive`, `aws`, `tasks` |
-//! | [`intake`] | HTTP as a transport: submissions, states of jobs and heartbeats that are posted, by token | `pipeline` and what it takes, `config`, `kcidb`, `secret`, `tasks`, `telemetry`, `travis` |
+//! | [`worker`] | SQS or a folder instead of Lambda | `pipeline` and what it takes, `archive`, `aws`, `routing`, `tasks` |
+//! | [`intake`] | HTTP as a transport: submissions, states of jobs and heartbeats that are posted, by token | `pipeline` and what it takes, `config`, `kcidb`, `routing`, `secret`, `tasks`, `telemetry`, `travis` |
 //! | [`tasks`] | how long-running work is stopped, and driven on threads | - |
-//! | [`page`] | what everybody can see, over HTTP: HTML, JSON, badges, feeds | `clock`, `config`, `store`, reads of the families |
+//! | [`page`] | what everybody can see, over HTTP: HTML, JSON, badges, feeds | `clock`, `config`, `routing`, `store`, reads of the families |
 //! | [`local`] | a PostgreSQL of our own, for laptops and tests | - |
 //! | [`config`], [`clock`], [`telemetry`] | environment, time, logs and metrics: nothing else touches these | |
 //! | [`custom_resource`] | the answer to CloudFormation | - |
 //! | [`https`], [`aws`] | how requests go out; what clients of AWS begin with | `config`, `https` |
+//! | [`routing`] | addresses as data; a document with the reason for every answer that is no success | - |
 //! | [`secret`] | tokens and keys, which nothing shows | - |
 //! | [`sorted`] | sorting in little code; every room may name it | - |
 //! | [`extension`] | word from Lambda before it ends a function | - |
@@ -79,6 +80,7 @@ pub mod page;
 pub mod pipeline;
 pub mod reconcile;
 pub mod replay;
+pub mod routing;
 pub mod secret;
 pub mod sorted;
 pub mod store;

@@ -6,7 +6,7 @@
 use hummingbird_status::config::{self, environment};
 use hummingbird_status::deliver::{pull, targets};
 use hummingbird_status::intake::{self, Intake};
-use hummingbird_status::page::{Access, Page, router};
+use hummingbird_status::page::{self, Access, Page};
 use hummingbird_status::store::Store;
 use hummingbird_status::{extension, telemetry};
 use lambda_http::{Error, run};
@@ -23,10 +23,10 @@ async fn main() -> Result<(), Error> {
     let page = page.for_some(Access::from_env(&environment)?).beside([intake::document(), pull::document()]);
     let intake = Intake::new(writing.clone(), config::settings(&environment)?, &environment)?;
     let pulled = targets::pulled(&environment)?;
-    let routes = router(page).merge(intake.router()).merge(pull::router(writing, &pulled));
+    let routes = page::routes(page).merge(intake.routes()).merge(pull::routes(writing, &pulled));
     let end = extension::end().await;
     tokio::select! {
-        result = run(routes) => result,
+        result = run(routes.into_router()) => result,
         () = end => Ok(()),
     }
 }

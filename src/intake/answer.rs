@@ -4,6 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::routing::Asked;
 use crate::store::{StoreError, Verdict, chain};
 
 /// The id in an answer about no submission (kcidb-restd-rs answers so).
@@ -119,6 +120,18 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+/// The document of a problem that no handler wrote: of a path or a query that cannot be read, of a wrong method.
+pub(super) fn document(_: &Asked, status: StatusCode, reason: &str) -> Response {
+    let word = match status {
+        StatusCode::METHOD_NOT_ALLOWED => "method",
+        StatusCode::PAYLOAD_TOO_LARGE => "too-large",
+        _ => "request",
+    };
+    let body =
+        Body { id: NO_ID.to_owned(), status: "error", reason: word, message: reason.to_owned(), errors: Vec::new() };
+    json(status, &body)
 }
 
 /// An answer in JSON that nobody keeps.

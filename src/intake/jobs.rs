@@ -22,6 +22,12 @@ pub(super) struct Reported {
     id: i64,
     /// How it stands now; none where nothing was decided yet.
     state: Option<&'static str>,
+    /// `canceled`, or `state` when it stands otherwise than was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    /// A sentence for people about the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'static str>,
 }
 
 /// Asks for a state of a job: `new` is `created`, `received`, `started`, `passed`, `failed`, `errored` or `cancelled`.
@@ -95,5 +101,11 @@ async fn find(intake: &Intake, id: i64) -> Result<Option<Option<JobState>>, Prob
 
 fn answer(id: i64, status: u16, state: Option<JobState>) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::CONFLICT);
-    json(status, &Reported { id, state: state.map(JobState::name) })
+    let why = match state {
+        _ if status.is_success() => None,
+        Some(JobState::Canceled) => Some(("canceled", "the job is canceled")),
+        _ => Some(("state", "the job does not stand in the state that was asked for")),
+    };
+    let (reason, message) = why.unzip();
+    json(status, &Reported { id, state: state.map(JobState::name), reason, message })
 }

@@ -27,15 +27,14 @@ mod tokens;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, patch, post};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use crate::clock::{self, Deadline};
 use crate::config::Lookup;
 use crate::family::Settings;
+use crate::routing::Routes;
 use crate::store::Store;
 pub use document::document;
 use tokens::Tokens;
@@ -94,14 +93,15 @@ impl Intake {
     }
 
     /// The addresses, to be served beside others.
-    pub fn router(self) -> Router {
+    pub fn routes(self) -> Routes {
         let most = self.settings.limits.decoded_bytes;
-        Router::new()
-            .route("/submit", post(submit::submit))
-            .route("/status", get(submit::status))
-            .route("/jobs/{id}/state", patch(jobs::state))
-            .route("/bots", post(bots::report))
-            .layer(DefaultBodyLimit::max(most))
+        Routes::new()
+            .post("/submit", submit::submit)
+            .get("/status", submit::status)
+            .patch("/jobs/{id}/state", jobs::state)
+            .post("/bots", bots::report)
+            .around(|router| router.layer(DefaultBodyLimit::max(most)))
+            .explained(answer::document)
             .with_state(self)
     }
 

@@ -1,14 +1,17 @@
-//! The document of the API (`OpenAPI` 3.1): `/api/v1/openapi.json`. An address under `/api/v1` has a line in it.
+//! The document of all that is served (`OpenAPI` 3.1): `/api/v1/openapi.json`. Handlers of the API describe themselves; what is
+//! served beside it has a line here. A test compares it with the routes.
 
-use axum::Router;
 use axum::extract::State;
-use axum::routing::get;
-use utoipa::OpenApi;
+use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::{Content, PathItem, RefOr, Required, ResponseBuilder, ResponsesBuilder};
+use utoipa::{Modify, OpenApi, PartialSchema};
 
+use super::problem::ProblemResponses;
 use super::{
     Page, bots, builds, checkouts, commits, components, deliveries, merge_requests, overview, problem, refused,
     releases, trends,
 };
+use crate::routing::Routes;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -40,12 +43,101 @@ use super::{
         refused::list_json,
     ),
     // Of what every address may answer: it is not found by itself.
-    components(schemas(problem::ErrorBody))
+    components(schemas(problem::ErrorBody)),
+    modifiers(&Others)
 )]
 struct Document;
 
-pub(super) fn routes() -> Router<Page> {
-    Router::new().route("/api/v1/openapi.json", get(document))
+const HTML: &str = "text/html";
+const SVG: &str = "image/svg+xml";
+const ATOM: &str = "application/atom+xml";
+const TEXT: &str = "text/plain";
+const JSON: &str = "application/json";
+
+/// What is served beside the API: where, in which form, and what it is.
+const OTHERS: &[(&str, &str, &str)] = &[
+    ("/", HTML, "The overview"),
+    ("/bots", HTML, "Bots"),
+    ("/bots/{name}", HTML, "A bot"),
+    ("/mrs", HTML, "Merge requests"),
+    ("/mr/{key}", HTML, "A merge request"),
+    ("/commits", HTML, "Commits"),
+    ("/commits/{sha}", HTML, "A commit"),
+    ("/components", HTML, "Components"),
+    ("/components/{name}", HTML, "A component"),
+    ("/releases", HTML, "Releases"),
+    ("/releases/{name}", HTML, "A release"),
+    ("/builds", HTML, "Builds"),
+    ("/builds/buildkite/{id}", HTML, "A build of Buildkite"),
+    ("/builds/travis/{id}", HTML, "A build of Travis"),
+    ("/checkouts", HTML, "Checkouts"),
+    ("/checkouts/{id}", HTML, "A checkout"),
+    ("/kcidb/builds/{id}", HTML, "A build of KCIDB"),
+    ("/kcidb/tests/{id}", HTML, "A test of KCIDB"),
+    ("/trends", HTML, "Trends"),
+    ("/deliveries", HTML, "Deliveries"),
+    ("/refused", HTML, "Rejected messages"),
+    ("/badge.svg", SVG, "A badge of all bots"),
+    ("/badge/{kind}/{name}", SVG, "A badge; a name that ends in .json gives it as JSON"),
+    ("/feed.atom", ATOM, "A feed of everything"),
+    ("/feed/bots/{name}", ATOM, "A feed of a bot"),
+    ("/feed/mr/{key}", ATOM, "A feed of a merge request"),
+    ("/feed/components/{name}", ATOM, "A feed of a component"),
+    ("/feed/builds/{system}/{id}", ATOM, "A feed of a build"),
+    ("/feed/projects/{name}", ATOM, "A feed of a project"),
+    ("/metrics", TEXT, "Metrics for Prometheus"),
+    ("/healthz", TEXT, "Whether the program runs"),
+    ("/readyz", TEXT, "Whether the database answers"),
+    ("/style.css", "text/css", "The style of the pages"),
+    ("/icon.svg", SVG, "The icon of the pages"),
+    ("/api/v1/openapi.json", JSON, "This document"),
+];
+
+struct Others;
+
+impl Modify for Others {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        for (path, form, summary) in OTHERS {
+            // A page has the parameters of its list in the API.
+            let list = document.paths.get_path_operation(format!("/api/v1{path}"), HttpMethod::Get);
+            let parameters = list.and_then(|list| list.parameters.clone()).unwrap_or_else(|| parameters(path));
+            let mut content = vec![*form];
+            if path.starts_with("/badge/") || (*form == HTML) {
+                content.push(JSON);
+            }
+            let body = || Content::new(None::<RefOr<utoipa::openapi::Schema>>);
+            let fine = content
+                .iter()
+                .fold(ResponseBuilder::new().description(*summary), |response, form| response.content(*form, body()));
+            let mut responses = ResponsesBuilder::new().responses_from_into_responses::<ProblemResponses>().build();
+            for response in responses.responses.values_mut() {
+                if let RefOr::T(response) = response {
+                    response.content.insert(HTML.to_owned(), body().into());
+                }
+            }
+            responses.responses.insert("200".to_owned(), RefOr::T(fine.build()));
+            let id: String = path.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+            let mut operation = OperationBuilder::new()
+                .tag("pages")
+                .summary(Some(*summary))
+                .operation_id(Some(format!("read{id}")))
+                .responses(responses)
+                .build();
+            operation.parameters = Some(parameters);
+            document.paths.paths.insert((*path).to_owned(), PathItem::new(HttpMethod::Get, operation));
+        }
+    }
+}
+
+/// The parameters in a path.
+fn parameters(path: &str) -> Vec<RefOr<Parameter>> {
+    let names = path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
+    let parameter = |name| ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True);
+    names.map(|name| RefOr::T(parameter(name).schema(Some(String::schema())).build())).collect()
+}
+
+pub(super) fn routes() -> Routes<Page> {
+    Routes::new().get("/api/v1/openapi.json", document)
 }
 
 /// With what is served beside the pages.

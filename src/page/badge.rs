@@ -1,10 +1,8 @@
 //! Badges: SVG, and the JSON that shields.io makes one of.
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use maud::{PreEscaped, html};
 use serde_json::json;
 
@@ -16,9 +14,10 @@ use super::{Page, bots, builds};
 use crate::bots::Effective;
 use crate::gitlab::reads as gitlab;
 use crate::konflux::reads as konflux;
+use crate::routing::Routes;
 
-pub(super) fn routes() -> Router<Page> {
-    Router::new().route("/badge.svg", get(all_bots)).route("/badge/{kind}/{*name}", get(one))
+pub(super) fn routes() -> Routes<Page> {
+    Routes::new().get("/badge.svg", all_bots).get("/badge/{kind}/{*name}", one)
 }
 
 /// What a badge says.

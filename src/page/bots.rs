@@ -3,10 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use serde::Serialize;
@@ -18,6 +16,7 @@ use super::problem::{Problem, ProblemResponses};
 use super::{Page, html};
 use crate::bots::reads::{self, BotRow, Slot, Transition};
 use crate::bots::{Effective, effective, grace};
+use crate::routing::Routes;
 use crate::store::{Reader, StoreError};
 
 /// Bots on a page.
@@ -27,12 +26,12 @@ const DAY: (i64, i64) = (3_600, 24);
 /// The last month.
 const MONTH: (i64, i64) = (86_400, 30);
 
-pub(super) fn routes() -> Router<Page> {
-    Router::new()
-        .route("/bots", get(page))
-        .route("/bots/{*name}", get(detail))
-        .route("/api/v1/bots", get(list_json))
-        .route("/api/v1/bots/{*name}", get(detail_json))
+pub(super) fn routes() -> Routes<Page> {
+    Routes::new()
+        .get("/bots", page)
+        .get("/bots/{*name}", detail)
+        .get("/api/v1/bots", list_json)
+        .get("/api/v1/bots/{*name}", detail_json)
 }
 
 /// A bot, with its state at this moment.

@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use serde::Serialize;
@@ -21,6 +19,7 @@ use super::releases::release_table;
 use super::{Page, html};
 use crate::gitlab::reads::{self, MergeRequestRow, PushRow, WantedPushes};
 use crate::konflux::reads::{self as konflux, Changed, Inherited, ReleaseRow, RunRow};
+use crate::routing::Routes;
 use crate::store::{Reader, StoreError};
 
 /// A build that nobody has asked for by then is missing.
@@ -28,12 +27,12 @@ const EXPECTED: SignedDuration = SignedDuration::from_mins(30);
 /// Components that a commit leaves as they were, shown at most.
 const INHERITED: i64 = 500;
 
-pub(super) fn routes() -> Router<Page> {
-    Router::new()
-        .route("/commits", get(page))
-        .route("/commits/{*sha}", get(detail))
-        .route("/api/v1/commits", get(list_json))
-        .route("/api/v1/commits/{*sha}", get(detail_json))
+pub(super) fn routes() -> Routes<Page> {
+    Routes::new()
+        .get("/commits", page)
+        .get("/commits/{*sha}", detail)
+        .get("/api/v1/commits", list_json)
+        .get("/api/v1/commits/{*sha}", detail_json)
 }
 
 #[derive(Serialize, utoipa::ToSchema)]

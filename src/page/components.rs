@@ -1,9 +1,7 @@
 //! Components: the newest build of each, what its tests say, whether it is released.
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Serialize;
@@ -14,13 +12,14 @@ use super::lists::{Field, ROWS, Rows, form, json, nothing, pager};
 use super::params::{self, Params, bad_after, cursor, encode, encode_path};
 use super::problem::{Problem, ProblemResponses};
 use crate::konflux::reads::{self, ComponentDetail, ComponentRow, RunRow};
+use crate::routing::Routes;
 
-pub(super) fn routes() -> Router<Page> {
-    Router::new()
-        .route("/components", get(page))
-        .route("/components/{*name}", get(detail))
-        .route("/api/v1/components", get(list_json))
-        .route("/api/v1/components/{*name}", get(detail_json))
+pub(super) fn routes() -> Routes<Page> {
+    Routes::new()
+        .get("/components", page)
+        .get("/components/{*name}", detail)
+        .get("/api/v1/components", list_json)
+        .get("/api/v1/components/{*name}", detail_json)
 }
 
 async fn rows(page: &Page, params: &Params) -> Result<Rows<ComponentRow>, Problem> {

@@ -1,9 +1,7 @@
 //! What the outside is still to be told, what was given up, and which targets are closed off.
 
-use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::get;
 use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Serialize;
@@ -14,11 +12,12 @@ use super::lists::{self, Field, Place, ROWS, Rows, json};
 use super::params::{self, Params, bad_after, cursor, encode};
 use super::problem::{Problem, ProblemResponses};
 use crate::outbox::reads::{self, DeliveryRow, TargetRow, Wanted};
+use crate::routing::Routes;
 
 const STATES: [&str; 4] = ["pending", "dead", "undeliverable", "unrouted"];
 
-pub(super) fn routes() -> Router<Page> {
-    lists::at("/deliveries", get(list))
+pub(super) fn routes() -> Routes<Page> {
+    lists::at("/deliveries", list)
 }
 
 /// Deliveries that have not been made, and on the first page the targets.

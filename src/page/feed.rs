@@ -1,11 +1,9 @@
 //! Atom feeds (RFC 4287): of everything that changed for the worse or back, and of single things. An entry stands for a
 //! state that something came into; its id is made of what the state is known by, so that it stays whatever host serves it.
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, PreEscaped, html};
 
@@ -16,20 +14,21 @@ use super::problem::Problem;
 use super::{Page, merge_requests};
 use crate::bots::reads::{self as bots, Transition};
 use crate::konflux::reads::{self as konflux, ReleaseRow, RunRow, WantedReleases};
+use crate::routing::Routes;
 
 /// Entries of a feed.
 const ENTRIES: i64 = 100;
 /// How far back the feed of everything looks for failures.
 const LATELY: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-pub(super) fn routes() -> Router<Page> {
-    Router::new()
-        .route("/feed.atom", get(all))
-        .route("/feed/bots/{*name}", get(bot))
-        .route("/feed/mr/{*key}", get(merge_request))
-        .route("/feed/components/{*name}", get(component))
-        .route("/feed/builds/{system}/{*id}", get(build))
-        .route("/feed/projects/{*name}", get(project))
+pub(super) fn routes() -> Routes<Page> {
+    Routes::new()
+        .get("/feed.atom", all)
+        .get("/feed/bots/{*name}", bot)
+        .get("/feed/mr/{*key}", merge_request)
+        .get("/feed/components/{*name}", component)
+        .get("/feed/builds/{system}/{*id}", build)
+        .get("/feed/projects/{*name}", project)
 }
 
 /// Something that came into a state.

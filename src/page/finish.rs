@@ -1,4 +1,4 @@
-//! What every answer gets: headers for security, an `ETag`, gzip; and problems in JSON for clients of JSON.
+//! What every answer gets: headers for security, an `ETag`, gzip.
 
 use std::io::Write;
 
@@ -13,8 +13,6 @@ use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
-
-use super::problem::Told;
 
 /// The same for all: nothing is loaded from elsewhere, nothing runs, nobody frames it.
 const SECURITY: &[(&str, &str)] = &[
@@ -38,16 +36,7 @@ const LONGEST: usize = 32 << 20;
 pub(super) async fn finish(request: Request, next: Next) -> Response {
     let asked = request.headers().clone();
     let head = request.method() == Method::HEAD;
-    let wants_json = request.uri().path().starts_with("/api/")
-        || request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "format=json"));
-    let mut response = next.run(request).await;
-    if let Some(Told(text)) = response.extensions_mut().remove::<Told>()
-        && wants_json
-    {
-        let status = response.status();
-        response = (status, axum::Json(serde_json::json!({"error": text}))).into_response();
-    }
-    let (mut parts, body) = response.into_parts();
+    let (mut parts, body) = next.run(request).await.into_parts();
     for (name, value) in SECURITY {
         parts.headers.insert(*name, HeaderValue::from_static(value));
     }

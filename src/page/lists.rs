@@ -1,15 +1,15 @@
 //! What all lists, and the pages of single things, have in common: an address for HTML and one for JSON with the same
 //! handler, a form of filters, pages.
 
-use axum::Router;
+use axum::handler::Handler;
 use axum::response::{IntoResponse, Response};
-use axum::routing::MethodRouter;
 use maud::{Markup, html};
 use serde::Serialize;
 
 use super::Page;
 use super::html::{Shell, shell};
 use super::params::Params;
+use crate::routing::Routes;
 
 /// Rows on a page.
 pub(super) const ROWS: i64 = 50;
@@ -112,8 +112,8 @@ pub(super) fn pager(path: &str, params: &Params, next: Option<&str>) -> Markup {
 }
 
 /// A handler at its place and under `/api/v1`; it answers with JSON where [`Params::wants_json`].
-pub(super) fn at(path: &str, handler: MethodRouter<Page>) -> Router<Page> {
-    Router::new().route(path, handler.clone()).route(&format!("/api/v1{path}"), handler)
+pub(super) fn at<H: Handler<T, Page>, T: 'static>(path: &str, handler: H) -> Routes<Page> {
+    Routes::new().get(path, handler.clone()).get(&format!("/api/v1{path}"), handler)
 }
 
 /// Where a page is.

@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use serde::Serialize;
@@ -20,17 +18,18 @@ use super::releases::release_table;
 use super::{Page, html};
 use crate::gitlab::reads::{self, MergeRequestCounts, MergeRequestRow, VersionRow, Wanted};
 use crate::konflux::reads::{self as konflux, ReleaseRow, RunRow};
+use crate::routing::Routes;
 
 /// Days without a change after which an open one is stale.
 const STALE_DAYS: i64 = 30;
 const STATES: [&str; 4] = ["opened", "merged", "closed", "locked"];
 
-pub(super) fn routes() -> Router<Page> {
-    Router::new()
-        .route("/mrs", get(page))
-        .route("/mr/{*key}", get(detail))
-        .route("/api/v1/mrs", get(list_json))
-        .route("/api/v1/mr/{*key}", get(detail_json))
+pub(super) fn routes() -> Routes<Page> {
+    Routes::new()
+        .get("/mrs", page)
+        .get("/mr/{*key}", detail)
+        .get("/api/v1/mrs", list_json)
+        .get("/api/v1/mr/{*key}", detail_json)
 }
 
 /// How the newest builds or tests of a commit stand.

@@ -36,6 +36,7 @@ use axum::Router;
 use jiff::Timestamp;
 
 use crate::clock::{self, Deadline};
+use crate::routing::Routes;
 use crate::store::{Reader, Store, StoreError};
 pub use access::Access;
 use problem::Problem;
@@ -47,7 +48,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 struct Entry {
     path: &'static str,
     title: &'static str,
-    routes: fn() -> Router<Page>,
+    routes: fn() -> Routes<Page>,
 }
 
 /// All pages, in the order of the navigation. One line a page.
@@ -125,13 +126,17 @@ pub async fn serve(
     }
 }
 
-/// All pages, to be served anywhere.
-pub fn router(page: Page) -> Router {
-    let routers = PAGES.iter().map(|entry| (entry.routes)());
-    let routers = routers.chain([api::routes(), badge::routes(), feed::routes(), operations::routes()]);
-    let all = routers.fold(Router::new(), Router::merge);
-    all.fallback(async || Problem::NotFound("no such page".to_owned()))
-        .layer(axum::middleware::from_fn_with_state(page.clone(), access::check))
-        .layer(axum::middleware::from_fn(finish::finish))
-        .with_state(page)
+/// All pages, to be served beside others.
+pub fn routes(page: Page) -> Routes {
+    let parts = PAGES.iter().map(|entry| (entry.routes)());
+    let parts = parts.chain([api::routes(), badge::routes(), feed::routes(), operations::routes()]);
+    let all = parts.fold(Routes::new(), Routes::merge);
+    all.around(|router| {
+        router
+            .fallback(async || Problem::NotFound("no such page".to_owned()))
+            .layer(axum::middleware::from_fn_with_state(page.clone(), access::check))
+    })
+    .explained(problem::document)
+    .around(|router| router.layer(axum::middleware::from_fn(finish::finish)))
+    .with_state(page)
 }

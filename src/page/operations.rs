@@ -2,24 +2,23 @@
 
 use std::fmt::Write as _;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 
 use super::problem::Problem;
 use super::{Page, html, overview};
 use crate::outbox::reads::TargetRow;
+use crate::routing::Routes;
 use crate::store::chain;
 
-pub(super) fn routes() -> Router<Page> {
-    Router::new()
-        .route("/style.css", get(html::style))
-        .route("/icon.svg", get(html::icon))
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
+pub(super) fn routes() -> Routes<Page> {
+    Routes::new()
+        .get("/style.css", html::style)
+        .get("/icon.svg", html::icon)
+        .get("/healthz", async || "ok\n")
+        .get("/readyz", ready)
+        .get("/metrics", metrics)
 }
 
 /// Whether the database answers.
@@ -28,7 +27,7 @@ async fn ready(State(page): State<Page>) -> Response {
         Ok(_) => "ok\n".into_response(),
         Err(error) => {
             tracing::warn!(error = chain(&error), "not ready");
-            (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n").into_response()
+            (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer").into_response()
         }
     }
 }

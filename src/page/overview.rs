@@ -1,9 +1,7 @@
 //! Everything at a glance: how each family is, and what needs somebody first.
 
-use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use serde::Serialize;
@@ -23,6 +21,7 @@ use crate::gitlab::reads::MergeRequestCounts;
 use crate::kcidb::reads::{self as kcidb, CheckoutCounts};
 use crate::konflux::reads::{self as konflux, Counts, ReleaseRow, RunRow, WantedReleases};
 use crate::outbox::reads::{self as outbox, TargetRow};
+use crate::routing::Routes;
 use crate::store::{RefusedCount, count_refused};
 use crate::travis::reads::{self as travis, TravisCounts};
 
@@ -35,8 +34,8 @@ const LONG: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// Things of a kind that are shown.
 const SHOWN: i64 = 10;
 
-pub(super) fn routes() -> Router<Page> {
-    Router::new().route("/", get(page)).route("/api/v1/summary", get(summary))
+pub(super) fn routes() -> Routes<Page> {
+    Routes::new().get("/", page).get("/api/v1/summary", summary)
 }
 
 /// How everything is.

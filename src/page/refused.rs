@@ -1,9 +1,7 @@
 //! What could not be kept, and why. Its bytes are not shown: they may hold anything.
 
-use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use jiff::SignedDuration;
 use maud::html;
 
@@ -12,13 +10,14 @@ use super::html::{Shell, or_none, shell, table, time};
 use super::lists::{Field, ROWS, Rows, SORT, form, json, nothing, pager};
 use super::params::{self, Params, bad_after, cursor};
 use super::problem::{Problem, ProblemResponses};
+use crate::routing::Routes;
 use crate::store::{RefusedCount, RefusedRow, count_refused, list_refused};
 
 /// How far back is counted.
 pub(super) const COUNTED: SignedDuration = SignedDuration::from_hours(24);
 
-pub(super) fn routes() -> Router<Page> {
-    Router::new().route("/refused", get(page)).route("/api/v1/refused", get(list_json))
+pub(super) fn routes() -> Routes<Page> {
+    Routes::new().get("/refused", page).get("/api/v1/refused", list_json)
 }
 
 async fn rows(page: &Page, params: &Params) -> Result<Rows<RefusedRow>, Problem> {

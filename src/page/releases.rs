@@ -1,9 +1,7 @@
 //! Releases: what failed and why, what is under way, what went out within something newer.
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use serde::Serialize;
@@ -15,6 +13,7 @@ use super::lists::{Field, ROWS, Rows, SORT, form, json, nothing, pager};
 use super::params::{self, Params, bad_after, cursor, encode, encode_path};
 use super::problem::{Problem, ProblemResponses};
 use crate::konflux::reads::{self, HeldUp, ReleaseGroup, ReleaseRow, Superseded, WantedReleases};
+use crate::routing::Routes;
 
 const STATES: [&str; 4] = ["failed", "running", "pending", "succeeded"];
 /// How far back failures are grouped.
@@ -27,12 +26,12 @@ const HELD_UP_UNTIL: SignedDuration = SignedDuration::from_hours(2);
 /// Of these, shown at most.
 const HELD_UP: i64 = 20;
 
-pub(super) fn routes() -> Router<Page> {
-    Router::new()
-        .route("/releases", get(page))
-        .route("/releases/{*name}", get(detail))
-        .route("/api/v1/releases", get(list_json))
-        .route("/api/v1/releases/{*name}", get(detail_json))
+pub(super) fn routes() -> Routes<Page> {
+    Routes::new()
+        .get("/releases", page)
+        .get("/releases/{*name}", detail)
+        .get("/api/v1/releases", list_json)
+        .get("/api/v1/releases/{*name}", detail_json)
 }
 
 /// A page of releases, with what failed lately on the first one.

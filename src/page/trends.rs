@@ -1,9 +1,7 @@
 //! How well projects deliver (the four measures of DORA), how long each stage takes, and which tests are flaky.
 
-use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::get;
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use serde::Serialize;
@@ -15,14 +13,15 @@ use super::params::{Params, encode, encode_path};
 use super::problem::{Problem, ProblemResponses};
 use crate::gitlab::reads::{self as gitlab, MergeTime};
 use crate::konflux::reads::{self as konflux, FlakyTest};
+use crate::routing::Routes;
 use crate::store::{Delivered, LeadStage, STAGES, dora, lead_stages};
 use crate::travis::reads::{self as travis, FlakyJob};
 
 /// Rows of each table.
 const SHOWN: i64 = 200;
 
-pub(super) fn routes() -> Router<Page> {
-    lists::at("/trends", get(page))
+pub(super) fn routes() -> Routes<Page> {
+    lists::at("/trends", page)
 }
 
 /// How well projects deliver, how long each stage takes, and which tests are flaky.

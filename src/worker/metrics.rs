@@ -6,13 +6,12 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use axum::http::{StatusCode, header};
-use axum::routing::get;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use super::{Health, Stop, WorkerError, whole};
 use crate::config::{ConfigError, Lookup};
+use crate::routing::Routes;
 
 /// Bounds of the histograms in milliseconds: from one small statement to an hour of lag.
 const BUCKETS: [f64; 15] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1e3, 2e3, 5e3, 1e4, 6e4, 3.6e6];
@@ -37,9 +36,9 @@ pub fn install() -> Result<PrometheusHandle, WorkerError> {
 }
 
 /// The pages `/metrics` and `/healthz`.
-pub fn router(metrics: PrometheusHandle, health: Health) -> Router {
+pub fn routes(metrics: PrometheusHandle, health: Health) -> Routes {
     let page = move || async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render()) };
-    Router::new().route("/metrics", get(page)).route("/healthz", get(move || async move { answer(&health) }))
+    Routes::new().get("/metrics", page).get("/healthz", move || async move { answer(&health) })
 }
 
 /// 200 while all parts work, else 503 with the reasons.
@@ -69,7 +68,7 @@ pub async fn serve(
             metrics.run_upkeep();
         }
     };
-    let server = axum::serve(listener, router(metrics.clone(), health));
+    let server = axum::serve(listener, routes(metrics.clone(), health).into_router());
     tokio::select! {
         served = server.into_future() => served.map_err(failed),
         // Not axum's own graceful stop: it waits for clients, and a scrape that is cut off at the end is no loss.
@@ -101,9 +100,9 @@ mod tests {
 
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(axum::serve(listener, router(recorder.handle(), health)).into_future());
+        tokio::spawn(axum::serve(listener, routes(recorder.handle(), health).into_router()).into_future());
         assert!(ask(address, "/metrics").await.contains("\nkept 3\n"));
-        assert!(ask(address, "/healthz").await.ends_with("\r\n\r\ndatabase: away\n"));
+        assert!(ask(address, "/healthz").await.ends_with("\r\n\r\n{\"error\":\"database: away\"}"));
     }
 
     /// The answer to a GET, by hand: two lines need no client.

@@ -148,6 +148,8 @@ fn planted_uses_of_crates_and_clocks_are_reported() {
         ("src/store/iam.rs", "let x = aws_sdk_s3::Client::new();", "aws_sdk_s3::Client::new: aws_sdk_* only in"),
         ("src/bin/ingest.rs", "aws_config::load().await", "aws_config::load: aws_config only in"),
         ("src/local/fetch.rs", "use {reqwest::Client};", "reqwest::Client: reqwest only in"),
+        ("src/page/bots.rs", "use axum::routing::get;", "axum::routing::get: axum::routing only in"),
+        ("src/worker/metrics.rs", "let x = Router::new();", "Router::new: Router::new only in"),
         ("src/telemetry.rs", "use std::{env, fmt};", "std::env: std::env only in"),
         ("src/store/mod.rs", "std::env::var(\"X\")", "std::env::var: std::env only in"),
         (

@@ -17,7 +17,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use hummingbird_status::deliver::{pull as facade, targets};
 use hummingbird_status::family::Settings;
 use hummingbird_status::intake::{self, Intake};
-use hummingbird_status::page::{Access, Page, router};
+use hummingbird_status::page::{self, Access, Page};
+use hummingbird_status::routing::Routes;
 use hummingbird_status::store::Store;
 use reqwest::Method;
 use serde_json::Value;
@@ -88,11 +89,16 @@ pub fn intake(store: &Store) -> Intake {
 }
 
 /// All that is served: pages, what may be posted, what may be fetched; as the programs put them together.
-pub async fn serve(store: &Store, intake: Intake, lookup: &dyn Fn(&str) -> Option<String>) -> Site {
+pub fn routes(store: &Store, intake: Intake, lookup: &dyn Fn(&str) -> Option<String>) -> Routes {
     let page = Page::new(store.clone()).for_some(Access::from_env(lookup).ok().unwrap());
     let page = page.beside([intake::document(), facade::document()]);
     let pulled = targets::pulled(lookup).unwrap();
-    let routes = router(page).merge(intake.router()).merge(facade::router(store.clone(), &pulled));
+    page::routes(page).merge(intake.routes()).merge(facade::routes(store.clone(), &pulled))
+}
+
+/// The same on a port.
+pub async fn serve(store: &Store, intake: Intake, lookup: &dyn Fn(&str) -> Option<String>) -> Site {
+    let routes = routes(store, intake, lookup).into_router();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(axum::serve(listener, routes).into_future());

@@ -22,6 +22,7 @@ mod readme;
 mod reconcile;
 mod refused;
 mod replay;
+mod routes;
 mod sam;
 mod sql;
 mod support;

@@ -38,12 +38,15 @@ const NOT_IN_README: &[(&str, &str)] = &[
 /// Variables that texts name and that programs of others read, or tests.
 const OF_OTHERS: &[&str] = &[
     "CARGO_LAMBDA_COMPILER",
+    "CASES_DIR",
     "CHAOS_SECONDS",
     "CHAOS_SEED",
     "CHAOS_WORK",
     "CONFORMANCE_DIR",
     "E2E_BOOTSTRAPS",
+    "FUZZ_INPUTS",
     "FUZZ_SECONDS",
+    "FUZZ_SEED",
     "SOURCE_DATE_EPOCH",
 ];
 

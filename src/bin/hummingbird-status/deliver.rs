@@ -30,7 +30,7 @@ pub(super) async fn run(args: DeliverArgs) -> anyhow::Result<()> {
     if let Some(address) = args.listen {
         let listener = tokio::net::TcpListener::bind(address).await;
         let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
-        let routes = pull::router(database.store.clone(), &targets);
+        let routes = pull::routes(database.store.clone(), &targets).into_router();
         tokio::spawn(axum::serve(listener, routes).into_future());
     }
     let deliverer = set_up(&database.store, targets).await?;

@@ -52,7 +52,7 @@ pub(super) fn routes(database: &Database) -> anyhow::Result<Router> {
         if intake.is_open() { "open to who has a token" } else { "closed until INTAKE_TOKENS opens it" },
         if pulled.is_empty() { "closed until a target has an api_key" } else { "open to who has a key" }
     );
-    Ok(page::router(page).merge(intake.router()).merge(pull::router(writing, &pulled)))
+    Ok(page::routes(page).merge(intake.routes()).merge(pull::routes(writing, &pulled)).into_router())
 }
 
 /// Where the pages are, and the socket they will be served on.

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::client::{PullClient, PullSetUp};
 pub use self::document::document;
-pub use self::server::router;
+pub use self::server::routes;
 use super::policy::Decision;
 use crate::outbox::queue::Outcome;
 

@@ -5,12 +5,10 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get};
 use tokio::runtime::Handle;
 
 use super::{HandBack, LEASE, Leased, Leases};
@@ -19,6 +17,7 @@ use crate::deliver::policy::Decision;
 use crate::deliver::step::{self, Done};
 use crate::deliver::targets::{Kind, Target, Way};
 use crate::outbox::queue::{self, Room, StatusDue};
+use crate::routing::Routes;
 use crate::secret::Secret;
 use crate::store::{Store, StoreError, chain};
 use crate::tasks;
@@ -37,7 +36,7 @@ const WAITING: u32 = 10;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The routes, for all targets that have a key. Without any, every request is refused.
-pub fn router(store: Store, targets: &[Target]) -> Router {
+pub fn routes(store: Store, targets: &[Target]) -> Routes {
     let mut clients: Vec<Client> = Vec::new();
     for target in targets {
         let Kind::Commit(commit) = &target.kind else { continue };
@@ -51,9 +50,10 @@ pub fn router(store: Store, targets: &[Target]) -> Router {
             }),
         }
     }
-    Router::new()
-        .route("/v1/deliveries", get(lease))
-        .route("/v1/deliveries/{lease}", delete(delivered).post(hand_back))
+    Routes::new()
+        .get("/v1/deliveries", lease)
+        .delete("/v1/deliveries/{lease}", delivered)
+        .post("/v1/deliveries/{lease}", hand_back)
         .with_state(Arc::new(Pull { store, clients }))
 }
 

@@ -2,10 +2,8 @@
 
 pub(super) mod detail;
 
-use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::get;
 use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Serialize;
@@ -17,6 +15,7 @@ use super::lists::{self, Field, Place, ROWS, Rows, json};
 use super::params::{self, Params, bad_after, cursor, encode, encode_path};
 use super::problem::{Problem, ProblemResponses};
 use crate::buildkite::reads::{self as buildkite, BuildkiteBuild};
+use crate::routing::Routes;
 use crate::store::{Reader, StoreError};
 use crate::travis::reads::{self as travis, TravisBuild};
 
@@ -31,10 +30,10 @@ const STATES: &[(&str, &[&str])] = &[
     ("canceled", &["canceled", "canceling", "skipped", "not_run"]),
 ];
 
-pub(super) fn routes() -> Router<Page> {
-    lists::at("/builds", get(list))
-        .merge(lists::at("/builds/buildkite/{*id}", get(detail::buildkite)))
-        .merge(lists::at("/builds/travis/{*id}", get(detail::travis)))
+pub(super) fn routes() -> Routes<Page> {
+    lists::at("/builds", list)
+        .merge(lists::at("/builds/buildkite/{*id}", detail::buildkite))
+        .merge(lists::at("/builds/travis/{*id}", detail::travis))
 }
 
 /// A build of either system.

@@ -5,10 +5,8 @@ pub(super) mod objects;
 
 use std::collections::HashMap;
 
-use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::get;
 use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Serialize;
@@ -20,13 +18,14 @@ use super::lists::{self, Field, Place, ROWS, Rows, json};
 use super::params::{self, Params, bad_after, cursor, encode_path};
 use super::problem::{Problem, ProblemResponses};
 use crate::kcidb::reads::{self, CheckoutRow, StatusCount, Wanted};
+use crate::routing::Routes;
 use crate::store::{Reader, StoreError};
 
-pub(super) fn routes() -> Router<Page> {
-    lists::at("/checkouts", get(list))
-        .merge(lists::at("/checkouts/{*id}", get(detail::checkout)))
-        .merge(lists::at("/kcidb/builds/{*id}", get(objects::build)))
-        .merge(lists::at("/kcidb/tests/{*id}", get(objects::test)))
+pub(super) fn routes() -> Routes<Page> {
+    lists::at("/checkouts", list)
+        .merge(lists::at("/checkouts/{*id}", detail::checkout))
+        .merge(lists::at("/kcidb/builds/{*id}", objects::build))
+        .merge(lists::at("/kcidb/tests/{*id}", objects::test))
 }
 
 /// A checkout with what it comes to.

@@ -13,6 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("extension", &[]),
     ("https", &[]),
     ("local", &[]),
+    ("routing", &[]),
     ("secret", &[]),
     ("sorted", &[]),
     ("config", &["family::Settings", "secret"]),
@@ -23,7 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("outbox", &["store"]),
     ("reconcile", &["clock", "config", "envelope::Refusal", "family", "gitlab", "https", "store", "upkeep"]),
     ("upkeep", &["bots", "clock", "config", "kcidb", "outbox::list", "store"]),
-    ("deliver", &["aws", "clock", "config::Lookup", "https", "outbox", "secret", "store", "tasks"]),
+    ("deliver", &["aws", "clock", "config::Lookup", "https", "outbox", "routing", "secret", "store", "tasks"]),
     // And what families offer to read.
     (
         "page",
@@ -36,6 +37,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "kcidb::reads",
             "konflux::reads",
             "outbox::reads",
+            "routing",
             "store",
             "travis::reads",
         ],
@@ -53,6 +55,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "family",
             "kcidb",
             "pipeline",
+            "routing",
             "secret",
             "store",
             "tasks",
@@ -71,6 +74,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "envelope",
             "family",
             "pipeline",
+            "routing",
             "store",
             "tasks",
             "telemetry",
@@ -95,6 +99,9 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("aws_config", &["src/archive", "src/aws", "src/deliver", "src/worker"]),
     ("aws_smithy_*", &["src/aws"]),
     ("reqwest", &["src/aws", "src/custom_resource.rs", "src/https.rs", "src/deliver", "src/reconcile"]),
+    // So that every answer that is no success is explained.
+    ("axum::routing", &["src/routing.rs"]),
+    ("Router::new", &["src/routing.rs"]),
     ("std::env", &["src/config.rs", "src/local/", "src/bin/"]),
 ];
 

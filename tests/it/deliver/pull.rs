@@ -1,6 +1,6 @@
 //! The facade for those inside a firewall, and their client.
 
-use hummingbird_status::deliver::pull::{PullClient, PullSetUp, router};
+use hummingbird_status::deliver::pull::{PullClient, PullSetUp, routes};
 use hummingbird_status::deliver::targets::{Target, targets};
 use hummingbird_status::secret::Secret;
 use reqwest::{Method, StatusCode};
@@ -28,7 +28,7 @@ fn pulled() -> Vec<Target> {
 async fn serve(db: &support::Db) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(axum::serve(listener, router(db.store.clone(), &pulled())).into_future());
+    tokio::spawn(axum::serve(listener, routes(db.store.clone(), &pulled()).into_router()).into_future());
     url
 }
 
