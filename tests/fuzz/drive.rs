@@ -1,6 +1,7 @@
 //! One target at a time: inputs as they are mutated, watched, and made smaller when something is wrong with one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use proptest::strategy::{Strategy, ValueTree};
@@ -28,12 +29,21 @@ pub struct Target {
 
 /// Bytes that may be held for each byte of the input.
 const FACTOR: usize = 64;
-/// Nothing takes longer of a processor's time.
-const LONGEST: Duration = Duration::from_secs(2);
-/// As long is looked for a smaller input.
-const SHRINK: Duration = Duration::from_secs(20);
+/// No input takes more of a processor's time than so many pieces of [`work`].
+const LONGEST: u32 = 400;
+/// So many inputs are tried to find a smaller one.
+const SHRINK: u32 = 2000;
 /// Inputs are no longer.
 const INPUT: usize = 1 << 20;
+
+/// How much a target is tried.
+#[derive(Clone, Copy, Debug)]
+pub enum Budget {
+    /// So many inputs.
+    Inputs(u64),
+    /// For so long, and at least one input.
+    Time(Duration),
+}
 
 /// What one execution was like.
 struct Seen {
@@ -42,10 +52,36 @@ struct Seen {
     memory: usize,
 }
 
-/// Time that this thread has had a processor, where the system says so: a busy machine counts for nothing then.
+/// Time that this thread has had a processor, where the system says so: other load of the machine does not count.
 fn spent() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+}
+
+/// What a piece of work takes of this processor in this build: the unit in which inputs are judged, so that no machine is too
+/// slow for a test. None where the time of a thread is not known; the processor is then not judged at all.
+fn unit() -> Option<Duration> {
+    static UNIT: LazyLock<Option<Duration>> = LazyLock::new(|| {
+        let (mut pieces, begin) = (0, spent()?);
+        // Some systems count in ticks of ten milliseconds.
+        loop {
+            work();
+            pieces += 1;
+            let took = spent()?.checked_sub(begin)?;
+            if took > Duration::from_millis(100) {
+                return Some(took / pieces);
+            }
+        }
+    });
+    *UNIT
+}
+
+/// A piece of work: a document is read and written.
+fn work() {
+    let members = (0..2000).map(|number| (format!("member {number}"), serde_json::json!([number, "text", null])));
+    let text = serde_json::Value::Object(members.collect()).to_string();
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(std::hint::black_box(value).to_string().len(), text.len());
 }
 
 fn once(run: &mut Run, input: &[u8]) -> Seen {
@@ -73,10 +109,11 @@ struct Worst {
 
 /// What comes of an input; the error is what is wrong with that.
 fn tried(target: &mut Target, input: &[u8], worst: &mut Worst) -> Result<String, String> {
+    let longest = unit().map_or(Duration::MAX, |unit| unit * LONGEST);
     let mut seen = once(&mut target.run, input);
     let outcome = seen.outcome?;
     let mut repeats = if target.twice { 1 } else { 0 };
-    if seen.time > LONGEST {
+    if seen.time > longest {
         repeats = 2;
     }
     for _ in 0..repeats {
@@ -89,8 +126,8 @@ fn tried(target: &mut Target, input: &[u8], worst: &mut Worst) -> Result<String,
     }
     worst.slowest = worst.slowest.max((seen.time, input.len()));
     worst.memory = worst.memory.max(seen.memory);
-    if seen.time > LONGEST {
-        return Err(format!("took {:?}", seen.time));
+    if seen.time > longest {
+        return Err(format!("took {:?} of the processor, of {longest:?} that it may", seen.time));
     }
     let allowed = target.memory + FACTOR * input.len();
     match seen.memory > allowed {
@@ -107,8 +144,8 @@ pub fn one(name: &str, target: &mut Target, input: &[u8]) -> bool {
     outcome.is_ok()
 }
 
-/// Runs a target for a time. False when something was wrong, which has been printed then.
-pub fn drive(name: &str, target: &mut Target, time: Duration, seed: u64) -> bool {
+/// Runs a target. False when something was wrong, which has been printed then.
+pub fn drive(name: &str, target: &mut Target, budget: Budget, seed: u64) -> bool {
     assert!(!target.corpus.is_empty(), "{name}: nothing to begin with");
     let mut bytes_of_seed = [0; 32];
     bytes_of_seed[..8].copy_from_slice(&seed.to_le_bytes());
@@ -117,11 +154,18 @@ pub fn drive(name: &str, target: &mut Target, time: Duration, seed: u64) -> bool
     let strategy = recipes();
     let mut worst = Worst::default();
     let mut outcomes = std::collections::BTreeMap::<String, u64>::new();
-    // As they are, each once, where there is time for that: what is wrong then is not the mutation's doing.
-    let plain = (0..target.corpus.len()).map(Recipe::plain).take(if time.as_secs() > 5 { usize::MAX } else { 10 });
+    // As they are, each once, in a long run: what is wrong then is not the mutation's doing.
+    let is_long = match budget {
+        Budget::Inputs(inputs) => inputs / 10 > target.corpus.len() as u64,
+        Budget::Time(time) => time.as_secs() > 5,
+    };
+    let plain = (0..target.corpus.len()).map(Recipe::plain).take(if is_long { usize::MAX } else { 10 });
     let mut plain: Vec<Recipe> = plain.collect();
     let (start, mut executions) = (Instant::now(), 0_u64);
-    while start.elapsed() < time || executions == 0 {
+    while match budget {
+        Budget::Inputs(inputs) => executions < inputs,
+        Budget::Time(time) => start.elapsed() < time || executions == 0,
+    } {
         let mut tree = None;
         let recipe = plain.pop().unwrap_or_else(|| {
             let new = strategy.new_tree(&mut runner).unwrap();
@@ -151,7 +195,7 @@ pub fn drive(name: &str, target: &mut Target, time: Duration, seed: u64) -> bool
     outcomes.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let told: Vec<String> = outcomes.iter().take(5).map(|(kind, count)| format!("{kind} {count}")).collect();
     println!(
-        "{name}: {executions} executions in {:.1} s, slowest {:.1} ms ({} bytes), at most {} kB at once; {}",
+        "{name}: {executions} inputs in {:.1} s, slowest {:.1} ms ({} bytes), at most {} kB at once; {}",
         start.elapsed().as_secs_f64(),
         worst.slowest.0.as_secs_f64() * 1e3,
         worst.slowest.1,
@@ -163,7 +207,7 @@ pub fn drive(name: &str, target: &mut Target, time: Duration, seed: u64) -> bool
 
 /// Prints what is wrong, and with which input.
 fn tell(name: &str, seed: u64, executions: u64, input: &[u8], what: &str) {
-    println!("{name}: {what}\nFUZZ_SEED={seed}, execution {executions}, {} bytes:", input.len());
+    println!("{name}: {what}\nFUZZ_SEED={seed}, input {executions}, {} bytes:", input.len());
     println!("{}", String::from_utf8_lossy(&input[..input.len().min(4000)]));
     let path = std::env::temp_dir().join(format!("fuzz-{name}-{}.input", std::process::id()));
     if std::fs::write(&path, input).is_ok() {
@@ -173,10 +217,12 @@ fn tell(name: &str, seed: u64, executions: u64, input: &[u8], what: &str) {
 
 /// The smallest input that is wrong, and what is wrong with it.
 fn smaller(target: &mut Target, mut tree: impl ValueTree<Value = Recipe>, what: String) -> (Vec<u8>, String) {
-    let start = Instant::now();
     let mut best = (bytes(&tree.current(), &target.corpus, target.packs), what);
     let mut goes_on = tree.simplify();
-    while goes_on && start.elapsed() < SHRINK {
+    for _ in 0..SHRINK {
+        if !goes_on {
+            break;
+        }
         let input = bytes(&tree.current(), &target.corpus, target.packs);
         goes_on = match tried(target, &input, &mut Worst::default()) {
             Err(what) => {

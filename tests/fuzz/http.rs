@@ -9,7 +9,7 @@ use hummingbird_status::deliver::targets;
 use hummingbird_status::envelope::Delivery;
 use hummingbird_status::family::{Family, Settings};
 use hummingbird_status::intake::Intake;
-use hummingbird_status::page::{Page, router};
+use hummingbird_status::page::{self, Page};
 use hummingbird_status::pipeline::ingest;
 use hummingbird_status::store::Store;
 use serde_json::Value;
@@ -116,10 +116,10 @@ fn address(input: &[u8]) -> Option<Uri> {
 }
 
 /// All pages and documents that may be read.
-pub fn page() -> Target {
+pub fn pages() -> Target {
     let (runtime, db) = set_up();
     let now: jiff::Timestamp = "2026-03-10T13:00:00Z".parse().unwrap();
-    let routes = router(Page::new(db.store.clone()).at(move || now));
+    let routes = page::routes(Page::new(db.store.clone()).at(move || now)).into_router();
     let corpus = runtime.block_on(async {
         fill(&db.store).await;
         addresses(&routes).await
@@ -167,25 +167,38 @@ fn open(name: &str) -> Option<String> {
         "INTAKE_TOKENS" => TOKENS,
         "ALL" => "all-hunter2-hunter2",
         "SIGNER" => "signer-hunter2-hunter2-hunter2-hunter2",
-        "DELIVERY_TARGETS" => "[[target]]\nname = 'p'\nkind = 'github'\nhosts = ['h.example']\napi_key = 'env:ALL'",
-        _ => return None,
+        "DELIVERY_TARGETS" => {
+            let target = |number| {
+                format!(
+                    "[[target]]\nname = 'p{number}'\nkind = 'github'\nhosts = ['h.example']\napi_key = 'env:KEY{number}'\n"
+                )
+            };
+            return Some((0..KEYS).map(target).collect());
+        }
+        _ => return name.strip_prefix("KEY").map(|number| format!("hunter2-hunter2-{number}")),
     };
     Some(value.to_owned())
 }
+
+/// Keys of clients that take turns, so that none asks too often.
+const KEYS: usize = 100;
 
 /// What may be posted and fetched, with a token that may everything, or one that the input makes up.
 pub fn intake() -> Target {
     let (runtime, db) = set_up();
     let intake = Intake::new(db.store.clone(), settings(), &open).unwrap();
     let pulled = targets::pulled(&open).unwrap();
-    let routes = intake.router().merge(facade::router(db.store.clone(), &pulled));
+    let routes = intake.routes().merge(facade::routes(db.store.clone(), &pulled)).into_router();
     runtime.block_on(fill(&db.store));
     let jobs =
         ["{\"new\":\"started\"}", "{\"new\":\"passed\",\"cur\":\"started\",\"finished_at\":\"2026-03-10T12:00:00Z\"}"];
     let mut corpus = [documents("kcidb"), documents("bots")].concat();
     corpus.extend(jobs.map(|body| body.as_bytes().to_vec()));
+    let mut turn = 0;
     let run = move |input: &[u8]| {
         let mut said = String::new();
+        turn = (turn + 1) % KEYS;
+        let key = format!("hunter2-hunter2-{turn}");
         for (method, path, is_packed) in [
             (Method::POST, "/submit".to_owned(), false),
             (Method::POST, "/submit".to_owned(), true),
@@ -195,8 +208,7 @@ pub fn intake() -> Target {
             (Method::POST, format!("/v1/deliveries/{}", fragment(input)), false),
             (Method::DELETE, format!("/v1/deliveries/{}", fragment(input)), false),
         ] {
-            let mut request =
-                Request::builder().method(method.clone()).uri(&path).header("x-api-key", "all-hunter2-hunter2");
+            let mut request = Request::builder().method(method.clone()).uri(&path).header("x-api-key", &key);
             request = match input.len() % 5 {
                 0 => match HeaderValue::from_bytes(&[b"Bearer ", &input[..input.len().min(200)]].concat()) {
                     Ok(token) => request.header("authorization", token),
