@@ -49,6 +49,7 @@
 //! * A batch holds each key once and writes keys in order: else SQLSTATE 21000, else deadlocks.
 //! * A bad message is kept in `refused`, with its bytes and the reason, and acknowledged. One that could not be tried
 //!   comes again. No message harms its batch, not even by a panic.
+//! * An event of a transport that is not decoded fails the invocation, because success would let its messages be deleted.
 //! * Number of statements for a batch depends on the tables it touches, never on the number of messages.
 //!
 //! # A new family in three steps

@@ -24,7 +24,7 @@ async fn main() -> Result<(), Error> {
     let end = extension::end().await;
     let events = run(service_fn(async |event: LambdaEvent<Invocation>| {
         let deadline = Deadline::of_invocation(event.context.deadline, MARGIN);
-        let report = ingest(&store, &event.payload.deliveries, &settings, deadline).await;
+        let report = ingest(&store, event.payload.to_be_taken(), &settings, deadline).await;
         telemetry::record(&report);
         if let Some(metrics) = metrics {
             metrics.flush(std::io::stdout())?;

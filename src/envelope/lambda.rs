@@ -3,34 +3,115 @@
 //! `aws_lambda_events::sqs::SqsEventObj` reads all bodies together, so that one bad body fails the batch; and a
 //! function may be invoked by SNS, EventBridge or a person as well. So the input is read leniently here, and
 //! each body is left as it came. The answer is the library's type.
+//!
+//! What success means to a caller that is not known here is that its messages may be deleted. So an event of a transport
+//! that is not decoded ([`Unknown`]) fails the invocation.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::Serialize;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::mq::{self, QueueMessage};
 use super::{Delivery, attributes, time};
 
 /// What a function was invoked with.
 #[derive(Debug, Default)]
 pub struct Invocation {
-    /// The parts that are acknowledged one by one.
+    /// The parts that are acknowledged one by one; of an unknown transport the event as a whole.
     pub deliveries: Vec<Delivery>,
     /// Whether the caller is SQS, which takes an answer part by part. Any other caller only knows
     /// success and failure of the whole.
     pub partial: bool,
+    /// The transport, if it is one of AWS that is not decoded here.
+    pub unknown: Option<Unknown>,
+    /// Whether the form of the event is one that is known here, so that the deliveries are what is inside of it.
+    is_event: bool,
+}
+
+/// A transport of AWS that is not decoded here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unknown {
+    /// Its `eventSource`.
+    pub source: String,
+    /// Whether what invokes keeps its messages until it is answered success, and comes again with them. What invokes
+    /// asynchronously comes twice more and then forgets them.
+    pub polled: bool,
+}
+
+/// Sources whose messages Lambda or a pipe of EventBridge polls for.
+const POLLED: [&str; 8] =
+    ["aws:sqs", "aws:kinesis", "aws:dynamodb", "aws:kafka", "SelfManagedKafka", mq::SOURCE, "aws:mq", "aws:docdb"];
+
+/// Whether an `eventSource` is one of a transport of AWS.
+pub(super) fn is_transport(source: &str) -> bool {
+    source.starts_with("aws:") || POLLED.contains(&source)
 }
 
 impl Invocation {
     /// Reads bytes of any kind: a Lambda event, or whatever [`super::unwrap()`] understands.
     #[must_use]
     pub fn read(bytes: &[u8]) -> Self {
-        serde_json::from_slice(bytes).ok().filter(|found: &Self| found.partial).unwrap_or_else(|| Self {
-            deliveries: vec![Delivery { body: bytes.to_vec(), ..Delivery::default() }],
-            partial: false,
-        })
+        serde_json::from_slice(bytes).ok().filter(|found: &Self| found.is_event).unwrap_or_else(|| Self::whole(bytes))
+    }
+
+    /// What is to be taken in. Messages of a transport that is not decoded and that keeps them itself are not: each time
+    /// they came again they would be kept once more.
+    #[must_use]
+    pub fn to_be_taken(&self) -> &[Delivery] {
+        if self.unknown.as_ref().is_some_and(|unknown| unknown.polled) { &[] } else { &self.deliveries }
+    }
+
+    fn whole(bytes: &[u8]) -> Self {
+        Self { deliveries: vec![Delivery { body: bytes.to_vec(), ..Delivery::default() }], ..Self::default() }
+    }
+
+    /// An event that is kept as it came.
+    fn unknown<E: Error>(source: &str, event: &impl Serialize) -> Result<Self, E> {
+        let body = serde_json::to_vec(event).map_err(E::custom)?;
+        let unknown = Unknown { source: source.to_owned(), polled: POLLED.contains(&source) };
+        Ok(Self { unknown: Some(unknown), is_event: true, ..Self::whole(&body) })
+    }
+
+    fn of_queues<'m>(messages: impl IntoIterator<Item = QueueMessage<'m>>) -> Self {
+        let deliveries = messages.into_iter().map(QueueMessage::into_delivery).collect();
+        Self { deliveries, is_event: true, ..Self::default() }
+    }
+
+    /// The event of `Records` alone.
+    fn of_records<E: Error>(records: Vec<Record>) -> Result<Self, E> {
+        let partial = records.iter().all(Record::is_sqs);
+        let Some(other) = records.iter().find(|record| !record.is_sqs() && record.sns.is_none()) else {
+            let deliveries = records.into_iter().map(Delivery::from).collect();
+            return Ok(Self { deliveries, partial, is_event: partial, unknown: None });
+        };
+        let source = other.source().unwrap_or("unnamed").to_owned();
+        Self::unknown(&source, &BTreeMap::from([("Records", &records)]))
+    }
+
+    /// An event that is an array: the batch of a pipe, or documents.
+    fn of_elements<E: Error>(elements: &[Box<RawValue>]) -> Result<Self, E> {
+        let records: Vec<Record> = elements.iter().map_while(|raw| serde_json::from_str(raw.get()).ok()).collect();
+        let all = !records.is_empty() && records.len() == elements.len();
+        if all && records.iter().all(|record| record.is_sqs() && record.source() == Some("aws:sqs")) {
+            return Self::of_records(records);
+        }
+        if all && records.iter().all(|record| record.source() == Some(mq::SOURCE)) {
+            let messages: Result<Vec<_>, _> = elements.iter().map(|raw| QueueMessage::read(raw, None)).collect();
+            return messages.map(Self::of_queues).map_err(E::custom);
+        }
+        // One of them is enough: success would be taken for all.
+        let source = elements.iter().find_map(|raw| {
+            let record: Record = serde_json::from_str(raw.get()).ok()?;
+            record.source().filter(|source| is_transport(source)).map(str::to_owned)
+        });
+        match source {
+            Some(source) => Self::unknown(&source, &elements),
+            None => Ok(Self::whole(&serde_json::to_vec(elements).map_err(E::custom)?)),
+        }
     }
 }
 
@@ -53,21 +134,68 @@ pub fn batch_response<'a>(again: impl Iterator<Item = &'a str>) -> Option<SqsBat
 }
 
 /// One entry of `Records`, of SQS or of another sender.
-#[derive(serde::Deserialize)]
+#[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Record {
+    #[serde(skip_serializing_if = "Option::is_none")]
     message_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     receipt_handle: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     attributes: Option<HashMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     message_attributes: Option<Box<RawValue>>,
-    #[serde(rename = "Sns")]
+    #[serde(rename = "Sns", skip_serializing_if = "Option::is_none")]
     sns: Option<Box<RawValue>>,
+    /// All else: little in records of SQS, all that there is in others.
+    #[serde(flatten)]
+    others: BTreeMap<String, Box<RawValue>>,
+}
+
+impl<'de> Deserialize<'de> for Record {
+    /// Written by hand, as members of unknown names are kept as they are, which `flatten` cannot do.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Record;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a record of a Lambda event")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Record, A::Error> {
+                let mut record = Record::default();
+                while let Some(key) = map.next_key::<String>()? {
+                    match key.as_str() {
+                        "messageId" => record.message_id = map.next_value()?,
+                        "receiptHandle" => record.receipt_handle = map.next_value()?,
+                        "body" => record.body = map.next_value()?,
+                        "attributes" => record.attributes = map.next_value()?,
+                        "messageAttributes" => record.message_attributes = map.next_value()?,
+                        "Sns" => record.sns = map.next_value()?,
+                        _ => drop(record.others.insert(key, map.next_value()?)),
+                    }
+                }
+                Ok(record)
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
 }
 
 impl Record {
     fn is_sqs(&self) -> bool {
         self.sns.is_none() && (self.message_id.is_some() || self.receipt_handle.is_some())
+    }
+
+    /// The `eventSource`; SNS writes it with a capital letter.
+    fn source(&self) -> Option<&str> {
+        let raw = self.others.get("eventSource").or_else(|| self.others.get("EventSource"))?;
+        serde_json::from_str(raw.get()).ok()
     }
 }
 
@@ -89,77 +217,51 @@ impl From<Record> for Delivery {
 impl<'de> Deserialize<'de> for Invocation {
     /// Written by hand so that a batch of 10 MB is held once and not as a tree beside its bodies.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
+        struct Event;
 
-        impl<'de> Visitor<'de> for Members {
+        impl<'de> Visitor<'de> for Event {
             type Value = Invocation;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("the JSON object of a Lambda event")
+                formatter.write_str("the JSON object or array of a Lambda event")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Invocation, A::Error> {
-                let mut invocation = Invocation::default();
-                let mut others = serde_json::Map::new();
+                let mut records: Option<Vec<Record>> = None;
+                let mut others: BTreeMap<String, Box<RawValue>> = BTreeMap::new();
                 while let Some(key) = map.next_key::<String>()? {
                     if key == "Records" {
-                        let records: Vec<Record> = map.next_value()?;
-                        invocation.partial = records.iter().all(Record::is_sqs);
-                        if let Some(other) = records.iter().position(|record| !record.is_sqs() && record.sns.is_none())
-                        {
-                            return Err(serde::de::Error::custom(format!(
-                                "Records[{other}] is neither of SQS nor of SNS"
-                            )));
-                        }
-                        invocation.deliveries.extend(records.into_iter().map(Delivery::from));
+                        records.get_or_insert_default().extend(map.next_value::<Vec<Record>>()?);
                     } else {
                         others.insert(key, map.next_value()?);
                     }
                 }
-                if invocation.deliveries.is_empty() && !invocation.partial {
-                    let body = serde_json::Value::Object(others).to_string().into_bytes();
-                    invocation.deliveries.push(Delivery { body, ..Delivery::default() });
+                if let Some(records) = records {
+                    return Invocation::of_records(records);
                 }
-                Ok(invocation)
+                let source = others.get("eventSource").and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+                if let Some(queues) = others.get(mq::BY_QUEUE) {
+                    return mq::by_queue(queues).map(Invocation::of_queues).map_err(A::Error::custom);
+                }
+                match source.filter(|source| is_transport(source)) {
+                    Some(source) => Invocation::unknown(&source, &others),
+                    None => Ok(Invocation::whole(&serde_json::to_vec(&others).map_err(A::Error::custom)?)),
+                }
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Invocation, A::Error> {
+                let mut elements: Vec<Box<RawValue>> = Vec::new();
+                while let Some(element) = list.next_element()? {
+                    elements.push(element);
+                }
+                Invocation::of_elements(&elements)
             }
         }
 
-        deserializer.deserialize_map(Members)
+        deserializer.deserialize_any(Event)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_record_without_body_is_a_delivery_all_the_same() {
-        let event = r#"{"Records":[{"messageId":"m1","body":null,"eventSource":"aws:sqs"},
-            {"messageId":"m2","receiptHandle":"r","body":"{}","attributes":{"SentTimestamp":"1772610591200"},
-             "messageAttributes":{"source":{"stringValue":"gitlab","dataType":"String"}}}]}"#;
-        let read = Invocation::read(event.as_bytes());
-        assert!(read.partial);
-        let ids: Vec<_> = read.deliveries.iter().map(|delivery| (delivery.id.as_str(), delivery.body.len())).collect();
-        assert_eq!(ids, [("m1", 0), ("m2", 2)]);
-        assert_eq!(read.deliveries[1].attributes["source"], "gitlab");
-    }
-
-    #[test]
-    fn other_callers_have_no_parts() {
-        for text in
-            [r#"{"a":1}"#, "not json", r#"{"Records":[{"Sns":{"Message":"{}"}}]}"#, r#"{"Records":[{"s3":{}}]}"#]
-        {
-            let read = Invocation::read(text.as_bytes());
-            assert!(!read.partial && read.deliveries.len() == 1, "{text}");
-        }
-        assert!(Invocation::read(br#"{"Records":[]}"#).deliveries.is_empty());
-    }
-
-    #[test]
-    fn the_answer_never_holds_an_empty_id() {
-        assert!(batch_response(["a", ""].into_iter()).is_none());
-        let answer = batch_response(["a"].into_iter()).expect("ids");
-        assert_eq!(serde_json::to_string(&answer).expect("JSON"), r#"{"batchItemFailures":[{"itemIdentifier":"a"}]}"#);
-        assert_eq!(batch_response([].into_iter()).map(|a| a.batch_item_failures.len()), Some(0));
-    }
-}
+#[path = "lambda_tests.rs"]
+mod tests;

@@ -2,7 +2,8 @@
 //!
 //! A [`Delivery`] is what a transport hands over and wants acknowledged: one SQS record, one file, one
 //! archive object. Inside may be one message or many, in any nesting of gzip, base64 and the envelopes of
-//! SNS, SQS, Lambda, EventBridge, CloudEvents, Kubernetes watch events and lists, Tekton Results and NDJSON.
+//! SNS, SQS, Lambda, EventBridge, Amazon MQ for `RabbitMQ`, CloudEvents, Kubernetes watch events and lists, Tekton Results,
+//! NDJSON and JSON text sequences (RFC 7464).
 //! [`unwrap()`] looks at the bytes and never trusts a label.
 //!
 //! Everything here is pure: no I/O, no clock, no environment.
@@ -12,7 +13,9 @@ mod codec;
 mod context;
 pub mod field;
 mod head;
+mod inner;
 pub mod lambda;
+mod mq;
 pub mod pointer;
 pub mod time;
 mod unwrap;

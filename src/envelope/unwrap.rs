@@ -7,12 +7,19 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::codec::{self, GunzipError};
 use super::context::Context;
 use super::head::string;
+use super::inner::{may_hold_several, tekton_record, wrapped_run};
+use super::lambda::is_transport;
+use super::mq::{self, QueueMessage};
 use super::{Delivery, Head, Limits, Message, Refusal, Unwrapped, pointer};
+
+/// The record separator of JSON text sequences (RFC 7464), before each document.
+const SEPARATOR: char = '\u{1e}';
 
 /// Unfolds a delivery and hands each part to `sink`, in order. Always calls it at least once, unless the
 /// delivery is an empty list.
@@ -84,10 +91,17 @@ impl Unwrapper<'_> {
         match text.as_bytes().first() {
             None => self.refuse(context, data, "empty", "an empty body"),
             Some(b'{' | b'[') => self.documents(context, text, depth),
+            Some(0x1e) => self.sequence(context, text, depth),
             Some(b'"') => match serde_json::from_str::<Cow<'_, str>>(text) {
                 Ok(inner) => self.decoded(context, data, inner.as_bytes(), depth),
                 Err(error) => self.refuse(context, data, "not-json", format!("a string of JSON: {error}")),
             },
+            // `null`, a number or a flag may be base64 as well, but hardly ever is.
+            Some(_) if serde_json::from_str::<IgnoredAny>(text).is_ok() => {
+                let shown: String = text.chars().take(40).collect();
+                let detail = format!("JSON that is neither an object nor a list: {shown}");
+                self.refuse(context, data, "not-json", detail);
+            }
             Some(_) => match codec::base64(text) {
                 Some(inner) => self.decoded(context, data, &inner, depth),
                 None => {
@@ -126,6 +140,9 @@ impl Unwrapper<'_> {
             end = documents.byte_offset();
         }
         let rest = text.get(end..).unwrap_or_default().trim();
+        if rest.starts_with(SEPARATOR) {
+            return self.sequence(context, text, depth);
+        }
         let alone = found.len() == 1 && rest.is_empty();
         for (index, document) in found.iter().enumerate() {
             let part = if alone { context.clone() } else { context.part(index) };
@@ -135,6 +152,24 @@ impl Unwrapper<'_> {
             let part = if found.is_empty() { context.clone() } else { context.part(found.len()) };
             let detail = format!("{} bytes of text that are no JSON, after {} documents", rest.len(), found.len());
             self.refuse(&part, rest.as_bytes(), "not-json", detail);
+        }
+    }
+
+    /// Documents of a JSON text sequence. One that is cut off or wrong does no harm to the others.
+    fn sequence(&mut self, context: &Context<'_>, text: &str, depth: Depth) {
+        let elements: Vec<&str> = text.split(SEPARATOR).map(str::trim).filter(|element| !element.is_empty()).collect();
+        if elements.is_empty() {
+            return self.refuse(context, text.as_bytes(), "empty", "a JSON text sequence without a document");
+        }
+        for (index, element) in elements.iter().enumerate() {
+            let part = if elements.len() == 1 { context.clone() } else { context.part(index) };
+            match element.as_bytes()[0] {
+                b'{' | b'[' => self.documents(&part, element, depth),
+                _ => {
+                    let detail = format!("{} bytes in a JSON text sequence that are no document", element.len());
+                    self.refuse(&part, element.as_bytes(), "not-json", detail);
+                }
+            }
         }
     }
 
@@ -214,7 +249,43 @@ impl Unwrapper<'_> {
             let plain = Head::read(detail.get()).is_ok_and(|detail| detail.says_what_it_is());
             return if plain { self.value(&inner, detail, depth) } else { self.message(&inner, text, head) };
         }
-        self.message(context, text, head);
+        if let Some(queues) = head.get(mq::BY_QUEUE) {
+            return match mq::by_queue(queues) {
+                Ok(messages) => self.queue_messages(context, messages, depth),
+                Err(error) => self.refuse(context, text.as_bytes(), "transport", format!("{}: {error}", mq::SOURCE)),
+            };
+        }
+        match head.string("eventSource").filter(|source| is_transport(source)) {
+            Some(source) => self.transport(context, text, &source, depth),
+            None => self.message(context, text, head),
+        }
+    }
+
+    /// A record of a transport of AWS that does not come with its own envelope. Nothing is kept of those that are not
+    /// decoded, but their bytes must not be lost.
+    fn transport(&mut self, context: &Context<'_>, text: &str, source: &str, depth: Depth) {
+        let message = serde_json::from_str(text).ok().filter(|_| source == mq::SOURCE);
+        match message.and_then(|raw: &RawValue| QueueMessage::read(raw, None).ok()).filter(|read| read.data.is_some()) {
+            Some(message) => self.queue_messages(context, vec![message], depth),
+            None => {
+                let source: String = source.chars().take(100).collect();
+                let detail = format!("an event of {source}, which is a transport that is not decoded here");
+                self.refuse(context, text.as_bytes(), "transport", detail);
+            }
+        }
+    }
+
+    fn queue_messages(&mut self, context: &Context<'_>, messages: Vec<QueueMessage<'_>>, depth: Depth) {
+        for QueueMessage { id, sent_at, attributes, data } in messages {
+            let mut inner = context.clone();
+            inner.read_id(Some(id.into()));
+            inner.sent_at = sent_at.or(inner.sent_at);
+            inner.attributes.to_mut().extend(attributes);
+            match data {
+                Some(data) => self.value(&inner, data, depth),
+                None => self.refuse(&inner, b"", "empty", "a message of a queue without a body"),
+            }
+        }
     }
 
     /// A value inside an envelope: a document, or a string that encodes one.
@@ -287,49 +358,6 @@ impl Unwrapper<'_> {
             sent_at: context.sent_at,
         }));
     }
-}
-
-/// The run inside the data of Tekton's own CloudEvents, `{"pipelineRun": {..}}`.
-fn wrapped_run(data: &RawValue) -> Option<&RawValue> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Data<'a> {
-        #[serde(borrow)]
-        pipeline_run: &'a RawValue,
-    }
-    serde_json::from_str::<Data<'_>>(data.get()).ok().map(|data| data.pipeline_run)
-}
-
-/// The value of a Tekton Results record, `{"data": {"type": "tekton.dev/v1.PipelineRun", "value": "<base64>"}}`.
-fn tekton_record(data: &RawValue) -> Option<&RawValue> {
-    #[derive(Deserialize)]
-    struct Data<'a> {
-        r#type: String,
-        #[serde(borrow)]
-        value: &'a RawValue,
-    }
-    let data = serde_json::from_str::<Data<'_>>(data.get()).ok()?;
-    data.r#type.contains(".dev/").then_some(data.value)
-}
-
-/// Whether `text` may hold more than one document. False is certain; true is to be found out by parsing.
-///
-/// Saves a parse of each 40 kB object just to find its end. That is a brace, or a bracket if it began with one, and within
-/// the document such a byte is followed by a comma, another one that closes, or the end. So what follows gives a second
-/// document away: one that opens (false alarm: `}{` inside a string), or anything behind a line break, which no string holds
-/// unescaped.
-fn may_hold_several(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let end = if bytes.first() == Some(&b'[') { b']' } else { b'}' };
-    memchr::memchr_iter(end, bytes).any(|at| {
-        let rest = &bytes[at + 1..];
-        let space = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-        match rest.get(space) {
-            None | Some(b',' | b'}' | b']') => false,
-            Some(b'{' | b'[') => true,
-            Some(_) => rest[..space].contains(&b'\n'),
-        }
-    })
 }
 
 #[cfg(test)]

@@ -143,6 +143,41 @@ proptest! {
 }
 
 #[test]
+fn a_json_sequence_is_its_documents() {
+    let second = r#"{"x":1}"#;
+    let expected = [format!("d#0 | - | - | {OBJECT}"), format!("d#1 | - | - | {second}")];
+    for body in [
+        format!("\u{1e}{OBJECT}\n\u{1e}{second}\n"),
+        format!("\u{1e}{OBJECT}\u{1e}{second}"),
+        format!("{OBJECT}\n\u{1e}{second}"),
+        format!("\u{1e}\n\u{1e}{OBJECT}\n\u{1e}{second}\n\u{1e}"),
+    ] {
+        assert_eq!(unfold(&body), expected, "{body:?}");
+    }
+    assert_eq!(unfold(format!("\u{1e}{OBJECT}\n")), [format!("d | - | - | {OBJECT}")]);
+    let cut = unfold(format!("\u{1e}{OBJECT}\n\u{1e}{{\"cut\n\u{1e}{second}"));
+    let refused = "refused: d#1 not-json".to_owned();
+    assert_eq!(cut, [expected[0].clone(), refused, format!("d#2 | - | - | {second}")]);
+}
+
+#[test]
+fn messages_of_rabbitmq_come_out_of_their_event() {
+    let letter = |id: &str, body: &str| {
+        format!(r#"{{"basicProperties":{{"messageId":"{id}"}},"data":"{}"}}"#, base64(body.as_bytes()))
+    };
+    let event = format!(
+        r#"{{"eventSource":"aws:rmq","rmqMessagesByQueue":{{"a::/":[{},{}],"b::/":[{{"data":null}}]}}}}"#,
+        letter("m1", OBJECT),
+        letter("m2", "no JSON!")
+    );
+    let lines = unfold(event);
+    assert_eq!(lines[..2], [format!("m1 | - | - | {OBJECT}"), "refused: m2 not-json".to_owned()]);
+    assert!(lines[2].starts_with("refused: rmq:"), "{lines:?}");
+    let pipe = format!(r#"[{{"eventSource":"aws:rmq","eventSourceKey":"a::/",{}]"#, &letter("m1", OBJECT)[1..]);
+    assert_eq!(unfold(pipe), [format!("m1 | - | - | {OBJECT}")]);
+}
+
+#[test]
 fn what_belongs_to_the_transport_is_ignored() {
     assert_eq!(
         unfold(r#"{"Type":"SubscriptionConfirmation","Message":"You have chosen","TopicArn":"t"}"#),
@@ -176,6 +211,15 @@ fn what_cannot_be_read_is_refused_with_its_reason() {
             "pointer",
         ),
         (br#"{"Records":[{"eventSource":"aws:s3","s3":{"object":{"key":"k"}}}]}"#.to_vec(), "pointer"),
+        (br#"{"Records":[{"eventSource":"aws:kinesis","kinesis":{}}]}"#.to_vec(), "transport"),
+        (br#"[{"eventSource":"aws:dynamodb","dynamodb":{}}]"#.to_vec(), "transport"),
+        (br#"{"eventSource":"SelfManagedKafka","records":{}}"#.to_vec(), "transport"),
+        (br#"{"eventSource":"aws:rmq","rmqMessagesByQueue":[]}"#.to_vec(), "transport"),
+        (br#"[{"eventSource":"aws:rmq"}]"#.to_vec(), "transport"),
+        ("\u{1e}\n\u{1e}".into(), "empty"),
+        ("\u{1e}not json".into(), "not-json"),
+        (b"null".to_vec(), "not-json"),
+        (b"12345678".to_vec(), "not-json"),
     ] {
         let lines = unfold(&body);
         assert!(

@@ -27,6 +27,7 @@ mod sam;
 mod sql;
 mod support;
 mod tls;
+mod transports;
 mod travis;
 mod upkeep;
 mod worker;

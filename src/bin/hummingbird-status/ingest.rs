@@ -23,30 +23,38 @@ pub(super) async fn run(args: IngestArgs) -> anyhow::Result<()> {
     let database = database::open(1).await?;
     let mut rows = Vec::new();
     let mut again = 0;
+    let mut failed = 0;
     for file in &args.files {
         let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
         let mut invocation = Invocation::read(&bytes);
-        for delivery in invocation.deliveries.iter_mut().filter(|_| !invocation.partial) {
-            // Nobody waits for an answer by id; the name tells where a row came from.
+        let partial = invocation.partial;
+        for delivery in invocation.deliveries.iter_mut().filter(|delivery| !partial && delivery.id.is_empty()) {
+            // The name tells where a row came from.
             delivery.id = file.display().to_string();
         }
-        let report = pipeline::ingest(&database.store, &invocation.deliveries, &settings, database::patience()).await;
+        let report = pipeline::ingest(&database.store, invocation.to_be_taken(), &settings, database::patience()).await;
         if let Some((_, error)) = &report.error {
             eprintln!("{}: {error}", file.display());
         }
-        for (delivery, outcome) in invocation.deliveries.iter().zip(report.outcomes()) {
+        for (delivery, outcome) in invocation.to_be_taken().iter().zip(report.outcomes()) {
             again += u32::from(*outcome == Outcome::Again);
             let part = if invocation.partial { delivery.id.clone() } else { String::new() };
             rows.push((file.display().to_string(), part, *outcome, show::reasons(&report)));
         }
         match pipeline::answer(&invocation, &report) {
             Ok(answer) => println!("{}", serde_json::to_string(&answer)?),
-            Err(error) => println!("{}", serde_json::json!({"errorMessage": error.to_string()})),
+            Err(error) => {
+                failed += u32::from(matches!(error, pipeline::NotTaken::Transport { .. }));
+                println!("{}", serde_json::json!({"errorMessage": error.to_string()}));
+            }
         }
     }
     show::outcomes(&rows);
     if again > 0 {
         bail!("{again} messages could not be tried");
+    }
+    if failed > 0 {
+        bail!("{failed} events are of transports that are not decoded here");
     }
     Ok(())
 }

@@ -1,0 +1,139 @@
+//! Transports other than SQS: what is decoded comes to the same tables, and nothing of what is not decoded is lost.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hummingbird_status::clock::Deadline;
+use hummingbird_status::envelope::Delivery;
+use hummingbird_status::envelope::lambda::Invocation;
+use hummingbird_status::family::Settings;
+use hummingbird_status::pipeline::{NotTaken, Report, answer, ingest};
+use hummingbird_status::store::Store;
+use serde_json::{Value, json};
+
+use crate::support::{self, Db, deadline, difference, files, render};
+
+/// Takes an event in as the function does that is invoked with it.
+async fn invoke(store: &Store, event: &[u8]) -> (Report, Result<Value, NotTaken>) {
+    let invocation: Invocation = serde_json::from_slice(event).unwrap();
+    let report = ingest(store, invocation.to_be_taken(), &Settings::default(), deadline()).await;
+    let answer = answer(&invocation, &report).map(|answer| json!(answer));
+    (report, answer)
+}
+
+/// The same messages, each in the envelope of a transport: SQS, Amazon MQ by a mapping, Amazon MQ and SQS by a pipe.
+fn carried(messages: &[(String, Vec<u8>)]) -> [Value; 4] {
+    let millis = |number: usize| 1_772_610_591_000 + 1000 * number as i64;
+    let sqs: Vec<Value> = messages
+        .iter()
+        .enumerate()
+        .map(|(number, (id, body))| {
+            json!({"messageId": id, "receiptHandle": "r", "body": String::from_utf8_lossy(body), "eventSource": "aws:sqs",
+                "attributes": {"SentTimestamp": millis(number).to_string()}, "messageAttributes": {}})
+        })
+        .collect();
+    let rmq: Vec<Value> = messages
+        .iter()
+        .enumerate()
+        .map(|(number, (id, body))| {
+            let at = jiff::Timestamp::from_millisecond(millis(number)).unwrap();
+            let at = at.to_zoned(jiff::tz::TimeZone::UTC).strftime("%b %-d, %Y, %-I:%M:%S %p").to_string();
+            json!({"eventSource": "aws:rmq", "eventSourceKey": "all::/", "redelivered": number % 2 == 0, "data": STANDARD.encode(body),
+                "basicProperties": {"messageId": id, "timestamp": at, "headers": null, "bodySize": body.len()}})
+        })
+        .collect();
+    let mapped = json!({"eventSource": "aws:rmq", "eventSourceArn": "arn:aws:mq:eu-west-1:1:broker:b:b-1",
+        "rmqMessagesByQueue": {"all::/": rmq}});
+    [json!({"Records": sqs}), mapped, json!(rmq), json!(sqs)]
+}
+
+#[tokio::test]
+async fn all_transports_lead_to_the_same_tables() {
+    let mut messages = Vec::new();
+    for folder in ["konflux", "gitlab", "buildkite", "kcidb", "bots"] {
+        messages.extend(files(&format!("events/{folder}"), ".json"));
+    }
+    messages.push(("poison".to_owned(), b"not json".to_vec()));
+    let mut expected: Option<String> = None;
+    for event in carried(&messages) {
+        let db = support::database().await;
+        let (report, answer) = invoke(&db.store, event.to_string().as_bytes()).await;
+        assert_eq!(answer.unwrap(), json!({"batchItemFailures": []}), "{:?}", report.error);
+        // What is refused is kept as it came, and its attributes tell by which queue.
+        let forget = "UPDATE refused SET body = '', attributes = '{}'";
+        db.store.script(forget, deadline()).await.unwrap();
+        let found = render::all(&db.store).await;
+        match &expected {
+            None => expected = Some(found),
+            Some(expected) => assert!(*expected == found, "{}", difference(expected, &found)),
+        }
+    }
+}
+
+/// The database is away: what has to be written comes again, as a whole, and what was ignored does not hold it up.
+#[tokio::test]
+async fn a_queue_that_could_not_be_taken_comes_again() {
+    let away = support::store_of("postgres://nobody@127.0.0.1:1/none", 1);
+    let event = |messages: &[(String, Vec<u8>)]| carried(messages)[1].to_string();
+    for (body, fails) in
+        [(&br#"{"name": "a", "status": "ok"}"#[..], true), (b"not json", true), (br#"{"neither": "nor"}"#, false)]
+    {
+        let invocation = Invocation::read(event(&[("m".to_owned(), body.to_vec())]).as_bytes());
+        let now = Deadline::within(std::time::Duration::ZERO);
+        let report = ingest(&away, invocation.to_be_taken(), &Settings::default(), now).await;
+        assert_eq!(answer(&invocation, &report).is_err(), fails, "{}", String::from_utf8_lossy(body));
+    }
+}
+
+async fn refused(db: &Db) -> Vec<String> {
+    render::rows(&db.store, "SELECT reason FROM refused ORDER BY id").await
+}
+
+#[tokio::test]
+async fn events_of_unknown_transports_fail_and_are_not_lost() {
+    let kinesis = json!({"kinesis": {"data": "e30="}, "eventSource": "aws:kinesis"});
+    for (event, kept) in [
+        // Who polls still has its messages, and comes again with them until they are taken.
+        (json!({"Records": [kinesis]}), [""; 0].as_slice()),
+        (json!([kinesis]), &[]),
+        (json!({"Records": [{"dynamodb": {"Keys": {}}, "eventSource": "aws:dynamodb"}]}), &[]),
+        (json!({"eventSource": "aws:kafka", "records": {"t-0": [{"topic": "t", "value": "e30="}]}}), &[]),
+        (json!({"eventSource": "SelfManagedKafka", "records": {"t-0": []}}), &[]),
+        (json!({"eventSource": "aws:mq", "messages": [{"data": "e30="}]}), &[]),
+        // Nobody else has these.
+        (
+            json!({"Records": [{"eventSource": "aws:s3", "s3": {"bucket": {"name": "b"}, "object": {"key": "k"}}}]}),
+            &["pointer"],
+        ),
+        (json!({"Records": [{"eventSource": "aws:ses", "ses": {"mail": {}}}]}), &["transport"]),
+        (json!({"eventSource": "aws:tomorrow", "events": [1]}), &["transport"]),
+        (
+            json!([{"eventSource": "aws:tomorrow", "data": 1}, {"eventSource": "aws:tomorrow", "data": 2}]),
+            &["transport", "transport"],
+        ),
+    ] {
+        let db = support::database().await;
+        for _ in 0..2 {
+            let (_, answer) = invoke(&db.store, event.to_string().as_bytes()).await;
+            assert!(matches!(answer, Err(NotTaken::Transport { .. })), "{event}: {answer:?}");
+            // However often it comes.
+            assert_eq!(refused(&db).await, kept, "{event}");
+        }
+        // In a file or a queue there is nobody who comes again.
+        let db = support::database().await;
+        let file = Delivery { id: "file".to_owned(), body: event.to_string().into_bytes(), ..Delivery::default() };
+        let report = ingest(&db.store, &[file], &Settings::default(), deadline()).await;
+        let ignored = event["records"]["t-0"] == json!([]);
+        assert!(report.counts().refused == 1 || ignored, "{event}");
+    }
+}
+
+#[tokio::test]
+async fn a_json_sequence_is_its_documents() {
+    let db = support::database().await;
+    let document = |id: &str| json!({"version": {"major": 5, "minor": 3}, "checkouts": [{"id": id, "origin": "o"}]});
+    let text = format!("\u{1e}{}\n\u{1e}{{\"cut\n\u{1e}\n\u{1e}{}\u{1e}12\n", document("o:1"), document("o:2"));
+    let delivery = Delivery { id: "d".to_owned(), body: text.into_bytes(), ..Delivery::default() };
+    ingest(&db.store, &[delivery], &Settings::default(), deadline()).await;
+    assert_eq!(render::rows(&db.store, "SELECT id FROM kcidb_checkouts ORDER BY id").await, ["o:1", "o:2"]);
+    assert_eq!(refused(&db).await, ["not-json", "not-json"]);
+}
