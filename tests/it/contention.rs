@@ -32,9 +32,15 @@ async fn hot_keys_do_not_deadlock() {
 async fn a_deadlock_would_be_counted() {
     let db = support::database().await;
     HotKeys { keys: 2, writers: 1, batch: 50, batches: 1, seed: 1 }.write(&db.url);
+    // Each has the first row before one of them asks for the second.
+    let both = "DO $$ BEGIN PERFORM pg_advisory_xact_lock_shared(7002);
+        WHILE (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7002
+               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) < 2 LOOP
+            PERFORM pg_sleep(0.01);
+        END LOOP; END $$;";
     let crosswise = async |first: &str, second: &str| {
         let touch = |key: &str| format!("UPDATE pipelineruns SET reason = 'x' WHERE name = '{key}';");
-        let sql = format!("BEGIN; {} SELECT pg_sleep(0.3); {} COMMIT", touch(first), touch(second));
+        let sql = format!("BEGIN; {} {both} {} COMMIT", touch(first), touch(second));
         store_of(&db.url, 1).script(&sql, deadline()).await
     };
     let (one, other) = tokio::join!(crosswise("hot-0", "hot-1"), crosswise("hot-1", "hot-0"));

@@ -12,8 +12,6 @@ mod processes;
 mod pull;
 mod tls;
 
-use std::time::Duration;
-
 use hummingbird_status::deliver::targets::{Target, targets};
 use hummingbird_status::deliver::{Deliverer, Totals, Until};
 use hummingbird_status::family::Settings;
@@ -22,7 +20,7 @@ use hummingbird_status::store::Store;
 
 use crate::support::buildkite::{Event, HOST};
 use crate::support::forge::Forge;
-use crate::support::{deadline, render};
+use crate::support::{self, deadline, render};
 
 /// The token of all targets here; nothing but a request may hold it.
 pub const TOKEN: &str = "ghp_hunter2hunter2hunter2";
@@ -58,7 +56,7 @@ pub async fn drain(store: &Store, targets: &[Target]) -> Totals {
 
 /// The same, with what it has kept from before.
 async fn run(deliverer: &Deliverer) -> Totals {
-    deliverer.run(Until::Idle(tokio::time::sleep(Duration::from_secs(60)))).await
+    deliverer.run(Until::Idle(tokio::time::sleep(support::LONGEST))).await
 }
 
 /// Takes events in, each as a batch of its own.

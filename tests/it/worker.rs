@@ -36,13 +36,7 @@ fn poll(worker: Worker, config: Config, fake: &Fake) -> Running {
 
 /// Waits for something that must come.
 async fn until(mut done: impl FnMut() -> bool) {
-    for _ in 0..600 {
-        if done() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("did not come");
+    support::until("what was waited for", async || done()).await;
 }
 
 async fn end(running: Running, stopper: Stopper) -> Counts {

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -14,6 +13,7 @@ use hummingbird_status::tasks::Stopper;
 
 use super::{live, messages, objects, of_mirror, options, tables, work};
 use crate::support::archive::{Folder, gzip, put};
+use crate::support::gate::Gate;
 use crate::support::moto::{Moto, aws};
 use crate::support::{self, difference, render};
 
@@ -151,14 +151,18 @@ async fn a_database_that_goes_away_is_waited_for() {
     let expected = live(&messages).await;
     let mirror = Folder::of("backfill-outage", &objects(&messages));
     let db = support::database().await;
-    let name = db.url.rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
-    let admin = support::admin_store();
+    let gate = Gate::before(&db, "pipelineruns").await;
+    gate.close(1).await;
     let outage = async {
-        for _ in 0..4 {
-            tokio::time::sleep(Duration::from_millis(150)).await;
-            let kill = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
-            admin.script(&kill, support::deadline()).await.unwrap();
+        for round in 1..=4 {
+            let pid = gate.reached(None).await.unwrap();
+            // What is taken back comes again, and stands there once more.
+            if round < 4 {
+                gate.close(1).await;
+            }
+            gate.cut_all(pid).await;
         }
+        gate.release().await;
     };
     let source = Source::Mirror(mirror.0.clone());
     let parameters = of_mirror(&mirror.0);

@@ -42,8 +42,9 @@ async fn an_event_is_worked_on_in_as_many_invocations_as_it_takes() {
     let Some(moto) = Moto::start().await else { return };
     moto.bucket("events", &objects(&messages)).await;
     let db = support::database().await;
-    // So slow that an invocation ends during its first batch, which is not all.
-    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(2); RETURN NULL; END $$; \
+    // So slow that an invocation ends during its first batch, which is not all: a batch takes longer than the time in which
+    // one may be begun, and that is more than any machine takes to begin one.
+    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(7); RETURN NULL; END $$; \
                 CREATE TRIGGER slow BEFORE INSERT ON components EXECUTE FUNCTION slow()";
     db.store.script(slow, support::deadline()).await.unwrap();
     let lambda = Lambda::default();
@@ -65,8 +66,8 @@ async fn an_event_is_worked_on_in_as_many_invocations_as_it_takes() {
         answer.map(|text| serde_json::from_str(&text).unwrap())
     };
 
-    let event = json!({"concurrency": 1, "batch": 40, "to": "2026-04-01"});
-    let mut answer = invoke(event.clone(), "first", 3).await.unwrap();
+    let event = json!({"concurrency": 1, "batch": 60, "to": "2026-04-01"});
+    let mut answer = invoke(event.clone(), "first", 6).await.unwrap();
     assert_eq!((&answer["state"], &answer["run"]), (&json!("running"), &json!("first")), "{answer}");
     let mut invocations = 1;
     loop {
@@ -75,7 +76,7 @@ async fn an_event_is_worked_on_in_as_many_invocations_as_it_takes() {
         assert_eq!(event["continue"], "first");
         assert_eq!(event["chain"], invocations);
         invocations += 1;
-        answer = invoke(event, &format!("next-{invocations}"), 3).await.unwrap();
+        answer = invoke(event, &format!("next-{invocations}"), 6).await.unwrap();
     }
     assert!(invocations > 1, "{answer}");
     assert_eq!((&answer["state"], &answer["messages"]), (&json!("done"), &json!(messages.len())), "{answer}");

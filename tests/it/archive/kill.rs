@@ -1,17 +1,13 @@
-//! The command, killed at random moments, and gone on with.
+//! The command, killed in the midst of a batch, and gone on with.
 
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use serde_json::Value;
 
 use super::{live, messages, objects, tables};
 use crate::support::archive::{Folder, Published};
-use crate::support::random::Random;
+use crate::support::gate::Gate;
 use crate::support::{self, difference, render};
-
-/// How often it is killed.
-const KILLS: usize = 3;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_9_loses_nothing() {
@@ -30,43 +26,41 @@ async fn kill_9_loses_nothing() {
     all.sort();
     let mirror = Folder::of("backfill-killed", &all);
     let db = support::database().await;
-    // A database so slow that there is time to kill, on the fastest machine.
-    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.4); RETURN NULL; END $$; \
-                CREATE TRIGGER slow BEFORE INSERT ON pipelineruns EXECUTE FUNCTION slow()";
-    db.store.script(slow, support::deadline()).await.unwrap();
-    let mut random = Random::new(9);
+    let gate = Gate::before(&db, "pipelineruns").await;
     let mut cursors = Vec::new();
-    let mut rounds = 0;
-    let output = loop {
+    let start = |is_first: bool| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hummingbird-status"));
         command.arg("backfill").env("DATABASE_URL", &db.url).stdout(Stdio::piped()).stderr(Stdio::null());
-        match rounds {
-            0 => command.arg("--mirror").arg(&mirror.0).args(["--concurrency", "1", "--batch", "400"]),
-            _ => command.arg("--resume"),
+        match is_first {
+            true => command.arg("--mirror").arg(&mirror.0).args(["--concurrency", "1", "--batch", "400"]),
+            false => command.arg("--resume"),
         };
-        let mut child = command.spawn().unwrap();
-        if rounds >= KILLS {
-            break tokio::task::spawn_blocking(move || child.wait_with_output()).await.unwrap().unwrap();
-        }
-        rounds += 1;
-        // Only one that has begun its work can be killed at it.
-        loop {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            let owned = format!("SELECT cursor FROM backfill_runs WHERE cursor IS NOT NULL AND invocations = {rounds}");
-            let found = render::rows(&db.store, &owned).await;
-            if found.iter().any(|cursor| cursors.last() != Some(cursor)) || child.try_wait().unwrap().is_some() {
-                cursors.extend(found);
-                break;
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(random.next() % 300)).await;
+        command.spawn().unwrap()
+    };
+    for (round, is_done) in [true, false, true].into_iter().enumerate() {
+        // Its first batch is committed, and the cursor is saved twice a second; then it stands in a later one.
+        gate.close(3).await;
+        let mut child = start(round == 0);
+        let pid = gate.reached(Some(&mut child)).await.expect("there is work left for all of them");
+        let owned =
+            format!("SELECT cursor FROM backfill_runs WHERE cursor IS NOT NULL AND invocations = {}", round + 1);
+        let mut found = Vec::new();
+        support::until("a cursor of its own", async || {
+            found = render::rows(&db.store, &owned).await;
+            found.iter().any(|cursor| cursors.last() != Some(cursor))
+        })
+        .await;
+        cursors.extend(found);
         child.kill().unwrap();
         child.wait().unwrap();
-    };
+        if is_done { gate.open(pid).await } else { gate.cut(pid).await }
+    }
+    let child = start(false);
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output()).await.unwrap().unwrap();
     assert!(output.status.success(), "{output:?}");
     let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&summary["state"], &summary["objects"]), (&"done".into(), &all.len().into()), "{summary}");
-    assert_eq!(cursors.len(), KILLS, "not killed in the middle: {cursors:?}");
+    assert_eq!(cursors.len(), 3, "not killed in the middle: {cursors:?}");
     let found = tables(&db.store).await;
     assert!(found == expected, "{}", difference(&expected, &found));
 }

@@ -78,18 +78,17 @@ async fn killed(builds: usize, kills: usize) {
             1 => forge.now(|_| answer(503, &[], "")),
             _ => forge.now(|_| created()),
         }
+        // So that it is in the midst of it. (While the target is away it is left alone after a few posts, or one.)
+        let enough = forge.count() + if round % 3 == 1 { 1 } else { 4 };
         for batch in part.chunks(200) {
             let report = pipeline::ingest(&db.store, batch, &Settings::default(), deadline()).await;
             assert_eq!((report.counts().again, report.counts().refused), (0, 0));
         }
-        // Until it is in the midst of it.
-        let before = forge.count();
-        for _ in 0..200 {
-            if forge.count() > before + 3 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        support::until("posts of this round", async || {
+            super::later(&db.store).await;
+            forge.count() >= enough
+        })
+        .await;
         if round < kills {
             drop(process);
             // Its leases run out: a minute passes for the rows.
@@ -100,17 +99,14 @@ async fn killed(builds: usize, kills: usize) {
         }
     }
     forge.now(|_| created());
-    for round in 0.. {
+    support::until("the end of all of it", async || {
         // The last waits, too, are over at once.
         super::later(&db.store).await;
-        let left = render::rows(&db.store, "SELECT count(*)::text FROM commit_statuses WHERE state = 'pending'").await;
-        let unrouted = render::rows(&db.store, "SELECT count(*)::text FROM outbox WHERE routed_at IS NULL").await;
-        if left == ["0"] && unrouted == ["0"] {
-            break;
-        }
-        assert!(round < 600, "{left:?} left, {unrouted:?} not routed");
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
+        let left = "SELECT (SELECT count(*) FROM commit_statuses WHERE state = 'pending') + \
+                    (SELECT count(*) FROM outbox WHERE routed_at IS NULL)";
+        render::rows(&db.store, &format!("SELECT ({left})::text")).await == ["0"]
+    })
+    .await;
     drop(process);
 
     let mut last: BTreeMap<String, (String, String)> = BTreeMap::new();
@@ -163,10 +159,7 @@ async fn latency(rounds: usize) -> Vec<Duration> {
             let sha = format!("{n:040x}");
             take_in(&db.store, &[Event { build: &sha, sha: &sha, ..event("passed", 1) }]).await;
             let committed = Instant::now();
-            while forge.count() <= n {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-                assert!(committed.elapsed() < Duration::from_secs(60), "never posted");
-            }
+            support::until("a post", async || forge.count() > n).await;
             times.push(forge.posts()[n].at.saturating_duration_since(committed));
         }
         stop.send(()).unwrap();
@@ -180,11 +173,29 @@ async fn latency(rounds: usize) -> Vec<Duration> {
     times
 }
 
+/// Of this machine, as busy as it is: how long the same takes a deliverer that is started for it, and waits for nothing.
+async fn at_once(rounds: usize) -> Vec<Duration> {
+    let db = support::database().await;
+    let forge = Forge::start(|_| created()).await;
+    let targets = ghe(&forge);
+    let mut times = Vec::new();
+    for n in 0..rounds {
+        let sha = format!("{n:040x}");
+        take_in(&db.store, &[Event { build: &sha, sha: &sha, ..event("passed", 1) }]).await;
+        let committed = Instant::now();
+        super::drain(&db.store, &targets).await;
+        times.push(committed.elapsed());
+    }
+    times.sort();
+    times
+}
+
+/// What is committed is on its way at the next look, of which there are four in a second.
 #[tokio::test]
-async fn what_is_committed_is_told_within_two_seconds() {
-    let times = latency(10).await;
-    // Of a machine that is busy with other things, one may take longer.
-    assert!(times[times.len() / 2] < Duration::from_secs(2), "{times:?}");
+async fn what_is_committed_is_posted_at_the_next_look() {
+    let (idle, times) = tokio::join!(at_once(10), latency(10));
+    let (allowed, took) = (Duration::from_millis(500) + 10 * idle[idle.len() / 2], times[times.len() / 2]);
+    assert!(took < allowed, "{took:?}, of {allowed:?} beside {idle:?}");
 }
 
 /// `cargo test --test it -- --ignored --nocapture figures`
@@ -208,17 +219,14 @@ async fn figures() {
     }
 }
 
-/// The Lambda function, for one invocation that has eight seconds more than it keeps back.
-#[tokio::test]
-async fn the_function_delivers_within_its_time() {
-    let db = support::database().await;
-    let forge = Forge::start(|_| created()).await;
-    take_in(&db.store, &[event("passed", 1)]).await;
+/// The Lambda function, for one invocation that has so many seconds more than it keeps back: what it answered, and after how
+/// long.
+async fn invocation(db: &Db, forge: &Forge, seconds: i64) -> (serde_json::Value, Duration) {
     let mut events = 0;
     let lambda = Forge::start(move |post| match (post.method.as_str(), events) {
         ("GET", 0) => {
             events += 1;
-            let deadline = (jiff::Timestamp::now().as_millisecond() + 21_000).to_string();
+            let deadline = (jiff::Timestamp::now().as_millisecond() + (13 + seconds) * 1000).to_string();
             let headers = [
                 ("lambda-runtime-aws-request-id", "1"),
                 ("lambda-runtime-deadline-ms", deadline.as_str()),
@@ -227,7 +235,7 @@ async fn the_function_delivers_within_its_time() {
             ];
             answer(200, &headers, r#"{"source":"aws.events"}"#)
         }
-        ("GET", _) => Reply::Late(Duration::from_secs(60), Box::new(Reply::Cut)),
+        ("GET", _) => Reply::Held(std::sync::Arc::new(tokio::sync::Semaphore::new(0)), Box::new(Reply::Cut)),
         _ => answer(202, &[], "{}"),
     })
     .await;
@@ -239,18 +247,31 @@ async fn the_function_delivers_within_its_time() {
     command.env("AWS_LAMBDA_LOG_GROUP_NAME", "g").env("AWS_LAMBDA_LOG_STREAM_NAME", "s");
     command
         .env("DATABASE_URL", &db.url)
-        .env("DELIVERY_TARGETS", target("ghe", "github", &forge, HOST, ""))
+        .env("DELIVERY_TARGETS", target("ghe", "github", forge, HOST, ""))
         .env("TOKEN", TOKEN);
-    let began = Instant::now();
     let running = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-    let done = async || lambda.posts().into_iter().find(|post| post.path.ends_with("/1/response"));
-    while done().await.is_none() && began.elapsed() < Duration::from_secs(60) {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let find = |end: &str| lambda.posts().into_iter().find(|post| post.path.ends_with(end));
+    support::until("an answer", async || find("/1/response").is_some()).await;
     drop(running);
-    let response = done().await.expect("no answer");
-    assert_eq!(response.body, serde_json::json!({"routed": 1, "delivered": 1, "again": 0, "dead": 0}));
-    assert!((7..21).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    let (asked, answered) = (find("/invocation/next").unwrap(), find("/1/response").unwrap());
+    (answered.body, answered.at - asked.at)
+}
+
+#[tokio::test]
+async fn the_function_delivers_until_its_time_is_over() {
+    let db = support::database().await;
+    let forge = Forge::start(|_| created()).await;
+    take_in(&db.store, &[event("passed", 1)]).await;
+    // On a machine that is so busy that a few seconds are not enough even to begin, it gets more.
+    for seconds in [8, 30, 120, 500] {
+        let (said, took) = invocation(&db, &forge, seconds).await;
+        assert!(took >= Duration::from_secs(7), "{took:?}");
+        if said["delivered"] == 1 {
+            assert_eq!(said, serde_json::json!({"routed": 1, "delivered": 1, "again": 0, "dead": 0}));
+            break;
+        }
+        assert_eq!(said["dead"], 0, "{said}");
+    }
     assert_eq!(super::posted(&forge), ["success: Build #7 passed (1 second)"]);
 }
 

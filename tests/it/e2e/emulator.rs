@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::project;
+use crate::support::{self, project};
 
 /// What it ends with where it cannot be installed.
 const UNAVAILABLE: i32 = 69;
@@ -164,7 +164,7 @@ impl Drop for Emulator {
 }
 
 /// The longest that anything takes, on a busy machine too.
-pub const LONGEST: Duration = Duration::from_secs(240);
+pub const LONGEST: Duration = support::LONGEST;
 
 /// Waits until something is so.
 pub async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {

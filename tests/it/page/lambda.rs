@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -95,12 +94,7 @@ pub async fn answers(db: &Db, waiting: Vec<Value>, variables: &[(&str, String)])
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    for _ in 0..1200 {
-        if state.lock().unwrap().answers.len() == count {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    crate::support::until("all answers", async || state.lock().unwrap().answers.len() == count).await;
     function.kill().unwrap();
     function.wait().unwrap();
     std::mem::take(&mut state.lock().unwrap().answers)

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -13,6 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::fake::{Fake, TOKEN, fixed};
 use super::{Db, merge_requests, with_open};
+use crate::support::LONGEST;
 
 /// Hands out one event, and takes what comes of it: `response` or `error`, and the body.
 async fn runtime_api(event: Value) -> (String, UnboundedReceiver<(String, String)>) {
@@ -30,7 +31,7 @@ async fn runtime_api(event: Value) -> (String, UnboundedReceiver<(String, String
             }
             let event = events.lock().unwrap().pop();
             let Some(event) = event else { return std::future::pending().await };
-            let end = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(60);
+            let end = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + LONGEST;
             let headers = [
                 ("lambda-runtime-aws-request-id", "request-1".to_owned()),
                 ("lambda-runtime-deadline-ms", end.as_millis().to_string()),
@@ -57,7 +58,7 @@ async fn invoke(db: &Db, gitlab: &Fake, event: Value) -> (String, String, String
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let answer = tokio::time::timeout(Duration::from_secs(30), answered.recv()).await.unwrap().unwrap();
+    let answer = tokio::time::timeout(LONGEST, answered.recv()).await.unwrap().unwrap();
     child.kill().unwrap();
     let output = tokio::task::spawn_blocking(move || child.wait_with_output()).await.unwrap().unwrap();
     let printed = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

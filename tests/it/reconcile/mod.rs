@@ -29,7 +29,7 @@ use crate::support::{self, Db, deadline, render};
 /// Quick enough for tests, with the real number of tries.
 fn pace() -> Pace {
     let wait = Duration::from_millis(20);
-    Pace { first_wait: wait, longest_wait: wait * 4, answer: Duration::from_secs(10), ..Pace::default() }
+    Pace { first_wait: wait, longest_wait: wait * 4, answer: support::LONGEST / 3, ..Pace::default() }
 }
 
 fn options() -> Options {

@@ -90,7 +90,7 @@ async fn the_sweep_finds_what_was_reopened_and_what_nobody_told_of() {
     assert_eq!((report.corrections.len(), report.missing.len(), report.versions), (0, 0, 0));
     assert_eq!(writes(&db).await, written);
     // From the last sweep on, with some overlap.
-    let sweeps = "SELECT (now() - swept_at < interval '1 minute')::text FROM reconcile_projects";
+    let sweeps = "SELECT (now() - swept_at < interval '1 hour')::text FROM reconcile_projects";
     assert_eq!(render::rows(&db.store, sweeps).await, ["true"]);
 }
 

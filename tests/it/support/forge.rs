@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 /// A request as it came.
@@ -42,6 +43,8 @@ pub enum Reply {
     Answer(u16, Vec<(String, String)>, String),
     /// An answer after a time.
     Late(Duration, Box<Reply>),
+    /// An answer once somebody lets it go.
+    Held(Arc<Semaphore>, Box<Reply>),
     /// Closes the connection without a word; the request may have been carried out.
     Cut,
     /// Begins an answer and closes the connection.
@@ -52,7 +55,7 @@ impl Reply {
     fn takes(&self) -> bool {
         match self {
             Self::Answer(status, ..) => (200..300).contains(status),
-            Self::Late(_, then) => then.takes(),
+            Self::Late(_, then) | Self::Held(_, then) => then.takes(),
             Self::Cut | Self::Half => false,
         }
     }
@@ -139,18 +142,28 @@ impl Forge {
             let mut reply = (self.habit.lock().unwrap())(&post);
             post.taken = reply.takes();
             self.posts.lock().unwrap().push(post);
-            while let Reply::Late(time, then) = reply {
-                tokio::time::sleep(time).await;
-                reply = *then;
-            }
-            match reply {
-                Reply::Answer(status, headers, body) => {
-                    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-                    let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len());
-                    stream.write_all(head.as_bytes()).await?;
+            loop {
+                reply = match reply {
+                    Reply::Late(time, then) => {
+                        tokio::time::sleep(time).await;
+                        *then
+                    }
+                    Reply::Held(held, then) => {
+                        // A permit that is there once is there for all.
+                        drop(held.acquire().await);
+                        *then
+                    }
+                    Reply::Answer(status, headers, body) => {
+                        let headers: String =
+                            headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+                        let head =
+                            format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len());
+                        stream.write_all(head.as_bytes()).await?;
+                        break;
+                    }
+                    Reply::Half => return stream.write_all(b"HTTP/1.1 20").await,
+                    Reply::Cut => return Ok(()),
                 }
-                Reply::Half => return stream.write_all(b"HTTP/1.1 20").await,
-                Reply::Cut | Reply::Late(..) => return Ok(()),
             }
         }
     }

@@ -15,8 +15,8 @@ use axum::routing::{get, post};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Mutex, Notify};
 
-/// Time that an invocation has.
-const LIMIT: Duration = Duration::from_secs(60);
+/// Time that an invocation has: as much as there is.
+const LIMIT: Duration = Duration::from_secs(900);
 /// Its id.
 const REQUEST_ID: &str = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
 
