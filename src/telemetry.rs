@@ -21,7 +21,8 @@ pub fn logging(in_lambda: bool, levels: Option<&str>) {
     let filter = levels.and_then(|levels| levels.parse().ok());
     let filter = filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let registry = tracing_subscriber::registry().with(filter);
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    // Where standard error is closed, a log of that would panic.
+    let lines = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
     // A second call, as in tests, finds a subscriber in place; the first one stays.
     let _ = match (in_lambda, std::io::stderr().is_terminal()) {
         (true, _) => registry.with(lines.json().flatten_event(true).without_time().with_current_span(false)).try_init(),

@@ -113,6 +113,15 @@ impl Invocation {
             None => Ok(Self::whole(&serde_json::to_vec(elements).map_err(E::custom)?)),
         }
     }
+
+    /// Names the parts that have no id of their own by where they came from, for people who look for it.
+    pub fn name_parts(&mut self, name: &str) {
+        let several = self.deliveries.len() > 1;
+        let nameless = self.deliveries.iter_mut().enumerate().filter(|(_, delivery)| delivery.id.is_empty());
+        for (number, delivery) in nameless {
+            delivery.id = if several { format!("{name}#{number}") } else { name.to_owned() };
+        }
+    }
 }
 
 /// The answer that makes SQS deliver the given messages again and delete the others.

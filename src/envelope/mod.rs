@@ -114,6 +114,27 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// All reasons, for people who choose by them.
+    pub const REASONS: &[&str] = &[
+        "bad-event-name",
+        "bad-field",
+        "bad-gzip",
+        "database",
+        "empty",
+        "ignored",
+        "invalid-finish-state",
+        "kcidb-schema",
+        "kcidb-storage",
+        "kcidb-upgrade",
+        "not-json",
+        "panic",
+        "too-deep",
+        "too-large",
+        "unknown-event",
+        "unknown-state",
+        "unknown-type",
+    ];
+
     /// A refusal; `detail` is cut to 500 characters and stripped of NUL, which PostgreSQL does not store.
     #[must_use]
     pub fn new(reason: &'static str, detail: impl AsRef<str>) -> Self {

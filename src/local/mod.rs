@@ -155,6 +155,12 @@ impl Cluster {
         remove_file(&self.folder.port_file())
     }
 
+    /// Whether it was made already.
+    #[must_use]
+    pub fn has_data(&self) -> bool {
+        self.folder.data_version().is_some()
+    }
+
     /// Whether a server runs here and answers.
     pub fn is_running(&self) -> bool {
         Postmaster::find(&self.folder.data()).is_some_and(|found| found.answers())

@@ -31,7 +31,7 @@ pub enum Outcome {
     Again,
 }
 
-/// Numbers of deliveries, or of the messages in them, by outcome.
+/// Numbers of messages by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// All.
@@ -70,8 +70,10 @@ pub struct Report {
     message_family: Vec<Family>,
     refused: Vec<usize>,
     has_records: Vec<bool>,
-    /// Why deliveries were refused or ignored, with their number: for people and counters.
+    /// Why messages were refused or ignored, with their number: for people and counters.
     pub reasons: BTreeMap<String, u64>,
+    /// The same by the number of the delivery.
+    delivery_reasons: BTreeMap<(usize, String), u64>,
     /// Numbers of messages by the family that recognised them, `unknown` for none: a delivery may hold several.
     pub messages: BTreeMap<&'static str, Counts>,
     /// Why nothing was written, if so; with causes.
@@ -94,6 +96,7 @@ impl Report {
             refused: batch.refused.iter().map(|(delivery, _)| *delivery).collect(),
             has_records: vec![false; deliveries.len()],
             reasons: BTreeMap::new(),
+            delivery_reasons: BTreeMap::new(),
             messages: BTreeMap::new(),
             error: None,
             lag: None,
@@ -108,12 +111,12 @@ impl Report {
         for (delivery, refused) in &batch.refused {
             report.outcomes[*delivery] = Outcome::Refused;
             report.count(refused.family.unwrap_or(UNKNOWN)).refused += 1;
-            *report.reasons.entry(format!("refused: {}", refused.reason)).or_default() += 1;
+            report.say(*delivery, format!("refused: {}", refused.reason));
         }
-        for (_, family, why) in &batch.ignored {
+        for (delivery, family, why) in &batch.ignored {
             report.count(family.map_or(UNKNOWN, Family::name)).ignored += 1;
             let family = family.map(|family| format!("{family} ")).unwrap_or_default();
-            *report.reasons.entry(format!("ignored: {family}{why}")).or_default() += 1;
+            report.say(*delivery, format!("ignored: {family}{why}"));
         }
         let oldest = batch.messages.iter().filter_map(|message| message.sent_at).min();
         for counts in report.messages.values_mut() {
@@ -121,6 +124,12 @@ impl Report {
         }
         report.lag = oldest.and_then(|oldest| Duration::try_from(now.duration_since(oldest)).ok());
         report
+    }
+
+    /// Notes why something of a delivery was refused or ignored.
+    fn say(&mut self, delivery: usize, reason: String) {
+        *self.reasons.entry(reason.clone()).or_default() += 1;
+        *self.delivery_reasons.entry((delivery, reason)).or_default() += 1;
     }
 
     fn count(&mut self, family: &'static str) -> &mut Counts {
@@ -138,7 +147,7 @@ impl Report {
             let counts = self.count(self.message_family[*message].name());
             (counts.refused, counts.stale) = (counts.refused + 1, counts.stale - 1);
             self.outcomes[self.message_delivery[*message]] = Outcome::Refused;
-            *self.reasons.entry("refused: database".to_owned()).or_default() += 1;
+            self.say(self.message_delivery[*message], "refused: database".to_owned());
         }
     }
 
@@ -180,20 +189,18 @@ impl Report {
             .map(|(id, _)| id.as_str())
     }
 
-    /// Numbers by outcome.
+    /// Why something of a delivery was refused or ignored, with the number of messages.
+    #[must_use]
+    pub fn reasons_of(&self, delivery: usize) -> Vec<(&str, u64)> {
+        let of_it = self.delivery_reasons.range((delivery, String::new())..(delivery + 1, String::new()));
+        of_it.map(|((_, reason), count)| (reason.as_str(), *count)).collect()
+    }
+
+    /// Numbers of messages by outcome, whatever number of deliveries (of files, for instance) they came in.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        let mut counts = Counts { received: self.outcomes.len() as u64, ..Counts::default() };
-        for outcome in &self.outcomes {
-            let count = match outcome {
-                Outcome::Kept => &mut counts.kept,
-                Outcome::Stale => &mut counts.stale,
-                Outcome::Ignored => &mut counts.ignored,
-                Outcome::Refused => &mut counts.refused,
-                Outcome::Again => &mut counts.again,
-            };
-            *count += 1;
-        }
+        let mut counts = Counts::default();
+        self.messages.values().for_each(|of_family| counts.add(*of_family));
         counts
     }
 }

@@ -63,6 +63,14 @@ pub struct Part {
     pub row: Value,
 }
 
+impl Part {
+    /// Whether it shows that the thing is known: other parts are of what is around it.
+    #[must_use]
+    pub fn is_of_the_thing(&self) -> bool {
+        !matches!(self.part.as_str(), "refused" | "asked GitLab")
+    }
+}
+
 /// What explains a thing: its own row first, then the rest by time. Only what was refused is there when there is no such row.
 ///
 /// # Errors

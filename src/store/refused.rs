@@ -26,6 +26,9 @@ pub struct Refused {
     pub body: Vec<u8>,
 }
 
+/// Characters of an id that are kept.
+const LONGEST_ID: usize = 600;
+
 /// Keeps what was refused, each message once however often it is delivered.
 ///
 /// # Errors
@@ -35,10 +38,12 @@ pub async fn refuse(tx: &Tx<'_>, refused: &[&Refused]) -> Result<(), StoreError>
         return Ok(());
     }
     let mut rows = refused.to_vec();
-    sorted::by(&mut rows, |a, b| (&a.id, a.sent_at).cmp(&(&b.id, b.sent_at)));
-    rows.dedup_by(|a, b| (&a.id, a.sent_at) == (&b.id, b.sent_at));
+    sorted::by(&mut rows, |a, b| (&a.id, a.sent_at, &a.body).cmp(&(&b.id, b.sent_at, &b.body)));
+    rows.dedup_by(|a, b| (&a.id, a.sent_at, &a.body) == (&b.id, b.sent_at, &b.body));
     // PostgreSQL takes no NUL in text or jsonb; what is refused may well hold some.
     let clean = |text: &str| text.replace('\0', "\u{fffd}");
+    // An id may be a path, which can be longer than a key of an index.
+    let id = |text: &str| clean(text).chars().take(LONGEST_ID).collect::<String>();
     let attributes = column(&rows, |row| {
         let clean = row.attributes.iter().map(|(name, value)| (clean(name), Value::String(clean(value))));
         Value::Object(sorted::object(clean)).to_string()
@@ -46,7 +51,7 @@ pub async fn refuse(tx: &Tx<'_>, refused: &[&Refused]) -> Result<(), StoreError>
     tx.query(
         include_str!("sql/refuse.sql"),
         &[
-            /* id */ &column(&rows, |row| clean(&row.id)),
+            /* id */ &column(&rows, |row| id(&row.id)),
             /* sent_at */ &column(&rows, |row| row.sent_at),
             /* family */ &column(&rows, |row| row.family),
             /* reason */ &column(&rows, |row| row.reason),

@@ -6,6 +6,7 @@ mod architecture;
 mod archive;
 mod bot_status;
 mod chaos;
+mod commands;
 mod conformance;
 mod contention;
 mod deliver;

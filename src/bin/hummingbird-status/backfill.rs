@@ -71,22 +71,22 @@ const SHOWN: i64 = 20;
 pub(super) async fn run(args: BackfillArgs) -> anyhow::Result<()> {
     match &args.command {
         Some(Command::Status { run: None }) => {
-            let database = database::open(1).await?;
+            let database = database::open_existing(1).await?;
             show::runs(&backfill::latest(&database.store, SHOWN).await?);
             Ok(())
         }
         Some(Command::Status { run: Some(id) }) => {
-            let database = database::open(1).await?;
+            let database = database::open_existing(1).await?;
             let run = backfill::find(&database.store, id).await?;
             show::run(&run.with_context(|| format!("there is no backfill run {id}"))?);
             Ok(())
         }
         Some(Command::Cancel { run: id }) => {
-            let database = database::open(1).await?;
+            let database = database::open_existing(1).await?;
             if !backfill::cancel(&database.store, id).await? {
                 bail!("no backfill run {id} is running");
             }
-            println!("cancelled");
+            say!("cancelled");
             Ok(())
         }
         None => {
@@ -165,7 +165,7 @@ pub(super) async fn work(store: &Store, claim: Claim) -> anyhow::Result<Summary>
 
 /// Prints the summary. `Err` when it is not done, or something could not be read.
 pub(super) fn finish(summary: Summary) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string(&summary)?);
+    say!("{}", serde_json::to_string(&summary)?);
     let Summary { run, state, error, totals, .. } = summary;
     match state.as_str() {
         "done" if totals.unreadable > 0 => {

@@ -39,7 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Sends it; `Ok` only when it was taken.
 pub(super) async fn run(args: BotStatusArgs) -> anyhow::Result<()> {
     for pair in args.meta.iter().filter(|pair| meta_pair(pair).is_none()) {
-        eprintln!("warning: --meta {pair:?} has no colon and is left out");
+        note!("warning: --meta {pair:?} has no colon and is left out");
     }
     let update = Update {
         name: args.name,
@@ -64,9 +64,24 @@ pub(super) async fn run(args: BotStatusArgs) -> anyhow::Result<()> {
     let failed = || format!("{place} cannot be reached");
     let answer = request.send().await.map_err(|error| error.without_url()).with_context(failed)?;
     if !answer.status().is_success() {
-        bail!("{place} answered {}", answer.status());
+        let status = answer.status();
+        let said = answer.text().await.unwrap_or_default();
+        bail!("{place} answered {status}{}", said_in(&said).map(|said| format!(": {said}")).unwrap_or_default());
     }
     Ok(())
+}
+
+/// Longest explanation of a server that is shown.
+const SHOWN: usize = 300;
+
+/// What a server says about a failure: of a problem document its detail, of a page nothing.
+fn said_in(body: &str) -> Option<String> {
+    let json = serde_json::from_str::<serde_json::Value>(body).ok();
+    let member = |name: &str| json.as_ref().and_then(|json| json[name].as_str()).map(str::to_owned);
+    let text = ["detail", "error", "message", "title"].into_iter().find_map(member);
+    let text = text.or_else(|| Some(body.to_owned()).filter(|body| !body.contains('<') && json.is_none()))?;
+    let line: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect();
+    Some(line).filter(|line| !line.is_empty())
 }
 
 /// The host of a URL, and whether a queue of SQS is behind it.

@@ -47,6 +47,14 @@ pub(super) async fn open(connections: usize) -> anyhow::Result<Database> {
     open_with(None, connections).await
 }
 
+/// The same for commands that bring nothing in: a database of our own has to be there.
+pub(super) async fn open_existing(connections: usize) -> anyhow::Result<Database> {
+    if matches!(config::database(&environment), Err(ConfigError::NoDatabase)) {
+        tokio::task::spawn_blocking(existing_cluster).await??;
+    }
+    open(connections).await
+}
+
 /// The same with our own server, if it is running already.
 pub(super) async fn open_with(server: Option<Running>, connections: usize) -> anyhow::Result<Database> {
     let (mut database, server) = match (config::database(&environment), server) {
@@ -70,6 +78,20 @@ pub(super) async fn open_with(server: Option<Running>, connections: usize) -> an
 /// The cluster below `.hummingbird/`.
 pub(super) fn cluster() -> anyhow::Result<Cluster> {
     Cluster::open(Path::new(BASE), Profile::Durable).context("cannot set up a PostgreSQL of our own")
+}
+
+/// The cluster below `.hummingbird/`, if it has data. Creates nothing.
+pub(super) fn found_cluster() -> anyhow::Result<Option<Cluster>> {
+    let cluster = if Path::new(BASE).is_dir() { Some(cluster()?) } else { None };
+    Ok(cluster.filter(Cluster::has_data))
+}
+
+/// The same for what needs one.
+pub(super) fn existing_cluster() -> anyhow::Result<Cluster> {
+    found_cluster()?.with_context(|| {
+        let here = std::env::current_dir().map(|folder| folder.join(BASE)).unwrap_or_else(|_| BASE.into());
+        format!("there is no database in {}: run `hummingbird-status up` there, or set DATABASE_URL", here.display())
+    })
 }
 
 /// A client program of PostgreSQL, ready to talk to the database that commands work on. What it needs is in its

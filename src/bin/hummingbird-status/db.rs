@@ -1,12 +1,14 @@
 //! `db start|stop|reset|url|shell|dump`
 
 use std::fs::File;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
 
 use anyhow::{Context, bail};
 
-use super::database::cluster;
+use super::database::{cluster, existing_cluster, found_cluster};
+use super::out::{self, ClosedPipe};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -40,29 +42,32 @@ pub(super) enum Command {
 
 /// Runs one of them. Blocks: there is nothing to do beside it.
 pub(super) fn run(command: Command) -> anyhow::Result<()> {
-    let cluster = cluster()?;
     match command {
         Command::Start => {
+            let cluster = cluster()?;
             cluster.start_detached()?;
-            println!("PostgreSQL runs, its data is in {}", cluster.folder().display());
+            say!("PostgreSQL runs, its data is in {}", cluster.folder().display());
         }
-        Command::Stop => match cluster.stop()? {
-            true => println!("stopped"),
-            false => println!("was not running"),
+        Command::Stop => match found_cluster()?.map_or(Ok(false), |cluster| cluster.stop())? {
+            true => say!("stopped"),
+            false => say!("was not running"),
         },
         Command::Reset { force } => {
+            let Some(cluster) = found_cluster()? else { bail!("there is no local database") };
             if !force && !confirmed("Delete all data of the local database?")? {
                 bail!("nothing was deleted");
             }
             cluster.reset()?;
-            println!("deleted");
+            say!("deleted");
         }
-        Command::Url => println!("{}", cluster.url().context("start it with `up` or `db start`")?),
+        Command::Url => say!("{}", existing_cluster()?.url().context("start it with `up` or `db start`")?),
         Command::Shell { args } => {
+            let cluster = existing_cluster()?;
             let _server = cluster.start_owned()?;
             finish(cluster.tool_command("psql")?.args(args))?;
         }
         Command::Dump { file, format } => {
+            let cluster = existing_cluster()?;
             let _server = cluster.start_owned()?;
             let mut dump = cluster.tool_command("pg_dump")?;
             dump.args(["--no-owner", "--no-privileges", "--format", &format]);
@@ -85,10 +90,13 @@ fn dump_to(dump: &mut Process, file: &Path) -> anyhow::Result<()> {
     std::fs::rename(&part, file).with_context(failed)
 }
 
-/// Runs a program to its end; its exit status is ours.
+/// Runs a program to its end. A pipe that its reader has closed ends it quietly, with the exit status that a shell gives it.
 fn finish(process: &mut Process) -> anyhow::Result<()> {
     let program = process.get_program().to_owned();
     let status = process.status().with_context(|| format!("cannot run {}", program.display()))?;
+    if status.signal() == Some(ClosedPipe::SIGNAL) {
+        return Err(ClosedPipe.into());
+    }
     if !status.success() {
         bail!("{} ended with {status}", program.display());
     }
@@ -96,7 +104,7 @@ fn finish(process: &mut Process) -> anyhow::Result<()> {
 }
 
 fn confirmed(question: &str) -> anyhow::Result<bool> {
-    eprint!("{question} [y/N] ");
+    out::note(format_args!("{question} [y/N] "));
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))

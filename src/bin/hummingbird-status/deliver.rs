@@ -24,7 +24,7 @@ pub(super) struct DeliverArgs {
 /// Delivers until stopped, or once.
 pub(super) async fn run(args: DeliverArgs) -> anyhow::Result<()> {
     let targets = targets(&environment)?;
-    let database = database::open(if args.listen.is_some() { 5 } else { 1 }).await?;
+    let database = database::open_existing(if args.listen.is_some() { 5 } else { 1 }).await?;
     let (stopper, stop) = Stopper::new();
     stopper.on_signals().context("cannot listen to signals")?;
     if let Some(address) = args.listen {
@@ -70,5 +70,5 @@ pub(super) async fn until(deliverer: Option<Deliverer>, stop: &Stop) {
 
 fn say(totals: Totals) {
     let Totals { routed, delivered, again, dead } = totals;
-    println!("{routed} events: {delivered} deliveries arrived, {again} to be tried again, {dead} given up");
+    say!("{routed} events: {delivered} deliveries arrived, {again} to be tried again, {dead} given up");
 }

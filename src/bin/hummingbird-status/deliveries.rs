@@ -54,7 +54,7 @@ const BATCH: i64 = 1000;
 
 /// Runs one of them.
 pub(super) async fn run(command: Command) -> anyhow::Result<()> {
-    let database = database::open(1).await?;
+    let database = database::open_existing(1).await?;
     let (store, within) = (&database.store, database::patience());
     match command {
         Command::List { state, target, limit } => {
@@ -70,7 +70,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<()> {
         Command::Show { id } => {
             let found = store.in_tx("deliveries_show", within, async |tx| list::show(tx, &id).await).await?;
             let Some(found) = found else { bail!("there is no delivery {id}") };
-            println!("{}", serde_json::to_string_pretty(&found)?);
+            say!("{}", serde_json::to_string_pretty(&found)?);
         }
         Command::Retry { ids, dead, target } => {
             let ids = (!dead).then_some(ids.as_slice());
@@ -78,7 +78,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<()> {
                 store.in_tx("deliveries_retry", within, async |tx| list::retry(tx, ids, target.as_deref()).await);
             match retry.await? {
                 0 => bail!("none of them is there to be tried again"),
-                count => println!("{count} to be tried again"),
+                count => say!("{count} to be tried again"),
             }
         }
         Command::Prune { days, dry_run } => {
@@ -107,7 +107,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<()> {
                 }
             }
             let would = if dry_run { "would be thrown away" } else { "thrown away" };
-            println!("{deliveries} deliveries, {events} events, {statuses} statuses {would}");
+            say!("{deliveries} deliveries, {events} events, {statuses} statuses {would}");
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::builder::PossibleValuesParser;
 use hummingbird_status::store::{EXPLAINED, Part, explain};
 
-use super::{database, show};
+use super::{database, out, show};
 
 #[derive(clap::Args)]
 pub(super) struct ExplainArgs {
@@ -23,14 +23,14 @@ pub(super) struct ExplainArgs {
 /// Prints what explains a thing: a table on a terminal and its row below, JSON elsewhere.
 pub(super) async fn run(args: ExplainArgs) -> anyhow::Result<()> {
     let thing = EXPLAINED.iter().find(|thing| thing.name == args.kind).context("no such kind")?;
-    let database = database::open(1).await?;
+    let database = database::open_existing(1).await?;
     let read = async |tx: &mut hummingbird_status::store::Tx<'_>| explain(tx, thing, &args.key).await;
     let parts = database.store.in_tx("explain", database::patience(), read).await?;
     match args.json || !std::io::stdout().is_terminal() {
-        true => println!("{}", serde_json::to_string_pretty(&parts).context("cannot write it")?),
-        false => print!("{}", text(&parts)),
+        true => say!("{}", serde_json::to_string_pretty(&parts).context("cannot write it")?),
+        false => out::print(format_args!("{}", text(&parts))),
     }
-    if parts.iter().all(|part| part.part == "refused") {
+    if !parts.iter().any(Part::is_of_the_thing) {
         bail!("nothing is known of the {} {} (its key is {})", thing.name, args.key, thing.key);
     }
     Ok(())

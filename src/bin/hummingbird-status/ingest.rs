@@ -27,25 +27,24 @@ pub(super) async fn run(args: IngestArgs) -> anyhow::Result<()> {
     for file in &args.files {
         let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
         let mut invocation = Invocation::read(&bytes);
-        let partial = invocation.partial;
-        for delivery in invocation.deliveries.iter_mut().filter(|delivery| !partial && delivery.id.is_empty()) {
+        if !invocation.partial {
             // The name tells where a row came from.
-            delivery.id = file.display().to_string();
+            invocation.name_parts(&file.display().to_string());
         }
         let report = pipeline::ingest(&database.store, invocation.to_be_taken(), &settings, database::patience()).await;
         if let Some((_, error)) = &report.error {
-            eprintln!("{}: {error}", file.display());
+            note!("{}: {error}", file.display());
         }
-        for (delivery, outcome) in invocation.to_be_taken().iter().zip(report.outcomes()) {
+        for (number, (delivery, outcome)) in invocation.to_be_taken().iter().zip(report.outcomes()).enumerate() {
             again += u32::from(*outcome == Outcome::Again);
             let part = if invocation.partial { delivery.id.clone() } else { String::new() };
-            rows.push((file.display().to_string(), part, *outcome, show::reasons(&report)));
+            rows.push((file.display().to_string(), part, *outcome, show::reasons(&report, number)));
         }
         match pipeline::answer(&invocation, &report) {
-            Ok(answer) => println!("{}", serde_json::to_string(&answer)?),
+            Ok(answer) => say!("{}", serde_json::to_string(&answer)?),
             Err(error) => {
                 failed += u32::from(matches!(error, pipeline::NotTaken::Transport { .. }));
-                println!("{}", serde_json::json!({"errorMessage": error.to_string()}));
+                say!("{}", serde_json::json!({"errorMessage": error.to_string()}));
             }
         }
     }

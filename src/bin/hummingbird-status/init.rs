@@ -24,7 +24,7 @@ pub(super) struct InitArgs {
 /// Fills the database from the first that exists of INIT_DUMP_PATH, LOCAL_MIRROR_PATH and S3_BUCKET.
 pub(super) async fn run(args: InitArgs) -> anyhow::Result<()> {
     let start = start(&environment, Path::exists, |variable, path| {
-        eprintln!("{variable} is {}, which is not there: looking on", path.display());
+        note!("{variable} is {}, which is not there: looking on", path.display());
     });
     let archive = |bucket, mirror: Option<PathBuf>| Parameters {
         bucket,
@@ -39,7 +39,7 @@ pub(super) async fn run(args: InitArgs) -> anyhow::Result<()> {
         Start::Empty => {
             let database = database::open(1).await?;
             schema(&database.store).await?;
-            println!("Nothing to fill it from: there is no INIT_DUMP_PATH, no LOCAL_MIRROR_PATH, no S3_BUCKET");
+            say!("Nothing to fill it from: there is no INIT_DUMP_PATH, no LOCAL_MIRROR_PATH, no S3_BUCKET");
             Ok(())
         }
     }
@@ -47,7 +47,7 @@ pub(super) async fn run(args: InitArgs) -> anyhow::Result<()> {
 
 async fn schema(store: &Store) -> anyhow::Result<()> {
     let applied = migrate(store, database::patience()).await.context("cannot bring the schema up to date")?;
-    println!("The schema is {}", applied.to);
+    say!("The schema is {}", applied.to);
     Ok(())
 }
 
@@ -63,7 +63,7 @@ async fn load(path: &Path, force: bool) -> anyhow::Result<()> {
             path.display()
         );
     }
-    println!("Loading {}", path.display());
+    say!("Loading {}", path.display());
     let owned = path.to_owned();
     let loading = tokio::task::spawn_blocking(move || {
         let psql = database::tool("psql").context("a dump is loaded by psql")?;

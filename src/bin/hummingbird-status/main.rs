@@ -1,5 +1,9 @@
 //! The command line. One file a subcommand; all of them call what the Lambda functions call.
 #![expect(clippy::doc_markdown, reason = "these docs are the help texts, where backticks are noise")]
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
+#[macro_use]
+mod out;
 
 mod backfill;
 mod bot_status;
@@ -29,7 +33,8 @@ use hummingbird_status::telemetry;
 
 /// The keeper of CI statuses.
 ///
-/// Without DATABASE_URL the commands use a PostgreSQL of their own below `.hummingbird/`.
+/// Without DATABASE_URL the commands use a PostgreSQL of their own below `.hummingbird/`. Those that bring something in (up,
+/// worker, ingest, init, backfill, redrive, migrate, reconcile, db start) create it if need be; the others do not.
 #[derive(Parser)]
 #[command(name = "hummingbird-status", version, arg_required_else_help = true)]
 struct Cli {
@@ -97,10 +102,15 @@ async fn main() -> ExitCode {
         Command::BotStatus(args) => bot_status::run(args).await,
         Command::Db(command) => db::run(command),
     };
+    let result = match (result, out::failure()) {
+        (Ok(()), Some(error)) => Err(anyhow::anyhow!("cannot write to standard output: {error}")),
+        (result, _) => result,
+    };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<out::ClosedPipe>() => ExitCode::from(out::ClosedPipe::STATUS),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            note!("error: {error:#}");
             ExitCode::FAILURE
         }
     }

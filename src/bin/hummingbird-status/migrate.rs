@@ -22,8 +22,8 @@ pub(super) async fn run(args: MigrateArgs) -> anyhow::Result<()> {
     let deadline = Deadline::within(Duration::from_secs(args.timeout.into()));
     let applied = migrate(&database.store, deadline).await.context("cannot bring the schema up to date")?;
     match applied.from == applied.to {
-        true => println!("schema {} is up to date", applied.to),
-        false => println!("schema {} -> {}", applied.from, applied.to),
+        true => say!("schema {} is up to date", applied.to),
+        false => say!("schema {} -> {}", applied.from, applied.to),
     }
     Ok(())
 }

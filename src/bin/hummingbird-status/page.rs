@@ -17,8 +17,8 @@ use super::database::{self, Database};
 #[derive(clap::Args)]
 pub(super) struct PageArgs {
     /// Where to listen; port 0 takes a free one. Others can see it only with an address of this machine, or 0.0.0.0.
-    #[arg(long, default_value = DEFAULT, env = "PAGE_ADDRESS")]
-    listen: SocketAddr,
+    #[arg(long, value_name = "HOST:PORT", default_value = DEFAULT, env = "PAGE_ADDRESS", value_parser = address)]
+    listen: String,
 }
 
 /// Where pages are served unless something else is asked for.
@@ -30,12 +30,13 @@ const STATEMENT: Duration = Duration::from_secs(5);
 
 /// Serves the pages until stopped.
 pub(super) async fn run(args: PageArgs) -> anyhow::Result<()> {
-    let database = database::open(1).await?;
+    let database = database::open_existing(1).await?;
     let (stopper, stop) = Stopper::new();
     stopper.on_signals().context("cannot listen to signals")?;
-    let (listener, link) = listen(args.listen).await?;
-    println!("Pages on {link}   Ctrl-C ends it.");
-    show(listener, routes(&database)?, stop).await
+    let routes = routes(&database)?;
+    let (listener, link) = listen(&args.listen).await?;
+    say!("Pages on {link}   Ctrl-C ends it.");
+    show(listener, routes, stop).await
 }
 
 /// The pages of a database, and beside them what may be sent in (INTAKE_TOKENS) or fetched (DELIVERY_TARGETS). Says on standard
@@ -47,7 +48,7 @@ pub(super) fn routes(database: &Database) -> anyhow::Result<Router> {
     let writing = database.for_writing(CONNECTIONS)?;
     let intake = Intake::new(writing.clone(), config::settings(&environment)?, &environment)?;
     let pulled = targets::pulled(&environment)?;
-    println!(
+    say!(
         "Posting is {}, fetching deliveries {} (README, Posting and Telling others)",
         if intake.is_open() { "open to who has a token" } else { "closed until INTAKE_TOKENS opens it" },
         if pulled.is_empty() { "closed until a target has an api_key" } else { "open to who has a key" }
@@ -55,8 +56,18 @@ pub(super) fn routes(database: &Database) -> anyhow::Result<Router> {
     Ok(page::routes(page).merge(intake.routes()).merge(pull::routes(writing, &pulled)).into_router())
 }
 
+/// An address to listen on. Its host may be a name, which is looked up later.
+pub(super) fn address(text: &str) -> Result<String, String> {
+    let is_port = |port: &str| port.parse::<u16>().is_ok();
+    let parts = text.rsplit_once(':').filter(|(host, port)| !host.is_empty() && is_port(port));
+    let is_whole = parts.is_some_and(|(host, _)| text.parse::<SocketAddr>().is_ok() || !host.contains(':'));
+    let what =
+        "expected HOST:PORT, such as 127.0.0.1:8080 or localhost:8080 (from --listen or the variable PAGE_ADDRESS)";
+    if is_whole { Ok(text.to_owned()) } else { Err(what.to_owned()) }
+}
+
 /// Where the pages are, and the socket they will be served on.
-pub(super) async fn listen(address: SocketAddr) -> anyhow::Result<(TcpListener, String)> {
+pub(super) async fn listen(address: &str) -> anyhow::Result<(TcpListener, String)> {
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let link = format!("http://{}", listener.local_addr()?);
     Ok((listener, link))

@@ -64,6 +64,7 @@ pub(super) async fn run(args: ReconcileArgs) -> anyhow::Result<()> {
             database.pool_size = args.concurrency;
             database::Database { store: Store::open(&database)?, server: None, config: database }
         }
+        None if args.dry_run => database::open_existing(args.concurrency).await?,
         None => database::open(args.concurrency).await?,
     };
     let options = Options {
@@ -83,8 +84,8 @@ pub(super) async fn run(args: ReconcileArgs) -> anyhow::Result<()> {
     progress.end();
     let report = report?;
     match std::io::stdout().is_terminal() {
-        true => println!("{}", tables(&report)),
-        false => println!("{}", serde_json::to_string(&report).context("cannot write the report")?),
+        true => say!("{}", tables(&report)),
+        false => say!("{}", serde_json::to_string(&report).context("cannot write the report")?),
     }
     if !report.is_whole() {
         bail!(

@@ -1,15 +1,19 @@
 //! `refused list|show|replay`
 
-use std::io::Write;
+use std::collections::BTreeSet;
 
 use anyhow::{Context, bail};
+use clap::builder::PossibleValuesParser;
 use hummingbird_status::config::{self, environment};
+use hummingbird_status::envelope::Refusal;
+use hummingbird_status::family::Family;
 use hummingbird_status::pipeline::Counts;
 use hummingbird_status::replay::replay;
+use hummingbird_status::store::Store;
 use hummingbird_status::store::refused::{Chosen, refused_by_reason, refused_list, refused_whole};
 use hummingbird_status::tasks::Stopper;
 
-use super::{database, show};
+use super::{database, out, show};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -40,7 +44,7 @@ pub(super) struct Which {
     #[arg(long)]
     reason: Option<String>,
     /// Recognised by this family.
-    #[arg(long)]
+    #[arg(long, value_parser = PossibleValuesParser::new(Family::ALL.iter().map(|family| family.name())))]
     family: Option<String>,
     /// Of this id.
     #[arg(long)]
@@ -53,13 +57,38 @@ impl From<Which> for Chosen {
     }
 }
 
+/// Makes sure that a reason or an id that was given is one: a mistyped one would look as if nothing were left.
+async fn check(store: &Store, chosen: &Chosen) -> anyhow::Result<()> {
+    let read = store.in_tx("refused", database::patience(), async |tx| {
+        Ok((
+            refused_by_reason(tx).await?,
+            refused_list(tx, &Chosen { id: chosen.id.clone(), ..Chosen::default() }, None, 1).await?,
+        ))
+    });
+    let (kept, of_id) = read.await?;
+    if let Some(reason) = &chosen.reason {
+        // Older versions of this program had other words.
+        let known: BTreeSet<&str> =
+            kept.iter().map(|by| by.reason.as_str()).chain(Refusal::REASONS.iter().copied()).collect();
+        if !known.contains(reason.as_str()) {
+            let known: Vec<&str> = known.into_iter().collect();
+            bail!("--reason: nothing is refused for {reason:?}; the reasons are {}", known.join(", "));
+        }
+    }
+    match &chosen.id {
+        Some(id) if of_id.is_empty() => bail!("--id: no message {id} was refused"),
+        _ => Ok(()),
+    }
+}
+
 /// Does one of them.
 pub(super) async fn run(command: Command) -> anyhow::Result<()> {
-    let database = database::open(1).await?;
+    let database = database::open_existing(1).await?;
     let store = &database.store;
     match command {
         Command::List { which, most } => {
             let chosen = Chosen::from(which);
+            check(store, &chosen).await?;
             let read = store.in_tx("refused", database::patience(), async |tx| {
                 Ok((refused_by_reason(tx).await?, refused_list(tx, &chosen, None, most).await?))
             });
@@ -79,21 +108,24 @@ pub(super) async fn run(command: Command) -> anyhow::Result<()> {
             let (_, delivery) = whole.into_iter().next().with_context(|| format!("no message {id} was refused"))?;
             for entry in entries {
                 let family = entry.family.as_deref().unwrap_or("-");
-                eprintln!("{}: {}\nfamily {family}, sent {}", entry.reason, entry.detail, entry.key.1);
+                note!("{}: {}\nfamily {family}, sent {}", entry.reason, entry.detail, entry.key.1);
             }
             for (name, value) in &delivery.attributes {
-                eprintln!("{name}: {value}");
+                note!("{name}: {value}");
             }
-            std::io::stdout().write_all(&delivery.body).context("cannot print it")
+            out::bytes(&delivery.body);
+            Ok(())
         }
         Command::Replay { which } => {
+            let chosen = Chosen::from(which);
+            check(store, &chosen).await?;
             let settings = config::settings(&environment)?;
             let (stopper, stop) = Stopper::new();
             stopper.on_signals().context("cannot listen to signals")?;
             let watch = |counts: Counts| tracing::info!(received = counts.received, refused = counts.refused, "replay");
-            let (counts, removed) = replay(store, &settings, &which.into(), &stop, watch).await?;
+            let (counts, removed) = replay(store, &settings, &chosen, &stop, watch).await?;
             let Counts { received, kept, stale, ignored, refused, .. } = counts;
-            println!(
+            say!(
                 "{received} messages: {kept} kept, {stale} known already, {ignored} ignored, {refused} refused again; \
                  {removed} removed"
             );

@@ -1,6 +1,6 @@
 //! `up`: all of it on this machine.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -21,8 +21,8 @@ pub(super) struct UpArgs {
     #[arg(long, default_value = "events")]
     events: PathBuf,
     /// Where to show the pages; another port is taken if this one is.
-    #[arg(long, default_value = page::DEFAULT, env = "PAGE_ADDRESS")]
-    listen: SocketAddr,
+    #[arg(long, value_name = "HOST:PORT", default_value = page::DEFAULT, env = "PAGE_ADDRESS", value_parser = page::address)]
+    listen: String,
     /// End after the samples instead of working on.
     #[arg(long)]
     once: bool,
@@ -38,15 +38,15 @@ pub(super) async fn run(args: UpArgs) -> anyhow::Result<()> {
     let database = database::open(source.connections()).await?;
     match &database.server {
         Some(server) if server.is_owned() => {
-            println!("PostgreSQL runs as long as this command, data in {}", database::BASE)
+            say!("PostgreSQL runs as long as this command, data in {}", database::BASE)
         }
-        Some(_) => println!("PostgreSQL was running already, data in {}", database::BASE),
-        None => println!("Using the configured database"),
+        Some(_) => say!("PostgreSQL was running already, data in {}", database::BASE),
+        None => say!("Using the configured database"),
     }
     migrate(&database.store, database::patience()).await.context("cannot bring the schema up to date")?;
     if args.events.is_dir() {
         let counts = samples(&database.store, &args.events, &settings).await?;
-        println!(
+        say!(
             "{} sample messages of {}: {} kept, {} known already, {} ignored, {} refused (on purpose: sqs-poison and sqs-bots of envelope)",
             counts.received,
             args.events.display(),
@@ -56,27 +56,29 @@ pub(super) async fn run(args: UpArgs) -> anyhow::Result<()> {
             counts.refused
         );
     } else {
-        println!("No sample messages: there is no folder {}", args.events.display());
+        say!("No sample messages: there is no folder {}", args.events.display());
     }
     let rows = database.store.in_tx("summary", database::patience(), async |tx| summary(tx).await).await?;
     show::summary(&rows);
-    println!("Query with: hummingbird-status db shell   (or: cargo run -- db shell)");
+    say!("Query with: hummingbird-status db shell   (or: cargo run -- db shell)");
     if args.once {
         return Ok(());
     }
     // Ends the pages when this function ends.
     let (_stopper, stop) = Stopper::new();
-    let (listener, link) = match page::listen(args.listen).await {
-        Err(error) if args.listen.port() != 0 => {
-            println!("{error:#}: taking another port");
-            page::listen(SocketAddr::new(args.listen.ip(), 0)).await?
+    let routes = page::routes(&database)?;
+    let (listener, link) = match page::listen(&args.listen).await {
+        Err(error) => {
+            let host = args.listen.rsplit_once(':').map_or("127.0.0.1", |(host, _)| host);
+            let (listener, link) = page::listen(&format!("{host}:0")).await?;
+            note!("note: {error:#}. The pages are on another port: {link}");
+            (listener, link)
         }
         other => other?,
     };
-    let routes = page::routes(&database)?;
     tokio::spawn(page::show(listener, routes, stop));
-    println!("Pages on {link}");
-    println!("Taking messages from {}. Ctrl-C ends it all.", source.describe());
+    say!("Pages on {link}");
+    say!("Taking messages from {}. Ctrl-C ends it all.", source.describe());
     worker::work(source, &database.store, settings, Ipv4Addr::LOCALHOST).await
 }
 
@@ -92,9 +94,7 @@ async fn samples(store: &Store, events: &Path, settings: &Settings) -> anyhow::R
     }
     batches.extend(files(&events.join("envelope"))?.into_iter().map(|(name, body)| {
         let mut invocation = Invocation::read(&body);
-        for delivery in invocation.deliveries.iter_mut().filter(|delivery| delivery.id.is_empty()) {
-            delivery.id = format!("envelope/{name}");
-        }
+        invocation.name_parts(&format!("envelope/{name}"));
         invocation.deliveries
     }));
     let mut total = Counts::default();

@@ -9,7 +9,7 @@ use hummingbird_status::config::{self, environment};
 use hummingbird_status::store::Patient;
 use hummingbird_status::upkeep::{self, Report};
 
-use super::{database, show};
+use super::{database, out, show};
 
 #[derive(clap::Args)]
 pub(super) struct UpkeepArgs {
@@ -27,15 +27,15 @@ const TRIES: u32 = 5;
 /// Does it, and prints the report: tables on a terminal, JSON elsewhere.
 pub(super) async fn run(args: UpkeepArgs) -> anyhow::Result<()> {
     let retention = config::retention(&environment)?;
-    let database = database::open(1).await?;
+    let database = database::open_existing(1).await?;
     let deadline = Deadline::within(Duration::from_secs(args.time_limit));
     let store = Patient::until(&database.store, deadline).at_most(TRIES);
     store.check_schema().await?;
     let report = upkeep::run(&store, &retention, clock::now(), deadline, args.dry_run).await;
     match std::io::stdout().is_terminal() {
-        true if report.is_whole() && tables(&report).is_empty() => println!("nothing to do"),
-        true => print!("{}", tables(&report)),
-        false => println!("{}", serde_json::to_string(&report).context("cannot write the report")?),
+        true if report.is_whole() && tables(&report).is_empty() => say!("nothing to do"),
+        true => out::print(format_args!("{}", tables(&report))),
+        false => say!("{}", serde_json::to_string(&report).context("cannot write the report")?),
     }
     if report.busy {
         bail!("another upkeep is at work");

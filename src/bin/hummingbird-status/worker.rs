@@ -81,7 +81,7 @@ async fn pull() -> anyhow::Result<()> {
     let (stopper, stop) = Stopper::new();
     stopper.on_signals().context("cannot listen to signals")?;
     let totals = client.run(stop.wait()).await;
-    println!("{} posted, {} handed back, {} given up", totals.delivered, totals.again, totals.dead);
+    say!("{} posted, {} handed back, {} given up", totals.delivered, totals.again, totals.dead);
     Ok(())
 }
 
@@ -121,8 +121,6 @@ pub(super) async fn work(source: Source, store: &Store, settings: Settings, host
     let telling = deliver::until(deliver::beside(store).await?, &worker.stop);
     let (counts, ()) = tokio::join!(taking, telling);
     let Counts { received, kept, stale, ignored, refused, again } = counts?;
-    println!(
-        "{received} messages: {kept} kept, {stale} known already, {ignored} ignored, {refused} refused, {again} left"
-    );
+    say!("{received} messages: {kept} kept, {stale} known already, {ignored} ignored, {refused} refused, {again} left");
     Ok(())
 }

@@ -1,12 +1,20 @@
 -- refuse
--- Undated messages (files given by hand) are told apart by their id alone.
+-- Each message once: an id and its bytes, and its time where it has one. Other bytes under the same id, such as another file of the
+-- same name, are another message; a microsecond between them makes their keys differ.
 INSERT INTO refused (id, sent_at, family, reason, detail, attributes, body)
-SELECT i.id, coalesce(i.sent_at, now()), i.family, i.reason, i.detail, i.attributes::jsonb, i.body
+SELECT i.id,
+    coalesce(i.sent_at, now())
+        + (k.taken + row_number() OVER (PARTITION BY i.id, i.sent_at ORDER BY i.body) - 1) * interval '1 microsecond',
+    i.family, i.reason, i.detail, i.attributes::jsonb, i.body
 FROM (
     SELECT unnest($1::text[]) AS id, unnest($2::timestamptz[]) AS sent_at, unnest($3::text[]) AS family,
         unnest($4::text[]) AS reason, unnest($5::text[]) AS detail, unnest($6::text[]) AS attributes,
         unnest($7::bytea[]) AS body
 ) AS i
-WHERE i.sent_at IS NOT NULL OR NOT EXISTS (SELECT FROM refused AS r WHERE r.id = i.id)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS taken, coalesce(bool_or(r.body = i.body), false) AS is_known FROM refused AS r
+    WHERE r.id = i.id AND (i.sent_at IS NULL OR r.sent_at BETWEEN i.sent_at AND i.sent_at + interval '1 millisecond')
+) AS k
+WHERE NOT k.is_known
 ORDER BY i.id, i.sent_at
 ON CONFLICT (id, sent_at) DO NOTHING

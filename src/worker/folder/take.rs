@@ -108,12 +108,9 @@ fn read(file: &File) -> io::Result<Vec<Delivery>> {
     if file.stamp.size > MOST_BYTES {
         return Err(io::Error::other(format!("larger than {MOST_BYTES} bytes")));
     }
-    let mut deliveries = Invocation::read(&std::fs::read(&file.path)?).deliveries;
-    let several = deliveries.len() > 1;
-    for (number, delivery) in deliveries.iter_mut().enumerate().filter(|(_, delivery)| delivery.id.is_empty()) {
-        delivery.id = if several { format!("{}#{number}", file.key) } else { file.key.clone() };
-    }
-    Ok(deliveries)
+    let mut invocation = Invocation::read(&std::fs::read(&file.path)?);
+    invocation.name_parts(&file.key);
+    Ok(invocation.deliveries)
 }
 
 /// The outcome of a look at a folder, said by health and log when it has changed.

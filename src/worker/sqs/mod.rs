@@ -74,6 +74,7 @@ impl Config {
     /// When a variable cannot be read.
     pub fn from_env(lookup: Lookup<'_>) -> Result<Option<Self>, ConfigError> {
         let Some(queue_url) = lookup("SQS_QUEUE_URL") else { return Ok(None) };
+        check_url(&queue_url).map_err(|expected| ConfigError::Invalid { variable: "SQS_QUEUE_URL", expected })?;
         let mut config = Self::new(queue_url);
         config.concurrency = whole(lookup, "WORKER_CONCURRENCY", (config.concurrency, 1, 64), "1 to 64")?;
         config.batch_size = whole(lookup, "WORKER_BATCH_SIZE", (config.batch_size, 1, 1000), "1 to 1000")?;
@@ -81,6 +82,25 @@ impl Config {
         let buckets = buckets.split(',').map(|bucket| bucket.trim().to_owned());
         config.pointer_buckets = buckets.filter(|bucket| !bucket.is_empty()).collect();
         Ok(Some(config))
+    }
+}
+
+/// Checks that a text is the URL of a queue: at AWS, or at any server that speaks its protocol.
+///
+/// # Errors
+/// What was expected instead.
+pub fn check_url(text: &str) -> Result<(), &'static str> {
+    if text.starts_with("arn:") {
+        return Err("the URL of a queue, not its ARN");
+    }
+    let uri: Option<http::Uri> = text.parse().ok();
+    let is_queue = uri.is_some_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.path().trim_matches('/').contains(|c| c != '/')
+    });
+    if is_queue {
+        Ok(())
+    } else {
+        Err("the URL of a queue, such as https://sqs.eu-west-1.amazonaws.com/123456789012/name")
     }
 }
 
@@ -157,10 +177,13 @@ mod tests {
         };
         assert!(read(&[]).unwrap().is_none());
         let config =
-            read(&[("SQS_QUEUE_URL", "http://q"), ("S3_POINTER_BUCKETS", "a, b,"), ("WORKER_CONCURRENCY", "3")]);
+            read(&[("SQS_QUEUE_URL", "http://h/q"), ("S3_POINTER_BUCKETS", "a, b,"), ("WORKER_CONCURRENCY", "3")]);
         let config = config.unwrap().unwrap();
-        assert_eq!((config.queue_url.as_str(), config.concurrency, config.batch_size), ("http://q", 3, 200));
+        assert_eq!((config.queue_url.as_str(), config.concurrency, config.batch_size), ("http://h/q", 3, 200));
         assert_eq!(config.pointer_buckets, ["a", "b"]);
-        assert!(read(&[("SQS_QUEUE_URL", "q"), ("WORKER_BATCH_SIZE", "0")]).is_err());
+        assert!(read(&[("SQS_QUEUE_URL", "http://h/q"), ("WORKER_BATCH_SIZE", "0")]).is_err());
+        for wrong in ["q", "arn:aws:sqs:eu-west-1:1:q", "https://h", "https://h/", "file:///q", "http:// h/q"] {
+            assert!(read(&[("SQS_QUEUE_URL", wrong)]).is_err(), "{wrong}");
+        }
     }
 }
