@@ -1,5 +1,7 @@
 //! Tables as text, to be compared and to be read.
 
+use std::sync::LazyLock;
+
 use hummingbird_status::store::Store;
 
 use super::deadline;
@@ -7,51 +9,62 @@ use super::deadline;
 /// Columns that depend on when something was received, and so are left out.
 const RECEIPT: &[(&str, &str)] = &[("travis_", "updated_at"), ("", "received_at")];
 
-/// All tables that ingest writes, in one text: table by table, row by row in order of the key, JSON per row.
+/// Tables that ingest writes.
+const TABLES: &[&str] = &[
+    "components",
+    "pipelineruns",
+    "snapshots",
+    "releases",
+    "replaced",
+    "gitlab_pushes",
+    "gitlab_merge_requests",
+    "gitlab_mr_versions",
+    "kcidb_checkouts",
+    "kcidb_builds",
+    "kcidb_tests",
+    "kcidb_issues",
+    "kcidb_incidents",
+    "kcidb_log_excerpts",
+    "kcidb_occurrences",
+    "kcidb_issue_regexes",
+    "buildkite_builds",
+    "travis_repositories",
+    "travis_builds",
+    "travis_stages",
+    "travis_jobs",
+    "travis_job_versions",
+    "travis_queueable_jobs",
+    "travis_pending",
+    "bots",
+    "bot_beats",
+    "refused",
+];
+
+/// All tables that ingest writes, in one text: table by table, row by row in order of the key, JSON per row. One statement, as
+/// properties ask for it again and again.
 pub async fn all(store: &Store) -> String {
-    let mut text = String::new();
-    for table in [
-        "components",
-        "pipelineruns",
-        "snapshots",
-        "releases",
-        "replaced",
-        "gitlab_pushes",
-        "gitlab_merge_requests",
-        "gitlab_mr_versions",
-        "kcidb_checkouts",
-        "kcidb_builds",
-        "kcidb_tests",
-        "kcidb_issues",
-        "kcidb_incidents",
-        "kcidb_log_excerpts",
-        "kcidb_occurrences",
-        "kcidb_issue_regexes",
-        "buildkite_builds",
-        "travis_repositories",
-        "travis_builds",
-        "travis_stages",
-        "travis_jobs",
-        "travis_job_versions",
-        "travis_queueable_jobs",
-        "travis_pending",
-        "bots",
-        "bot_beats",
-        "refused",
-    ] {
-        text.push_str(&format!("== {table}\n"));
-        let receipt = RECEIPT.iter().find(|(start, _)| table.starts_with(start)).map_or("", |(_, column)| column);
-        let expression = match table {
+    static SQL: LazyLock<String> = LazyLock::new(|| {
+        let row = |(number, table): (usize, &&str)| {
+            let receipt = RECEIPT.iter().find(|(start, _)| table.starts_with(start)).map_or("", |(_, column)| column);
             // Undated refusals carry the time of receipt as sent_at.
-            "refused" => format!("(to_jsonb(t) - '{receipt}' - 'sent_at')::text"),
-            _ => format!("(to_jsonb(t) - '{receipt}')::text"),
+            let dated = if *table == "refused" { " - 'sent_at'" } else { "" };
+            format!("SELECT {number}, (to_jsonb(t) - '{receipt}'{dated})::text FROM {table} AS t")
         };
-        for row in rows(
-            store,
-            &format!("SELECT x FROM (SELECT {expression} FROM {table} AS t) AS s (x) ORDER BY x COLLATE \"C\""),
+        let rows: Vec<String> = TABLES.iter().enumerate().map(row).collect();
+        let rows = rows.join(" UNION ALL ");
+        format!(
+            "-- test\nSELECT array_agg(n ORDER BY n, x COLLATE \"C\"), array_agg(x ORDER BY n, x COLLATE \"C\") \
+             FROM ({rows}) AS r (n, x)"
         )
-        .await
-        {
+    });
+    let row = store.in_tx("test", deadline(), async |tx| tx.query(&SQL, &[]).await).await.unwrap().remove(0);
+    let numbers = row.get::<_, Option<Vec<i32>>>(0).unwrap_or_default();
+    let rows = row.get::<_, Option<Vec<String>>>(1).unwrap_or_default();
+    let mut rows = numbers.into_iter().zip(rows).peekable();
+    let mut text = String::new();
+    for (number, table) in (0..).zip(TABLES) {
+        text.push_str(&format!("== {table}\n"));
+        while let Some((_, row)) = rows.next_if(|(of, _)| *of == number) {
             text.push_str(&row);
             text.push('\n');
         }
