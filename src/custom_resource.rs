@@ -25,6 +25,18 @@ pub struct Request {
     pub request_id: String,
     /// To be repeated in the answer.
     pub logical_resource_id: String,
+    /// What the template gives it.
+    pub resource_properties: Properties,
+    /// What the template gave it before.
+    pub old_resource_properties: Properties,
+}
+
+/// The part of the properties that is looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Properties {
+    /// Changed to run the migration again.
+    pub revision: String,
 }
 
 impl Request {
@@ -32,6 +44,22 @@ impl Request {
     #[must_use]
     pub fn is_of_a_stack(&self) -> bool {
         self.response_url.is_some()
+    }
+
+    /// Whether a database with this schema may be migrated. An empty one in place of one that had a schema was not meant, unless
+    /// the revision says so: CloudFormation replaces a created instance when its user or its name changes, and would delete the
+    /// old one if we answered with success.
+    ///
+    /// # Errors
+    /// What to do, if it may not.
+    pub fn may_change(&self, schema: i32) -> Result<(), String> {
+        let is_same = self.resource_properties.revision == self.old_resource_properties.revision;
+        if schema == 0 && is_same && self.request_type.as_deref() == Some("Update") {
+            return Err("the database is empty, and the stack had one before: DatabaseUser, DatabaseName, DatabaseInstanceName or \
+                        the address was changed, which replaces it. If that is meant, change MigrationRevision, too"
+                .to_owned());
+        }
+        Ok(())
     }
 
     /// Whether the stack goes, in which case there is nothing to do: the data stays.
@@ -106,6 +134,20 @@ mod tests {
         assert!(request.is_delete() && request.is_of_a_stack());
         let by_hand: Request = serde_json::from_str("{}").expect("by hand");
         assert!(by_hand == Request::default() && !by_hand.is_of_a_stack());
+    }
+
+    #[test]
+    fn an_empty_database_in_place_of_another_has_to_be_meant() {
+        let request = |kind: &str, old: &str, new: &str| -> Request {
+            let request = serde_json::json!({"RequestType": kind, "ResourceProperties": {"Revision": new},
+                "OldResourceProperties": {"Revision": old, "DatabaseHost": "h"}});
+            serde_json::from_value(request).expect("request")
+        };
+        assert!(request("Update", "1", "1").may_change(0).is_err_and(|why| why.contains("MigrationRevision")));
+        assert_eq!(request("Update", "1", "1").may_change(1), Ok(()));
+        assert_eq!(request("Update", "1", "2").may_change(0), Ok(()));
+        assert_eq!(request("Create", "", "1").may_change(0), Ok(()));
+        assert_eq!(Request::default().may_change(0), Ok(()));
     }
 
     #[test]

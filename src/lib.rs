@@ -37,6 +37,7 @@
 //! | [`routing`] | addresses as data; a document with the reason for every answer that is no success | - |
 //! | [`secret`] | tokens and keys, which nothing shows | - |
 //! | [`sorted`] | sorting in little code; every room may name it | - |
+//! | [`failure`] | the error that an invocation of Lambda ends with: its type and its message | `store::chain` |
 //! | [`extension`] | word from Lambda before it ends a function | - |
 //! | `src/bin` | shells: wire and call. One Lambda function each, and the command line | anything |
 //!
@@ -69,6 +70,7 @@ pub mod custom_resource;
 pub mod deliver;
 pub mod envelope;
 pub mod extension;
+pub mod failure;
 pub mod family;
 pub mod gitlab;
 pub mod https;

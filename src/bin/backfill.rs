@@ -7,6 +7,7 @@ use std::time::Duration;
 use hummingbird_status::archive::backfill::{Invocation, Request, invoked};
 use hummingbird_status::clock::Deadline;
 use hummingbird_status::config::environment;
+use hummingbird_status::failure::Failure;
 use hummingbird_status::telemetry;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 
@@ -16,7 +17,7 @@ async fn main() -> Result<(), Error> {
     run(service_fn(async |event: LambdaEvent<Request>| {
         let ends = Deadline::of_invocation(event.context.deadline, Duration::ZERO);
         let invocation = Invocation { request_id: &event.context.request_id, ends };
-        Ok::<_, Error>(invoked(&environment, event.payload, invocation).await?)
+        invoked(&environment, event.payload, invocation).await.map_err(|error| Failure::by(error.error_type(), &error))
     }))
     .await
 }

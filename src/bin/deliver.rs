@@ -8,6 +8,7 @@ use std::time::Duration;
 use hummingbird_status::clock::Deadline;
 use hummingbird_status::config::{self, environment};
 use hummingbird_status::deliver::{Deliverer, Until, mail_credentials, sns_client, targets};
+use hummingbird_status::failure::Failure;
 use hummingbird_status::store::Store;
 use hummingbird_status::telemetry;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
@@ -31,7 +32,7 @@ async fn main() -> Result<(), Error> {
         if let Some(metrics) = metrics {
             metrics.flush(std::io::stdout())?;
         }
-        Ok::<_, Error>(totals)
+        Ok::<_, Failure>(totals)
     }))
     .await
 }

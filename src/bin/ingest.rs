@@ -7,6 +7,7 @@ use std::time::Duration;
 use hummingbird_status::clock::Deadline;
 use hummingbird_status::config::{self, environment};
 use hummingbird_status::envelope::lambda::Invocation;
+use hummingbird_status::failure::Failure;
 use hummingbird_status::pipeline::{answer, ingest};
 use hummingbird_status::store::Store;
 use hummingbird_status::{extension, telemetry};
@@ -29,7 +30,7 @@ async fn main() -> Result<(), Error> {
         if let Some(metrics) = metrics {
             metrics.flush(std::io::stdout())?;
         }
-        Ok::<_, Error>(answer(&event.payload, &report)?)
+        Ok::<_, Failure>(answer(&event.payload, &report)?)
     }));
     tokio::select! {
         result = events => result,

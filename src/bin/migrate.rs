@@ -7,7 +7,8 @@ use std::time::Duration;
 use hummingbird_status::clock::Deadline;
 use hummingbird_status::config::{self, environment};
 use hummingbird_status::custom_resource::{Request, respond};
-use hummingbird_status::store::{Applied, Store, chain, migrate};
+use hummingbird_status::failure::Failure;
+use hummingbird_status::store::{Applied, Store, StoreError, migrate, schema_version};
 use hummingbird_status::telemetry;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 
@@ -19,28 +20,29 @@ async fn main() -> Result<(), Error> {
     telemetry::logging(true, environment("RUST_LOG").as_deref());
     run(service_fn(async |event: LambdaEvent<Request>| {
         let request = event.payload;
-        if request.is_delete() {
-            respond(&request, Ok(&())).await?;
-            return Ok::<_, Error>(None);
-        }
-        let result = apply(Deadline::of_invocation(event.context.deadline, MARGIN)).await;
-        respond(&request, result.as_ref().map_err(|error| error.as_str())).await?;
+        let deadline = Deadline::of_invocation(event.context.deadline, MARGIN);
+        let result = if request.is_delete() { Ok(None) } else { apply(&request, deadline).await.map(Some) };
+        let answered = respond(&request, result.as_ref().map_err(|failure| failure.message.as_str())).await;
+        answered.map_err(|why| Failure::new("NotAnswered", format!("{why:#}")))?;
         match result {
             // CloudFormation knows. To Lambda, which invoked us for it asynchronously, an error would mean to try again, in the
             // middle of the rollback.
-            Err(error) if request.is_of_a_stack() => {
-                tracing::error!(error, "the migration failed");
+            Err(failure) if request.is_of_a_stack() => {
+                tracing::error!(error = failure.message, "the migration failed");
                 Ok(None)
             }
-            result => Ok(Some(result?)),
+            result => result,
         }
     }))
     .await
 }
 
 /// Configures within the handler: what fails before it cannot be answered.
-async fn apply(deadline: Deadline) -> Result<Applied, String> {
-    let database = config::database(&environment).map_err(|error| chain(&error))?;
-    let store = Store::open(&database).map_err(|error| chain(&error))?;
-    migrate(&store, deadline).await.map_err(|error| chain(&error))
+async fn apply(request: &Request, deadline: Deadline) -> Result<Applied, Failure> {
+    let failed = |error: StoreError| Failure::by(error.error_type(), &error);
+    let store = Store::open(&config::database(&environment)?).map_err(failed)?;
+    request
+        .may_change(schema_version(&store, deadline).await.map_err(failed)?)
+        .map_err(|why| Failure::new("NewDatabase", why))?;
+    migrate(&store, deadline).await.map_err(failed)
 }

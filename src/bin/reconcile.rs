@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hummingbird_status::clock::Deadline;
 use hummingbird_status::config::{self, environment};
+use hummingbird_status::failure::Failure;
 use hummingbird_status::reconcile::{self, Options, Request};
 use hummingbird_status::store::Store;
 use hummingbird_status::telemetry;
@@ -26,14 +27,15 @@ async fn main() -> Result<(), Error> {
     run(service_fn(async |event: LambdaEvent<Request>| {
         let deadline = Deadline::of_invocation(event.context.deadline, MARGIN);
         let options = Options { concurrency, retention, settings: settings.clone(), ..Options::from(event.payload) };
-        let report = reconcile::run(&store, &instances, options, deadline, |_, _| ()).await?;
+        let report = reconcile::run(&store, &instances, options, deadline, |_, _| ()).await;
+        let report = report.map_err(|error| Failure::by(error.error_type(), &error))?;
         report.record();
         if let Some(metrics) = metrics {
             metrics.flush(std::io::stdout())?;
         }
         match &report.stopped {
             // What was done stands; the failure is for the alarm.
-            Some(why) => Err(Error::from(why.as_str())),
+            Some(why) => Err(Failure::new("ReconcileStopped", why)),
             None => Ok(report),
         }
     }))

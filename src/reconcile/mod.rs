@@ -102,6 +102,17 @@ pub enum ReconcileError {
     Store(#[from] StoreError),
 }
 
+impl ReconcileError {
+    /// One word for errors that call for the same.
+    #[must_use]
+    pub fn error_type(&self) -> &'static str {
+        match self {
+            Self::Setup(_) => "Configuration",
+            Self::Store(error) => error.error_type(),
+        }
+    }
+}
+
 /// So many projects in a row without an answer, and the instance is left alone.
 const SILENT_PROJECTS: u32 = 3;
 /// How often a transaction is tried again while the database is away.
@@ -135,8 +146,21 @@ struct State {
     /// Of each instance: projects in a row without an answer, and whether it is not asked any more.
     silent: Vec<u32>,
     stopped: Vec<bool>,
+    /// Of each instance: what became of it.
+    reach: Vec<Reach>,
     /// Tasks of families that are not done.
     tasks: Vec<Task>,
+}
+
+/// Whether an instance could be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Reach {
+    /// It was not tried.
+    Untried,
+    /// It never answered; the last reason.
+    Silent(String),
+    /// It answered, whatever it said.
+    Answered,
 }
 
 /// Compares what is kept with what GitLab says, corrects it, and lets the families sweep. `watch` is told of each project
@@ -161,6 +185,7 @@ pub async fn run(
         report: Report { dry_run: options.dry_run, started_at: Some(started), ..Report::default() },
         silent: vec![0; clients.len()],
         stopped: vec![false; clients.len()],
+        reach: vec![Reach::Untried; clients.len()],
         ..State::default()
     };
     for project in wanted(projects, &options.projects) {
@@ -179,6 +204,7 @@ pub async fn run(
     join_all((0..workers).map(|_| run.work())).await;
     run.sweep_families(started).await;
     run.work_for_families(deadline.or_within(deadline.remaining().saturating_sub(RESERVE))).await;
+    run.notice_silence();
     let mut report = std::mem::take(&mut run.state().report);
     report.requests = run.clients.iter().map(Client::requests).sum();
     report.limited = run.clients.iter().map(Client::limited).sum();
@@ -207,6 +233,21 @@ fn instance_of(project: &Project, clients: &[Client]) -> Result<usize, String> {
     let host = host.and_then(|rest| rest.split(['/', ':']).next()).unwrap_or_default();
     let found = clients.iter().position(|client| client.host == host);
     found.ok_or_else(|| format!("none of the configured instances has the host '{host}'"))
+}
+
+impl State {
+    /// Keeps whether an instance answered.
+    fn reached(&mut self, number: usize, result: &Result<(), Trouble>) {
+        let reach = &mut self.reach[number];
+        match result {
+            Err(Trouble::Api(error @ ApiError::Unanswered { .. })) if *reach != Reach::Answered => {
+                *reach = Reach::Silent(error.to_string());
+            }
+            // Nothing was asked, or nothing was heard yet.
+            Err(Trouble::Store(_) | Trouble::Api(ApiError::OutOfTime | ApiError::Unanswered { .. })) => {}
+            Ok(()) | Err(_) => *reach = Reach::Answered,
+        }
+    }
 }
 
 impl Run<'_> {
@@ -250,6 +291,7 @@ impl Run<'_> {
             state.report.add(found);
             state.done += 1;
             (self.watch)(state.done, state.projects);
+            state.reached(number, &result);
             match result {
                 Ok(()) => {
                     state.silent[number] = 0;
@@ -304,6 +346,18 @@ impl Run<'_> {
         if let Err(error) = keep.await {
             // The rows are right; only the order of the next run is not.
             tracing::warn!(error = chain(&error), "cannot keep when a project was checked");
+        }
+    }
+
+    /// An instance that answered for no project at all is away, or there is no way to it, however few its projects are.
+    fn notice_silence(&self) {
+        let mut state = self.state();
+        let silent = state.reach.iter().zip(&self.clients).find_map(|(reach, client)| match reach {
+            Reach::Silent(why) => Some(format!("{}: {why}", client.host)),
+            Reach::Untried | Reach::Answered => None,
+        });
+        if state.report.stopped.is_none() {
+            state.report.stopped = silent;
         }
     }
 

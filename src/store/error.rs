@@ -75,6 +75,23 @@ impl StoreError {
         }
     }
 
+    /// One word for errors that call for the same.
+    #[must_use]
+    pub fn error_type(&self) -> &'static str {
+        match self {
+            Self::Connect { .. } => "DatabaseUnreachable",
+            Self::Timeout { .. } => "DatabaseTimeout",
+            Self::Tls(_) => "DatabaseTls",
+            Self::Schema { .. } => "SchemaTooOld",
+            Self::Changed { .. } => "MigrationChanged",
+            Self::Statement { .. } => match self.verdict() {
+                Verdict::Again => "DatabaseBusy",
+                Verdict::Poison => "DatabaseValue",
+                Verdict::Bug => "DatabaseStatement",
+            },
+        }
+    }
+
     /// Whether two transactions got into each other's way, so that trying again at once is right.
     #[must_use]
     pub fn is_conflict(&self) -> bool {

@@ -127,41 +127,69 @@ pub async fn migrate(store: &Store, deadline: Deadline) -> Result<Applied, Store
     migrate_with(MIGRATIONS, store, deadline).await
 }
 
-/// The same with other migrations than ours.
+/// The schema that the database has, 0 if it has none; asked again while the database is away.
+///
+/// # Errors
+/// When it is away until the deadline.
+pub async fn schema_version(store: &Store, deadline: Deadline) -> Result<i32, StoreError> {
+    let mut waiting = Waiting::begin();
+    loop {
+        match store.in_tx("migrate_version", deadline, version).await {
+            Err(error) => waiting.after(error, deadline).await?,
+            version => return version,
+        }
+    }
+}
+
+/// As [`migrate`] with other migrations than ours.
 ///
 /// # Errors
 /// As [`migrate`].
 pub async fn migrate_with(migrations: &[Migration], store: &Store, deadline: Deadline) -> Result<Applied, StoreError> {
-    let (mut from, mut tries, known_by) = (None, 0, Deadline::within(STRANGER));
+    let (mut from, mut waiting) = (None, Waiting::begin());
     loop {
         let done = match store.in_tx("migrate", deadline, async |tx| step(tx, migrations, deadline).await).await {
             Ok(Step::Outside(next)) => outside::apply(store, &next, deadline).await,
             done => done,
         };
-        let wait = match done {
+        match done {
             Ok(Step::Nothing(version)) => return Ok(Applied { from: from.unwrap_or(version), to: version }),
             Ok(Step::Applied(version)) => {
                 tracing::info!(schema.version = version, "migrated");
                 from.get_or_insert(version - 1);
-                tries = 0;
-                continue;
+                waiting = Waiting::begin();
             }
             Ok(Step::Busy | Step::Outside(_)) if deadline.remaining() < Duration::from_millis(250) => {
                 return Err(StoreError::Timeout { name: "migrate_lock" });
             }
-            Ok(Step::Busy | Step::Outside(_)) => Duration::from_millis(200),
-            Err(error) => {
-                let wait = clock::backoff(tries, Duration::from_millis(100), Duration::from_secs(5));
-                tries += 1;
-                let in_vain = error.is_stranger() && known_by.remaining().is_zero();
-                if !passes(&error) || in_vain || deadline.remaining() <= wait {
-                    return Err(error);
-                }
-                tracing::warn!(error = chain(&error), "the migration waits and tries again");
-                wait
-            }
-        };
+            Ok(Step::Busy | Step::Outside(_)) => tokio::time::sleep(Duration::from_millis(200)).await,
+            Err(error) => waiting.after(error, deadline).await?,
+        }
+    }
+}
+
+/// How long something has been tried in vain.
+struct Waiting {
+    tries: u32,
+    stranger: Deadline,
+}
+
+impl Waiting {
+    fn begin() -> Self {
+        Self { tries: 0, stranger: Deadline::within(STRANGER) }
+    }
+
+    /// Waits until it is to be tried again. The error, if that is of no use or there is no time.
+    async fn after(&mut self, error: StoreError, deadline: Deadline) -> Result<(), StoreError> {
+        let wait = clock::backoff(self.tries, Duration::from_millis(100), Duration::from_secs(5));
+        self.tries += 1;
+        let in_vain = error.is_stranger() && self.stranger.remaining().is_zero();
+        if !passes(&error) || in_vain || deadline.remaining() <= wait {
+            return Err(error);
+        }
+        tracing::warn!(error = chain(&error), "the migration waits and tries again");
         tokio::time::sleep(wait).await;
+        Ok(())
     }
 }
 

@@ -36,7 +36,7 @@ pub use self::dora::{Delivered, dora};
 pub use self::error::{StoreError, Verdict, chain};
 pub use self::explain::{EXPLAINED, Explained, Part, explain};
 pub use self::lead::{LeadStage, STAGES, lead_stages};
-pub use self::migrate::{Applied, MIGRATIONS, Migration, migrate, migrate_with};
+pub use self::migrate::{Applied, MIGRATIONS, Migration, migrate, migrate_with, schema_version};
 pub use self::patient::Patient;
 pub(crate) use self::reader::rows;
 pub use self::reader::{FromRow, Reader};

@@ -37,6 +37,11 @@ fn is_rds(host: &str) -> bool {
     host.ends_with(".rds.amazonaws.com") || host.ends_with(".rds.amazonaws.com.cn")
 }
 
+/// Whether it is an RDS Proxy, whose certificate is one of the public Amazon root: the system knows that, the bundle does not.
+fn is_proxy(host: &str) -> bool {
+    is_rds(host) && host.contains(".proxy-")
+}
+
 /// A connector that trusts the configured bundle, else those of RDS for its hosts, else those of the system; nobody when
 /// TLS is off, as it is not asked then.
 pub(super) fn connector(database: &Database) -> Result<MakeRustlsConnect, StoreError> {
@@ -47,7 +52,9 @@ pub(super) fn connector(database: &Database) -> Result<MakeRustlsConnect, StoreE
             let bytes = std::fs::read(path).map_err(|error| StoreError::Tls(format!("cannot read {path}: {error}")))?;
             add(&mut roots, &bytes, path)?;
         }
-        None if is_rds(&database.target.host) => add(&mut roots, &rds()?, "the bundle for RDS")?,
+        None if is_rds(&database.target.host) && !is_proxy(&database.target.host) => {
+            add(&mut roots, &rds()?, "the bundle for RDS")?
+        }
         None => {
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }
@@ -164,6 +171,12 @@ mod tests {
             mode(&crate::config::from_url("postgres://u@127.0.0.1/n?sslmode=require").expect("URL")),
             SslMode::Require
         );
+    }
+
+    #[test]
+    fn a_proxy_is_known_by_its_host() {
+        assert!(is_proxy("x.proxy-abc123.eu-west-1.rds.amazonaws.com"));
+        assert!(!is_proxy("x.abc123.eu-west-1.rds.amazonaws.com") && !is_proxy("x.proxy-a.example.com"));
     }
 
     #[test]

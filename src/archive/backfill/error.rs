@@ -76,3 +76,19 @@ pub enum BackfillError {
     #[error("a part of backfill panicked")]
     Panicked(#[source] JoinError),
 }
+
+impl BackfillError {
+    /// One word for errors that call for the same.
+    #[must_use]
+    pub fn error_type(&self) -> &'static str {
+        match self {
+            Self::Request(_) | Self::NoRun(_) => "BackfillRequest",
+            Self::Ended { .. } | Self::Busy { .. } | Self::Lost(_) => "BackfillRunTaken",
+            Self::List { .. } | Self::Away { .. } | Self::AllUnreadable { .. } => "ArchiveUnreadable",
+            Self::NotWritten(_) => "DatabaseBusy",
+            Self::NotContinued { .. } => "BackfillNotContinued",
+            Self::Store(error) => error.error_type(),
+            Self::Panicked(_) => "Panic",
+        }
+    }
+}

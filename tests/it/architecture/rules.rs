@@ -11,6 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("custom_resource", &["https"]),
     ("envelope", &[]),
     ("extension", &[]),
+    ("failure", &["store::chain"]),
     ("https", &[]),
     ("local", &[]),
     ("routing", &[]),
@@ -92,7 +93,7 @@ const OF_A_FAMILY: &[&str] = &["envelope", "store", "outbox"];
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("tokio_postgres", &["src/store/", "src/{family}/store.rs", "src/{family}/store/"]),
     ("deadpool_postgres", &["src/store/", "src/{family}/store.rs", "src/{family}/store/"]),
-    ("lambda_runtime", &["src/bin/"]),
+    ("lambda_runtime", &["src/bin/", "src/failure.rs"]),
     ("lambda_http", &["src/bin/"]),
     ("aws_lambda_events", &["src/envelope/", "src/pipeline.rs", "src/pipeline/", "src/bin/"]),
     ("aws_sdk_*", &["src/archive", "src/deliver", "src/worker"]),

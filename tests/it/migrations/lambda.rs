@@ -40,7 +40,8 @@ impl Bucket {
 
     fn request(&self, kind: &str) -> Vec<u8> {
         let request = json!({"RequestType": kind, "ResponseURL": self.url, "StackId": "s", "RequestId": "r",
-            "LogicalResourceId": "Schema", "ResourceProperties": {"ServiceTimeout": "1320"}});
+            "LogicalResourceId": "Schema", "ResourceProperties": {"ServiceTimeout": "1320", "Revision": "1"},
+            "OldResourceProperties": {"ServiceTimeout": "1320", "Revision": "1"}});
         request.to_string().into_bytes()
     }
 
@@ -75,9 +76,27 @@ async fn cloudformation_is_answered_once_and_lambda_has_no_reason_to_try_again()
 #[tokio::test]
 async fn by_hand_it_fails_where_one_looks() {
     let failed = function(NOWHERE).await.invoke_as(b"{}", "1", SHORT).await.unwrap_err();
-    assert!(failed.contains("cannot connect to PostgreSQL"), "{failed}");
+    let failed: Value = serde_json::from_str(&failed).unwrap();
+    assert_eq!(failed["errorType"], "DatabaseUnreachable");
+    assert!(failed["errorMessage"].as_str().unwrap().contains("cannot connect to PostgreSQL"), "{failed}");
     let done = function(&support::database().await.url).await.invoke_as(b"{}", "1", LONG).await.unwrap();
     assert!(done.contains(&format!("\"to\":{}", super::newest())), "{done}");
+}
+
+/// CloudFormation would delete the old one after an answer of success.
+#[tokio::test]
+async fn an_empty_database_in_place_of_the_old_one_is_refused() {
+    let bucket = Bucket::start(StatusCode::OK).await;
+    let url = bare_database("migrate_replaced").await;
+    function(&url).await.invoke_as(&bucket.request("Update"), "1", LONG).await.unwrap();
+    assert_eq!(bucket.states(), ["FAILED"]);
+    let reason = bucket.answers.lock().unwrap()[0]["Reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains("the database is empty") && reason.contains("MigrationRevision"), "{reason}");
+    assert_eq!(support::schema::tables(&support::store_of(&url, 1)).await, [""; 0]);
+    let other =
+        String::from_utf8(bucket.request("Update")).unwrap().replacen(r#""Revision":"1""#, r#""Revision":"2""#, 1);
+    function(&url).await.invoke_as(other.as_bytes(), "1", LONG).await.unwrap();
+    assert_eq!(bucket.states(), ["FAILED", "SUCCESS"]);
 }
 
 /// Without its answer CloudFormation waits for an hour: then Lambda is to try again.

@@ -96,6 +96,7 @@ async fn a_run_that_was_stopped_is_an_error_of_the_function() {
     let (db, gitlab) = with_open(1..=1).await;
     gitlab.script("", fixed(401, &[], TOKEN));
     let (kind, answer, _) = invoke(&db, &gitlab, scheduled()).await;
-    assert_eq!(kind, "error");
+    let error: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!((kind.as_str(), &error["errorType"]), ("error", &json!("ReconcileStopped")));
     assert!(answer.contains("GitLab does not let us in (401)"), "{answer}");
 }

@@ -70,6 +70,22 @@ async fn a_silent_gitlab_is_left_alone() {
     assert_eq!((report.stopped.as_deref(), report.unreachable.len()), (Some(why), 3));
 }
 
+/// However few projects there are: a small installation has one, and a subnet without a way out is the commonest mistake.
+#[tokio::test]
+async fn an_instance_that_never_answers_stops_the_run() {
+    let why = "127.0.0.1: no answer of use from GitLab in 4 tries: status 503";
+    for paths in [&["g/a"][..], &["g/a", "g/b"]] {
+        let (db, gitlab) = projects(paths).await;
+        gitlab.state().always = Some(fixed(503, &[], "down"));
+        let report = run(&db, &gitlab, one_by_one()).await;
+        assert_eq!((report.stopped.as_deref(), report.unreachable.len()), (Some(why), paths.len()));
+        // One that answers for any of them is not away; nor is one that says no.
+        gitlab.state().always = Some(fixed(403, &[], "no"));
+        let report = run(&db, &gitlab, one_by_one()).await;
+        assert_eq!((report.stopped.as_deref(), report.unreachable.len()), (None, paths.len()));
+    }
+}
+
 /// Each answer takes so long that one run cannot do it all.
 fn slow(time: Duration) -> Answer {
     Arc::new(move |state, uri| {

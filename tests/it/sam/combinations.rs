@@ -1,0 +1,256 @@
+//! Combinations of parameters: what the rules let pass can be made, and does what was asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::resolved::{Parameters, Template};
+use super::{template, yaml};
+use crate::support::random::Random;
+
+/// How many are tried.
+const TRIED: usize = 100_000;
+const ARN: &str = "arn:aws:secretsmanager:eu-west-1:210987654321:secret:x-AbCdEf";
+
+/// Another value than the default for each parameter, and the condition of the template under which it has a meaning, if it has
+/// not always one.
+const OTHERS: &[(&str, &str, &str)] = &[
+    ("AlarmTopicArn", "arn:aws:sns:eu-west-1:210987654321:alarms", ""),
+    ("ApiBurstLimit", "80", "HasApi"),
+    ("ApiRateLimit", "40", "HasApi"),
+    ("Architecture", "x86_64", ""),
+    ("ArchiveBucket", "bucket", ""),
+    ("ArchiveExpirationDays", "400", ""),
+    ("ArchivePrefix", "events/", "HasArchive"),
+    ("BackfillConcurrency", "0", "HasArchive and Reserves"),
+    ("BackfillMemorySize", "3538", "HasArchive"),
+    ("BatchSize", "10", ""),
+    ("BatchWindow", "0", ""),
+    ("BroadcastOverflowBucket", "overflow", ""),
+    ("BroadcastTopicArn", "arn:aws:sns:eu-west-1:210987654321:broadcast", ""),
+    ("CreateArchive", "true", ""),
+    ("CreateDatabase", "true", ""),
+    ("CreateDatabaseProxy", "true", ""),
+    ("DatabaseAllocatedStorage", "40", "CreatesDatabase"),
+    ("DatabaseBackupRetentionDays", "14", "CreatesDatabase"),
+    ("DatabaseCaBundle", "/opt/ca.pem", ""),
+    ("DatabaseConnectionsAlarm", "80", "CreatesDatabase"),
+    ("DatabaseDeletionProtection", "false", "CreatesDatabase"),
+    ("DatabaseEngineVersion", "18", "CreatesDatabase"),
+    ("DatabaseHost", "db.example.com", ""),
+    ("DatabaseIamAuth", "true", ""),
+    ("DatabaseInstanceClass", "db.r8g.large", "CreatesDatabase"),
+    ("DatabaseInstanceName", "hb-db", ""),
+    ("DatabaseMultiAz", "true", ""),
+    ("DatabaseName", "other", ""),
+    ("DatabasePort", "6543", ""),
+    ("DatabaseResourceId", "db-ABC", ""),
+    ("DatabaseSecretArn", ARN, ""),
+    ("DatabaseSslMode", "require", ""),
+    ("DatabaseUrl", "postgres://u:p@h/n", ""),
+    ("DatabaseUser", "other", ""),
+    ("DeliveryRetentionDays", "30", ""),
+    ("DeliverySecretArn", ARN, ""),
+    ("DeliveryTargets", "target = []", ""),
+    ("EventBridgeBusName", "aws.partner/buildkite.com/acme/1", ""),
+    ("GitlabBranches", "main,next", ""),
+    ("GitlabInstancesSecretArn", ARN, ""),
+    ("GitlabTokenSecretArn", ARN, ""),
+    ("GitlabUrl", "https://git.example.com", ""),
+    ("IntakeSecretArn", ARN, ""),
+    ("IntakeTokens", "token = []", ""),
+    ("KcidbSilenceHours", "24", ""),
+    ("KmsKeyArns", "arn:aws:kms:eu-west-1:210987654321:key/a", "Delivers or HasArchive"),
+    ("LogLevel", "debug", ""),
+    ("LogRetentionDays", "7", ""),
+    ("MailIdentityArn", "arn:aws:ses:eu-west-1:210987654321:identity/ci@example.com", ""),
+    ("MaximumConcurrency", "10", ""),
+    ("MemorySize", "512", ""),
+    ("MetricsNamespace", "Other", ""),
+    ("MigrationRevision", "2", ""),
+    ("PageAccess", "basic", ""),
+    ("PageBasicAuth", "user:password", ""),
+    ("PageConcurrency", "0", "Reserves"),
+    ("PageDatabaseSecretArn", ARN, ""),
+    ("PageDatabaseUrl", "postgres://r:r@h/n", ""),
+    ("PageDatabaseUser", "reader", ""),
+    ("PermissionsBoundary", "arn:aws:iam::210987654321:policy/boundary", ""),
+    ("QueueAgeAlarmSeconds", "300", ""),
+    ("ReconcileAlarmHours", "6", ""),
+    ("ReconcileSchedule", "rate(1 hour)", ""),
+    ("RefusedRetentionDays", "30", ""),
+    ("ReserveConcurrency", "false", ""),
+    ("ResourcePrefix", "other", ""),
+    ("RolePath", "/teams/ci/", ""),
+    ("RouteTableIds", "rtb-01234567", ""),
+    ("SecurityGroupIds", "sg-01234567", ""),
+    ("ServePull", "true", ""),
+    ("SnsTopicArn", "arn:aws:sns:eu-central-1:210987654321:elsewhere", ""),
+    ("SubnetIds", "subnet-01234567,subnet-12345678", ""),
+    ("TransitionRetentionDays", "30", ""),
+    ("VpcId", "vpc-01234567", ""),
+];
+
+/// The parameters of a stack that is as small as can be.
+fn smallest(template: &Template) -> Parameters {
+    let mut parameters = template.defaults();
+    parameters.insert("SnsTopicArn".to_owned(), "arn:aws:sns:eu-west-1:210987654321:announcements".to_owned());
+    parameters
+}
+
+/// Whether a parameter has a meaning beside the others.
+fn counts(template: &Template, when: &str, parameters: &Parameters) -> bool {
+    let all = |part: &str| part.split(" and ").all(|condition| template.holds(condition, parameters));
+    when.is_empty() || when.split(" or ").any(all)
+}
+
+#[test]
+fn every_parameter_has_another_value_here() {
+    let template = Template::new(yaml::read(&template()));
+    let names: BTreeSet<_> = OTHERS.iter().map(|(name, ..)| (*name).to_owned()).collect();
+    assert_eq!(names, template.parameters().keys().cloned().collect());
+    for (name, value, _) in OTHERS {
+        let parameter = &template.parameters()[*name];
+        let allowed = parameter["AllowedValues"].as_array();
+        let is_allowed = |one: &Value| one.as_str().map_or_else(|| one.to_string(), str::to_owned) == *value;
+        assert!(allowed.is_none_or(|allowed| allowed.iter().any(is_allowed)), "{name}: {value}");
+        if let Some(pattern) = parameter["AllowedPattern"].as_str().filter(|pattern| !pattern.contains("(?!")) {
+            assert!(regex::Regex::new(pattern).unwrap().is_match(value), "{name}: {value} does not match {pattern}");
+        }
+    }
+}
+
+/// A parameter that the rules let pass beside the others and that changes nothing was meant to change something.
+#[test]
+fn what_the_rules_let_pass_can_be_made_and_nothing_of_it_is_ignored() {
+    let template = Template::new(yaml::read(&template()));
+    let mut random = Random::new(22);
+    let small = smallest(&template);
+    let mut accepted = 0;
+    let mut met = BTreeSet::new();
+    let mut problems = BTreeMap::new();
+    for _ in 0..TRIED {
+        let mut parameters = small.clone();
+        // What else would hardly ever pass: one of the ways to a database, and mostly a few more.
+        let ways: &[&[&str]] = &[
+            &["CreateDatabase", "VpcId", "SubnetIds"],
+            &["DatabaseUrl"],
+            &["DatabaseHost", "DatabaseSecretArn"],
+            &["DatabaseHost", "DatabaseIamAuth"],
+        ];
+        let chance = 3 + random.below(20);
+        let way = ways[random.below(ways.len())];
+        let changed: BTreeSet<&str> = OTHERS
+            .iter()
+            .map(|(name, ..)| *name)
+            .filter(|name| random.below(chance) == 0 || way.contains(name))
+            .collect();
+        for (name, value, _) in OTHERS.iter().filter(|(name, ..)| changed.contains(name)) {
+            parameters.insert((*name).to_owned(), (*value).to_owned());
+        }
+        if template.refused(&parameters).is_some() {
+            continue;
+        }
+        accepted += 1;
+        let resolved = match template.resolve(&parameters) {
+            Ok(resolved) => resolved,
+            Err(error) => {
+                problems.entry(error).or_insert_with(|| format!("{changed:?}"));
+                continue;
+            }
+        };
+        met.extend(changed.iter().copied());
+        // One of them a time, or it would take minutes.
+        let (name, _, when) = OTHERS[random.below(OTHERS.len())];
+        if changed.contains(name) && counts(&template, when, &parameters) {
+            parameters.insert(name.to_owned(), small[name].clone());
+            if template.resolve(&parameters).is_ok_and(|without| without == resolved) {
+                problems.entry(format!("{name} is ignored")).or_insert_with(|| format!("{changed:?}"));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "{problems:#?}");
+    assert!(accepted > TRIED / 50, "{accepted} of {TRIED} pass the rules");
+    assert_eq!(
+        met.len(),
+        OTHERS.len(),
+        "not met: {:?}",
+        OTHERS.iter().filter(|(name, ..)| !met.contains(name)).collect::<Vec<_>>()
+    );
+}
+
+/// The paths at which two values differ.
+fn differences(path: &str, one: &Value, other: &Value, found: &mut BTreeSet<String>) {
+    match (one, other) {
+        (Value::Object(a), Value::Object(b)) => {
+            for name in a.keys().chain(b.keys()).collect::<BTreeSet<_>>() {
+                let path = format!("{path}.{name}");
+                match (a.get(name), b.get(name)) {
+                    (Some(one), Some(other)) => differences(&path, one, other, found),
+                    _ => drop(found.insert(path)),
+                }
+            }
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            a.iter().zip(b).for_each(|(one, other)| differences(&format!("{path}[]"), one, other, found));
+        }
+        (one, other) if one == other => {}
+        _ => drop(found.insert(path.to_owned())),
+    }
+}
+
+/// What each parameter changes, in a stack that has what it belongs to: read in the review of a change of the template.
+#[test]
+fn each_parameter_changes_what_the_snapshot_says() {
+    let template = Template::new(yaml::read(&template()));
+    let base = |names: &[&str]| {
+        let mut parameters = smallest(&template);
+        for name in names {
+            let (_, value, _) = OTHERS.iter().find(|(other, ..)| other == name).unwrap();
+            parameters.insert((*name).to_owned(), (*value).to_owned());
+        }
+        parameters
+    };
+    let bases = [
+        base(&[
+            "DatabaseHost",
+            "DatabaseSecretArn",
+            "DeliveryTargets",
+            "BroadcastTopicArn",
+            "IntakeTokens",
+            "CreateArchive",
+            "VpcId",
+            "SubnetIds",
+        ]),
+        base(&["DatabaseHost", "DatabaseIamAuth", "VpcId", "SubnetIds"]),
+        base(&["DatabaseUrl", "DeliveryTargets"]),
+        base(&["CreateDatabase", "VpcId", "SubnetIds"]),
+        base(&["DatabaseHost", "DatabaseSecretArn"]),
+        base(&["DatabaseHost", "DatabaseSecretArn", "PageAccess"]),
+        base(&["DatabaseHost", "DatabaseSecretArn", "PageBasicAuth"]),
+        base(&[]),
+        base(&["DatabaseHost"]),
+        base(&["VpcId", "DatabaseUrl"]),
+        base(&["SubnetIds", "DatabaseUrl"]),
+        base(&["DatabaseSecretArn"]),
+        base(&["BatchWindow", "DatabaseUrl"]),
+    ];
+    let mut table = String::new();
+    for (name, value, when) in OTHERS {
+        // The first stack in which it may be set and counts; else, where rules forbid what is before, what is after.
+        let changed = bases.iter().find_map(|base| {
+            let mut parameters = base.clone();
+            parameters.insert((*name).to_owned(), (*value).to_owned());
+            let fits =
+                template.refused(&parameters).is_none() && counts(&template, when, &parameters) && base != &parameters;
+            let (before, after) = fits.then(|| (template.resolve(base), template.resolve(&parameters)))?;
+            let mut found = BTreeSet::new();
+            differences("", &before.ok()?, &after.unwrap(), &mut found);
+            (!found.is_empty()).then_some(found)
+        });
+        table.push_str(&format!("{name}\n"));
+        let changed = changed.unwrap_or_else(|| panic!("{name}: changes nothing in any of the stacks"));
+        table.extend(changed.iter().map(|path| format!("    {}\n", path.trim_start_matches('.'))));
+    }
+    insta::assert_snapshot!(table);
+}
