@@ -6,6 +6,7 @@
 //! | `DATABASE_HOST`, `DATABASE_PORT`, `DATABASE_NAME`, `DATABASE_USER` | -, 5432, `hummingbird`, - | instead of a URL, or over the secret |
 //! | `DATABASE_PASSWORD` | | |
 //! | `DATABASE_SECRET` | | JSON of a secret of RDS (`{"username", "password", "host", "port", "dbname"}`), by a dynamic reference |
+//! | `DATABASE_SECRET_ARN`, `PAGE_DATABASE_SECRET_ARN`, `INTAKE_SECRET_ARN`, `DELIVERY_SECRET_ARN`, `PULL_SECRET_ARN`, `GITLAB_TOKEN_SECRET_ARN`, `GITLAB_INSTANCES_SECRET_ARN` | | Lambda: instead of the variable, the secret to read at run time (`aws::secrets`) |
 //! | `DATABASE_IAM_AUTH` | `false` | sign in with a token made from the function's credentials |
 //! | `DATABASE_SSLMODE` | by host | `disable`, `prefer`, `require` or `verify-full` (both verify) |
 //! | `DATABASE_CA_BUNDLE` | by host | path of a PEM bundle; for RDS one is built in |
@@ -23,11 +24,15 @@
 //! | `MAX_DECODED_BYTES` | 33554432 | bytes that one message may unfold to |
 
 mod gitlab;
+mod reader;
 
+use std::pin::Pin;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::gitlab::{GitLab, gitlab};
+pub use self::reader::page_database;
 use crate::family::Settings;
 
 /// A variable that is missing or cannot be read.
@@ -59,9 +64,14 @@ pub struct Database {
     pub statement_timeout: Duration,
     /// Connections of this process.
     pub pool_size: usize,
+    /// Reads the password again, where it may change while we run.
+    pub renewal: Option<Renewal>,
     /// Whether its connections may only read; set by the commands that need no more.
     pub read_only: bool,
 }
+
+/// Reads a password again; `None` when there is none.
+pub type Renewal = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Option<String>> + Send>> + Send + Sync>;
 
 /// Where the database is. Holds no password, so that it may be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -276,41 +286,6 @@ pub fn database(lookup: Lookup<'_>) -> Result<Database, ConfigError> {
     Ok(database)
 }
 
-/// The database as the pages of a stack read it: as a user of their own, who can only read, where `PAGE_DATABASE_URL`,
-/// `PAGE_DATABASE_USER` or `PAGE_DATABASE_SECRET` name one. What would not be used is an error, since pages would sign in as the
-/// owner of the tables, and nobody would know.
-///
-/// # Errors
-/// As [`database`]; also when a user or a secret would not count.
-pub fn page_database(lookup: Lookup<'_>) -> Result<Database, ConfigError> {
-    let secret = || lookup("PAGE_DATABASE_SECRET");
-    let has_url = lookup("PAGE_DATABASE_URL").or_else(|| lookup("DATABASE_URL")).is_some();
-    let by_iam = lookup("DATABASE_IAM_AUTH").is_some_and(|text| text == "true");
-    let unused = |variable, expected| Err(ConfigError::Invalid { variable, expected });
-    if secret().is_some() && has_url {
-        return unused(
-            "PAGE_DATABASE_SECRET",
-            "no DATABASE_URL or PAGE_DATABASE_URL beside it, which would count over it",
-        );
-    }
-    if secret().is_some() && by_iam {
-        return unused("PAGE_DATABASE_SECRET", "no DATABASE_IAM_AUTH beside it; PAGE_DATABASE_USER names the user");
-    }
-    if lookup("PAGE_DATABASE_USER").is_some() && (has_url || !(by_iam || secret().is_some())) {
-        return unused("PAGE_DATABASE_USER", "DATABASE_IAM_AUTH beside it, and no URL: what signs that user in");
-    }
-    let own = |name: &str| match name {
-        "DATABASE_URL" => lookup("PAGE_DATABASE_URL").or_else(|| lookup(name)),
-        "DATABASE_SECRET" => secret().or_else(|| lookup(name)),
-        // Who has a secret of their own is the user in there.
-        "DATABASE_USER" => lookup("PAGE_DATABASE_USER").or_else(|| lookup(name).filter(|_| secret().is_none())),
-        // A URL is whole: user and password are in it.
-        "DATABASE_IAM_AUTH" => lookup(name).filter(|_| lookup("PAGE_DATABASE_URL").is_none()),
-        _ => lookup(name),
-    };
-    Ok(Database { read_only: true, ..database(&own)? })
-}
-
 fn bare(target: Target, password: String) -> Database {
     Database {
         target,
@@ -318,6 +293,7 @@ fn bare(target: Target, password: String) -> Database {
         ca_bundle: None,
         statement_timeout: Duration::from_secs(20),
         pool_size: 1,
+        renewal: None,
         read_only: false,
     }
 }
@@ -414,42 +390,6 @@ mod tests {
         match &database.sign_in {
             SignIn::Password(password) => password,
             SignIn::Iam(_) => "IAM",
-        }
-    }
-
-    #[test]
-    fn pages_have_a_user_of_their_own() {
-        let pages = |variables: &[(&str, &str)]| {
-            let lookup =
-                |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-            page_database(&lookup).expect("database")
-        };
-        let usual = [("DATABASE_HOST", "h"), ("DATABASE_USER", "u"), ("DATABASE_SECRET", r#"{"password":"p"}"#)];
-        let found = pages(&usual);
-        assert!(found.read_only && found.target.user == "u" && password(&found) == "p");
-        let own = [("PAGE_DATABASE_SECRET", r#"{"username":"reader","password":"r"}"#)];
-        let found = pages(&[&usual[..], &own].concat());
-        assert!(found.target.user == "reader" && password(&found) == "r" && found.target.host == "h");
-        let found = pages(&[&usual[..], &[("PAGE_DATABASE_URL", "postgres://reader:r@h/n")]].concat());
-        assert!(found.target.user == "reader" && password(&found) == "r");
-    }
-
-    #[test]
-    fn a_reader_of_the_pages_that_would_not_be_used_is_an_error() {
-        let (url, host) = ([("DATABASE_URL", "postgres://u:p@h/n")], [("DATABASE_HOST", "h"), ("DATABASE_USER", "u")]);
-        let secret = [("PAGE_DATABASE_SECRET", r#"{"username":"reader","password":"r"}"#)];
-        let (user, iam) = ([("PAGE_DATABASE_USER", "reader")], [("DATABASE_IAM_AUTH", "true")]);
-        for (variables, wrong) in [
-            ([&url[..], &secret].concat(), "PAGE_DATABASE_SECRET"),
-            ([&host[..], &secret, &[("PAGE_DATABASE_URL", "postgres://r:r@h/n")]].concat(), "PAGE_DATABASE_SECRET"),
-            ([&host[..], &secret, &iam].concat(), "PAGE_DATABASE_SECRET"),
-            ([&url[..], &user].concat(), "PAGE_DATABASE_USER"),
-            ([&host[..], &user, &[("DATABASE_SECRET", r#"{"password":"p"}"#)]].concat(), "PAGE_DATABASE_USER"),
-        ] {
-            let lookup =
-                |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, text)| (*text).to_owned());
-            let error = page_database(&lookup).err().expect(wrong).to_string();
-            assert!(error.starts_with(wrong) && !error.contains("reader"), "{error}");
         }
     }
 

@@ -33,10 +33,12 @@
 //! | [`local`] | a PostgreSQL of our own, for laptops and tests | - |
 //! | [`config`], [`clock`], [`telemetry`] | environment, time, logs and metrics: nothing else touches these | |
 //! | [`custom_resource`] | the answer to CloudFormation | - |
-//! | [`https`], [`aws`] | how requests go out; what clients of AWS begin with | `config`, `https` |
+//! | [`https`], [`aws`] | how requests go out; what clients of AWS begin with | `clock`, `config`, `https` |
 //! | [`routing`] | addresses as data; a document with the reason for every answer that is no success | - |
 //! | [`secret`] | tokens and keys, which nothing shows | - |
 //! | [`sorted`] | sorting in little code; every room may name it | - |
+//! | [`checked`] | what a deploy does before any function changes: checks the configuration, migrates | `aws`, `clock`, `config`, `custom_resource`, `deliver`, `failure`, `intake`, `store` |
+//! | [`served`] | all that the web function serves, in one router | `aws`, `config`, `deliver`, `failure`, `intake`, `page`, `routing`, `store` |
 //! | [`failure`] | the error that an invocation of Lambda ends with: its type and its message | `store::chain` |
 //! | [`extension`] | word from Lambda before it ends a function | - |
 //! | `src/bin` | shells: wire and call. One Lambda function each, and the command line | anything |
@@ -64,6 +66,7 @@ pub mod archive;
 pub mod aws;
 pub mod bots;
 pub mod buildkite;
+pub mod checked;
 pub mod clock;
 pub mod config;
 pub mod custom_resource;
@@ -85,6 +88,7 @@ pub mod reconcile;
 pub mod replay;
 pub mod routing;
 pub mod secret;
+pub mod served;
 pub mod sorted;
 pub mod store;
 pub mod tasks;

@@ -14,7 +14,7 @@ use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::Request;
 use axum::handler::Handler;
 use axum::http::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn};
@@ -110,6 +110,25 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     #[must_use]
     pub fn with_state(self, state: S) -> Routes {
         Routes { router: self.router.with_state(state), addresses: self.addresses }
+    }
+
+    /// The same addresses while they cannot be served: clients are to come again, where 404 would have them give up.
+    #[must_use]
+    pub fn unavailable(&self) -> Routes {
+        let answer = async || {
+            let again = [(RETRY_AFTER, "300")];
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                again,
+                "this address is not configured rightly; the log says what is wrong",
+            )
+        };
+        self.addresses.iter().fold(Routes::new(), |routes, Address { path, method }| match *method {
+            "GET" => routes.get(path, answer),
+            "PATCH" => routes.patch(path, answer),
+            "DELETE" => routes.delete(path, answer),
+            _ => routes.post(path, answer),
+        })
     }
 
     /// All addresses, as they were added.

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 /// What stands in for a secret wherever it would be shown.
 const MASK: &str = "***";
 /// Variables with a JSON object of secrets each, which a SAM template fills from Secrets Manager.
-const OBJECTS: [&str; 2] = ["DELIVERY_SECRETS", "INTAKE_SECRETS"];
+const OBJECTS: [&str; 3] = ["DELIVERY_SECRETS", "INTAKE_SECRETS", "PULL_SECRETS"];
 
 /// A token, key or password. Not shown by `Debug`, has no `Display`.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -56,7 +56,7 @@ impl From<String> for Secret {
 }
 
 /// Finds one by its reference: `env:NAME` (a variable), `file:/path`, or `secret:NAME` (a member of the JSON object in the
-/// variable `DELIVERY_SECRETS` or `INTAKE_SECRETS`).
+/// variable `DELIVERY_SECRETS`, `INTAKE_SECRETS` or `PULL_SECRETS`).
 ///
 /// # Errors
 /// What is wrong with the reference, or that it leads to nothing or to more than one line; without the secret.
@@ -98,7 +98,7 @@ fn member(name: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String,
     }
     let set: Vec<_> = set.iter().map(|(variable, _)| *variable).collect();
     Err(match set.is_empty() {
-        true => format!("neither of the variables {} is set", OBJECTS.join(" and ")),
+        true => format!("none of the variables {} is set", OBJECTS.join(", ")),
         false => format!("{} has no text {name}", set.join(" and ")),
     })
 }

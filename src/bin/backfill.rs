@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use hummingbird_status::archive::backfill::{Invocation, Request, invoked};
+use hummingbird_status::aws::secrets::Secrets;
 use hummingbird_status::clock::Deadline;
 use hummingbird_status::config::environment;
 use hummingbird_status::failure::Failure;
@@ -17,7 +18,10 @@ async fn main() -> Result<(), Error> {
     run(service_fn(async |event: LambdaEvent<Request>| {
         let ends = Deadline::of_invocation(event.context.deadline, Duration::ZERO);
         let invocation = Invocation { request_id: &event.context.request_id, ends };
-        invoked(&environment, event.payload, invocation).await.map_err(|error| Failure::by(error.error_type(), &error))
+        let secrets = Secrets::read(environment).await?;
+        invoked(&|name| secrets.get(name), event.payload, invocation)
+            .await
+            .map_err(|error| Failure::by(error.error_type(), &error))
     }))
     .await
 }

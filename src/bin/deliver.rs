@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use hummingbird_status::aws::secrets::Secrets;
 use hummingbird_status::clock::Deadline;
 use hummingbird_status::config::{self, environment};
 use hummingbird_status::deliver::{Deliverer, Until, mail_credentials, sns_client, targets};
@@ -21,13 +22,15 @@ const MARGIN: Duration = Duration::from_secs(13);
 async fn main() -> Result<(), Error> {
     telemetry::logging(true, environment("RUST_LOG").as_deref());
     let metrics = telemetry::lambda_metrics(environment("METRICS_NAMESPACE"), environment("AWS_LAMBDA_FUNCTION_NAME"));
-    let store = Store::open(&config::database(&environment)?)?;
-    let targets = targets::targets(&environment)?;
-    let sns = sns_client(&targets, &environment).await;
-    let mail = mail_credentials(&targets, &environment).await;
-    let deliverer = Deliverer::new(store, targets, sns)?.mailing(mail).keeping(config::retention_days(&environment)?);
+    let secrets = Secrets::read(environment).await?;
+    let deliverer = tokio::sync::Mutex::new(deliverer(&secrets).await?);
     run(service_fn(async |event: LambdaEvent<IgnoredAny>| {
         let time = Deadline::of_invocation(event.context.deadline, MARGIN).remaining();
+        let mut deliverer = deliverer.lock().await;
+        if secrets.renew_if_old().await {
+            *deliverer =
+                self::deliverer(&secrets).await.map_err(|error| Failure::new("Configuration", error.to_string()))?;
+        }
         let totals = deliverer.run(Until::Stopped(tokio::time::sleep(time))).await;
         if let Some(metrics) = metrics {
             metrics.flush(std::io::stdout())?;
@@ -35,4 +38,14 @@ async fn main() -> Result<(), Error> {
         Ok::<_, Failure>(totals)
     }))
     .await
+}
+
+/// With the secrets as they are now.
+async fn deliverer(secrets: &std::sync::Arc<Secrets>) -> Result<Deliverer, Error> {
+    let lookup = |name: &str| secrets.get(name);
+    let store = Store::open(&secrets.database(config::database)?)?;
+    let targets = targets::targets(&lookup)?;
+    let sns = sns_client(&targets, &lookup).await;
+    let mail = mail_credentials(&targets, &lookup).await;
+    Ok(Deliverer::new(store, targets, sns)?.mailing(mail).keeping(config::retention_days(&lookup)?))
 }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use hummingbird_status::aws::secrets::Secrets;
 use hummingbird_status::clock::Deadline;
 use hummingbird_status::config::{self, environment};
 use hummingbird_status::envelope::lambda::Invocation;
@@ -21,7 +22,8 @@ async fn main() -> Result<(), Error> {
     telemetry::logging(true, environment("RUST_LOG").as_deref());
     let metrics = telemetry::lambda_metrics(environment("METRICS_NAMESPACE"), environment("AWS_LAMBDA_FUNCTION_NAME"));
     let settings = config::settings(&environment)?;
-    let store = Store::open(&config::database(&environment)?)?;
+    let secrets = Secrets::read(environment).await?;
+    let store = Store::open(&secrets.database(config::database)?)?;
     let end = extension::end().await;
     let events = run(service_fn(async |event: LambdaEvent<Invocation>| {
         let deadline = Deadline::of_invocation(event.context.deadline, MARGIN);

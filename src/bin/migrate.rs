@@ -1,14 +1,15 @@
 //! Lambda: brings the schema up to date, as a custom resource of the stack at each deploy, or invoked by hand.
 //!
-//! See [`hummingbird_status::store::migrate`] and [`hummingbird_status::custom_resource`].
+//! See [`hummingbird_status::checked::deploy`] and [`hummingbird_status::custom_resource`]. All of it is done in the handler: what fails
+//! before it cannot be answered.
 
 use std::time::Duration;
 
+use hummingbird_status::checked::deploy;
 use hummingbird_status::clock::Deadline;
-use hummingbird_status::config::{self, environment};
+use hummingbird_status::config::environment;
 use hummingbird_status::custom_resource::{Request, respond};
 use hummingbird_status::failure::Failure;
-use hummingbird_status::store::{Applied, Store, StoreError, migrate, schema_version};
 use hummingbird_status::telemetry;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 
@@ -21,7 +22,8 @@ async fn main() -> Result<(), Error> {
     run(service_fn(async |event: LambdaEvent<Request>| {
         let request = event.payload;
         let deadline = Deadline::of_invocation(event.context.deadline, MARGIN);
-        let result = if request.is_delete() { Ok(None) } else { apply(&request, deadline).await.map(Some) };
+        let result =
+            if request.is_delete() { Ok(None) } else { deploy(&request, environment, deadline).await.map(Some) };
         let answered = respond(&request, result.as_ref().map_err(|failure| failure.message.as_str())).await;
         answered.map_err(|why| Failure::new("NotAnswered", format!("{why:#}")))?;
         match result {
@@ -35,14 +37,4 @@ async fn main() -> Result<(), Error> {
         }
     }))
     .await
-}
-
-/// Configures within the handler: what fails before it cannot be answered.
-async fn apply(request: &Request, deadline: Deadline) -> Result<Applied, Failure> {
-    let failed = |error: StoreError| Failure::by(error.error_type(), &error);
-    let store = Store::open(&config::database(&environment)?).map_err(failed)?;
-    request
-        .may_change(schema_version(&store, deadline).await.map_err(failed)?)
-        .map_err(|why| Failure::new("NewDatabase", why))?;
-    migrate(&store, deadline).await.map_err(failed)
 }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use hummingbird_status::aws::secrets::Secrets;
 use hummingbird_status::clock::Deadline;
 use hummingbird_status::config::{self, environment};
 use hummingbird_status::failure::Failure;
@@ -19,12 +20,14 @@ const MARGIN: Duration = Duration::from_secs(5);
 async fn main() -> Result<(), Error> {
     telemetry::logging(true, environment("RUST_LOG").as_deref());
     let metrics = telemetry::lambda_metrics(environment("METRICS_NAMESPACE"), environment("AWS_LAMBDA_FUNCTION_NAME"));
-    let store = Store::open(&config::database(&environment)?)?;
-    let instances = config::gitlab(&environment)?;
+    let secrets = Secrets::read(environment).await?;
+    let store = Store::open(&secrets.database(config::database)?)?;
     let concurrency = config::reconcile_concurrency(&environment)?;
     let settings = config::settings(&environment)?;
     let retention = Some(config::retention(&environment)?);
     run(service_fn(async |event: LambdaEvent<Request>| {
+        secrets.renew_if_old().await;
+        let instances = config::gitlab(&|name| secrets.get(name))?;
         let deadline = Deadline::of_invocation(event.context.deadline, MARGIN);
         let options = Options { concurrency, retention, settings: settings.clone(), ..Options::from(event.payload) };
         let report = reconcile::run(&store, &instances, options, deadline, |_, _| ()).await;

@@ -46,6 +46,14 @@ const AT_A_TIME: usize = 16;
 /// A request takes no longer: behind a gateway nobody waits for more than 29 s, and who is told to come again is not lost.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Whether the tokens of `INTAKE_TOKENS` can be read, before anything that needs them is deployed.
+///
+/// # Errors
+/// As [`Intake::new`].
+pub fn check(lookup: Lookup<'_>) -> Result<(), TokensError> {
+    Tokens::read(lookup).map(drop)
+}
+
 /// What all addresses share.
 #[derive(Clone)]
 pub struct Intake {

@@ -20,6 +20,7 @@ mod client;
 mod error;
 mod limits;
 mod project;
+mod reach;
 mod report;
 
 use std::collections::VecDeque;
@@ -34,6 +35,7 @@ pub use self::client::Pace;
 use self::error::Trouble;
 pub use self::error::{ApiError, SetupError};
 use self::project::Check;
+use self::reach::Reach;
 pub use self::report::{Correction, Missing, Moved, RefusedItem, Report, Unreachable, Worked};
 use crate::clock::{self, Deadline};
 use crate::config::{GitLab, Retention};
@@ -152,17 +154,6 @@ struct State {
     tasks: Vec<Task>,
 }
 
-/// Whether an instance could be reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Reach {
-    /// It was not tried.
-    Untried,
-    /// It never answered; the last reason.
-    Silent(String),
-    /// It answered, whatever it said.
-    Answered,
-}
-
 /// Compares what is kept with what GitLab says, corrects it, and lets the families sweep. `watch` is told of each project
 /// that is done with: how many are, of how many.
 ///
@@ -204,8 +195,10 @@ pub async fn run(
     join_all((0..workers).map(|_| run.work())).await;
     run.sweep_families(started).await;
     run.work_for_families(deadline.or_within(deadline.remaining().saturating_sub(RESERVE))).await;
-    run.notice_silence();
+    let reach = std::mem::take(&mut run.state().reach);
     let mut report = std::mem::take(&mut run.state().report);
+    let silent = reach.iter().zip(&run.clients).find_map(|(reach, client)| reach.silence(&client.host));
+    report.stopped = report.stopped.or(silent);
     report.requests = run.clients.iter().map(Client::requests).sum();
     report.limited = run.clients.iter().map(Client::limited).sum();
     report.seconds = clock::now().duration_since(started).as_secs_f64();
@@ -233,21 +226,6 @@ fn instance_of(project: &Project, clients: &[Client]) -> Result<usize, String> {
     let host = host.and_then(|rest| rest.split(['/', ':']).next()).unwrap_or_default();
     let found = clients.iter().position(|client| client.host == host);
     found.ok_or_else(|| format!("none of the configured instances has the host '{host}'"))
-}
-
-impl State {
-    /// Keeps whether an instance answered.
-    fn reached(&mut self, number: usize, result: &Result<(), Trouble>) {
-        let reach = &mut self.reach[number];
-        match result {
-            Err(Trouble::Api(error @ ApiError::Unanswered { .. })) if *reach != Reach::Answered => {
-                *reach = Reach::Silent(error.to_string());
-            }
-            // Nothing was asked, or nothing was heard yet.
-            Err(Trouble::Store(_) | Trouble::Api(ApiError::OutOfTime | ApiError::Unanswered { .. })) => {}
-            Ok(()) | Err(_) => *reach = Reach::Answered,
-        }
-    }
 }
 
 impl Run<'_> {
@@ -291,7 +269,7 @@ impl Run<'_> {
             state.report.add(found);
             state.done += 1;
             (self.watch)(state.done, state.projects);
-            state.reached(number, &result);
+            state.reach[number].take(&result);
             match result {
                 Ok(()) => {
                     state.silent[number] = 0;
@@ -346,18 +324,6 @@ impl Run<'_> {
         if let Err(error) = keep.await {
             // The rows are right; only the order of the next run is not.
             tracing::warn!(error = chain(&error), "cannot keep when a project was checked");
-        }
-    }
-
-    /// An instance that answered for no project at all is away, or there is no way to it, however few its projects are.
-    fn notice_silence(&self) {
-        let mut state = self.state();
-        let silent = state.reach.iter().zip(&self.clients).find_map(|(reach, client)| match reach {
-            Reach::Silent(why) => Some(format!("{}: {why}", client.host)),
-            Reach::Untried | Reach::Answered => None,
-        });
-        if state.report.stopped.is_none() {
-            state.report.stopped = silent;
         }
     }
 

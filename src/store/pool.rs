@@ -2,11 +2,13 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode as PgSslMode;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, Error};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -38,7 +40,7 @@ pub(super) fn build(database: &Database) -> Result<Pool, StoreError> {
             SslMode::Prefer => PgSslMode::Prefer,
             SslMode::Require => PgSslMode::Require,
         });
-    let connector = Connector { database: database.clone(), tls: tls::connector(database)? };
+    let connector = Connector { database: database.clone(), renewed: Mutex::default(), tls: tls::connector(database)? };
     let manager = Manager::from_connect(config, connector, ManagerConfig { recycling_method: RecyclingMethod::Fast });
     let pool = Pool::builder(manager).max_size(database.pool_size.max(1)).runtime(Runtime::Tokio1);
     pool.build().map_err(|error| StoreError::Tls(error.to_string()))
@@ -46,7 +48,15 @@ pub(super) fn build(database: &Database) -> Result<Pool, StoreError> {
 
 struct Connector {
     database: Database,
+    /// The password, if it was read again.
+    renewed: Mutex<Option<String>>,
     tls: MakeRustlsConnect,
+}
+
+impl Connector {
+    fn renewed(&self) -> MutexGuard<'_, Option<String>> {
+        self.renewed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 type Connected = Result<(Client, JoinHandle<()>), Error>;
@@ -56,7 +66,8 @@ impl Connect for Connector {
         let mut config = config.clone();
         match &self.database.sign_in {
             SignIn::Password(password) => {
-                config.password(password);
+                let renewed = self.renewed().clone();
+                config.password(renewed.as_ref().unwrap_or(password));
             }
             SignIn::Iam(credentials) => {
                 match iam::token(&self.database.target, credentials, SystemTime::now()) {
@@ -71,7 +82,15 @@ impl Connect for Connector {
         let set_up = set_up(self.database.statement_timeout, self.database.read_only);
         Box::pin(async move {
             // One way for both: without TLS the connector is not asked.
-            let (client, connection) = config.connect(self.tls.clone()).await?;
+            let (client, connection) = match (config.connect(self.tls.clone()).await, &self.database.renewal) {
+                (Err(error), Some(renewal)) if error.code() == Some(&SqlState::INVALID_PASSWORD) => {
+                    let Some(password) = renewal().await else { return Err(error) };
+                    config.password(&password);
+                    *self.renewed() = Some(password);
+                    config.connect(self.tls.clone()).await?
+                }
+                (connected, _) => connected?,
+            };
             let task = tokio::spawn(async move { log_end(connection.await) });
             client.batch_execute(&set_up).await?;
             Ok((client, task))

@@ -25,6 +25,7 @@ mod refused;
 mod replay;
 mod routes;
 mod sam;
+mod secrets;
 mod sql;
 mod support;
 mod tls;

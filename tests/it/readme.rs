@@ -15,6 +15,7 @@ const NOT_IN_README: &[(&str, &str)] = &[
     ("AWS_DEFAULT_REGION", "of the AWS SDK"),
     ("AWS_ENDPOINT_URL_LAMBDA", "of the AWS SDK: AWS_ENDPOINT_URL for one service"),
     ("AWS_ENDPOINT_URL_S3", "of the AWS SDK: AWS_ENDPOINT_URL for one service"),
+    ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "of the AWS SDK: AWS_ENDPOINT_URL for one service"),
     ("AWS_ENDPOINT_URL_SESV2", "of the AWS SDK: AWS_ENDPOINT_URL for one service"),
     ("AWS_ENDPOINT_URL_SNS", "of the AWS SDK: AWS_ENDPOINT_URL for one service"),
     ("AWS_ENDPOINT_URL_SQS", "of the AWS SDK: AWS_ENDPOINT_URL for one service"),

@@ -17,6 +17,7 @@ use crate::support::{files, project, yaml};
 const OF_LIBRARIES: &[(&str, &str)] = &[
     ("RUST_LOG", "tracing_subscriber::EnvFilter"),
     ("RUST_BACKTRACE", "the standard library"),
+    ("SECRETS_REVISION", "nothing: a new value changes the function"),
     ("MALLOC_MMAP_THRESHOLD_", "glibc"),
     ("MALLOC_TRIM_THRESHOLD_", "glibc"),
     ("MALLOC_TOP_PAD_", "glibc"),
@@ -44,6 +45,7 @@ fn variables(sources: &[Source]) -> BTreeSet<String> {
         "src/page/access.rs",
         "src/deliver/targets",
         "src/secret.rs",
+        "src/aws/secrets.rs",
         "src/intake/tokens.rs",
     ];
     let reads = |source: &&Source| places.iter().any(|place| source.path.starts_with(place));
@@ -303,8 +305,8 @@ fn planted_faults_are_reported() {
             "ReconcileFunction: GITLAB_TOKEN is not out of a secret",
         ),
         (
-            "INTAKE_SECRETS: !If\n            - HasIntakeSecret\n            - !Sub \"{{resolve:secretsmanager:${IntakeSecretArn}}}\"",
-            "INTAKE_SECRETS: !If\n            - HasIntakeSecret\n            - !Ref IntakeTokens",
+            "!Sub \"{{resolve:secretsmanager:${IntakeSecretArn}}}\"",
+            "!Ref IntakeTokens",
             "PageFunction: INTAKE_SECRETS is not out of a secret",
         ),
         ("GET /v1/deliveries\n", "GET /v1/delivery\n", "GET /v1/delivery: nothing is served there"),
@@ -334,7 +336,7 @@ fn planted_faults_are_reported() {
         ("DATABASE_STATEMENT_TIMEOUT: \"20\"", "DATABASE_STATEMENT_TIMEOUT: \"30\"", "a statement may take 30 s"),
         ("[A-Za-z0-9_-]+$", ".*$", "SnsTopicArn: its pattern"),
         ("\"id\":\"$context.requestId\",", "", "ApiStage: its log names no request"),
-        ("    DependsOn: StatusRoute\n", "", "JobStateRoute: is made at the same time as another route"),
+        ("    DependsOn: StatusRoute\n", "", "is made at the same time as another route"),
         (
             "      RedrivePolicy: !If [TopicIsHere, ",
             "      FilterPolicy: !If [TopicIsHere, ",
@@ -348,9 +350,9 @@ fn planted_faults_are_reported() {
         (
             "      PermissionsBoundary: !If [HasBoundary, !Ref PermissionsBoundary, !Ref AWS::NoValue]\n",
             "",
-            "ArchiveStreamRole: has no boundary",
+            "IngestRole: has no boundary",
         ),
-        ("      Path: !If [HasRolePath, !Ref RolePath, !Ref AWS::NoValue]\n", "", "ArchiveStreamRole: has no path"),
+        ("      Path: !If [HasRolePath, !Ref RolePath, !Ref AWS::NoValue]\n", "", "IngestRole: has no path"),
         (
             "Value: !Ref DeliverFunction}\n      Statistic: Sum\n      Period: 300\n      EvaluationPeriods: 3",
             "Value: !Ref IngestFunction}\n      Statistic: Sum\n      Period: 300\n      EvaluationPeriods: 3",

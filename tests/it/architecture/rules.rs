@@ -7,8 +7,13 @@ use crate::support::source::{Named, Source};
 /// What a room may name of the crate, besides itself: rooms, or paths in them. A room that is not here is reported.
 const ARROWS: &[(&str, &[&str])] = &[
     ("clock", &[]),
-    ("aws", &["config", "https"]),
+    ("aws", &["clock", "config", "https"]),
+    (
+        "checked",
+        &["aws::secrets", "clock", "config", "custom_resource", "deliver::targets", "failure", "intake", "store"],
+    ),
     ("custom_resource", &["https"]),
+    ("served", &["aws::secrets", "config", "deliver", "failure", "intake", "page", "routing", "store"]),
     ("envelope", &[]),
     ("extension", &[]),
     ("failure", &["store::chain"]),

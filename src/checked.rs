@@ -1,0 +1,92 @@
+//! What a deploy checks before any function changes: the documents that people write, with the secrets that they name.
+
+use crate::aws::secrets::Secrets;
+use crate::clock::Deadline;
+use crate::config::{self, Lookup};
+use crate::custom_resource::Request;
+use crate::deliver::targets;
+use crate::failure::Failure;
+use crate::intake;
+use crate::store::{Applied, Store, StoreError, migrate, schema_version};
+
+/// Checks what a stack is configured with, and brings its database to the newest schema.
+///
+/// # Errors
+/// What is wrong with the configuration, or why the database cannot be migrated.
+pub async fn deploy(
+    request: &Request,
+    lookup: fn(&str) -> Option<String>,
+    deadline: Deadline,
+) -> Result<Applied, Failure> {
+    let failed = |error: StoreError| Failure::by(error.error_type(), &error);
+    let secrets = Secrets::read(lookup).await?;
+    configuration(&|name| secrets.get(name))?;
+    let store = Store::open(&secrets.database(config::database)?).map_err(failed)?;
+    let schema = schema_version(&store, deadline).await.map_err(failed)?;
+    request.may_change(schema).map_err(|why| Failure::new("NewDatabase", why))?;
+    migrate(&store, deadline).await.map_err(failed)
+}
+
+/// Reads all documents of the configuration as the functions do.
+///
+/// # Errors
+/// What is wrong with the first that cannot be read, and in which line; never a secret.
+pub fn configuration(lookup: Lookup<'_>) -> Result<(), Failure> {
+    const TYPE: &str = "Configuration";
+    let wrong = |error: config::ConfigError| Failure::by(TYPE, &error);
+    config::settings(lookup).map_err(wrong)?;
+    config::gitlab(lookup).map_err(wrong)?;
+    config::page_database(lookup).map_err(wrong)?;
+    if lookup("DELIVERY_TARGETS").is_some() {
+        targets::targets(lookup).map_err(|error| Failure::by(TYPE, &error))?;
+    }
+    intake::check(lookup).map_err(|error| Failure::by(TYPE, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(variables: &[(&str, &str)]) -> Result<(), String> {
+        let database = ("DATABASE_URL", "postgres://u:p@h/n");
+        let find = |name: &str| {
+            let mut all = variables.iter().chain([&database]);
+            all.find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        configuration(&find).map_err(|failure| format!("{}: {}", failure.error_type, failure.message))
+    }
+
+    #[test]
+    fn mistakes_are_found_before_functions_change() {
+        let target = "target = [{name = 'ghe', kind = 'github', hosts = ['ghe.example.com'], token = 'secret:ghe'}]";
+        let token = "token = [{name = 'ci', token = 'secret:ci', bots = ['*']}]";
+        let secret = r#"{"ghe": "hunter2hunter2hunter2", "ci": "hunter2hunter2hunter2"}"#;
+        let right = [
+            ("DELIVERY_TARGETS", target),
+            ("DELIVERY_SECRETS", secret),
+            ("INTAKE_TOKENS", token),
+            ("INTAKE_SECRETS", secret),
+        ];
+        assert_eq!(checked(&[]), Ok(()));
+        assert_eq!(checked(&right), Ok(()));
+        for (place, value, found) in [
+            (0, "target", "DELIVERY_TARGETS"),
+            (0, "target = [{name = 'ghe', kind = 'githup'}]", "githup"),
+            (1, "{}", "ghe"),
+            (1, "hunter2", "DELIVERY_SECRETS"),
+            (2, "token = [{nam = 'ci'}]", "INTAKE_TOKENS"),
+            (3, r#"{"c1": "hunter2"}"#, "INTAKE_SECRETS has no text ci"),
+        ] {
+            let mut wrong = right;
+            wrong[place].1 = value;
+            // What one document names may be in the secret of the other.
+            if place == 1 || place == 3 {
+                wrong[4 - place].1 = "{\"x\": \"y\"}";
+            }
+            let error = checked(&wrong).expect_err(value);
+            assert!(error.starts_with("Configuration: ") && error.contains(found), "{value}: {error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        assert!(checked(&[("GITLAB_INSTANCES", "[{}]")]).is_err_and(|error| error.contains("GITLAB_INSTANCES")));
+    }
+}
