@@ -16,7 +16,7 @@ use crate::support::random::Random;
 use crate::support::{self, deadline, render, store_of};
 
 /// Messages that both workers get.
-const MESSAGES: usize = 10_000;
+const MESSAGES: usize = 4_000;
 
 #[tokio::test]
 async fn hot_keys_do_not_deadlock() {

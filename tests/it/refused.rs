@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use aws_sdk_sqs::types::QueueAttributeName;
+use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use hummingbird_status::envelope::Delivery;
 use hummingbird_status::family::Settings;
 use hummingbird_status::pipeline::{Counts, ingest};
@@ -94,9 +94,13 @@ async fn dead_letters_are_redriven() {
         sqs.create_queue().queue_name("live").attributes(QueueAttributeName::RedrivePolicy, policy).send().await;
     let queue = queue.unwrap().queue_url.unwrap();
     let deliveries = deliveries();
-    for delivery in &deliveries {
-        let body = String::from_utf8(delivery.body.clone()).unwrap();
-        sqs.send_message().queue_url(&dead).message_body(body).send().await.unwrap();
+    for batch in deliveries.chunks(10) {
+        let entries = batch.iter().enumerate().map(|(number, delivery)| {
+            let body = String::from_utf8(delivery.body.clone()).unwrap();
+            SendMessageBatchRequestEntry::builder().id(number.to_string()).message_body(body).build().unwrap()
+        });
+        let sent = sqs.send_message_batch().queue_url(&dead).set_entries(Some(entries.collect())).send().await.unwrap();
+        assert_eq!(sent.successful.len(), batch.len());
     }
     let db = support::database().await;
     let redrive = |arguments: &[&str]| {

@@ -10,8 +10,6 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use crate::support::generate::{Said, said};
 use crate::support::{self, deadline, difference, render, schema};
 
-const CASES: u32 = 200;
-
 async fn take_in(store: &Store, batches: &[Vec<Delivery>]) -> String {
     schema::clear(store).await;
     for batch in batches {
@@ -51,8 +49,12 @@ fn histories() -> impl Strategy<Value = (Vec<Said>, Vec<Vec<usize>>)> {
 fn any_history_of_the_same_messages_gives_the_same_tables() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let db = runtime.block_on(support::database());
-    let mut runner =
-        TestRunner::new(Config { cases: CASES, failure_persistence: None, max_shrink_iters: 300, ..Config::default() });
+    let mut runner = TestRunner::new(Config {
+        cases: support::cases(100),
+        failure_persistence: None,
+        max_shrink_iters: 300,
+        ..Config::default()
+    });
     let result = runner.run(&histories(), |(messages, history)| {
         let deliveries: Vec<Delivery> = messages.iter().map(Said::delivery).collect();
         let batches: Vec<Vec<Delivery>> =

@@ -116,7 +116,7 @@ fn any_order_of_a_run_comes_to_the_same_by_the_rules() {
         let came = again.prop_flat_map(move |again| Just((0..count).chain(again).collect::<Vec<_>>()).prop_shuffle());
         (Just(build), came)
     });
-    let config = Config { cases: 5000, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: support::cases(1500), failure_persistence: None, ..Config::default() };
     let result = TestRunner::new(config).run(&history, |(build, order)| {
         let sent: Vec<Message> = build
             .run()
@@ -141,7 +141,8 @@ fn any_order_of_a_run_comes_to_the_same_by_the_rules() {
 fn any_order_of_a_run_gives_the_same_rows() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let db = runtime.block_on(support::database());
-    let config = Config { cases: 80, failure_persistence: None, max_shrink_iters: 100, ..Config::default() };
+    let config =
+        Config { cases: support::cases(50), failure_persistence: None, max_shrink_iters: 100, ..Config::default() };
     let result = TestRunner::new(config).run(&histories(), |(builds, order, size)| {
         let sent = messages(&builds);
         let came: Vec<Delivery> = order.iter().map(|&index| sent[index].clone()).collect();

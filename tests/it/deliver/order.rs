@@ -63,8 +63,12 @@ async fn told(db: &support::Db, forge: &Forge) -> String {
 fn any_history_ends_at_the_same_status() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let db = runtime.block_on(support::database());
-    let mut runner =
-        TestRunner::new(Config { cases: 30, failure_persistence: None, max_shrink_iters: 60, ..Config::default() });
+    let mut runner = TestRunner::new(Config {
+        cases: support::cases(20),
+        failure_persistence: None,
+        max_shrink_iters: 60,
+        ..Config::default()
+    });
     let result = runner.run(&histories(), |(events, history)| {
         let (expected, found) = runtime.block_on(async {
             // All at once, and one post.

@@ -240,7 +240,7 @@ async fn old_receipts_go() {
     assert_eq!(render::rows(&db.store, "SELECT id FROM kcidb_receipts").await.len(), 7);
 }
 
-/// Real submissions, packed and posted one by one, give the rows that they give by the queue, to the last stamp.
+/// Real submissions, a third of them, packed and posted one by one, give the rows that they give by the queue, to the last stamp.
 #[tokio::test]
 async fn real_submissions_are_the_same_by_http_and_by_the_queue() {
     let Some(folder) = std::env::var("CONFORMANCE_DIR").ok().filter(|name| !name.is_empty()) else { return };
@@ -250,7 +250,7 @@ async fn real_submissions_are_the_same_by_http_and_by_the_queue() {
     let at = |second: i64| jiff::Timestamp::from_second(1_750_000_000 + second).unwrap();
     let clock = Arc::clone(&second);
     let site = serve(&posted.store, intake(&posted.store).at(move || at(clock.load(Ordering::Relaxed))), &open).await;
-    let files = zip::files(&archive).into_iter().filter(|(name, _)| name.ends_with(".json"));
+    let files = zip::files(&archive).into_iter().filter(|(name, _)| name.ends_with(".json")).step_by(3);
     let start = std::time::Instant::now();
     let mut deliveries = Vec::new();
     for (number, (name, body)) in (0..).zip(files) {

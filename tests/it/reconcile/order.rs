@@ -106,7 +106,8 @@ fn histories() -> impl Strategy<Value = (Vec<Said>, Vec<Vec<usize>>)> {
 fn answers_and_webhooks_in_any_order_give_the_same_rows() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let db = runtime.block_on(support::database());
-    let config = Config { cases: 100, failure_persistence: None, max_shrink_iters: 300, ..Config::default() };
+    let config =
+        Config { cases: support::cases(60), failure_persistence: None, max_shrink_iters: 300, ..Config::default() };
     let result = TestRunner::new(config).run(&histories(), |(said, batches)| {
         let records: Vec<Record> = said.iter().map(Said::record).collect();
         let all: Vec<usize> = (0..records.len()).collect();

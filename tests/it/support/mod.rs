@@ -45,6 +45,13 @@ pub async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
     }
 }
 
+/// How many cases a property is tried with: so many in a normal run, and in a long one (`.ci/soak`) `PROPERTY_FACTOR` times as
+/// many.
+pub fn cases(normal: u32) -> u32 {
+    let factor = std::env::var("PROPERTY_FACTOR").ok().filter(|text| !text.is_empty());
+    normal * factor.map_or(1, |text| text.parse().expect("PROPERTY_FACTOR is a number"))
+}
+
 /// A database of a test's own, migrated and empty.
 pub struct Db {
     /// Connected to it.
