@@ -41,6 +41,7 @@ ROOT = HERE.parent
 VENV = ROOT / "target" / "emulator-venv"
 REQUIREMENTS = HERE / "emulator-requirements.txt"
 REGION = "us-east-1"
+ACCOUNT = "000000000000"  # where the emulator puts what has no other
 STACK = "emulated"
 
 
@@ -224,10 +225,29 @@ class Template:
             return int(parameters.get(name, declared.get("Default")))
         return {key: self.with_numbers(value, parameters) for key, value in node.items()}
 
+    def settled(self, node, parameters):
+        """Conditions with parts of parameters, account and region as texts. The emulator knows neither Fn::Split nor pseudo
+        parameters there; CloudFormation does."""
+        if isinstance(node, list):
+            return [self.settled(item, parameters) for item in node]
+        if not isinstance(node, dict):
+            return node
+        if "Fn::Select" in node:
+            index, split = node["Fn::Select"]
+            separator, reference = split["Fn::Split"]
+            name = reference["Ref"]
+            whole = parameters.get(name, self.document["Parameters"][name].get("Default", ""))
+            return whole.split(separator)[index]
+        pseudo = {"AWS::Region": REGION, "AWS::AccountId": ACCOUNT}
+        if node.get("Ref") in pseudo:
+            return pseudo[node["Ref"]]
+        return {key: self.settled(value, parameters) for key, value in node.items()}
+
     def upload(self, s3, bucket, round_, parameters):
         """Returns the body of the template whose code is the uploaded one. Each round has keys of its own, which is what
         SAM and CloudFormation take for new code."""
         document = json.loads(json.dumps(self.document))
+        document["Conditions"] = self.settled(document["Conditions"], parameters)
         for logical_id, bootstrap in self.bootstraps.items():
             key = f"{round_}/{logical_id}.zip"
             s3.put_object(Bucket=bucket, Key=key, Body=zipped(bootstrap))
