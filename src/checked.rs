@@ -7,7 +7,8 @@ use crate::custom_resource::Request;
 use crate::deliver::targets;
 use crate::failure::Failure;
 use crate::intake;
-use crate::store::{Applied, Store, StoreError, migrate, schema_version};
+use crate::outbox::registry;
+use crate::store::{Applied, Store, StoreError, Tx, migrate, schema_version};
 
 /// Checks what a stack is configured with, and brings its database to the newest schema.
 ///
@@ -24,7 +25,13 @@ pub async fn deploy(
     let store = Store::open(&secrets.database(config::database)?).map_err(failed)?;
     let schema = schema_version(&store, deadline).await.map_err(failed)?;
     request.may_change(schema).map_err(|why| Failure::new("NewDatabase", why))?;
-    migrate(&store, deadline).await.map_err(failed)
+    let applied = migrate(&store, deadline).await.map_err(failed)?;
+    // None is a registration, too: the stack has no target then.
+    let targets =
+        targets::registrations(&|name| secrets.get(name)).map_err(|error| Failure::by("Configuration", &error))?;
+    let register = async |tx: &mut Tx<'_>| registry::register(tx, &targets).await;
+    store.in_tx("register", deadline, register).await.map_err(failed)?;
+    Ok(applied)
 }
 
 /// Reads all documents of the configuration as the functions do.

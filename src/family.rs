@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::envelope::{Decoded, Limits, Message, Refusal};
+use crate::outbox::{Announcer, Due, announcing};
 use crate::store::{Stale, Step, StoreError, Tx};
 use crate::{bots, buildkite, gitlab, kcidb, konflux, travis};
 
@@ -19,6 +20,8 @@ pub struct Settings {
     pub kcidb: kcidb::Settings,
     /// Families that are taken; empty for all. Messages of the others are ignored.
     pub families: Vec<Family>,
+    /// Whether what happens is known and not announced.
+    pub silent: bool,
 }
 
 impl Settings {
@@ -30,7 +33,7 @@ impl Settings {
 }
 
 macro_rules! families {
-    ($($Family:ident => $room:ident, |$message:ident, $settings:ident| $decode:expr;)*) => {
+    ($($Family:ident => $room:ident, |$message:ident, $settings:ident| $decode:expr, |$tx:ident, $batch:ident, $announcer:ident| $write:expr;)*) => {
         /// A family of messages.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Family {
@@ -79,29 +82,38 @@ macro_rules! families {
         }
 
         /// Writes records, numbered by their messages, family by family: always in the same order, so that
-        /// two batches never wait for each other crosswise. Returns the numbers that changed something.
+        /// two batches never wait for each other crosswise. Returns the numbers that changed something. What happened by
+        /// that is added to the announcer, which the caller flushes.
         ///
         /// # Errors
         /// When a statement fails.
-        pub async fn write(tx: &Tx<'_>, records: &[&(usize, Record)]) -> Result<Vec<usize>, StoreError> {
+        pub async fn write(
+            tx: &Tx<'_>,
+            records: &[&(usize, Record)],
+            announcer: &mut Announcer,
+        ) -> Result<Vec<usize>, StoreError> {
             $(let mut $room = Vec::new();)*
             for (number, record) in records {
                 match record { $(Record::$Family(record) => $room.push((*number, record)),)* }
             }
             let mut kept = Vec::new();
-            $(if !$room.is_empty() { kept.extend(Box::pin($room::write(tx, &$room)).await?); })*
+            $(if !$room.is_empty() {
+                let ($tx, $batch, $announcer) = (tx, &$room, &mut *announcer);
+                let _ = &$announcer;
+                kept.extend(Box::pin($write).await?);
+            })*
             Ok(kept)
         }
     };
 }
 
 families! {
-    Konflux => konflux, |message, settings| konflux::decode(message);
-    Gitlab => gitlab, |message, settings| gitlab::decode(message, &settings.gitlab);
-    Kcidb => kcidb, |message, settings| kcidb::decode(message);
-    Buildkite => buildkite, |message, settings| buildkite::decode(message);
-    Travis => travis, |message, settings| travis::decode(message);
-    Bots => bots, |message, settings| bots::decode(message);
+    Konflux => konflux, |message, settings| konflux::decode(message), |tx, batch, announcer| konflux::write(tx, batch);
+    Gitlab => gitlab, |message, settings| gitlab::decode(message, &settings.gitlab), |tx, batch, announcer| gitlab::write(tx, batch);
+    Kcidb => kcidb, |message, settings| kcidb::decode(message), |tx, batch, announcer| kcidb::write(tx, batch, announcer);
+    Buildkite => buildkite, |message, settings| buildkite::decode(message), |tx, batch, announcer| buildkite::write(tx, batch, announcer);
+    Travis => travis, |message, settings| travis::decode(message), |tx, batch, announcer| travis::write(tx, batch, announcer);
+    Bots => bots, |message, settings| bots::decode(message), |tx, batch, announcer| bots::write(tx, batch);
 }
 
 impl Family {
@@ -116,15 +128,26 @@ impl Family {
         settings: &Settings,
         now: Timestamp,
         write: bool,
+    ) -> Result<(Vec<Stale>, Due), StoreError> {
+        announcing(tx, async |announcer| self.find_stale(tx, settings, now, write, announcer).await).await
+    }
+
+    async fn find_stale(
+        self,
+        tx: &Tx<'_>,
+        settings: &Settings,
+        now: Timestamp,
+        write: bool,
+        announcer: &mut Announcer,
     ) -> Result<Vec<Stale>, StoreError> {
         match self {
             Self::Konflux => konflux::sweep(tx, now, write).await,
             // Merge requests are asked for one by one, by the room reconcile.
             Self::Gitlab => Ok(Vec::new()),
-            Self::Kcidb => kcidb::sweep(tx, &settings.kcidb, write).await,
+            Self::Kcidb => kcidb::sweep(tx, &settings.kcidb, write, announcer).await,
             // Buildkite itself ends what runs for too long, and says so.
             Self::Buildkite => Ok(Vec::new()),
-            Self::Travis => travis::sweep(tx, now, write).await,
+            Self::Travis => travis::sweep(tx, now, write, announcer).await,
             // A silent bot is stale to whoever looks. Only old heartbeats are thrown away.
             Self::Bots => bots::sweep(tx, now, write).await,
         }
@@ -158,11 +181,12 @@ impl Task {
     ///
     /// # Errors
     /// When a statement fails.
-    pub async fn page(self, tx: &Tx<'_>) -> Result<Step, StoreError> {
-        match self {
-            Self::KcidbRequeue => kcidb::requeue(tx, kcidb::PAGE).await,
-            Self::KcidbTriage => kcidb::triage(tx, kcidb::PAGE).await,
-        }
+    pub async fn page(self, tx: &Tx<'_>) -> Result<(Step, Due), StoreError> {
+        let page = async |announcer: &mut Announcer| match self {
+            Self::KcidbRequeue => kcidb::requeue(tx, kcidb::PAGE, announcer).await,
+            Self::KcidbTriage => kcidb::triage(tx, kcidb::PAGE, announcer).await,
+        };
+        announcing(tx, page).await
     }
 }
 

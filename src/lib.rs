@@ -16,18 +16,18 @@
 //! | room | what happens there | may name |
 //! |---|---|---|
 //! | [`envelope`] | bytes of a transport to messages: gzip, base64, SNS, SQS, EventBridge, lists, .. Knows no family | - |
-//! | [`family`] | which family a message is of; one line a family | `envelope`, `store`, the families |
+//! | [`family`] | which family a message is of; one line a family | `envelope`, `outbox`, `store`, the families |
 //! | [`konflux`], [`gitlab`], [`kcidb`], [`buildkite`], [`travis`], [`bots`] | a family each: `message` (foreign JSON to records), `record`, `rules` (pure), `store` + `sql/` | `envelope`, `store`, `outbox` |
 //! | [`store`] | connections, TLS, transactions, verdicts on errors, migrations, the table `refused` | `clock`, `config`, `envelope` |
 //! | [`outbox`] | events for the outside, written by the transaction that caused them; leases, attempts, breakers | `store` |
 //! | [`deliver`] | the only room that speaks to the outside: commit statuses, SNS, webhooks | `aws`, `clock`, `https`, `outbox`, `routing`, `secret`, `store`, `tasks` |
-//! | [`pipeline`] | decode, write in one transaction, outcome for each delivery | `envelope`, `family`, `store`, `clock` |
-//! | [`reconcile`] | asks GitLab what lost messages left wrong, corrects it; lets families look for what got stuck, and do what messages left to be done | `clock`, `config`, `envelope`, `family`, `gitlab`, `https`, `store`, `upkeep` |
+//! | [`pipeline`] | decode, write in one transaction, outcome for each delivery | `envelope`, `family`, `outbox`, `store`, `clock` |
+//! | [`reconcile`] | asks GitLab what lost messages left wrong, corrects it; lets families look for what got stuck, and do what messages left to be done | `clock`, `config`, `envelope`, `family`, `gitlab`, `https`, `outbox`, `store`, `upkeep` |
 //! | [`upkeep`] | partitions made and dropped, old rows thrown away | `bots`, `clock`, `config`, `kcidb`, `outbox`, `store` |
 //! | [`replay`] | what was refused, once more through the pipeline | `pipeline` and what it takes, `tasks` |
 //! | [`archive`] | what was kept: S3, mirrors, dumps; backfill and init | `pipeline` and what it takes, `aws`, `https`, `tasks` |
 //! | [`worker`] | SQS or a folder instead of Lambda | `pipeline` and what it takes, `archive`, `aws`, `routing`, `tasks` |
-//! | [`intake`] | HTTP as a transport: submissions, states of jobs and heartbeats that are posted, by token | `pipeline` and what it takes, `config`, `kcidb`, `routing`, `secret`, `tasks`, `telemetry`, `travis` |
+//! | [`intake`] | HTTP as a transport: submissions, states of jobs and heartbeats that are posted, by token | `pipeline` and what it takes, `aws`, `config`, `kcidb`, `routing`, `secret`, `tasks`, `telemetry`, `travis` |
 //! | [`tasks`] | how long-running work is stopped, and driven on threads | - |
 //! | [`page`] | what everybody can see, over HTTP: HTML, JSON, badges, feeds | `clock`, `config`, `routing`, `store`, reads of the families |
 //! | [`local`] | a PostgreSQL of our own, for laptops and tests | - |
@@ -37,7 +37,7 @@
 //! | [`routing`] | addresses as data; a document with the reason for every answer that is no success | - |
 //! | [`secret`] | tokens and keys, which nothing shows | - |
 //! | [`sorted`] | sorting in little code; every room may name it | - |
-//! | [`checked`] | what a deploy does before any function changes: checks the configuration, migrates | `aws`, `clock`, `config`, `custom_resource`, `deliver`, `failure`, `intake`, `store` |
+//! | [`checked`] | what a deploy does before any function changes: checks the configuration, migrates | `aws`, `clock`, `config`, `custom_resource`, `deliver`, `failure`, `intake`, `outbox`, `store` |
 //! | [`served`] | all that the web function serves, in one router | `aws`, `config`, `deliver`, `failure`, `intake`, `page`, `routing`, `store` |
 //! | [`failure`] | the error that an invocation of Lambda ends with: its type and its message | `store::chain` |
 //! | [`extension`] | word from Lambda before it ends a function | - |

@@ -27,7 +27,7 @@ pub async fn ingest(store: &Store, deliveries: &[Delivery], settings: &Settings,
     let decoded = start.elapsed();
     let mut report = Report::new(deliveries, &batch, clock::now());
     if batch.has_something_to_write() {
-        match commit::commit(store, &batch, deliveries, settings.limits, deadline).await {
+        match commit::commit(store, &batch, deliveries, settings, deadline).await {
             Ok(committed) => report.committed(&committed),
             Err(error) => report.failed(&error),
         }

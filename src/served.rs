@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 
+use crate::aws::invoke::Waker;
 use crate::aws::secrets::Secrets;
 use crate::config::{self, Lookup};
 use crate::deliver::{pull, targets};
@@ -33,16 +34,19 @@ pub fn routes(secrets: &Arc<Secrets>) -> Result<Router, Failure> {
             taken(&writing, &|_| None)?.unavailable()
         }
     };
-    let pulled = match targets::pulled(&lookup) {
-        Ok(targets) => pull::routes(writing, &targets),
+    let pulled = targets::pulled(&lookup).and_then(|targets| Ok((targets, targets::registrations(&lookup)?)));
+    let pulled = match pulled {
+        Ok((targets, registered)) => pull::routes(writing, &targets, registered),
         Err(error) => {
             tracing::error!(error = chain(&error), "nothing can be fetched");
-            pull::routes(writing, &[]).unavailable()
+            pull::routes(writing, &[], Vec::new()).unavailable()
         }
     };
     Ok(page::routes(page).merge(intake).merge(pulled).into_router())
 }
 
 fn taken(store: &Store, lookup: Lookup<'_>) -> Result<Routes, Failure> {
-    Ok(Intake::new(store.clone(), config::settings(lookup)?, lookup)?.routes())
+    let intake = Intake::new(store.clone(), config::settings(lookup)?, lookup)?;
+    let waker = Waker::from_env(lookup).map_err(|why| Failure::new("Configuration", why))?;
+    Ok(intake.waking(waker).routes())
 }

@@ -1,6 +1,7 @@
 //! What all clients of AWS begin with: credentials, region and endpoint from the environment, over our own HTTP.
 
 mod connector;
+pub mod invoke;
 pub mod secrets;
 mod sign;
 

@@ -1,14 +1,13 @@
-//! Lambda: tells the outside what is due, from its start until shortly before its time is over.
+//! Lambda: delivers what is due, until nothing was due for some seconds or shortly before its time is over.
 //!
-//! Scheduled each minute and allowed more than a minute, so that one is always at work; see
-//! [`hummingbird_status::deliver`].
+//! Invoked by the functions that commit work, and by a schedule as the safety net; see [`hummingbird_status::deliver`].
 
 use std::time::Duration;
 
 use hummingbird_status::aws::secrets::Secrets;
 use hummingbird_status::clock::Deadline;
 use hummingbird_status::config::{self, environment};
-use hummingbird_status::deliver::{Deliverer, Until, mail_credentials, sns_client, targets};
+use hummingbird_status::deliver::{Deliverer, LINGER, Until, mail_credentials, sns_client, targets};
 use hummingbird_status::failure::Failure;
 use hummingbird_status::store::Store;
 use hummingbird_status::telemetry;
@@ -31,7 +30,7 @@ async fn main() -> Result<(), Error> {
             *deliverer =
                 self::deliverer(&secrets).await.map_err(|error| Failure::new("Configuration", error.to_string()))?;
         }
-        let totals = deliverer.run(Until::Stopped(tokio::time::sleep(time))).await;
+        let totals = deliverer.run(Until::Lingering(tokio::time::sleep(time), LINGER)).await;
         if let Some(metrics) = metrics {
             metrics.flush(std::io::stdout())?;
         }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use hummingbird_status::aws::invoke::Waker;
 use hummingbird_status::aws::secrets::Secrets;
 use hummingbird_status::clock::Deadline;
 use hummingbird_status::config::{self, environment};
@@ -24,11 +25,13 @@ async fn main() -> Result<(), Error> {
     let settings = config::settings(&environment)?;
     let secrets = Secrets::read(environment).await?;
     let store = Store::open(&secrets.database(config::database)?)?;
+    let waker = Waker::from_env(&environment)?;
     let end = extension::end().await;
     let events = run(service_fn(async |event: LambdaEvent<Invocation>| {
         let deadline = Deadline::of_invocation(event.context.deadline, MARGIN);
         let report = ingest(&store, event.payload.to_be_taken(), &settings, deadline).await;
         telemetry::record(&report);
+        Waker::wake_for(waker.as_ref(), report.due.wants_waking()).await;
         if let Some(metrics) = metrics {
             metrics.flush(std::io::stdout())?;
         }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use hummingbird_status::aws::invoke::Waker;
 use hummingbird_status::aws::secrets::Secrets;
 use hummingbird_status::clock::Deadline;
 use hummingbird_status::config::{self, environment};
@@ -25,6 +26,7 @@ async fn main() -> Result<(), Error> {
     let concurrency = config::reconcile_concurrency(&environment)?;
     let settings = config::settings(&environment)?;
     let retention = Some(config::retention(&environment)?);
+    let waker = Waker::from_env(&environment)?;
     run(service_fn(async |event: LambdaEvent<Request>| {
         secrets.renew_if_old().await;
         let instances = config::gitlab(&|name| secrets.get(name))?;
@@ -33,6 +35,7 @@ async fn main() -> Result<(), Error> {
         let report = reconcile::run(&store, &instances, options, deadline, |_, _| ()).await;
         let report = report.map_err(|error| Failure::by(error.error_type(), &error))?;
         report.record();
+        Waker::wake_for(waker.as_ref(), report.due.wants_waking()).await;
         if let Some(metrics) = metrics {
             metrics.flush(std::io::stdout())?;
         }

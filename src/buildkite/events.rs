@@ -49,7 +49,14 @@ pub fn event(build: &Build) -> Event {
         Ok(status) => status.put_into(&mut payload),
         Err(reason) => CommitStatus::none(&mut payload, reason),
     }
-    Event { family: "buildkite", event: format!("build:{}", build.state), key: build.id.clone(), attributes, payload }
+    Event {
+        family: "buildkite",
+        event: format!("build:{}", build.state),
+        key: build.id.clone(),
+        attributes,
+        payload,
+        at: None,
+    }
 }
 
 /// What only those hear who set statuses: that of an event which is not a build's newest, whose commit the newest does not
@@ -66,7 +73,7 @@ pub(super) fn earlier(build: &Build, newest: &Build) -> Option<Event> {
     let mut payload = sorted::object([("id".to_owned(), json!(build.id))]);
     status.put_into(&mut payload);
     let event = "notify:commit_status".to_owned();
-    Some(Event { family: "buildkite", event, key: build.id.clone(), attributes: BTreeMap::new(), payload })
+    Some(Event { family: "buildkite", event, key: build.id.clone(), attributes: BTreeMap::new(), payload, at: None })
 }
 
 /// The status that the commit of a build is to have.

@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 
 use super::events;
 use super::record::{Build, Record, Repo};
-use crate::outbox;
+use crate::outbox::{self, Announcer};
 use crate::sorted;
 use crate::store::{StoreError, Tx, column};
 
@@ -17,7 +17,11 @@ use crate::store::{StoreError, Tx, column};
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>, StoreError> {
+pub async fn write(
+    tx: &Tx<'_>,
+    batch: &[(usize, &Record)],
+    announcer: &mut Announcer,
+) -> Result<Vec<usize>, StoreError> {
     let mut newest: HashMap<&str, (usize, &Build)> = HashMap::new();
     for (number, record) in batch {
         let best = newest.entry(record.id.as_str()).or_insert((*number, record));
@@ -58,26 +62,42 @@ pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>
         changed.iter().filter_map(|row| newest.get(row.get::<_, &str>("id")).copied()).collect();
     sorted::by(&mut changed, |a, b| a.1.id.cmp(&b.1.id));
     let written: HashSet<usize> = changed.iter().map(|(number, _)| *number).collect();
-    let others = batch.iter().filter(|(number, _)| !written.contains(number)).map(|(_, build)| &***build);
-    let mut announced = earlier(tx, others.collect()).await?;
-    announced.extend(changed.iter().map(|(_, build)| events::event(build)));
-    outbox::announce(tx, &announced).await?;
+    let others =
+        batch.iter().filter(|(number, _)| !written.contains(number)).map(|(number, build)| (*number, &***build));
+    announcer.open(tx).await?;
+    if !announcer.is_idle() {
+        announce_earlier(tx, others.collect(), announcer).await?;
+        for (number, build) in &changed {
+            let at = announcer.time_of(*number);
+            announcer.add(outbox::Event { at, ..events::event(build) });
+        }
+    }
     Ok(changed.into_iter().map(|(number, _)| number).collect())
 }
 
 /// What is to be told of events that are not their build's newest. While its commit stays that is nothing, as the newest
 /// says it; where it changed, each commit ends at the newest that was said of it, whichever event comes first. Of an event
 /// that comes again it is told again, which changes no status.
-async fn earlier(tx: &Tx<'_>, mut others: Vec<&Build>) -> Result<Vec<outbox::Event>, StoreError> {
+async fn announce_earlier(
+    tx: &Tx<'_>,
+    mut others: Vec<(usize, &Build)>,
+    announcer: &mut Announcer,
+) -> Result<(), StoreError> {
     if others.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
-    sorted::by(&mut others, |a, b| (&a.id, a.version()).cmp(&(&b.id, b.version())));
-    let mut ids = column(&others, |r| r.id.as_str());
+    sorted::by(&mut others, |(_, a), (_, b)| (&a.id, a.version()).cmp(&(&b.id, b.version())));
+    let mut ids = column(&others, |(_, r)| r.id.as_str());
     ids.dedup();
     let rows = tx.query(include_str!("sql/read_builds.sql"), &[&ids]).await?;
     let newest: HashMap<String, Build> = rows.iter().map(kept).map(|build| (build.id.clone(), build)).collect();
-    Ok(others.into_iter().filter_map(|build| events::earlier(build, newest.get(&build.id)?)).collect())
+    for (number, build) in others {
+        if let Some(event) = newest.get(&build.id).and_then(|newest| events::earlier(build, newest)) {
+            let at = announcer.time_of(number);
+            announcer.add(outbox::Event { at, ..event });
+        }
+    }
+    Ok(())
 }
 
 /// A row, as far as it decides who is told.

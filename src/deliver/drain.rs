@@ -6,56 +6,41 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_credential_types::provider::SharedCredentialsProvider;
 use metrics::counter;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::authorization::Installations;
-use super::commit::CommitPoster;
-use super::notice::NoticePoster;
-use super::sns::{ENTRIES, SnsPublisher, Topics};
+use super::deliverer::Deliverer;
+use super::sender::{Sender, one_status, outdated, some_events};
+use super::sns::ENTRIES;
 use super::step::{self, Claimed, Done};
-use super::targets::{Kind, NoticeWay, Target, Way};
-use super::webhook::WebhookPoster;
-use crate::aws;
+use super::targets::Target;
+use super::wake::{POLL, Wake};
 use crate::clock::{self, Deadline};
-use crate::config::Lookup;
-use crate::outbox::queue::{self, EventDue, Outcome, StatusDue};
-use crate::store::{Store, chain};
+use crate::outbox::queue::{EventDue, Outcome};
+use crate::outbox::registry::{self, Registration};
+use crate::store::{StoreError, chain};
 
-/// How often rows are looked at while there is nothing to do: what commits is on its way within that.
-const POLL: Duration = Duration::from_millis(250);
-/// Days that rows are kept after they have come to an end.
-const RETENTION_DAYS: i32 = 90;
+/// A pause of a target that a drain waits for which ends when all that can be delivered now is.
+const SHORT: Duration = Duration::from_secs(3);
+/// How long nothing has to be due before a function that delivers ends.
+pub const LINGER: Duration = Duration::from_secs(5);
+/// How long a drain that lingers says ahead that it looks for work by itself.
+const AWAKE: Duration = Duration::from_secs(15);
+/// What is due within that is waited for by a drain that lingers.
+const NEAR: Duration = Duration::from_secs(20);
+/// How long a transaction may take from its look at `delivery_awake` to its end.
+const LAST_LOOK: Duration = Duration::from_secs(1);
 /// So long, after something has come to an end, others are waited for that can be written with it.
 const GATHER: Duration = Duration::from_millis(5);
-/// How often events are looked for while there is much to deliver.
-const ROUTE: Duration = Duration::from_millis(100);
+/// How often events are looked for that were written before it was known who receives them.
+const ROUTE: Duration = Duration::from_secs(60);
+/// The same after the first time.
+const SOON: Duration = Duration::from_secs(2);
 /// How often old rows are thrown away.
 const PRUNE: Duration = Duration::from_secs(3600);
 /// How often the database is tried at the end to take in what was done.
 const LAST_TRIES: u32 = 3;
-
-/// A target that cannot be worked for.
-#[derive(Debug, thiserror::Error)]
-#[error("target {target}: cannot set up TLS (ca_bundle)")]
-pub struct SetUpError {
-    /// Its name.
-    pub target: String,
-    /// Why.
-    pub source: reqwest::Error,
-}
-
-/// The credentials of the environment, if a target sends mail.
-pub async fn mail_credentials(targets: &[Target], lookup: Lookup<'_>) -> Option<SharedCredentialsProvider> {
-    let is_mail =
-        |target: &Target| matches!(&target.kind, Kind::Notice(of) if matches!(of.way, NoticeWay::Mail { .. }));
-    if !targets.iter().any(is_mail) {
-        return None;
-    }
-    aws::config(lookup).await.credentials_provider()
-}
 
 /// When a drain ends.
 pub enum Until<F> {
@@ -63,6 +48,19 @@ pub enum Until<F> {
     Stopped(F),
     /// The same, or as soon as nothing is due.
     Idle(F),
+    /// The same, or as soon as nothing is due and nothing waits for the pace of a target or a short pause.
+    Settled(F),
+    /// The same, or when nothing was due for so long. Until then it says that it is awake, and looks once more after it has said
+    /// that it is not.
+    Lingering(F, Duration),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Forever,
+    Idle,
+    Settled,
+    Lingering(Duration),
 }
 
 /// What a drain did.
@@ -76,13 +74,6 @@ pub struct Totals {
     pub again: u64,
     /// Deliveries that were given up at once.
     pub dead: u64,
-}
-
-enum Sender {
-    Commit(CommitPoster),
-    Sns(SnsPublisher),
-    Webhook(WebhookPoster),
-    Notice(Box<NoticePoster>),
 }
 
 /// A target that is worked for, and its places.
@@ -100,110 +91,62 @@ impl Place {
     }
 }
 
-/// Delivers what is due, for all targets that are not asked for their deliveries.
-pub struct Deliverer {
-    store: Store,
-    targets: Vec<Target>,
-    senders: BTreeMap<String, Arc<Sender>>,
-    retention_days: i32,
-}
-
 impl Deliverer {
-    /// Sets up clients for the targets; connects to nothing yet. `sns` is needed where a target is a topic, see
-    /// [`sns_client`](super::sns_client).
-    ///
-    /// # Errors
-    /// When TLS cannot be set up for one of them.
-    pub fn new(store: Store, targets: Vec<Target>, sns: Option<Topics>) -> Result<Self, SetUpError> {
-        let mut senders = BTreeMap::new();
-        let mut installations = Installations::default();
-        for target in &targets {
-            let failed = |source| SetUpError { target: target.name.clone(), source };
-            let sender = match &target.kind {
-                Kind::Commit(commit) => {
-                    let Way::Push(credential) = &commit.way else { continue };
-                    let (api, bundle) = (commit.api.clone(), commit.ca_bundle.as_deref());
-                    let authorization = installations.authorization(credential, &api);
-                    Sender::Commit(CommitPoster::new(commit.forge, api, authorization, bundle).map_err(failed)?)
-                }
-                Kind::Sns { topic_arn, overflow, .. } => match &sns {
-                    Some(topics) => Sender::Sns(SnsPublisher::new(topics, topic_arn, overflow.clone())),
-                    None => continue,
-                },
-                Kind::Webhook { url, secret, allow_private, ca_bundle, .. } => {
-                    let bundle = ca_bundle.as_deref();
-                    let poster = WebhookPoster::new(url.clone(), secret.clone(), *allow_private, bundle);
-                    Sender::Webhook(poster.map_err(failed)?)
-                }
-                Kind::Notice(notice) => {
-                    let poster = NoticePoster::new(notice, &mut installations).map_err(failed)?;
-                    Sender::Notice(Box::new(poster))
-                }
-            };
-            senders.insert(target.name.clone(), Arc::new(sender));
-        }
-        Ok(Self { store, targets, senders, retention_days: RETENTION_DAYS })
-    }
-
-    /// Sends mail with these credentials, see [`mail_credentials`].
-    #[must_use]
-    pub fn mailing(mut self, credentials: Option<SharedCredentialsProvider>) -> Self {
-        if let Some(credentials) = credentials {
-            for sender in self.senders.values_mut().filter_map(Arc::get_mut) {
-                if let Sender::Notice(poster) = sender {
-                    poster.signing(&credentials);
-                }
-            }
-        }
-        self
-    }
-
-    /// Keeps what has come to an end for so many days.
-    #[must_use]
-    pub fn keeping(self, retention_days: i32) -> Self {
-        Self { retention_days, ..self }
-    }
-
     /// Works until it ends. The database may be away for any time; it is asked again.
     pub async fn run<F: Future<Output = ()>>(&self, until: Until<F>) -> Totals {
-        let (stop, idle_ends) = match until {
-            Until::Stopped(stop) => (stop, false),
-            Until::Idle(stop) => (stop, true),
+        let (stop, mode) = match until {
+            Until::Stopped(stop) => (stop, Mode::Forever),
+            Until::Idle(stop) => (stop, Mode::Idle),
+            Until::Settled(stop) => (stop, Mode::Settled),
+            Until::Lingering(stop, time) => (stop, Mode::Lingering(time)),
         };
         let mut stop = pin!(stop);
         let mut drain = Drain::new(self);
+        let mut wake = Wake::new(&self.store, self.listens && mode == Mode::Forever);
         let (mut failures, mut stopping) = (0, false);
         loop {
-            let worked = drain.turn(stopping).await;
-            if stopping && drain.under_way.is_empty() && (drain.done.is_empty() || failures >= LAST_TRIES) {
+            let worked = drain.turn(stopping, mode).await;
+            let is_idle = drain.under_way.is_empty();
+            if stopping && is_idle && (drain.done.is_empty() || failures >= LAST_TRIES) {
                 break;
             }
             let wait = match worked {
                 // More of the same is probably waiting.
-                Ok(Worked::Full) => Duration::ZERO,
-                Ok(Worked::Nothing) if idle_ends && drain.under_way.is_empty() && drain.done.is_empty() => break,
-                Ok(_) => POLL,
+                Ok(Worked::Full) => Ok(Some(Duration::ZERO)),
+                Ok(Worked::Nothing) if is_idle && !stopping => drain.rest(mode, &mut wake).await,
+                Ok(_) => Ok(Some(POLL)),
+                Err(error) => Err(error),
+            };
+            let wait = match wait {
+                Ok(None) => break,
+                Ok(Some(wait)) => {
+                    failures = 0;
+                    wait
+                }
                 Err(error) => {
                     failures += 1;
                     tracing::warn!(error = chain(&error), "the database does not answer, trying again");
                     clock::backoff(failures, POLL, Duration::from_secs(5))
                 }
             };
-            if wait == POLL {
-                failures = 0;
-            }
             tokio::select! {
                 Some(done) = drain.under_way.join_next() => {
                     drain.take(done);
                     tokio::time::sleep(GATHER).await;
                 }
                 () = tokio::time::sleep(wait) => {}
+                () = wake.woken(), if failures == 0 => wake.found(),
                 () = &mut stop, if !stopping => {
                     stopping = true;
                     // Who waits for a place gives the lease back.
                     drain.places.values().for_each(|place| place.permits.close());
                 }
             }
+        }
+        if let Mode::Lingering(_) = mode
+            && let Err(error) = step::stay_awake(&self.store, Duration::ZERO).await
+        {
+            tracing::debug!(error = chain(&error), "cannot say that nobody is awake");
         }
         if let Err(error) = step::gauges(&self.store).await {
             tracing::debug!(error = chain(&error), "no figures of the targets");
@@ -229,6 +172,13 @@ struct Drain<'d> {
     registered: bool,
     pruned: Deadline,
     routed: Deadline,
+    /// When it is to say again that it is awake.
+    awake: Deadline,
+    /// When it is idle for long enough, if it is idle.
+    lingers: Option<Deadline>,
+    /// Whether anything was due since it began.
+    has_found: bool,
+    has_routed: bool,
     totals: Totals,
 }
 
@@ -251,12 +201,51 @@ impl<'d> Drain<'d> {
             registered: false,
             pruned: Deadline::within(Duration::ZERO),
             routed: Deadline::within(Duration::ZERO),
+            awake: Deadline::within(Duration::ZERO),
+            lingers: None,
+            has_found: false,
+            has_routed: false,
             totals: Totals::default(),
         }
     }
 
+    /// How long to wait when nothing is due; `None` to end.
+    async fn rest(&mut self, mode: Mode, wake: &mut Wake<'_>) -> Result<Option<Duration>, StoreError> {
+        if !self.done.is_empty() {
+            return Ok(Some(Duration::ZERO));
+        }
+        if mode == Mode::Idle {
+            return Ok(None);
+        }
+        let next = self.deliverer.left().await?.iter().map(|waits| waits.next).min();
+        Ok(match mode {
+            Mode::Settled => next.filter(|next| *next <= SHORT).map(|next| next.max(Duration::from_millis(20))),
+            Mode::Lingering(time) => {
+                let is_near = next.is_some_and(|next| next <= NEAR);
+                if !self.has_found && !is_near {
+                    return Ok(None);
+                }
+                let ends = *self.lingers.get_or_insert(Deadline::within(time));
+                if !ends.remaining().is_zero() || is_near {
+                    return Ok(Some(next.filter(|next| !next.is_zero()).unwrap_or(POLL).min(POLL)));
+                }
+                let store = &self.deliverer.store;
+                step::stay_awake(store, Duration::ZERO).await?;
+                // A transaction that looked before has committed then.
+                tokio::time::sleep(LAST_LOOK).await;
+                let missed = self.deliverer.left().await?.iter().any(|waits| waits.next.is_zero());
+                self.awake = Deadline::within(Duration::ZERO);
+                missed.then_some(Duration::ZERO)
+            }
+            _ => {
+                let routes = self.routed.remaining().max(POLL);
+                Some(wake.pause(Some(next.map_or(routes, |next| next.min(routes)))))
+            }
+        })
+    }
+
     /// Writes what has come to an end, routes, and begins what is due, unless it is time to stop.
-    async fn turn(&mut self, stopping: bool) -> Result<Worked, crate::store::StoreError> {
+    async fn turn(&mut self, stopping: bool, mode: Mode) -> Result<Worked, StoreError> {
         while let Some(done) = self.under_way.try_join_next() {
             self.take(done);
         }
@@ -269,11 +258,16 @@ impl<'d> Drain<'d> {
             return Ok(Worked::Nothing);
         }
         if !self.registered {
-            let names: Vec<&str> = self.deliverer.targets.iter().map(|target| target.name.as_str()).collect();
             let within = Deadline::within(Duration::from_secs(15));
             store.check_schema(within).await?;
-            store.in_tx("register", within, async |tx| queue::register(tx, &names).await).await?;
+            let targets: Vec<Registration> = self.deliverer.targets.iter().map(Target::registration).collect();
+            store.in_tx("register", within, async |tx| registry::register(tx, &targets).await).await?;
             self.registered = true;
+        }
+        // Only what has found something stays: a schedule that finds nothing costs nothing more.
+        if matches!(mode, Mode::Lingering(_)) && self.has_found && self.awake.remaining().is_zero() {
+            step::stay_awake(store, AWAKE).await?;
+            self.awake = Deadline::within(AWAKE / 3);
         }
         if self.pruned.remaining().is_zero() {
             self.pruned = Deadline::within(PRUNE);
@@ -281,10 +275,12 @@ impl<'d> Drain<'d> {
         }
         let mut routed = 0;
         if self.routed.remaining().is_zero() {
-            routed = step::route(store, &self.deliverer.targets).await?;
+            routed = step::route(store).await?;
             self.totals.routed += routed as u64;
             counter!("routed").increment(routed as u64);
-            self.routed = Deadline::within(if routed == 0 { ROUTE } else { Duration::ZERO });
+            // What was begun before the registration may be committed a little later.
+            let next = if std::mem::replace(&mut self.has_routed, true) { ROUTE } else { SOON };
+            self.routed = Deadline::within(if routed == 0 { next } else { Duration::ZERO });
         }
         let places = self.places.values().map(|place| (&place.target, place.free()));
         let free: Vec<(&Target, usize)> = places.filter(|(_, free)| *free > 0).collect();
@@ -292,6 +288,9 @@ impl<'d> Drain<'d> {
         self.done.clear();
         let count = claimed.statuses.len() + claimed.events.len();
         self.begin(claimed);
+        if count > 0 {
+            (self.lingers, self.has_found) = (None, true);
+        }
         Ok(match (routed, count) {
             (0, 0) => Worked::Nothing,
             (1000.., _) => Worked::Full,
@@ -302,6 +301,10 @@ impl<'d> Drain<'d> {
     fn begin(&mut self, claimed: Claimed) {
         for due in claimed.statuses {
             if let Some(place) = self.places.get_mut(&due.target) {
+                if due.age > place.target.max_age {
+                    self.done.push(outdated(due.target, due.lease, false));
+                    continue;
+                }
                 place.held += 1;
                 let (sender, permits) = (Arc::clone(&place.sender), Arc::clone(&place.permits));
                 self.under_way.spawn(async move { vec![one_status(&sender, &permits, due).await] });
@@ -313,6 +316,8 @@ impl<'d> Drain<'d> {
         }
         for (name, events) in batches {
             let Some(place) = self.places.get_mut(&name) else { continue };
+            let (events, late): (Vec<_>, Vec<_>) = events.into_iter().partition(|due| due.age <= place.target.max_age);
+            self.done.extend(late.into_iter().map(|due| outdated(due.target, due.lease, true)));
             place.held += events.len();
             let most = if matches!(*place.sender, Sender::Sns(_)) { ENTRIES } else { 1 };
             for events in events.chunks(most) {
@@ -354,37 +359,4 @@ impl<'d> Drain<'d> {
             self.done.push(done);
         }
     }
-}
-
-/// One status, once it is its turn.
-async fn one_status(sender: &Sender, permits: &Semaphore, due: StatusDue) -> Done {
-    let decision = match (sender, permits.acquire().await) {
-        (Sender::Commit(poster), Ok(_permit)) => Some(poster.post(&due.status, due.tries).await),
-        _ => None,
-    };
-    Done { target: due.target, lease: due.lease, is_event: false, decision }
-}
-
-/// Events that go together, once it is their turn.
-async fn some_events(sender: &Sender, permits: &Semaphore, due: Vec<EventDue>) -> Vec<Done> {
-    let decisions: Vec<_> = match (sender, permits.acquire().await) {
-        (Sender::Sns(publisher), Ok(_permit)) => publisher.publish(&due).await.into_iter().map(Some).collect(),
-        (Sender::Webhook(poster), Ok(_permit)) => {
-            let mut decisions = Vec::new();
-            for due in &due {
-                decisions.push(Some(poster.post(due).await));
-            }
-            decisions
-        }
-        (Sender::Notice(poster), Ok(_permit)) => {
-            let mut decisions = Vec::new();
-            for due in &due {
-                decisions.push(Some(poster.post(due).await));
-            }
-            decisions
-        }
-        _ => vec![None; due.len()],
-    };
-    let done = due.into_iter().zip(decisions);
-    done.map(|(due, decision)| Done { target: due.target, lease: due.lease, is_event: true, decision }).collect()
 }

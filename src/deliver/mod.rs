@@ -2,10 +2,11 @@
 //! whoever is in the document of the [`targets`].
 //!
 //! ```text
-//! outbox ─► route (pure) ─► commit_statuses, deliveries ─► claim ─► commit: GitHub, GitLab ─┐
-//!              ▲ targets, states                                    sns, webhook            ├─► policy (pure) ─► settle
-//!                                                                   notice: Slack, mail, .. │
-//!                                                                   pull: somebody inside ──┘
+//! targets ─► registered in the database
+//!             commit_statuses, deliveries ─► claim ─► commit: GitHub, GitLab ─┐
+//!                                                     sns, webhook            ├─► policy (pure) ─► settle
+//!                                                     notice: Slack, mail, .. │
+//!                                                     pull: a worker inside ──┘
 //! ```
 //!
 //! A drain ([`Deliverer::run`]) is one loop that writes and reads rows, and a task for each delivery under way, so many at a
@@ -15,22 +16,25 @@
 mod app;
 mod authorization;
 mod commit;
+mod deliverer;
 mod drain;
 mod http;
 pub mod notice;
 pub mod overflow;
 pub mod policy;
 pub mod pull;
-pub mod route;
+mod sender;
 mod signature;
 mod sns;
-pub mod states;
 mod step;
 pub mod targets;
+mod wake;
 mod webhook;
 
 pub use self::commit::CommitPoster;
-pub use self::drain::{Deliverer, SetUpError, Totals, Until, mail_credentials};
+pub use self::deliverer::{Deliverer, SetUpError, mail_credentials};
+pub use self::drain::{LINGER, Totals, Until};
 pub use self::http::is_public;
 pub use self::sns::{SnsPublisher, Topics, sns_client};
 pub use self::webhook::WebhookPoster;
+pub use crate::outbox::{plan as route, states};

@@ -279,6 +279,8 @@ mod tests {
             payload: serde_json::json!({"id": 1}),
             texts: BTreeMap::new(),
             created_at: jiff::Timestamp::UNIX_EPOCH,
+            age: Duration::ZERO,
+            check_run: None,
         };
         let message = Message::of(&due);
         assert_eq!(message.attributes.len(), ATTRIBUTES);

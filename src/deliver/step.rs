@@ -7,13 +7,14 @@ use std::time::Duration;
 use metrics::{counter, gauge};
 
 use super::policy::Decision;
-use super::route::plan;
 use super::targets::{Kind, Target};
 use crate::clock::{self, Deadline};
+use crate::outbox::check_run::{self, CheckRun};
 use crate::outbox::list;
 use crate::outbox::queue::{self, EventDue, Health, Outcome, Room, Settled, StatusDue};
-use crate::outbox::route::{self, Plan};
-use crate::store::{Store, StoreError, Verdict, chain};
+use crate::outbox::route;
+use crate::outbox::waits::{self, Waits};
+use crate::store::{Store, StoreError, Tx, Verdict, chain};
 
 /// How long a delivery is ours. At most six go one after the other through one place (see `Place::free`), and ten seconds is
 /// the longest that each takes.
@@ -23,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Events that are routed at once.
 const EVENTS: i64 = 1000;
 
+/// How the reason begins of what was not sent because it had waited for too long.
+pub(super) const OUTDATED: &str = "outdated";
+
 /// What became of a delivery that was under way.
 #[derive(Clone, Debug)]
 pub(super) struct Done {
@@ -31,6 +35,8 @@ pub(super) struct Done {
     pub(super) is_event: bool,
     /// `None` when it was not tried.
     pub(super) decision: Option<Decision>,
+    /// The check run that it made or wrote.
+    pub(super) check_run: Option<CheckRun>,
 }
 
 /// What is under lease now.
@@ -73,6 +79,8 @@ pub(super) fn note(health: &mut Health, decision: &Decision) {
             health.faults += 1;
             health.reason = Some(why.clone());
         }
+        // Not sent: it says nothing of the target.
+        Outcome::Dead { why } if why.starts_with(OUTDATED) => {}
         // It answers, and knows what it says: so far it is well.
         Outcome::Retry { .. } | Outcome::Dead { .. } => {
             health.delivered = true;
@@ -113,6 +121,16 @@ pub(super) async fn gauges(store: &Store) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// What waits for targets, and for how long.
+pub(super) async fn waits(store: &Store, targets: &[&str]) -> Result<Vec<Waits>, StoreError> {
+    store.in_tx("waits", Deadline::within(PATIENCE), async |tx| waits::waits(tx, targets).await).await
+}
+
+/// Says that this deliverer looks for work by itself for so long.
+pub(super) async fn stay_awake(store: &Store, time: Duration) -> Result<(), StoreError> {
+    store.in_tx("stay_awake", Deadline::within(PATIENCE), async |tx| waits::stay_awake(tx, time).await).await
+}
+
 /// Ends the leases of what was under way.
 pub(super) async fn settle(store: &Store, done: &[Done], targets: &BTreeMap<String, Target>) -> Result<(), StoreError> {
     exchange(store, done, targets, &[]).await.map(drop)
@@ -136,6 +154,7 @@ pub(super) async fn exchange(
         .in_tx("deliver", Deadline::within(PATIENCE), async |tx| {
             queue::settle_statuses(tx, &statuses).await?;
             queue::settle_events(tx, &events).await?;
+            check_run::keep(tx, &done.iter().filter_map(|done| done.check_run.as_ref()).collect::<Vec<_>>()).await?;
             let closed = queue::settle_targets(tx, &health).await?;
             let statuses = queue::claim_statuses(tx, &commits, LEASE).await?;
             Ok((Claimed { statuses, events: queue::claim_events(tx, &others, LEASE).await? }, closed))
@@ -150,14 +169,18 @@ pub(super) async fn exchange(
     Ok(claimed)
 }
 
-/// Routes the oldest events; returns how many.
-pub(super) async fn route(store: &Store, targets: &[Target]) -> Result<usize, StoreError> {
-    match route_some(store, targets, EVENTS).await {
-        // One event that cannot be stored must not keep all others from being told.
+/// Routes the oldest of those events that were written before it was known who receives them; returns how many.
+pub(super) async fn route(store: &Store) -> Result<usize, StoreError> {
+    match route_some(store, EVENTS).await {
+        // One event that cannot be stored must not hold up all others.
         Err(error) if error.verdict() == Verdict::Poison => {
             tracing::warn!(error = chain(&error), "an event that cannot be routed, looking for it one by one");
-            match route_some(store, targets, 1).await {
-                Err(error) if error.verdict() == Verdict::Poison => give_up(store, &error).await,
+            match route_some(store, 1).await {
+                Err(error) if error.verdict() == Verdict::Poison => {
+                    let why = format!("database: {}", error.complaint());
+                    let give_up = async |tx: &mut Tx<'_>| route::give_up(tx, why.clone()).await;
+                    store.in_tx("route_give_up", Deadline::within(PATIENCE), give_up).await
+                }
                 other => other,
             }
         }
@@ -165,26 +188,7 @@ pub(super) async fn route(store: &Store, targets: &[Target]) -> Result<usize, St
     }
 }
 
-async fn route_some(store: &Store, targets: &[Target], most: i64) -> Result<usize, StoreError> {
-    store
-        .in_tx("route", Deadline::within(PATIENCE), async |tx| {
-            let events = route::take(tx, most).await?;
-            if !events.is_empty() {
-                route::put(tx, &events, &plan(&events, targets)).await?;
-            }
-            Ok(events.len())
-        })
-        .await
-}
-
-/// Marks the oldest event as one that leads nowhere.
-async fn give_up(store: &Store, error: &StoreError) -> Result<usize, StoreError> {
-    store
-        .in_tx("route_give_up", Deadline::within(PATIENCE), async |tx| {
-            let events = route::take(tx, 1).await?;
-            let notes = BTreeMap::from([(0, format!("database: {}", error.complaint()))]);
-            route::put(tx, &events, &Plan { notes, ..Plan::default() }).await?;
-            Ok(events.len())
-        })
-        .await
+async fn route_some(store: &Store, most: i64) -> Result<usize, StoreError> {
+    let route = async |tx: &mut Tx<'_>| route::route(tx, most).await;
+    store.in_tx("route", Deadline::within(PATIENCE), route).await.map(|(events, _)| events)
 }

@@ -78,14 +78,15 @@
 //! Commit statuses of Travis CI link to their builds where their target has `pages`. Events that begin with `notify:` or
 //! `worker:` are no news: only who names them in `events` gets them.
 //!
-//! For all: `concurrency`, `interval_ms`, `max_age_hours`, `max_attempts`.
+//! For all: `concurrency`, `interval_ms`, `max_attempts`, and `max_age_hours` (7 days; for chat, mail and webhooks 6 hours): what
+//! happened earlier, by the time of the message, is not announced.
 
 mod credential;
 mod document;
-mod filter;
 mod notice;
+mod rules;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -93,13 +94,14 @@ use reqwest::Url;
 
 use self::credential::credential;
 use self::document::{Raw, written};
-pub use self::filter::Filter;
-use self::filter::fits;
 pub use self::notice::{NoticeTarget, NoticeWay};
 use super::authorization::Credential;
 use super::overflow::Place;
-use super::states::Forge;
-use crate::outbox::State;
+use crate::config::Lookup;
+use crate::outbox::Filter;
+use crate::outbox::receiver::{CommitRules, Rules};
+use crate::outbox::registry::Registration;
+use crate::outbox::states::Forge;
 use crate::secret::{self, Secret};
 
 /// Something in the document that cannot be.
@@ -182,26 +184,14 @@ pub enum Kind {
 /// A host of repositories.
 #[derive(Clone, Debug)]
 pub struct CommitTarget {
-    /// What it speaks.
-    pub forge: Forge,
-    /// Its names in the URLs of repositories, in lower case.
-    pub hosts: Vec<String>,
+    /// Which statuses it gets, and how they are worded.
+    pub rules: CommitRules,
     /// Where its API begins.
     pub api: Url,
     /// How it is reached.
     pub way: Way,
     /// PEM bundle to trust instead of the usual authorities.
     pub ca_bundle: Option<Vec<u8>>,
-    /// Template of the name of a status.
-    pub context: Option<String>,
-    /// Words that differ from the usual ones.
-    pub states: BTreeMap<String, String>,
-    /// What is not told, by what the family knows of it: `branch` and `source`, `*` at the end for all that begin so.
-    pub ignored: Vec<(&'static str, String)>,
-    /// Where the pages of builds begin, for families that do not know it themselves.
-    pub pages: Option<String>,
-    /// Whether a status is set where a check run is kept, too.
-    pub beside_check_runs: bool,
 }
 
 /// Who posts.
@@ -213,22 +203,8 @@ pub enum Way {
     Pull(Secret),
 }
 
-impl CommitTarget {
-    /// Whether the target does not want to be told, by what the family knows of the thing that was run.
-    #[must_use]
-    pub fn ignores(&self, names: &BTreeMap<String, String>) -> bool {
-        self.ignored.iter().any(|(name, pattern)| names.get(*name).is_some_and(|value| fits(pattern, value)))
-    }
-
-    /// The host's word for a state.
-    #[must_use]
-    pub fn word(&self, state: State) -> &str {
-        let own = serde_json::json!(state);
-        let own = own.as_str().and_then(|name| self.states.get(name));
-        own.map_or_else(|| self.forge.word(state), String::as_str)
-    }
-}
-
+/// End of the hosts of GitHub Enterprise Cloud with data residency, whose API is at `api.` before the host.
+pub(super) const GHE_COM: &str = ".ghe.com";
 /// For whoever writes another one.
 const KINDS: &str = "github, gitlab, sns, webhook, slack, mail, travis_webhook, irc or check_run";
 
@@ -237,6 +213,33 @@ const KINDS: &str = "github, gitlab, sns, webhook, slack, mail, travis_webhook, 
 /// # Errors
 /// When there are none, or something about one cannot be.
 pub fn targets(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Target>, TargetsError> {
+    let raw = named(lookup)?;
+    if raw.is_empty() {
+        return Err(TargetsError::None);
+    }
+    all(raw, lookup)
+}
+
+/// What is registered of them in the database; none where the environment names none. No token and no key is looked for: who
+/// registers needs to know no more.
+///
+/// # Errors
+/// When something about one cannot be.
+pub fn registrations(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Registration>, TargetsError> {
+    named(lookup)?.iter().map(rules::registration).collect()
+}
+
+/// Those of them that come for what they are told, none if there are none. The tokens of the others are not looked for:
+/// whoever serves these needs to know no more.
+///
+/// # Errors
+/// When something about one cannot be.
+pub fn pulled(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Target>, TargetsError> {
+    all(named(lookup)?.into_iter().filter(|raw| raw.api_key.is_some()).collect(), lookup)
+}
+
+/// The targets as they are written, each name once.
+fn named(lookup: Lookup<'_>) -> Result<Vec<Raw>, TargetsError> {
     let mut raw = written(lookup)?;
     if let Some(topic_arn) = lookup("BROADCAST_TOPIC_ARN") {
         raw.push(Raw {
@@ -250,54 +253,33 @@ pub fn targets(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Target>, T
             ..Raw::default()
         });
     }
-    if raw.is_empty() {
-        return Err(TargetsError::None);
+    let mut names = BTreeSet::new();
+    match raw.iter().find(|raw| !names.insert(raw.name.clone())) {
+        Some(twice) => Err(TargetsError::Document(format!("two targets are named {}", twice.name))),
+        None => Ok(raw),
     }
-    all(raw, lookup)
 }
 
-/// Those of them that come for what they are told, none if there are none. The tokens of the others are not looked for:
-/// whoever serves these needs to know no more.
-///
-/// # Errors
-/// When something about one cannot be.
-pub fn pulled(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Target>, TargetsError> {
-    all(written(lookup)?.into_iter().filter(|raw| raw.api_key.is_some()).collect(), lookup)
+fn all(raw: Vec<Raw>, lookup: Lookup<'_>) -> Result<Vec<Target>, TargetsError> {
+    raw.into_iter().map(|raw| target(raw, lookup)).collect()
 }
 
-fn all(raw: Vec<Raw>, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Target>, TargetsError> {
-    let mut targets: Vec<Target> = Vec::new();
-    for raw in raw {
-        let target = target(raw, lookup)?;
-        if targets.iter().any(|other| other.name == target.name) {
-            return Err(TargetsError::Document(format!("two targets are named {}", target.name)));
-        }
-        targets.push(target);
-    }
-    Ok(targets)
-}
-
-fn target(raw: Raw, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Target, TargetsError> {
-    let name = raw.name.clone();
+fn target(raw: Raw, lookup: Lookup<'_>) -> Result<Target, TargetsError> {
+    let Registration { name, rules, max_age } = rules::registration(&raw)?;
     let wrong = |member, what: String| TargetsError::Member { target: name.clone(), member, what };
-    if name.is_empty() || name.len() > 64 || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
-        return Err(wrong("name", "expected 1 to 64 letters, digits, hyphens, dots or underscores".to_owned()));
-    }
     let secret = |member, reference: &Option<String>| {
         let reference = reference.as_deref().ok_or_else(|| wrong(member, "missing".to_owned()))?;
         secret::find(reference, lookup).map_err(|what| wrong(member, what))
     };
     let bundle = raw.ca_bundle.as_ref().map(std::fs::read).transpose();
     let ca_bundle = bundle.map_err(|error| wrong("ca_bundle", error.to_string()))?;
-    let filter = Filter { families: raw.families.clone(), events: raw.events.clone() };
-    let (kind, concurrency, interval) = match raw.kind.as_str() {
-        "github" | "gitlab" => {
-            let forge = if raw.kind == "github" { Forge::Github } else { Forge::Gitlab };
-            let hosts: Vec<String> = raw.hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
-            let Some(first) = hosts.first() else { return Err(wrong("hosts", "missing".to_owned())) };
-            let is_public = hosts.iter().any(|host| host == "github.com");
-            let api = raw.api.clone().unwrap_or_else(|| match forge {
+    let (kind, concurrency, interval) = match rules {
+        Rules::Commit(rules) => {
+            let is_public = rules.hosts.iter().any(|host| host == "github.com");
+            let first = rules.hosts.first().cloned().unwrap_or_default();
+            let api = raw.api.clone().unwrap_or_else(|| match rules.forge {
                 Forge::Github if is_public => "https://api.github.com".to_owned(),
+                Forge::Github if first.ends_with(GHE_COM) => format!("https://api.{first}"),
                 Forge::Github => format!("https://{first}/api/v3"),
                 Forge::Gitlab => format!("https://{first}/api/v4"),
             });
@@ -305,60 +287,50 @@ fn target(raw: Raw, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Target, T
                 Some(_) => Way::Pull(secret("api_key", &raw.api_key)?),
                 None => Way::Push(credential(&raw, lookup)?),
             };
-            for (state, word) in &raw.states {
-                let known = State::ALL.iter().any(|known| serde_json::json!(known) == state.as_str());
-                if !known || !forge.words().contains(&word.as_str()) {
-                    return Err(wrong(
-                        "states",
-                        format!("{state} = {word}: unknown state, or unknown to {}", raw.kind),
-                    ));
-                }
-            }
-            let pages = raw.pages.as_deref().map(address).transpose().map_err(|what| wrong("pages", what))?;
-            let target = CommitTarget {
-                forge,
-                hosts,
-                api: address(&api).map_err(|what| wrong("api", what))?,
-                way,
-                ca_bundle,
-                context: raw.context,
-                states: raw.states,
-                ignored: (raw.ignore_branches.into_iter().map(|pattern| ("branch", pattern)))
-                    .chain(raw.ignore_sources.into_iter().map(|pattern| ("source", pattern)))
-                    .collect(),
-                pages: pages.map(|url| url.as_str().trim_end_matches('/').to_owned()),
-                beside_check_runs: raw.beside_check_runs,
-            };
+            let api = address(&api).map_err(|what| wrong("api", what))?;
             // GitHub asks for a second between two posts, and for one at a time; its Enterprise Server has no limits unless
             // set (github/docs, best practices for the REST API).
             let pace = if is_public { (1, Duration::from_secs(1)) } else { (8, Duration::ZERO) };
-            (Kind::Commit(Box::new(target)), pace.0, pace.1)
+            (Kind::Commit(Box::new(CommitTarget { rules, api, way, ca_bundle })), pace.0, pace.1)
         }
-        "sns" => {
+        Rules::Events(filter) if raw.kind == "sns" => {
             let topic_arn = raw.topic_arn.ok_or_else(|| wrong("topic_arn", "missing".to_owned()))?;
             let overflow = raw.overflow.as_deref().map(Place::read).transpose();
             let overflow = overflow.map_err(|what| wrong("overflow", what))?;
             (Kind::Sns { topic_arn, overflow, filter }, 20, Duration::ZERO)
         }
-        "webhook" => {
+        Rules::Events(filter) => {
             let url = raw.url.as_deref().ok_or_else(|| wrong("url", "missing".to_owned()))?;
             let url = address(url).map_err(|what| wrong("url", what))?;
             let secret = secret("secret", &raw.secret)?;
             (Kind::Webhook { url, secret, allow_private: raw.allow_private, ca_bundle, filter }, 4, Duration::ZERO)
         }
-        _ => match notice::read(&raw, ca_bundle, lookup)? {
-            Some((target, concurrency)) => (Kind::Notice(Box::new(target)), concurrency, Duration::ZERO),
-            None => return Err(wrong("kind", format!("{}: expected {KINDS}", raw.kind))),
-        },
+        Rules::Notice(rules) => {
+            let (way, concurrency) = notice::way(&raw, lookup)?;
+            (Kind::Notice(Box::new(NoticeTarget { way, rules, ca_bundle })), concurrency, Duration::ZERO)
+        }
     };
     Ok(Target {
         kind,
         concurrency: raw.concurrency.unwrap_or(concurrency).clamp(1, 256),
         interval: raw.interval_ms.map_or(interval, Duration::from_millis),
-        max_age: Duration::from_secs(3600 * raw.max_age_hours.unwrap_or(7 * 24).min(24 * 366)),
+        max_age,
         max_attempts: raw.max_attempts.unwrap_or(1000).max(1),
         name,
     })
+}
+
+impl Target {
+    /// What is registered of it.
+    #[must_use]
+    pub fn registration(&self) -> Registration {
+        let rules = match &self.kind {
+            Kind::Commit(of) => Rules::Commit(of.rules.clone()),
+            Kind::Sns { filter, .. } | Kind::Webhook { filter, .. } => Rules::Events(filter.clone()),
+            Kind::Notice(of) => Rules::Notice(of.rules.clone()),
+        };
+        Registration { name: self.name.clone(), rules, max_age: self.max_age }
+    }
 }
 
 /// An address that a secret may be sent to: encrypted, or on this machine.

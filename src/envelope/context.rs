@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::field::Name;
-use super::{Attributes, Delivery, Head, attributes, time};
+use super::{Attributes, Delivery, Head, REPLAY, attributes, time};
 
 /// What the layers so far have said about what they carry.
 #[derive(Clone)]
@@ -81,6 +81,9 @@ impl Context<'_> {
         let sent_at = head.string("time").and_then(|text| time::rfc3339(&text));
         self.sent_at = sent_at.or(self.sent_at);
         self.note("event_type", kind);
+        if let Some(replay) = head.string(REPLAY) {
+            self.note(REPLAY, &replay);
+        }
         if let Some(source) = head.string("source") {
             self.note("source", &source);
         }

@@ -211,7 +211,9 @@ impl Record {
 impl From<Record> for Delivery {
     fn from(record: Record) -> Self {
         let millis = record.attributes.as_ref().and_then(|attributes| attributes.get("SentTimestamp"));
+        let moved_from = record.attributes.as_ref().and_then(|attributes| attributes.get("DeadLetterQueueSourceArn"));
         Self {
+            is_moved: moved_from.is_some(),
             id: record.message_id.unwrap_or_default(),
             sent_at: millis.and_then(|millis| time::epoch_millis(millis)),
             attributes: record.message_attributes.map(|raw| attributes::read(&raw)).unwrap_or_default(),

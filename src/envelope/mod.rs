@@ -32,6 +32,9 @@ pub use self::unwrap::unwrap;
 /// Message attributes by name, whatever form the transport gave them (SNS, SQS, boto, plain).
 pub type Attributes = BTreeMap<String, String>;
 
+/// Attribute of what an archive of EventBridge sends once more: the name of the replay.
+pub(crate) const REPLAY: &str = "replay-name";
+
 /// What a transport delivers and wants acknowledged as one.
 #[derive(Clone, Debug, Default)]
 pub struct Delivery {
@@ -43,6 +46,8 @@ pub struct Delivery {
     pub attributes: Attributes,
     /// When the transport accepted it, if it says so.
     pub sent_at: Option<Timestamp>,
+    /// Whether that is when it was moved from another queue, and not when it was sent.
+    pub is_moved: bool,
 }
 
 /// One announcement of one system, stripped of everything that carried it.
@@ -69,6 +74,13 @@ impl Delivery {
 }
 
 impl Message<'_> {
+    /// How old it is counts from here: when the transport accepted it; for what was moved or replayed, when it was first sent.
+    #[must_use]
+    pub fn own_time(&self, delivery: &Delivery) -> Option<Timestamp> {
+        let again = delivery.is_moved || self.attributes.contains_key(REPLAY);
+        delivery.sent_at.filter(|_| !again).or(self.sent_at)
+    }
+
     /// The attribute `source`, a hint only.
     #[must_use]
     pub fn source(&self) -> Option<&str> {

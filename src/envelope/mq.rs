@@ -103,6 +103,7 @@ impl<'a> QueueMessage<'a> {
             body: body.into_owned().into_bytes(),
             attributes: self.attributes,
             sent_at: self.sent_at,
+            is_moved: false,
         }
     }
 }

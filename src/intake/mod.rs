@@ -31,6 +31,7 @@ use axum::extract::DefaultBodyLimit;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
+use crate::aws::invoke::Waker;
 use crate::clock::{self, Deadline};
 use crate::config::Lookup;
 use crate::family::Settings;
@@ -63,6 +64,7 @@ pub struct Intake {
     room: Arc<Semaphore>,
     patience: Duration,
     now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    waker: Option<Arc<Waker>>,
 }
 
 impl Intake {
@@ -79,7 +81,14 @@ impl Intake {
             room: Arc::new(Semaphore::new(AT_A_TIME)),
             patience: PATIENCE,
             now: Arc::new(clock::now),
+            waker: None,
         })
+    }
+
+    /// Invokes the function that delivers, where something is due by what was sent in.
+    #[must_use]
+    pub fn waking(self, waker: Option<Waker>) -> Self {
+        Self { waker: waker.map(Arc::new), ..self }
     }
 
     /// The same by another clock, for tests.

@@ -9,6 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::Intake;
 use super::answer::Problem;
+use crate::aws::invoke::Waker;
 use crate::envelope::{Delivery, Limits, Refusal, Unwrapped, unwrap};
 use crate::family::Family;
 use crate::pipeline::{self, Outcome};
@@ -32,6 +33,7 @@ impl Intake {
             Problem::Bug
         })?;
         telemetry::record(&report);
+        Waker::wake_for(self.waker.as_deref(), report.due.wants_waking()).await;
         match report.error {
             Some((Verdict::Again, _)) => Err(Problem::Away),
             Some(_) => Err(Problem::Bug),

@@ -10,7 +10,7 @@ use super::record::{Cell, Kind, View};
 use super::render;
 use super::rules::Milestone;
 use crate::envelope::Head;
-use crate::outbox::Event;
+use crate::outbox::{Event, Payload};
 
 /// What happened to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,11 +62,18 @@ pub struct Body {
     omitted: BTreeMap<&'static str, String>,
 }
 
+impl Payload for Body {}
+
+/// The name of an event.
+pub(super) fn name(kind: Kind, what: What) -> String {
+    format!("datawarehouse.{}.{}", kind.name(), what.status())
+}
+
 /// What is announced of an object.
 #[must_use]
 pub(super) fn event(view: &View<'_>, what: What, at: Timestamp) -> Event<Body> {
     let (object_type, status) = (view.kind.name(), what.status());
-    let routing_key = format!("datawarehouse.{object_type}.{status}");
+    let routing_key = name(view.kind, what);
     // Unwrap safety: `render::object` writes JSON, and what it takes over as JSON has been read as such.
     let object = RawValue::from_string(render::object(view, |_| None)).expect("an object of JSON");
     let omitted = match view.cell("log_excerpt_sha256") {
@@ -83,6 +90,7 @@ pub(super) fn event(view: &View<'_>, what: What, at: Timestamp) -> Event<Body> {
         event: routing_key,
         key,
         payload: Body { timestamp: render::time(at.as_microsecond()), status, object_type, object, omitted },
+        at: None,
     }
 }
 

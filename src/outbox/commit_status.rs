@@ -133,7 +133,7 @@ impl CommitStatus {
 impl Told {
     /// Reads the payload of an event. What another version of this program wrote and this one cannot read is undeliverable.
     #[must_use]
-    pub fn of(payload: &Value) -> Self {
+    pub fn of(payload: &Map<String, Value>) -> Self {
         match (payload.get(STATUS), payload.get(UNDELIVERABLE)) {
             (Some(status), _) => CommitStatus::deserialize(status)
                 .map_or_else(|_| Self::Undeliverable("unreadable".to_owned()), |status| Self::Status(Box::new(status))),

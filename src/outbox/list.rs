@@ -82,6 +82,9 @@ pub async fn retry(tx: &Tx<'_>, ids: Option<&[String]>, target: Option<&str>) ->
     Ok(rows.len())
 }
 
+/// Days after which a target that no process names is gone: longer than anything waits for it.
+const UNSEEN_DAYS: i32 = 8;
+
 /// What [`prune_events`] threw away of a page, or would.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
@@ -113,11 +116,23 @@ pub async fn prune_events(tx: &Tx<'_>, after: i64, most: i64, days: i32, dry_run
     Ok(pruned.unwrap_or_default())
 }
 
+/// Throws away events that waited for a target and that none can receive any more, at most so many, and has targets receive nothing
+/// that no process has named for so many days. How many events there were; a dry run only counts them.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn prune_unrouted(tx: &Tx<'_>, most: i64, dry_run: bool) -> Result<i64, StoreError> {
+    tx.query(include_str!("sql/disable_unseen_targets.sql"), &[&UNSEEN_DAYS, &dry_run]).await?;
+    let rows = tx.query(include_str!("sql/prune_unrouted.sql"), &[&most, &dry_run]).await?;
+    Ok(rows.first().map_or(0, |row| row.get("events")))
+}
+
 /// Throws away what commits were told before so many days, at most so many. How many there were; a dry run only counts them.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn prune_statuses(tx: &Tx<'_>, days: i32, most: i64, dry_run: bool) -> Result<i64, StoreError> {
+    tx.query(include_str!("sql/prune_check_runs.sql"), &[&days, &most, &dry_run]).await?;
     let rows = tx.query(include_str!("sql/prune_statuses.sql"), &[&days, &most, &dry_run]).await?;
     Ok(rows.first().map_or(0, |row| row.get("statuses")))
 }

@@ -1,35 +1,48 @@
 //! Events for the outside, written in the transaction that caused them: committed with their cause, or not at all.
 //!
-//! Delivered at least once, in order for each (family, key). Which places an event goes to is not decided here.
+//! Delivered at least once, in order for each (family, key). The targets are registered in the database with their rules
+//! ([`registry`]), so the transaction that causes an event decides who receives it ([`plan`](mod@plan)); an event that no target
+//! can receive is not written, and an outdated one is not announced.
 //!
 //! ```text
-//! announce ─► outbox ── route: once, in order ─┬─► commit_statuses   latest wins, for (target, repo, sha, context)
-//!                                              └─► deliveries        one for each event and target, in order of the key
-//!             claim ◄── what is due, under lease ──┘        delivery_targets: breaker and pace
+//! Announcer ─► plan ─┬─► outbox
+//!                    ├─► commit_statuses   latest wins, for (target, repo, sha, context)
+//!                    └─► deliveries        one for each event and target, in order of the key
+//!             claim ◄── what is due, under lease ──┘        delivery_targets: rules, breaker and pace
 //!             settle ─► delivered, to be tried again at .., or dead
 //! ```
 //!
-//! [`route`] and [`queue`] keep the books for [`deliver`](crate::deliver), which decides; [`list`] shows them. Leases,
-//! attempts, waits and breakers are rows, and their time is the database's: any number of processes may work at once, and
-//! any of them may die at any point.
+//! While it is not known which targets there are, events wait in the outbox until [`route`](mod@route) places them. [`queue`] keeps
+//! leases, attempts, waits and breakers as rows, and their time is the database's: any number of processes may work at once, and
+//! any of them may die at any point. [`list`] shows them.
 
+mod announcer;
+pub mod check_run;
 mod commit_status;
+mod filter;
 pub mod list;
 mod notice;
+mod place;
+pub mod plan;
 pub mod queue;
 pub mod reads;
+pub mod receiver;
+pub mod registry;
 pub mod route;
+pub mod states;
 mod texts;
+pub mod waits;
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
 
-use serde::Serialize;
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+pub use self::announcer::{Announcer, Payload, announcing};
 pub use self::commit_status::{CommitStatus, State, Told, Version};
+pub use self::filter::Filter;
 pub use self::notice::{Notice, PAGES, PAGES_HOST};
-use crate::store::{Json, Param, StoreError, Tx, Type};
+pub use self::place::Due;
 
 /// What happened, for whoever must know.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,19 +58,6 @@ pub struct Event<P = Map<String, Value>> {
     pub attributes: BTreeMap<String, String>,
     /// What consumers read: an object of JSON.
     pub payload: P,
-}
-
-/// Writes events; their ids follow the order given.
-///
-/// # Errors
-/// When the statement fails, or a payload is no JSON (a key that is no string), which is a fault of the family's.
-pub async fn announce<P: Serialize + Debug + Sync>(tx: &Tx<'_>, events: &[Event<P>]) -> Result<(), StoreError> {
-    if events.is_empty() {
-        return Ok(());
-    }
-    let json: Vec<_> = events.iter().map(|event| (Json(&event.attributes), Json(&event.payload))).collect();
-    let rows = events.iter().zip(&json).map(|(event, (attributes, payload))| -> [Param<'_>; 5] {
-        [&event.family, &event.event, &event.key, attributes, payload]
-    });
-    tx.copy(include_str!("sql/announce.sql"), &[Type::TEXT, Type::TEXT, Type::TEXT, Type::JSON, Type::JSON], rows).await
+    /// When the message was sent that caused it; `None` for now.
+    pub at: Option<Timestamp>,
 }

@@ -77,7 +77,7 @@ impl Notice {
 
     /// Reads the payload of an event; none in those of other events.
     #[must_use]
-    pub fn of(payload: &Value) -> Option<Self> {
+    pub fn of(payload: &Map<String, Value>) -> Option<Self> {
         Self::deserialize(payload.get(NOTICE)?).ok()
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::check_run::{self, CheckRun};
 use super::texts;
 use crate::store::{StoreError, Tx, column};
 
@@ -116,6 +117,8 @@ pub struct StatusDue {
     pub status: Status,
     /// What was tried so far.
     pub tries: Tries,
+    /// How long ago the message was sent that caused it.
+    pub age: Duration,
 }
 
 /// An event to be delivered, under lease.
@@ -143,6 +146,10 @@ pub struct EventDue {
     pub texts: BTreeMap<String, String>,
     /// When.
     pub created_at: Timestamp,
+    /// How long ago the message was sent that caused it.
+    pub age: Duration,
+    /// The check run that it is about, where one was made.
+    pub check_run: Option<CheckRun>,
 }
 
 impl EventDue {
@@ -153,18 +160,14 @@ impl EventDue {
     }
 }
 
+/// A time from whole seconds of SQL.
+fn seconds(seconds: i64) -> Duration {
+    Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
+}
+
 /// A whole number of milliseconds, for SQL.
 fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// Makes sure that targets have a row. Once a process is enough.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn register(tx: &Tx<'_>, targets: &[&str]) -> Result<(), StoreError> {
-    tx.query(include_str!("sql/register_targets.sql"), &[&targets]).await?;
-    Ok(())
 }
 
 /// The parameters of both claims.
@@ -196,6 +199,7 @@ pub async fn claim_statuses(tx: &Tx<'_>, free: &[Room<'_>], lease: Duration) -> 
             url: row.get("wanted_url"),
         },
         tries: Tries { attempts: row.get("attempts"), refusals: row.get("refusals") },
+        age: seconds(row.get("age_s")),
     });
     Ok(due.collect())
 }
@@ -228,10 +232,13 @@ pub async fn claim_events(tx: &Tx<'_>, free: &[Room<'_>], lease: Duration) -> Re
             payload: row.get("payload"),
             texts: BTreeMap::new(),
             created_at: row.get("created_at"),
+            age: seconds(row.get("age_s")),
+            check_run: None,
         }
     });
     let mut due: Vec<EventDue> = due.collect();
     texts::find(tx, &mut due).await?;
+    check_run::find(tx, &mut due).await?;
     Ok(due)
 }
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::read::{self, Batch};
 use crate::clock::{self, Deadline};
-use crate::envelope::{Delivery, Limits};
-use crate::family::{self, Record};
+use crate::envelope::Delivery;
+use crate::family::{self, Record, Settings};
+use crate::outbox::{Announcer, Due};
 use crate::store::{Refused, Store, StoreError, Tx, Verdict, chain, refuse};
 
 /// What was committed.
@@ -16,6 +17,8 @@ pub(super) struct Committed {
     pub(super) kept: HashSet<usize>,
     /// Messages that PostgreSQL did not take, and why.
     pub(super) poison: HashMap<usize, String>,
+    /// What is to be delivered by that.
+    pub(super) due: Due,
 }
 
 /// Longest wait between two tries while the database is away.
@@ -26,12 +29,12 @@ pub(super) async fn commit(
     store: &Store,
     batch: &Batch,
     deliveries: &[Delivery],
-    limits: Limits,
+    settings: &Settings,
     deadline: Deadline,
 ) -> Result<Committed, StoreError> {
     let mut attempt = 0;
     loop {
-        let error = match once(store, batch, deliveries, limits, deadline).await {
+        let error = match once(store, batch, deliveries, settings, deadline).await {
             Ok(committed) => return Ok(committed),
             Err(error) => error,
         };
@@ -54,24 +57,32 @@ async fn once(
     store: &Store,
     batch: &Batch,
     deliveries: &[Delivery],
-    limits: Limits,
+    settings: &Settings,
     deadline: Deadline,
 ) -> Result<Committed, StoreError> {
     store.check_schema(deadline).await?;
     let whole = store
         .in_tx("ingest", deadline, async |tx| {
-            let kept = family::write(tx, &batch.records.iter().collect::<Vec<_>>()).await?;
+            let mut announcer = announcer(batch, settings);
+            let kept = family::write(tx, &batch.records.iter().collect::<Vec<_>>(), &mut announcer).await?;
             refuse(tx, &refusals(batch)).await?;
-            Ok(Committed { kept: kept.into_iter().collect(), poison: HashMap::new() })
+            let due = announcer.flush(tx).await?;
+            Ok(Committed { kept: kept.into_iter().collect(), poison: HashMap::new(), due })
         })
         .await;
     match whole {
         Err(error) if error.verdict() == Verdict::Poison => {
             tracing::warn!(error = chain(&error), "data that PostgreSQL does not take, looking for it by halves");
-            store.in_tx("ingest_by_halves", deadline, async |tx| by_halves(tx, batch, deliveries, limits).await).await
+            store.in_tx("ingest_by_halves", deadline, async |tx| by_halves(tx, batch, deliveries, settings).await).await
         }
         other => other,
     }
+}
+
+/// Announces what happens in a batch, unless it is to be known only.
+fn announcer(batch: &Batch, settings: &Settings) -> Announcer {
+    let announcer = Announcer::of_messages(batch.messages.iter().map(|message| message.own_time).collect());
+    if settings.silent { announcer.silent() } else { announcer }
 }
 
 fn refusals(batch: &Batch) -> Vec<&Refused> {
@@ -83,21 +94,28 @@ async fn by_halves(
     tx: &mut Tx<'_>,
     batch: &Batch,
     deliveries: &[Delivery],
-    limits: Limits,
+    settings: &Settings,
 ) -> Result<Committed, StoreError> {
     let mut committed = Committed::default();
+    let mut announcer = announcer(batch, settings);
     let mut ranges = Vec::from([(0, batch.messages.len())]);
     while let Some((start, end)) = ranges.pop() {
         let records: Vec<&(usize, Record)> =
             batch.records.iter().filter(|(message, _)| (start..end).contains(message)).collect();
         let part = tx.savepoint().await?;
-        match family::write(&part, &records).await {
-            Ok(kept) => {
+        let written = async {
+            let kept = family::write(&part, &records, &mut announcer).await?;
+            Ok::<_, StoreError>((kept, announcer.flush(&part).await?))
+        };
+        match written.await {
+            Ok((kept, due)) => {
                 part.keep().await?;
                 committed.kept.extend(kept);
+                committed.due = committed.due.and(due);
             }
             Err(error) if error.verdict() == Verdict::Poison => {
                 part.take_back().await?;
+                announcer.clear();
                 if end - start > 1 {
                     let middle = start.midpoint(end);
                     ranges.extend([(middle, end), (start, middle)]);
@@ -110,7 +128,7 @@ async fn by_halves(
     }
     let poison = committed.poison.iter().map(|(number, complaint)| {
         let message = &batch.messages[*number];
-        let (attributes, body) = read::part(&deliveries[message.delivery], &message.id, limits);
+        let (attributes, body) = read::part(&deliveries[message.delivery], &message.id, settings.limits);
         Refused {
             id: message.id.clone(),
             sent_at: message.sent_at,

@@ -37,6 +37,8 @@ pub struct Source {
     pub sent_at: Option<Timestamp>,
     /// Whose it is.
     pub family: Family,
+    /// When it was sent, as far as that decides whether it is outdated.
+    pub own_time: Option<Timestamp>,
 }
 
 impl Batch {
@@ -140,7 +142,7 @@ fn read_one(delivery: &Delivery, number: usize, settings: &Settings, batch: &mut
     unwrap(delivery, settings.limits, &mut |part| {
         parts += 1;
         match part {
-            Unwrapped::Message(message) => read_message(&message, number, settings, batch),
+            Unwrapped::Message(message) => read_message(&message, delivery, number, settings, batch),
             Unwrapped::Ignored(why) => batch.ignored.push((number, None, why)),
             Unwrapped::Refused { id, attributes, sent_at, refusal, bytes } => {
                 let part = Part { id, sent_at, family: None, attributes: &attributes };
@@ -175,7 +177,7 @@ pub(super) fn part(delivery: &Delivery, id: &str, limits: Limits) -> (Attributes
     found.filter(|_| parts > 1).unwrap_or_else(whole)
 }
 
-fn read_message(message: &Message<'_>, number: usize, settings: &Settings, batch: &mut Batch) {
+fn read_message(message: &Message<'_>, delivery: &Delivery, number: usize, settings: &Settings, batch: &mut Batch) {
     let Some(family) = Family::recognise(message) else {
         return batch.ignored.push((number, None, "unknown"));
     };
@@ -190,7 +192,9 @@ fn read_message(message: &Message<'_>, number: usize, settings: &Settings, batch
     match decoded.unwrap_or_else(|_| Err(panicked())) {
         Ok(Decoded::Records(records)) => {
             let source = batch.messages.len();
-            batch.messages.push(Source { delivery: number, id: message.id.clone(), sent_at: message.sent_at, family });
+            let own_time = message.own_time(delivery);
+            let (id, sent_at) = (message.id.clone(), message.sent_at);
+            batch.messages.push(Source { delivery: number, id, sent_at, family, own_time });
             batch.records.extend(records.into_iter().map(|record| (source, record)));
         }
         Ok(Decoded::Ignored(why)) => batch.ignored.push((number, Some(family), why)),

@@ -10,6 +10,7 @@ use super::commit::Committed;
 use super::read::Batch;
 use crate::envelope::Delivery;
 use crate::family::Family;
+use crate::outbox::Due;
 use crate::store::{StoreError, Verdict, chain};
 
 /// The family of what no family recognised.
@@ -80,6 +81,8 @@ pub struct Report {
     pub error: Option<(Verdict, String)>,
     /// Age of the oldest message when it was taken in.
     pub lag: Option<Duration>,
+    /// What is to be delivered by what was written.
+    pub due: Due,
     /// Time spent reading.
     pub decode: Duration,
     /// Time spent writing, waiting included.
@@ -100,6 +103,7 @@ impl Report {
             messages: BTreeMap::new(),
             error: None,
             lag: None,
+            due: Due::default(),
             decode: Duration::ZERO,
             write: Duration::ZERO,
         };
@@ -137,6 +141,7 @@ impl Report {
     }
 
     pub(super) fn committed(&mut self, committed: &Committed) {
+        self.due = committed.due;
         for message in &committed.kept {
             let counts = self.count(self.message_family[*message].name());
             (counts.kept, counts.stale) = (counts.kept + 1, counts.stale - 1);

@@ -339,7 +339,11 @@ impl Run<'_> {
             let swept =
                 self.store.in_tx("sweep", async |tx| family.sweep(tx, &self.options.settings, now, write).await);
             match swept.await {
-                Ok(stale) => self.state().report.stale.extend(stale),
+                Ok((stale, due)) => {
+                    let mut state = self.state();
+                    state.report.stale.extend(stale);
+                    state.report.due = state.report.due.and(due);
+                }
                 Err(error) => self.state().report.stopped = Some(format!("{family}: {}", chain(&error))),
             }
         }
@@ -363,8 +367,10 @@ impl Run<'_> {
             let mut able = Vec::new();
             for task in tasks {
                 match self.store.in_tx(task.name(), async |tx| task.page(tx).await).await {
-                    Ok(step) => {
-                        self.state().report.work(task.name(), step);
+                    Ok((step, due)) => {
+                        let mut state = self.state();
+                        state.report.work(task.name(), step);
+                        state.report.due = state.report.due.and(due);
                         more |= step.more;
                         able.push(task);
                     }

@@ -5,12 +5,16 @@ use metrics::{counter, histogram};
 use serde::Serialize;
 
 use crate::gitlab::Change;
+use crate::outbox::Due;
 use crate::store::{Stale, Step};
 use crate::upkeep;
 
 /// What a run found and did. With `dry_run` what it would have done.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
+    /// What is to be delivered by what the sources announced.
+    #[serde(skip)]
+    pub due: Due,
     /// Nothing was written.
     pub dry_run: bool,
     /// When it began.

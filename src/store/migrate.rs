@@ -75,6 +75,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 16, name: "dora", sql: include_str!("migrations/0016_dora.sql") },
     Migration { version: 17, name: "pages_at_size", sql: include_str!("migrations/0017_pages_at_size.sql") },
     Migration { version: 18, name: "upkeep", sql: include_str!("migrations/0018_upkeep.sql") },
+    Migration { version: 19, name: "receivers", sql: include_str!("migrations/0019_receivers.sql") },
 ];
 
 /// What [`migrate`] did.

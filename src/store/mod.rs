@@ -8,6 +8,7 @@ mod error;
 mod explain;
 mod iam;
 mod lead;
+mod listen;
 mod migrate;
 mod patient;
 mod pool;
@@ -36,6 +37,7 @@ pub use self::dora::{Delivered, dora};
 pub use self::error::{StoreError, Verdict, chain};
 pub use self::explain::{EXPLAINED, Explained, Part, explain};
 pub use self::lead::{LeadStage, STAGES, lead_stages};
+pub use self::listen::Listener;
 pub use self::migrate::{Applied, MIGRATIONS, Migration, migrate, migrate_with, schema_version};
 pub use self::patient::Patient;
 pub(crate) use self::reader::rows;
@@ -56,6 +58,7 @@ pub type Param<'p> = &'p (dyn ToSql + Sync);
 pub struct Store {
     pool: Pool,
     target: String,
+    database: Arc<Database>,
     schema_is_right: Arc<AtomicBool>,
 }
 
@@ -74,7 +77,8 @@ impl Store {
     /// When TLS cannot be set up, for instance because the CA bundle cannot be read.
     pub fn open(database: &Database) -> Result<Self, StoreError> {
         let target = format!("{}:{}/{}", database.target.host, database.target.port, database.target.name);
-        Ok(Self { pool: pool::build(database)?, target, schema_is_right: Arc::default() })
+        let (pool, database) = (pool::build(database)?, Arc::new(database.clone()));
+        Ok(Self { pool, target, database, schema_is_right: Arc::default() })
     }
 
     /// Runs `body` in a transaction and commits it. Runs it again, a few times, when it lost a conflict with another

@@ -9,7 +9,8 @@ use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, RecyclingMethod, 
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode as PgSslMode;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Config, Error};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Config, Connection, Error, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::StoreError;
@@ -23,7 +24,15 @@ const LOCK: Duration = Duration::from_secs(5);
 
 /// A pool for a database. Makes no connection yet.
 pub(super) fn build(database: &Database) -> Result<Pool, StoreError> {
-    let mode = tls::mode(database);
+    let connector = Connector { database: database.clone(), renewed: Mutex::default(), tls: tls::connector(database)? };
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let manager = Manager::from_connect(configuration(database), connector, recycling);
+    let pool = Pool::builder(manager).max_size(database.pool_size.max(1)).runtime(Runtime::Tokio1);
+    pool.build().map_err(|error| StoreError::Tls(error.to_string()))
+}
+
+/// How a connection is made, but for the password.
+fn configuration(database: &Database) -> Config {
     let mut config = Config::new();
     config
         .host(&database.target.host)
@@ -35,15 +44,39 @@ pub(super) fn build(database: &Database) -> Result<Pool, StoreError> {
         // A frozen environment wakes up with sockets whose other end is long gone.
         .tcp_user_timeout(Duration::from_secs(10))
         .keepalives_idle(Duration::from_secs(30))
-        .ssl_mode(match mode {
+        .ssl_mode(match tls::mode(database) {
             SslMode::Disable => PgSslMode::Disable,
             SslMode::Prefer => PgSslMode::Prefer,
             SslMode::Require => PgSslMode::Require,
         });
-    let connector = Connector { database: database.clone(), renewed: Mutex::default(), tls: tls::connector(database)? };
-    let manager = Manager::from_connect(config, connector, ManagerConfig { recycling_method: RecyclingMethod::Fast });
-    let pool = Pool::builder(manager).max_size(database.pool_size.max(1)).runtime(Runtime::Tokio1);
-    pool.build().map_err(|error| StoreError::Tls(error.to_string()))
+    config
+}
+
+/// The same with a password, or a token signed now.
+fn signed_in(config: &Config, database: &Database, renewed: Option<&str>) -> Config {
+    let mut config = config.clone();
+    match &database.sign_in {
+        SignIn::Password(password) => {
+            config.password(renewed.unwrap_or(password));
+        }
+        SignIn::Iam(credentials) => match iam::token(&database.target, credentials, SystemTime::now()) {
+            Ok(token) => {
+                config.password(token);
+            }
+            // The server then refuses the empty password; the cause is in the log.
+            Err(error) => tracing::error!(error = super::error::chain(&error), "no IAM token"),
+        },
+    }
+    config
+}
+
+/// A connection outside of the pool, and what drives it.
+pub(super) async fn connect(
+    database: &Database,
+) -> Result<(Client, Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>), StoreError> {
+    let failed = |source: Error| StoreError::Statement { name: "listen", source };
+    let tls = tls::connector(database)?;
+    signed_in(&configuration(database), database, None).connect(tls).await.map_err(failed)
 }
 
 struct Connector {
@@ -63,22 +96,8 @@ type Connected = Result<(Client, JoinHandle<()>), Error>;
 
 impl Connect for Connector {
     fn connect(&self, config: &Config) -> Pin<Box<dyn Future<Output = Connected> + Send + '_>> {
-        let mut config = config.clone();
-        match &self.database.sign_in {
-            SignIn::Password(password) => {
-                let renewed = self.renewed().clone();
-                config.password(renewed.as_ref().unwrap_or(password));
-            }
-            SignIn::Iam(credentials) => {
-                match iam::token(&self.database.target, credentials, SystemTime::now()) {
-                    Ok(token) => {
-                        config.password(token);
-                    }
-                    // The server then refuses the empty password; the cause is in the log.
-                    Err(error) => tracing::error!(error = super::error::chain(&error), "no IAM token"),
-                }
-            }
-        }
+        let renewed = self.renewed().clone();
+        let mut config = signed_in(config, &self.database, renewed.as_deref());
         let set_up = set_up(self.database.statement_timeout, self.database.read_only);
         Box::pin(async move {
             // One way for both: without TLS the connector is not asked.

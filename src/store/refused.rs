@@ -165,6 +165,7 @@ pub async fn refused_whole(tx: &Tx<'_>, keys: &[Key]) -> Result<Vec<(Key, Delive
             body: row.get("body"),
             attributes: serde_json::from_str(row.get("attributes")).unwrap_or_default(),
             sent_at: row.get("own_sent_at"),
+            is_moved: false,
         };
         (key, delivery)
     };

@@ -89,9 +89,9 @@ mod store;
 
 pub use self::message::{decode, patch};
 pub use self::record::{
-    Build, Create, Event, Happened, Job, Message, Object, Record, Repository, Resets, Run, Source, Stage, State, Told,
-    Version,
+    Build, Create, Event, Job, Message, Object, Record, Repository, Resets, Run, Source, Stage, State, Told, Version,
 };
+pub use self::rules::Happened;
 pub use self::store::{Startable, reads, startable, sweep, write};
 
 use crate::envelope;

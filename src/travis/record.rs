@@ -1,7 +1,5 @@
 //! What the family keeps: builds with their stages and jobs, and the messages that move them.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -382,19 +380,4 @@ pub struct Version {
     pub job: Job,
     /// Number of the run.
     pub number: i32,
-}
-
-/// Something that happened to a build or a job, for the outbox, in the order in which it happened.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Happened {
-    /// `job:started`, `build:finished`, `worker:cancel_job`.
-    pub event: &'static str,
-    /// The build it happened in.
-    pub build_id: i64,
-    /// Who is told, where that is not everybody: what goes to one place waits for nothing that goes to another.
-    pub place: Option<String>,
-    /// For filters of subscribers.
-    pub attributes: BTreeMap<String, String>,
-    /// What consumers read.
-    pub payload: Map<String, Value>,
 }

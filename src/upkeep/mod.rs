@@ -3,6 +3,7 @@
 //! ```text
 //! refused             months made ahead, rows moved into theirs, old months dropped; the rest by rows
 //! outbox, deliveries  events that came to their end, with their deliveries, in order of their ids
+//! outbox              events that waited for a target and that none can receive any more
 //! commit_statuses     what was told long ago
 //! bot_beats           transitions; heartbeats that changed nothing go earlier, by the sweep of the family
 //! kcidb_receipts      90 days
@@ -44,6 +45,7 @@ enum Task {
     Months,
     Refused,
     Events,
+    Unrouted,
     Statuses,
     Transitions,
     Receipts,
@@ -52,10 +54,11 @@ enum Task {
 }
 
 impl Task {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Months,
         Self::Refused,
         Self::Events,
+        Self::Unrouted,
         Self::Statuses,
         Self::Transitions,
         Self::Receipts,
@@ -68,6 +71,7 @@ impl Task {
             Self::Months => "months",
             Self::Refused => "refused",
             Self::Events => "events",
+            Self::Unrouted => "unrouted",
             Self::Statuses => "statuses",
             Self::Transitions => "transitions",
             Self::Receipts => "receipts",
@@ -166,6 +170,7 @@ async fn page(
                 ..Page::default()
             })
         }
+        Task::Unrouted => Ok(rows("outbox", list::prune_unrouted(tx, most, dry_run).await?, most, place)),
         Task::Statuses => {
             let statuses = list::prune_statuses(tx, retention.delivery_days, most, dry_run).await?;
             Ok(rows("commit_statuses", statuses, most, place))

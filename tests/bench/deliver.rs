@@ -83,7 +83,7 @@ async fn post(client: &reqwest::Client, forge: &Forge, number: usize) {
 async fn latency(server: &Server) {
     let store = store_of(&server.database("latency").await, 2);
     let forge = Forge::start(|_| created()).await;
-    let deliverer = Deliverer::new(store.clone(), target(&forge, 8), None).unwrap();
+    let deliverer = Deliverer::new(store.clone(), target(&forge, 8), None).unwrap().listening();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let watch = async {
         let client = https::client().build().unwrap();

@@ -188,7 +188,8 @@ pub fn intake() -> Target {
     let (runtime, db) = set_up();
     let intake = Intake::new(db.store.clone(), settings(), &open).unwrap();
     let pulled = targets::pulled(&open).unwrap();
-    let routes = intake.routes().merge(facade::routes(db.store.clone(), &pulled)).into_router();
+    let pull = facade::routes(db.store.clone(), &pulled, targets::registrations(&open).unwrap());
+    let routes = intake.routes().merge(pull).into_router();
     runtime.block_on(fill(&db.store));
     let jobs =
         ["{\"new\":\"started\"}", "{\"new\":\"passed\",\"cur\":\"started\",\"finished_at\":\"2026-03-10T12:00:00Z\"}"];

@@ -106,7 +106,7 @@ async fn a_report_goes_to_sqs() {
     let source = sent["MessageAttributes"]["source"]["StringValue"].as_str().unwrap().to_owned();
     let body = sent["MessageBody"].as_str().unwrap().as_bytes().to_vec();
     let attributes = [("source".to_owned(), source)].into();
-    let delivery = Delivery { id: "m".to_owned(), body, attributes, sent_at: None };
+    let delivery = Delivery { id: "m".to_owned(), body, attributes, ..Delivery::default() };
     ingest(&db.store, &[delivery], &Settings::default(), deadline()).await;
     let rows = render::table(&db.store, &["name", "status", "comment"], "FROM bots").await;
     assert_eq!(rows, "a b | failed | x");
@@ -160,7 +160,7 @@ async fn old_heartbeats_go_and_what_is_seen_of_them_stays() {
             .store
             .in_tx("sweep", deadline(), async |tx| Family::Bots.sweep(tx, &Settings::default(), now, write).await)
             .await;
-        assert_eq!(swept.unwrap(), []);
+        assert_eq!(swept.unwrap().0, []);
     };
     let before = seen().await;
     sweep(false).await;

@@ -7,16 +7,19 @@ mod forges;
 mod ignored;
 mod large;
 mod notices;
+mod once;
 mod order;
 mod processes;
 mod pull;
+mod receivers;
 mod tls;
 
 use hummingbird_status::deliver::targets::{Target, targets};
 use hummingbird_status::deliver::{Deliverer, Totals, Until};
 use hummingbird_status::family::Settings;
+use hummingbird_status::outbox::registry;
 use hummingbird_status::pipeline::{self, Outcome};
-use hummingbird_status::store::Store;
+use hummingbird_status::store::{Store, Tx};
 
 use crate::support::buildkite::{Event, HOST};
 use crate::support::forge::Forge;
@@ -52,6 +55,13 @@ pub fn github(forge: &Forge, host: &str) -> Vec<Target> {
 /// Delivers until nothing is due.
 pub async fn drain(store: &Store, targets: &[Target]) -> Totals {
     run(&Deliverer::new(store.clone(), targets.to_vec(), None).unwrap()).await
+}
+
+/// Registers the targets of a document, as a deliverer does at its start.
+pub async fn register(store: &Store, targets: &[Target]) {
+    let targets: Vec<_> = targets.iter().map(Target::registration).collect();
+    let register = async |tx: &mut Tx<'_>| registry::register(tx, &targets).await;
+    store.in_tx("register", deadline(), register).await.unwrap();
 }
 
 /// The same, with what it has kept from before.

@@ -93,7 +93,11 @@ pub fn routes(store: &Store, intake: Intake, lookup: &dyn Fn(&str) -> Option<Str
     let page = Page::new(store.clone()).for_some(Access::from_env(lookup).ok().unwrap());
     let page = page.beside([intake::document(), facade::document()]);
     let pulled = targets::pulled(lookup).unwrap();
-    page::routes(page).merge(intake.routes()).merge(facade::routes(store.clone(), &pulled))
+    page::routes(page).merge(intake.routes()).merge(facade::routes(
+        store.clone(),
+        &pulled,
+        targets::registrations(lookup).unwrap(),
+    ))
 }
 
 /// The same on a port.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hummingbird_status::envelope::Delivery;
 use hummingbird_status::family::Settings;
 use hummingbird_status::kcidb::{self, Kind, Query};
+use hummingbird_status::outbox::announcing;
 use hummingbird_status::pipeline::ingest;
 use hummingbird_status::store::{Store, Tx};
 use jiff::Timestamp;
@@ -173,9 +174,12 @@ async fn a_checkout_that_is_silent_for_long_counts_as_finished() {
     let sweep = async |silence: u64| {
         let silence = Duration::from_secs(silence);
         db.store
-            .in_tx("sweep", deadline(), async |tx| kcidb::finish_overdue(tx, silence, 10, true).await)
+            .in_tx("sweep", deadline(), async |tx| {
+                announcing(tx, async |a| kcidb::finish_overdue(tx, silence, 10, true, a).await).await
+            })
             .await
             .unwrap()
+            .0
             .len()
     };
     let known = events(&db.store).await.len();
@@ -199,8 +203,10 @@ async fn a_checkout_that_was_silent_is_ready_once_its_failures_are_explained() {
     let all = json!({"checkouts": [checkout(json!({}))], "builds": [build(json!({}))],
         "tests": [test(json!({"status": "FAIL"})), running]});
     take_in(&db.store, &[said(1, "m1", &all)]).await;
-    let sweep = async |tx: &mut Tx<'_>| kcidb::finish_overdue(tx, Duration::ZERO, 10, true).await;
-    let found = db.store.in_tx("sweep", deadline(), sweep).await.unwrap();
+    let sweep = async |tx: &mut Tx<'_>| {
+        announcing(tx, async |a| kcidb::finish_overdue(tx, Duration::ZERO, 10, true, a).await).await
+    };
+    let (found, _) = db.store.in_tx("sweep", deadline(), sweep).await.unwrap();
     assert_eq!((found.len(), found[0].name.as_str(), found[0].state.as_str()), (1, "o:c", "testing"));
     let known = events(&db.store).await;
     assert_eq!(known.last().unwrap(), "checkout.tests_finished o:c");
@@ -326,9 +332,11 @@ fn expression(second: i64, status: &str, more: Value) -> Delivery {
 async fn work(store: &Store, page: usize) -> (usize, usize) {
     let (mut announced, mut incidents) = (0, 0);
     for _ in 0..1000 {
-        let step = store.in_tx("requeue", deadline(), async |tx| kcidb::requeue(tx, page).await).await.unwrap();
+        let requeue = async |tx: &mut Tx<'_>| announcing(tx, async |a| kcidb::requeue(tx, page, a).await).await;
+        let (step, _) = store.in_tx("requeue", deadline(), requeue).await.unwrap();
         announced += step.written;
-        let found = store.in_tx("triage", deadline(), async |tx| kcidb::triage(tx, page).await).await.unwrap();
+        let triage = async |tx: &mut Tx<'_>| announcing(tx, async |a| kcidb::triage(tx, page, a).await).await;
+        let (found, _) = store.in_tx("triage", deadline(), triage).await.unwrap();
         incidents += found.written;
         if !step.more && !found.more {
             return (announced, incidents);

@@ -316,7 +316,12 @@ async fn the_sweep_ends_what_nobody_speaks_of() {
         let settings = Settings::default();
         let sweep = async |tx: &mut Tx<'_>| Family::Travis.sweep(tx, &settings, now, write).await;
         let swept = db.store.in_tx("sweep", deadline(), sweep).await;
-        swept.unwrap().iter().map(|stale| format!("{} {} {}", stale.kind, stale.name, stale.state)).collect::<Vec<_>>()
+        swept
+            .unwrap()
+            .0
+            .iter()
+            .map(|stale| format!("{} {} {}", stale.kind, stale.name, stale.state))
+            .collect::<Vec<_>>()
     };
     // Rows were stored just now, whatever their messages say.
     let now = hummingbird_status::clock::now();
@@ -358,7 +363,12 @@ async fn what_waits_for_ever_is_forgotten() {
             .store
             .in_tx("sweep", deadline(), async |tx| Family::Travis.sweep(tx, &Settings::default(), now, write).await)
             .await;
-        swept.unwrap().iter().map(|stale| format!("{} {} {}", stale.kind, stale.name, stale.state)).collect::<Vec<_>>()
+        swept
+            .unwrap()
+            .0
+            .iter()
+            .map(|stale| format!("{} {} {}", stale.kind, stale.name, stale.state))
+            .collect::<Vec<_>>()
     };
     let waiting = async || render::rows(&db.store, "SELECT event FROM travis_pending").await.len();
     let now = hummingbird_status::clock::now();

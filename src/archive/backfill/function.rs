@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::request::{Parameters, Request, Resume};
-use super::{BackfillError, Claim, Options, Summary, invoke};
+use super::{BackfillError, Claim, Options, Summary};
+use crate::aws::invoke;
 use crate::clock::Deadline;
 use crate::config::{self, Lookup};
 use crate::store::{Run, Store, chain};
@@ -102,6 +103,7 @@ fn parameters(lookup: Lookup<'_>, request: &Request) -> Result<Parameters, Backf
         concurrency: request.concurrency,
         batch: request.batch,
         dry_run: request.dry_run.unwrap_or(false),
+        announce: request.announce.unwrap_or(false),
         ..Parameters::default()
     };
     if parameters.bucket.is_none() {
@@ -127,7 +129,9 @@ async fn go_on(
         return Err(failed(format!("{LONGEST_CHAIN} invocations have followed each other")));
     }
     let event = json!({"continue": summary.run, "chain": chain});
-    invoke::asynchronously(lookup, &event).await.map_err(failed)?;
+    let name = lookup("AWS_LAMBDA_FUNCTION_NAME").ok_or_else(|| "AWS_LAMBDA_FUNCTION_NAME is not set".to_owned());
+    let function = name.and_then(|name| invoke::Function::named(lookup, &name)).map_err(failed)?;
+    function.invoke(&event, invoke::CONTINUES).await.map_err(failed)?;
     tracing::info!(run = summary.run, chain, cursor = summary.cursor, "backfill goes on in another invocation");
     Ok(())
 }

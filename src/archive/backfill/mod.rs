@@ -14,7 +14,6 @@
 mod error;
 mod feeder;
 mod function;
-mod invoke;
 mod ledger;
 mod progress;
 mod request;
@@ -220,6 +219,7 @@ pub async fn run(
 ) -> Result<Summary, BackfillError> {
     let mut settings = settings.clone();
     settings.families = claim.parameters.chosen()?;
+    settings.silent = !claim.parameters.announce;
     // The parts' own word: said when one of them fails, or the run is cancelled.
     let (stopper, inner) = Stopper::new();
     let (batches, queue) = mpsc::channel(1);

@@ -20,7 +20,7 @@ const MOST_MESSAGES: usize = 10_000;
 const READS: usize = 16;
 
 /// The event of the function:
-/// `{"bucket", "prefix", "from", "to", "families", "concurrency", "batch", "dry_run", "resume", "status", "cancel"}`, each
+/// `{"bucket", "prefix", "from", "to", "families", "concurrency", "batch", "dry_run", "announce", "resume", "status", "cancel"}`, each
 /// of them optional, and nothing else.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -43,6 +43,8 @@ pub struct Request {
     pub batch: Option<usize>,
     /// Count, and write nothing but that.
     pub dry_run: Option<bool>,
+    /// Announce what happens by it.
+    pub announce: Option<bool>,
     /// Go on with a run instead.
     pub resume: Option<Resume>,
     /// Say how a run stands instead.
@@ -95,6 +97,9 @@ pub struct Parameters {
     pub batch: Option<usize>,
     /// Count, and write nothing but that.
     pub dry_run: bool,
+    /// Announce what happens by it, as live messages do; without, it is only known.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub announce: bool,
 }
 
 impl Parameters {

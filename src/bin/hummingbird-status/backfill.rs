@@ -45,6 +45,9 @@ pub(super) struct BackfillArgs {
     /// Count what there is, and write nothing but that.
     #[arg(long)]
     dry_run: bool,
+    /// Announce what happens by it, as far as it is not outdated; without, nobody is notified of what is in an archive.
+    #[arg(long)]
+    announce: bool,
     /// Go on with a run that was left: the one of this id, or the latest one.
     #[arg(long, num_args = 0..=1, value_name = "RUN")]
     resume: Option<Option<String>>,
@@ -127,6 +130,7 @@ fn parameters(args: &BackfillArgs) -> anyhow::Result<Parameters> {
         concurrency: args.concurrency,
         batch: args.batch,
         dry_run: args.dry_run,
+        announce: args.announce,
     };
     parameters.check()?;
     if args.resume.is_none() && parameters.bucket.is_none() && parameters.mirror.is_none() {

@@ -1,21 +1,29 @@
 //! `deliver`, and what `worker` and `up` deliver beside their work.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
+use hummingbird_status::clock::Deadline;
 use hummingbird_status::config::{self, environment};
-use hummingbird_status::deliver::targets::{Target, TargetsError, targets};
+use hummingbird_status::deliver::targets::{Target, TargetsError, registrations, targets};
 use hummingbird_status::deliver::{Deliverer, Totals, Until, mail_credentials, pull, sns_client};
-use hummingbird_status::store::Store;
+use hummingbird_status::outbox::registry;
+use hummingbird_status::outbox::waits::Waits;
+use hummingbird_status::store::{Store, Tx, chain};
 use hummingbird_status::worker::{Stop, Stopper};
 
 use super::database;
 
 #[derive(clap::Args)]
 pub(super) struct DeliverArgs {
-    /// End as soon as nothing is due; the exit status says whether all of it arrived.
+    /// End as soon as nothing is due and nothing waits for the pace of a target or a short pause. Prints what is left and why; the
+    /// exit status is 0 only if everything arrived.
     #[arg(long)]
     once: bool,
+    /// Seconds after which `--once` ends all the same.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, requires = "once")]
+    time_limit: u64,
     /// Give deliveries to those who come for them (`worker --pull`) on this address, too.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
@@ -30,16 +38,32 @@ pub(super) async fn run(args: DeliverArgs) -> anyhow::Result<()> {
     if let Some(address) = args.listen {
         let listener = tokio::net::TcpListener::bind(address).await;
         let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
-        let routes = pull::routes(database.store.clone(), &targets).into_router();
+        let registered = targets.iter().map(Target::registration).collect();
+        let routes = pull::routes(database.store.clone(), &targets, registered).into_router();
         tokio::spawn(axum::serve(listener, routes).into_future());
     }
     let deliverer = set_up(&database.store, targets).await?;
     let totals = match args.once {
-        true => deliverer.run(Until::Idle(stop.wait())).await,
+        true => {
+            let limit = tokio::time::sleep(Duration::from_secs(args.time_limit));
+            deliverer
+                .run(Until::Settled(async {
+                    tokio::select! { () = stop.wait() => {}, () = limit => {} }
+                }))
+                .await
+        }
         false => deliverer.run(Until::Stopped(stop.wait())).await,
     };
     say(totals);
-    if args.once && totals.again + totals.dead > 0 {
+    if !args.once {
+        return Ok(());
+    }
+    let left = deliverer.left().await.context("cannot tell what is left")?;
+    for Waits { target, pending, next, reason } in &left {
+        let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        say!("{target}: {pending} wait, the next one for {} s{reason}", next.as_secs_f64().ceil());
+    }
+    if totals.dead > 0 || !left.is_empty() {
         bail!("not all of it arrived; see `deliveries list`");
     }
     Ok(())
@@ -49,7 +73,19 @@ async fn set_up(store: &Store, targets: Vec<Target>) -> anyhow::Result<Deliverer
     let sns = sns_client(&targets, &environment).await;
     let mail = mail_credentials(&targets, &environment).await;
     let deliverer = Deliverer::new(store.clone(), targets, sns)?.mailing(mail);
-    Ok(deliverer.keeping(config::retention_days(&environment)?))
+    Ok(deliverer.keeping(config::retention_days(&environment)?).listening())
+}
+
+/// Registers the targets of the document, or that there are none, before messages are taken: a target receives what happens after
+/// its registration. While the database is away nothing is known, and events wait.
+pub(super) async fn register(store: &Store) -> anyhow::Result<()> {
+    let registrations = registrations(&environment)?;
+    let within = Deadline::within(Duration::from_secs(15));
+    let register = async |tx: &mut Tx<'_>| registry::register(tx, &registrations).await;
+    if let Err(error) = store.in_tx("register", within, register).await {
+        tracing::warn!(error = chain(&error), "cannot register the targets");
+    }
+    Ok(())
 }
 
 /// A deliverer beside other work, if anybody is to be told anything.

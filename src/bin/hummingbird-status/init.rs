@@ -19,6 +19,9 @@ pub(super) struct InitArgs {
     /// went on from.
     #[arg(long)]
     force: bool,
+    /// Announce what the archive says, as far as it is not outdated; without, nobody is notified of it.
+    #[arg(long)]
+    announce: bool,
 }
 
 /// Fills the database from the first that exists of INIT_DUMP_PATH, LOCAL_MIRROR_PATH and S3_BUCKET.
@@ -30,6 +33,7 @@ pub(super) async fn run(args: InitArgs) -> anyhow::Result<()> {
         bucket,
         mirror: mirror.map(|path| path.canonicalize().unwrap_or(path)),
         prefix: command::prefix(),
+        announce: args.announce,
         ..Parameters::default()
     };
     match start {

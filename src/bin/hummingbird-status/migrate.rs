@@ -5,7 +5,10 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use hummingbird_status::clock::Deadline;
-use hummingbird_status::store::migrate;
+use hummingbird_status::config::environment;
+use hummingbird_status::deliver::targets;
+use hummingbird_status::outbox::registry;
+use hummingbird_status::store::{Tx, migrate};
 
 use super::database;
 
@@ -16,11 +19,21 @@ pub(super) struct MigrateArgs {
     timeout: u32,
 }
 
-/// Brings the schema up to date and says what was done.
+/// Brings the schema up to date, registers the targets if a document names them, and says what was done.
 pub(super) async fn run(args: MigrateArgs) -> anyhow::Result<()> {
     let database = database::open(1).await?;
     let deadline = Deadline::within(Duration::from_secs(args.timeout.into()));
     let applied = migrate(&database.store, deadline).await.context("cannot bring the schema up to date")?;
+    let targets = targets::registrations(&environment)?;
+    if !targets.is_empty() {
+        let register = async |tx: &mut Tx<'_>| registry::register(tx, &targets).await;
+        database
+            .store
+            .in_tx("register", database::patience(), register)
+            .await
+            .context("cannot register the targets")?;
+        say!("{} targets are registered", targets.len());
+    }
     match applied.from == applied.to {
         true => say!("schema {} is up to date", applied.to),
         false => say!("schema {} -> {}", applied.from, applied.to),

@@ -53,7 +53,8 @@ pub(super) fn routes(database: &Database) -> anyhow::Result<Router> {
         if intake.is_open() { "open to who has a token" } else { "closed until INTAKE_TOKENS opens it" },
         if pulled.is_empty() { "closed until a target has an api_key" } else { "open to who has a key" }
     );
-    Ok(page::routes(page).merge(intake.routes()).merge(pull::routes(writing, &pulled)).into_router())
+    let pull = pull::routes(writing, &pulled, targets::registrations(&environment)?);
+    Ok(page::routes(page).merge(intake.routes()).merge(pull).into_router())
 }
 
 /// An address to listen on. Its host may be a name, which is looked up later.

@@ -13,7 +13,7 @@ use hummingbird_status::store::{Store, migrate, summary};
 use hummingbird_status::worker::Stopper;
 
 use super::worker::{self, Source};
-use super::{database, page, show};
+use super::{database, deliver, page, show};
 
 #[derive(clap::Args)]
 pub(super) struct UpArgs {
@@ -44,6 +44,7 @@ pub(super) async fn run(args: UpArgs) -> anyhow::Result<()> {
         None => say!("Using the configured database"),
     }
     migrate(&database.store, database::patience()).await.context("cannot bring the schema up to date")?;
+    deliver::register(&database.store).await?;
     if args.events.is_dir() {
         let counts = samples(&database.store, &args.events, &settings).await?;
         say!(

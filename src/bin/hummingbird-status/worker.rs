@@ -112,6 +112,7 @@ pub(super) async fn work(source: Source, store: &Store, settings: Settings, host
             }
         });
     }
+    deliver::register(store).await?;
     let taking = async {
         match &source {
             Source::Queue(queue) => sqs::run(&worker, queue, &sqs::Clients::from_env(&environment).await).await,

@@ -12,6 +12,7 @@ use super::authorization::{Authorization, Installations};
 use super::http::{Poster, Ways};
 use super::policy::Decision;
 use super::targets::{NoticeTarget, NoticeWay};
+use crate::outbox::check_run::CheckRun;
 use crate::outbox::queue::EventDue;
 use crate::outbox::{Notice, PAGES, PAGES_HOST};
 
@@ -33,7 +34,8 @@ impl NoticePoster {
     /// When the bundle is no PEM, or TLS cannot be set up.
     pub(super) fn new(target: &NoticeTarget, installations: &mut Installations) -> Result<Self, reqwest::Error> {
         // Builds name the addresses of hooks; all others are the document's own.
-        let public_only = matches!(target.way, NoticeWay::Hook { .. } | NoticeWay::Irc { .. }) && !target.allow_private;
+        let public_only =
+            matches!(target.way, NoticeWay::Hook { .. } | NoticeWay::Irc { .. }) && !target.rules.allow_private;
         let poster = Poster::new(Ways { ca_bundle: target.ca_bundle.as_deref(), public_only })?;
         let authorization = match &target.way {
             NoticeWay::CheckRun { api, credential } => Some(installations.authorization(credential, api)),
@@ -47,14 +49,20 @@ impl NoticePoster {
         self.credentials = Some(credentials.clone());
     }
 
-    /// Tells, and decides what the answer means.
-    pub(super) async fn post(&self, due: &EventDue) -> Decision {
-        let Some(notice) = Notice::of(&filled(&due.payload, &self.target.pages)) else {
+    /// Tells, and decides what the answer means. Beside it, the check run that it wrote.
+    pub(super) async fn post(&self, due: &EventDue) -> (Decision, Option<CheckRun>) {
+        let mut run = None;
+        let decision = self.send(due, &mut run).await;
+        (decision, run)
+    }
+
+    async fn send(&self, due: &EventDue, run: &mut Option<CheckRun>) -> Decision {
+        let Some(notice) = notice(&due.payload, &self.target.rules.pages) else {
             return Decision::dead("no notice that this version can read");
         };
         match (&self.target.way, notice) {
             // The document may have changed since this was routed.
-            (_, notice) if !self.target.takes(&notice) => Decision::dead("the target does not allow it any more"),
+            (_, notice) if !self.target.rules.takes(&notice) => Decision::dead("the target does not allow it any more"),
             (NoticeWay::SlackWebhook(url), Notice::Slack { body, .. }) => {
                 slack::to_webhook(&self.poster, url, &body, due.tries).await
             }
@@ -65,7 +73,7 @@ impl NoticePoster {
                 let by = mail::Sender { from, api, region, credentials: self.credentials.as_ref() };
                 mail::send(&self.poster, &by, &mail, due.tries).await
             }
-            (NoticeWay::Hook { .. }, Notice::Hook { url, slug, signed, body }) => match self.target.url(&url) {
+            (NoticeWay::Hook { .. }, Notice::Hook { url, slug, signed, body }) => match self.target.rules.url(&url) {
                 Some(url) => {
                     let letter = hook::Letter { url, slug, signed, body };
                     hook::send(&self.poster, &self.target.way, due, &letter).await
@@ -79,13 +87,20 @@ impl NoticePoster {
                 Some(authorization) => {
                     let (poster, path, tries) = (&self.poster, &*path, due.tries);
                     let api = check_run::Api { poster, api, authorization, path, tries };
-                    check_run::keep(api, &body).await
+                    let (decision, kept) = check_run::keep(api, due, &body).await;
+                    *run = kept;
+                    decision
                 }
                 None => Decision::dead("no token for this target"),
             },
             _ => Decision::dead("nothing for this target"),
         }
     }
+}
+
+/// The notice in a payload, with the address of the pages in its texts.
+fn notice(payload: &Value, pages: &str) -> Option<Notice> {
+    Notice::of(filled(payload, pages).as_object()?)
 }
 
 /// A payload with the address of the pages in its texts.

@@ -10,8 +10,12 @@ use crate::outbox::queue::Tries;
 pub fn github(answer: &Answer, tries: Tries) -> Decision {
     let says = answer.says();
     match answer.status {
+        200..=299 if answer.is_page() => Decision::page(says),
         200..=299 => Decision::delivered(),
         401 => Decision::pause(UNTOLD, true, format!("the token is wrong or has expired: {says}")),
+        400 | 410 if is_ended_version(answer) => {
+            Decision::pause(UNTOLD, true, format!("the server does not speak this version of the API any more: {says}"))
+        }
         403 | 429 => refused(answer, tries, says),
         // GitHub hides what a token may not see.
         404 => Decision::few(tries, 3, Duration::from_secs(600), format!("no repository, or no access to it: {says}")),
@@ -76,11 +80,38 @@ fn refused(answer: &Answer, tries: Tries, says: String) -> Decision {
     if let Some(decision) = limit(answer, tries, &says) {
         return decision;
     }
+    if is_of_the_credential(answer) {
+        return Decision::pause(UNTOLD, true, format!("about the credential: {says}"));
+    }
     if answer.mentions(&["\"message\""]) {
         return Decision::dead(format!("permission: {says}"));
     }
     // Not a word of GitHub's own: something between us and it.
     Decision::few(tries, 3, Duration::from_secs(600), format!("refused on the way: {says}"))
+}
+
+/// A 403 that is about the credential as a whole and says nothing of the one status: SSO of an organization (octokit.rb#1164,
+/// cli#2661), its list of IP addresses (trivy#10567), a suspended account or installation, a kind of token that it forbids.
+fn is_of_the_credential(answer: &Answer) -> bool {
+    answer.header("x-github-sso").is_some()
+        || answer.mentions(&[
+            "saml",
+            "single sign-on",
+            "ip allow list",
+            "ip address is not permitted",
+            "suspended",
+            "must authenticate via",
+            "forbids access via",
+            "oauth app access restrictions",
+            "two-factor authentication",
+            "email address must be verified",
+            "bad credentials",
+        ])
+}
+
+/// A version of the API has ended: 410, or 400 where the server never heard of it.
+fn is_ended_version(answer: &Answer) -> bool {
+    answer.mentions(&["api version", "api-version", "not a supported version", "version is no longer supported"])
 }
 
 /// 422, in the shapes of older and newer servers: told by the text alone.
@@ -95,4 +126,67 @@ fn unprocessable(answer: &Answer, tries: Tries, says: String) -> Decision {
         return Decision::pause(UNTOLD, true, format!("secondary rate limit: {says}"));
     }
     Decision::dead(format!("not valid: {says}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::outbox::queue::Outcome;
+
+    fn word(status: u16, headers: &[(&str, &str)], body: &str) -> &'static str {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let answer = Answer { status, headers, body: body.to_owned(), at: Timestamp::UNIX_EPOCH };
+        match github(&answer, Tries::default()).outcome {
+            Outcome::Delivered => "delivered",
+            Outcome::Dead { .. } => "dead",
+            Outcome::Pause { .. } => "pause",
+            Outcome::Retry { .. } => "retry",
+            Outcome::Back => "back",
+        }
+    }
+
+    /// What is about the credential closes the target and gives up nothing; what is about the repository is dead.
+    #[test]
+    fn answers_about_the_credential_give_up_nothing() {
+        for (status, text, expected) in [
+            (401, "Bad credentials", "pause"),
+            (403, "Resource protected by organization SAML enforcement. You must grant your token access", "pause"),
+            (
+                403,
+                "Although you appear to have the correct authorization credentials, the organization has an IP allow list enabled",
+                "pause",
+            ),
+            (403, "Sorry. Your account was suspended.", "pause"),
+            (403, "This installation has been suspended", "pause"),
+            (403, "`acme` forbids access via a personal access token (classic).", "pause"),
+            (403, "You must authenticate via a GitHub App.", "pause"),
+            (403, "Resource not accessible by integration", "dead"),
+            (403, "Repository was archived so is read-only.", "dead"),
+            (403, "You have exceeded a secondary rate limit.", "pause"),
+            (400, "\"2022-11-28\" is not a supported version", "pause"),
+            (410, "The API version 2022-11-28 is no longer supported", "pause"),
+            (400, "Problems parsing JSON", "dead"),
+            (410, "Issues are disabled for this repo", "dead"),
+        ] {
+            let body = serde_json::json!({ "message": text }).to_string();
+            assert_eq!(word(status, &[], &body), expected, "{status} {text}");
+        }
+        assert_eq!(word(403, &[("x-github-sso", "required; url=https://github.com")], r#"{"message":"no"}"#), "pause");
+    }
+
+    #[test]
+    fn a_page_for_people_is_no_delivery() {
+        assert_eq!(word(201, &[("content-type", "application/json")], r#"{"id":1}"#), "delivered");
+        assert_eq!(word(201, &[], ""), "delivered");
+        for (headers, body) in [
+            (&[("content-type", "text/html; charset=utf-8")][..], "{}"),
+            (&[("content-type", "application/xhtml+xml, text/html")], ""),
+            (&[], " \n<!DOCTYPE html><title>Sign in</title>"),
+            (&[], "<html>"),
+        ] {
+            assert_eq!(word(200, headers, body), "pause", "{body}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ use crate::outbox::queue::Tries;
 pub fn gitlab(answer: &Answer, tries: Tries) -> Decision {
     let says = answer.says();
     match answer.status {
+        200..=299 if answer.is_page() => Decision::page(says),
         200..=299 => Decision::delivered(),
         400 if is_there_already(&answer.body) => Decision::delivered(),
         400 if answer.mentions(&["cannot transition status"]) => Decision::dead(format!("a step backwards: {says}")),
@@ -23,11 +24,29 @@ pub fn gitlab(answer: &Answer, tries: Tries) -> Decision {
         403 if answer.mentions(&["rate limit", "too many requests"]) => {
             Decision::pause(UNTOLD, true, format!("rate limit: {says}"))
         }
+        403 if is_of_the_credential(answer) => Decision::pause(UNTOLD, true, format!("about the credential: {says}")),
         408 | 425 | 500..=599 => Decision::later(answer, tries, says),
         300..=399 => Decision::dead(format!("a redirect that is not followed: {says}")),
         403 => Decision::dead(format!("permission: {says}")),
         _ => Decision::dead(says),
     }
+}
+
+/// A 403 that is about the token or its user, and says nothing of the one status.
+fn is_of_the_credential(answer: &Answer) -> bool {
+    answer.mentions(&[
+        "insufficient_scope",
+        "invalid_token",
+        "blocked",
+        "deactivated",
+        "saml",
+        "single sign-on",
+        "sso session",
+        "ip address",
+        "terms of service",
+        "password expired",
+        "two-factor authentication",
+    ])
 }
 
 /// `Cannot transition status via :run from :running`: the status is in the state that was asked for (packit#741).

@@ -71,6 +71,12 @@ impl Decision {
         Self::just(Outcome::Delivered)
     }
 
+    /// It was not tried.
+    #[must_use]
+    pub fn untried() -> Self {
+        Self::just(Outcome::Back)
+    }
+
     /// It can never be delivered.
     #[must_use]
     pub fn dead(why: impl Into<String>) -> Self {
@@ -130,6 +136,16 @@ impl Decision {
         Self::just(Outcome::Retry { wait, jitter: false, refused: true, certain: true, why: why.into() })
     }
 
+    /// A page for people where an answer of the API was expected: a sign-in page of a proxy, or the wrong address. Nothing was
+    /// delivered.
+    fn page(says: String) -> Self {
+        Self::pause(
+            UNTOLD,
+            true,
+            format!("a page of HTML instead of an answer, from a proxy or a wrong address: {says}"),
+        )
+    }
+
     /// The target takes nothing for a time that doubles.
     #[must_use]
     pub fn paused(time: Duration, why: impl Into<String>) -> Self {
@@ -148,6 +164,13 @@ impl Answer {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.trim())
+    }
+
+    /// Whether it is a page for people.
+    #[must_use]
+    pub fn is_page(&self) -> bool {
+        self.header("content-type").is_some_and(|kind| kind.to_ascii_lowercase().contains("html"))
+            || self.body.trim_start().starts_with('<')
     }
 
     /// The server's own clock, else ours.

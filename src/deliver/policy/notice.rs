@@ -11,6 +11,7 @@ use crate::outbox::queue::Tries;
 pub fn slack(answer: &Answer, tries: Tries) -> Decision {
     let says = answer.says_plainly();
     match answer.status {
+        200..=299 if answer.is_page() => Decision::page(answer.says()),
         200..=299 => Decision::delivered(),
         429 => Decision::limited(answer, says),
         408 | 425 | 500..=599 => Decision::later(answer, tries, says),
@@ -30,6 +31,7 @@ pub fn ses(answer: &Answer, tries: Tries) -> Decision {
     let kind = kind.split([':', '#']).next().unwrap_or_default().to_owned();
     let says = if kind.is_empty() { answer.says() } else { format!("{kind}: {}", answer.says()) };
     match (answer.status, &*kind) {
+        (200..=299, _) if answer.is_page() => Decision::page(says),
         (200..=299, _) => Decision::delivered(),
         (429, _) => Decision::pause(answer.retry_after().unwrap_or(Duration::from_secs(5)), true, says),
         // Of the account, the sender or our role: nothing goes until somebody has mended it.

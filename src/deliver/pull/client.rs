@@ -16,7 +16,7 @@ use crate::deliver::drain::Totals;
 use crate::deliver::http::{Poster, Ways};
 use crate::deliver::policy::{Answer, Decision, Lost};
 use crate::deliver::states::Forge;
-use crate::deliver::targets::address;
+use crate::deliver::targets::{GHE_COM, address};
 use crate::outbox::queue::{Outcome, Status, Tries};
 use crate::secret::Secret;
 
@@ -60,6 +60,10 @@ fn github(url: &str) -> Result<(String, Url), String> {
     if matches!(host.as_str(), "github.com" | "api.github.com") {
         return Ok(("github.com".to_owned(), address("https://api.github.com")?));
     }
+    if let Some(tenant) = host.strip_suffix(GHE_COM) {
+        let tenant = tenant.strip_prefix("api.").unwrap_or(tenant);
+        return Ok((format!("{tenant}{GHE_COM}"), address(&format!("https://api.{tenant}{GHE_COM}"))?));
+    }
     let path = api.path().trim_end_matches('/').to_owned();
     if !path.ends_with("/api/v3") {
         api.set_path(&format!("{path}/api/v3"));
@@ -102,8 +106,11 @@ impl PullClient {
             let wait = match leases {
                 Ok(leases) => {
                     failures = 0;
-                    self.post_all(leases, &mut totals).await;
-                    Duration::ZERO
+                    match self.post_all(leases, &mut totals).await {
+                        0 => Duration::ZERO,
+                        // Another worker may have them meanwhile.
+                        _ => BRAKE.1,
+                    }
                 }
                 Err(why) => {
                     failures += 1;
@@ -134,14 +141,22 @@ impl PullClient {
         Ok(leases.deliveries)
     }
 
-    async fn post_all(&self, leases: Vec<Leased>, totals: &mut Totals) {
+    /// Posts what was leased. Returns how many leases it handed back because they are for other hosts: what waits is not given up
+    /// because a worker is set up wrongly.
+    async fn post_all(&self, leases: Vec<Leased>, totals: &mut Totals) -> usize {
         let mut posts = JoinSet::new();
+        let mut foreign = 0;
         for leased in leases {
             let lease = leased.lease.clone();
             if !leased.hosts.contains(&self.host) {
-                let why =
-                    format!("this worker posts to {}, and the target is for {}", self.host, leased.hosts.join(", "));
-                self.tell(&lease, &Decision::dead(why), totals).await;
+                tracing::warn!(
+                    host = self.host,
+                    hosts = leased.hosts.join(", "),
+                    target = leased.target,
+                    "GITHUB_URL has another host than the target: the lease is handed back"
+                );
+                foreign += 1;
+                self.tell(&lease, &Decision::untried(), totals).await;
                 continue;
             }
             let github = Arc::clone(&self.github);
@@ -153,6 +168,7 @@ impl PullClient {
                 Err(error) => tracing::error!(error = %error, "a delivery panicked"),
             }
         }
+        foreign
     }
 
     /// Says what became of a lease, until it is heard.
@@ -208,6 +224,8 @@ mod tests {
             ("https://GHE.acme.example", "ghe.acme.example", "https://ghe.acme.example/api/v3"),
             ("https://ghe.acme.example/api/v3/", "ghe.acme.example", "https://ghe.acme.example/api/v3/"),
             ("http://127.0.0.1:8080", "127.0.0.1", "http://127.0.0.1:8080/api/v3"),
+            ("https://acme.ghe.com", "acme.ghe.com", "https://api.acme.ghe.com/"),
+            ("https://api.acme.ghe.com/", "acme.ghe.com", "https://api.acme.ghe.com/"),
         ] {
             let found = github(url).map(|(host, api)| (host, api.to_string()));
             assert_eq!(found, Ok((host.to_owned(), api.to_owned())), "{url}");

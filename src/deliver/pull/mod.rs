@@ -76,6 +76,8 @@ pub struct HandBack {
     pub reason: String,
     /// It can never be posted.
     pub permanent: bool,
+    /// It was not tried, and another worker may: this counts as no attempt.
+    pub untried: bool,
     /// Seconds until it is tried again; without, some time within half a minute.
     pub retry_after: Option<u64>,
     /// Whether `retry_after` is the longest of a random wait.
@@ -111,7 +113,7 @@ impl HandBack {
             },
             Outcome::Pause { why } => Self { reason: why.clone(), ..base },
             Outcome::Dead { why } => Self { reason: why.clone(), permanent: true, ..base },
-            Outcome::Back => Self { reason: "not tried".to_owned(), retry_after: Some(0), ..base },
+            Outcome::Back => Self { reason: "not tried".to_owned(), untried: true, ..base },
         })
     }
 
@@ -119,7 +121,9 @@ impl HandBack {
     #[must_use]
     pub fn decision(&self) -> Decision {
         let why = if self.reason.is_empty() { "handed back".to_owned() } else { self.reason.clone() };
-        let outcome = if self.permanent {
+        let outcome = if self.untried {
+            Outcome::Back
+        } else if self.permanent {
             Outcome::Dead { why }
         } else if self.pause.is_some() {
             Outcome::Pause { why }
@@ -135,6 +139,15 @@ impl HandBack {
         let pause = self.pause.map(|seconds| (Duration::from_secs(seconds.min(LONGEST)), self.doubling));
         Decision { outcome, fault: self.fault, pause }
     }
+}
+
+/// Whether a text has the form of a lease.
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(place, byte)| match place {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
 }
 
 #[cfg(test)]

@@ -10,16 +10,18 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tokio::runtime::Handle;
+use tokio::sync::OnceCell;
 
-use super::{HandBack, LEASE, Leased, Leases};
+use super::{HandBack, LEASE, Leased, Leases, is_uuid};
 use crate::clock::Deadline;
 use crate::deliver::policy::Decision;
 use crate::deliver::step::{self, Done};
 use crate::deliver::targets::{Kind, Target, Way};
 use crate::outbox::queue::{self, Room, StatusDue};
+use crate::outbox::registry::{self, Registration};
 use crate::routing::Routes;
 use crate::secret::Secret;
-use crate::store::{Store, StoreError, chain};
+use crate::store::{Store, StoreError, Tx, chain};
 use crate::tasks;
 
 /// Most leases of one request, and how many without `max`.
@@ -35,8 +37,9 @@ const WAITING: u32 = 10;
 /// How long the database may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The routes, for all targets that have a key. Without any, every request is refused.
-pub fn routes(store: Store, targets: &[Target]) -> Routes {
+/// The routes, for all targets that have a key. Without any, every request is refused. All targets of the document are
+/// registered with the first request.
+pub fn routes(store: Store, targets: &[Target], registrations: Vec<Registration>) -> Routes {
     let mut clients: Vec<Client> = Vec::new();
     for target in targets {
         let Kind::Commit(commit) = &target.kind else { continue };
@@ -54,12 +57,14 @@ pub fn routes(store: Store, targets: &[Target]) -> Routes {
         .get("/v1/deliveries", lease)
         .delete("/v1/deliveries/{lease}", delivered)
         .post("/v1/deliveries/{lease}", hand_back)
-        .with_state(Arc::new(Pull { store, clients }))
+        .with_state(Arc::new(Pull { store, clients, registrations, registered: OnceCell::new() }))
 }
 
 pub(super) struct Pull {
     store: Store,
     clients: Vec<Client>,
+    registrations: Vec<Registration>,
+    registered: OnceCell<()>,
 }
 
 /// Whoever has a key, and what it is for.
@@ -148,6 +153,21 @@ fn json(status: StatusCode, body: &impl serde::Serialize) -> Response {
 }
 
 impl Pull {
+    /// Registers the targets, once, and routes what has waited for that.
+    async fn register(&self) -> Result<(), Refused> {
+        let register = async || {
+            let (store, registrations) = (self.store.clone(), self.registrations.clone());
+            on_a_thread(async move || {
+                let register = async |tx: &mut Tx<'_>| registry::register(tx, &registrations).await;
+                store.in_tx("register", Deadline::within(PATIENCE), register).await?;
+                while step::route(&store).await? > 0 {}
+                Ok(())
+            })
+            .await
+        };
+        self.registered.get_or_try_init(register).await.copied()
+    }
+
     /// Whoever the key belongs to, unless it asks too much.
     fn client(&self, headers: &HeaderMap) -> Result<&Client, Refused> {
         let key = headers.get("x-api-key").and_then(|key| key.to_str().ok()).ok_or(Refused::Key)?;
@@ -221,6 +241,7 @@ pub(super) async fn lease(
     let client = pull.client(&headers)?;
     let (max, wait) = query(text.as_deref())?;
     let _waiting = client.wait()?;
+    pull.register().await?;
     let until = Deadline::within(wait);
     loop {
         let (store, targets) = (pull.store.clone(), client.targets.clone());
@@ -235,10 +256,8 @@ pub(super) async fn lease(
 
 /// Leases for the targets of a key, `max` of them all together.
 async fn claim(store: Store, targets: BTreeMap<String, Target>, max: usize) -> Result<Untold, StoreError> {
-    let names: Vec<&str> = targets.keys().map(String::as_str).collect();
     let due = store
         .in_tx("pull", Deadline::within(PATIENCE), async |tx| {
-            queue::register(tx, &names).await?;
             let mut due = Vec::new();
             for target in targets.values() {
                 let slots = i32::try_from(max.saturating_sub(due.len())).unwrap_or(i32::MAX);
@@ -272,7 +291,13 @@ impl Drop for Untold {
         }
         // Without a runtime the process is about to end, and they run out.
         let Ok(runtime) = Handle::try_current() else { return };
-        let back = |due: StatusDue| Done { target: due.target, lease: due.lease, is_event: false, decision: None };
+        let back = |due: StatusDue| Done {
+            target: due.target,
+            lease: due.lease,
+            is_event: false,
+            decision: None,
+            check_run: None,
+        };
         let done: Vec<Done> = std::mem::take(&mut self.due).into_iter().map(back).collect();
         let (store, targets) = (self.store.clone(), std::mem::take(&mut self.targets));
         runtime.spawn(on_a_thread(async move || {
@@ -289,7 +314,7 @@ fn leased(due: StatusDue, targets: &BTreeMap<String, Target>) -> Option<Leased> 
     Some(Leased {
         lease: due.lease,
         expires_in: LEASE.as_secs(),
-        hosts: commit.hosts.clone(),
+        hosts: commit.rules.hosts.clone(),
         target: due.target,
         repo: status.repo,
         sha: status.sha,
@@ -342,26 +367,18 @@ async fn end(pull: &Pull, headers: &HeaderMap, lease: String, decision: Decision
     let again = decision == Decision::delivered();
     let (store, targets) = (pull.store.clone(), client.targets.clone());
     on_a_thread(async move || {
-        let of = async |tx: &mut crate::store::Tx<'_>| queue::lease_of(tx, &lease).await;
+        let of = async |tx: &mut Tx<'_>| queue::lease_of(tx, &lease).await;
         let target = match store.in_tx("lease_of", Deadline::within(PATIENCE), of).await? {
             Some((target, true)) if targets.contains_key(&target) => target,
             Some((target, false)) if targets.contains_key(&target) && again => return Ok(Ok(StatusCode::NO_CONTENT)),
             Some((target, _)) if !targets.contains_key(&target) => return Ok(Err(Refused::NoLease)),
             _ => return Ok(Err(Refused::Gone)),
         };
-        let done = Done { target, lease: lease.clone(), is_event: false, decision: Some(decision) };
+        let done = Done { target, lease: lease.clone(), is_event: false, decision: Some(decision), check_run: None };
         step::settle(&store, &[done], &targets).await?;
         Ok(Ok(StatusCode::NO_CONTENT))
     })
     .await?
-}
-
-fn is_uuid(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(place, byte)| match place {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
 }
 
 /// Does it on a thread; a panic is ours, and said to nobody else.

@@ -3,26 +3,20 @@
 use reqwest::Url;
 
 use super::credential::credential;
-use super::{Raw, TargetsError, address};
+use super::{GHE_COM, KINDS, Raw, TargetsError, address};
 use crate::config::Lookup;
 use crate::deliver::authorization::Credential;
 use crate::deliver::signature::private_key;
-use crate::outbox::Notice;
+use crate::outbox::receiver::NoticeRules;
 use crate::secret::{self, Secret};
 
-/// Somebody who is told in words.
+/// A target of notices.
 #[derive(Clone, Debug)]
 pub struct NoticeTarget {
     /// How.
     pub way: NoticeWay,
-    /// Which hosts of Slack, mail, webhooks, IRC or repositories it is for: `team.slack.com`, `*.acme.example`, `*`.
-    pub hosts: Vec<String>,
-    /// Addresses that want no mail.
-    pub except: Vec<String>,
-    /// Where the pages of builds begin, without a slash at the end.
-    pub pages: String,
-    /// Whether addresses may be such as are not public.
-    pub allow_private: bool,
+    /// Which notices it gets.
+    pub rules: NoticeRules,
     /// PEM bundle to trust instead of the usual authorities.
     pub ca_bundle: Option<Vec<u8>>,
 }
@@ -70,71 +64,8 @@ pub enum NoticeWay {
     },
 }
 
-impl NoticeTarget {
-    /// Whether it is for notices of this kind.
-    #[must_use]
-    pub fn speaks(&self, notice: &Notice) -> bool {
-        matches!(
-            (&self.way, notice),
-            (NoticeWay::SlackWebhook(_) | NoticeWay::SlackToken(..), Notice::Slack { .. })
-                | (NoticeWay::Mail { .. }, Notice::Mail { .. })
-                | (NoticeWay::Hook { .. }, Notice::Hook { .. })
-                | (NoticeWay::Irc { .. }, Notice::Irc { .. })
-                | (NoticeWay::CheckRun { .. }, Notice::CheckRun { .. })
-        )
-    }
-
-    /// Whether it is for this one: who writes messages does not choose hosts.
-    #[must_use]
-    pub fn takes(&self, notice: &Notice) -> bool {
-        if !self.speaks(notice) {
-            return false;
-        }
-        match notice {
-            // Where the account is not known, nobody but who takes all gets it, on a channel of his own.
-            Notice::Slack { account: None, .. } => {
-                matches!(self.way, NoticeWay::SlackWebhook(_)) && self.hosts.iter().any(|host| host == "*")
-            }
-            Notice::Slack { account: Some(account), .. } => self.allows(&format!("{account}.slack.com")),
-            Notice::Mail { address, .. } => {
-                let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
-                self.allows(domain) && !self.except.iter().any(|other| other.eq_ignore_ascii_case(address))
-            }
-            Notice::Hook { url, .. } => self.url(url).is_some(),
-            Notice::Irc { server, .. } => self.allows(server),
-            Notice::CheckRun { host, path, .. } => self.allows(host) && path.split('/').count() == 2,
-        }
-    }
-
-    /// An address that a build names, if it may be spoken to.
-    #[must_use]
-    pub fn url(&self, text: &str) -> Option<Url> {
-        let url = Url::parse(text).ok()?;
-        let host = url.host_str()?.trim_end_matches('.');
-        let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        let has_scheme = url.scheme() == "https" || (url.scheme() == "http" && self.allow_private);
-        let is_plain = url.username().is_empty() && url.password().is_none();
-        (has_scheme && is_plain && self.allows(&host)).then_some(url)
-    }
-
-    fn allows(&self, host: &str) -> bool {
-        let host = host.to_ascii_lowercase();
-        !host.is_empty()
-            && self.hosts.iter().any(|pattern| match pattern.strip_prefix('*') {
-                // All of them means their usual ports.
-                Some("") => !host.contains(':') || host.starts_with('['),
-                Some(end) => host.len() > end.len() && host.ends_with(end),
-                None => host == *pattern,
-            })
-    }
-}
-
-/// Reads one; `None` if it is of another kind. Beside it: deliveries at a time.
-pub(super) fn read(
-    raw: &Raw,
-    ca_bundle: Option<Vec<u8>>,
-    lookup: Lookup<'_>,
-) -> Result<Option<(NoticeTarget, usize)>, TargetsError> {
+/// Reads how one is sent to, and how many deliveries at a time.
+pub(super) fn way(raw: &Raw, lookup: Lookup<'_>) -> Result<(NoticeWay, usize), TargetsError> {
     let wrong = |member, what: String| TargetsError::Member { target: raw.name.clone(), member, what };
     let missing = |member| wrong(member, "missing".to_owned());
     let found = |member, reference: &Option<String>| {
@@ -144,7 +75,7 @@ pub(super) fn read(
     let maybe = |member, reference: &Option<String>| reference.as_ref().map(|_| found(member, reference)).transpose();
     let url = |member, text: &str| address(text).map_err(|what| wrong(member, what));
     let api = raw.api.as_deref().map(|text| url("api", text)).transpose()?;
-    let (way, concurrency) = match raw.kind.as_str() {
+    Ok(match raw.kind.as_str() {
         "slack" if raw.url.is_some() => {
             let secret = found("url", &raw.url)?;
             // Not repeated: the address is the secret.
@@ -183,6 +114,8 @@ pub(super) fn read(
             let host = raw.hosts.first().ok_or_else(|| missing("hosts"))?;
             let usual = if raw.hosts.iter().any(|host| host == "github.com") {
                 "https://api.github.com".to_owned()
+            } else if host.ends_with(GHE_COM) {
+                format!("https://api.{host}")
             } else {
                 format!("https://{host}/api/v3")
             };
@@ -192,68 +125,12 @@ pub(super) fn read(
             };
             (NoticeWay::CheckRun { api, credential: credential(raw, lookup)? }, 4)
         }
-        _ => return Ok(None),
-    };
-    if raw.hosts.is_empty() {
-        return Err(missing("hosts"));
-    }
-    let pages = url("pages", raw.pages.as_deref().ok_or_else(|| missing("pages"))?)?;
-    let target = NoticeTarget {
-        way,
-        hosts: raw.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
-        except: raw.except.clone(),
-        pages: pages.as_str().trim_end_matches('/').to_owned(),
-        allow_private: raw.allow_private,
-        ca_bundle,
-    };
-    Ok(Some((target, concurrency)))
+        other => return Err(wrong("kind", format!("{other}: expected {KINDS}"))),
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    fn target(hosts: &[&str]) -> NoticeTarget {
-        NoticeTarget {
-            way: NoticeWay::Hook { key: None, secret: None, token: None, is_form: true },
-            hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
-            except: Vec::new(),
-            pages: "https://ci.acme.example".to_owned(),
-            allow_private: false,
-            ca_bundle: None,
-        }
-    }
-
-    #[test]
-    fn addresses_of_builds_lead_to_allowed_hosts_only() {
-        let target = target(&["hooks.acme.example", "*.example.org", "own.example.net:8443"]);
-        for url in [
-            "https://hooks.acme.example/in?x=1",
-            "https://HOOKS.acme.example./in",
-            "https://a.b.example.org/",
-            "https://own.example.net:8443/",
-        ] {
-            assert!(target.url(url).is_some(), "{url}");
-        }
-        for url in [
-            "http://hooks.acme.example/in",
-            "https://hooks.acme.example:8443/in",
-            "https://user:pw@hooks.acme.example/in",
-            "https://hooks.acme.example@evil.example.com/in",
-            "https://evil.example.com/hooks.acme.example",
-            "https://evil.example.com\\@hooks.acme.example/",
-            "https://example.org/",
-            "https://evilexample.org/",
-            "https://hooks.acme.example.evil.example.com/",
-            "ftp://hooks.acme.example/",
-            "hooks.acme.example",
-            "",
-        ] {
-            assert_eq!(target.url(url), None, "{url}");
-        }
-        assert!(super::NoticeTarget { hosts: vec!["*".to_owned()], ..target }.url("https://a.example.com/").is_some());
-    }
-
     #[test]
     fn what_is_missing_is_named_and_no_secret_is_shown() {
         let read = |document: &str| {

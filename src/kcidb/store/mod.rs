@@ -10,6 +10,8 @@ mod receipts;
 mod triage;
 mod values;
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 
 pub use self::find::{Found, Query, Summary, find, summaries};
@@ -21,7 +23,7 @@ pub use self::triage::{requeue, triage};
 use super::events::{self, What};
 use super::record::{Kind, Record, Submission};
 use super::rules::Stamp;
-use crate::outbox::announce;
+use crate::outbox::{Announcer, Event};
 use crate::sorted;
 use crate::store::{StoreError, Tx};
 
@@ -30,7 +32,11 @@ use crate::store::{StoreError, Tx};
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>, StoreError> {
+pub async fn write(
+    tx: &Tx<'_>,
+    batch: &[(usize, &Record)],
+    announcer: &mut Announcer,
+) -> Result<Vec<usize>, StoreError> {
     let (mut submissions, mut regexes) = (Vec::new(), Vec::new());
     for (number, record) in batch {
         match record {
@@ -39,28 +45,33 @@ pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>
         }
     }
     let mut kept = triage::write(tx, &regexes).await?;
-    kept.extend(write_submissions(tx, &submissions).await?);
+    kept.extend(write_submissions(tx, &submissions, announcer).await?);
     Ok(sorted::unique(kept))
 }
 
-async fn write_submissions(tx: &Tx<'_>, submissions: &[(usize, &Submission)]) -> Result<Vec<usize>, StoreError> {
+async fn write_submissions(
+    tx: &Tx<'_>,
+    submissions: &[(usize, &Submission)],
+    announcer: &mut Announcer,
+) -> Result<Vec<usize>, StoreError> {
     receipts::write(tx, submissions).await?;
     let mut kept = Vec::new();
     if submissions.iter().all(|(_, submission)| submission.is_empty()) {
         return Ok(kept);
     }
     let now = now(tx).await?;
+    announcer.open(tx).await?;
     excerpts::write(tx, submissions).await?;
     let mut changed = Vec::new();
     let rows = Kind::ALL.map(|kind| rows(kind, submissions));
     for (kind, rows) in Kind::ALL.into_iter().zip(&rows).filter(|(_, rows)| !rows.is_empty()) {
         let changes = objects::write(tx, kind, rows).await?;
         kept.extend(changes.iter().map(|change| change.row.number));
-        tell(tx, kind, &changes, now).await?;
+        announce(tx, kind, &changes, now, announcer).await?;
         changed.extend(changes.into_iter().map(|change| (kind, change)));
     }
     triage::enqueue(tx, &changed).await?;
-    progress::settle(tx, &changed, now).await?;
+    progress::settle(tx, &changed, now, announcer).await?;
     Ok(kept)
 }
 
@@ -82,13 +93,33 @@ fn rows<'s>(kind: Kind, submissions: &[(usize, &'s Submission)]) -> Vec<Row<'s>>
     rows
 }
 
-/// Announces objects that are new or other than before. Of those, the whole row is shown.
-async fn tell(tx: &Tx<'_>, kind: Kind, changes: &[Change<'_, '_>], at: Timestamp) -> Result<(), StoreError> {
-    let updated: Vec<(&str, i64)> = changes.iter().filter(|c| !c.new).map(|c| c.row.key()).collect();
-    let stored = objects::read(tx, kind, &updated).await?;
-    let new = changes.iter().filter(|change| change.new);
-    let new = new.map(|change| events::event(&change.row.view, What::of_a_write(kind, true), at));
-    let updated =
-        stored.iter().map(|object| events::event(&super::View::of(kind, object), What::of_a_write(kind, false), at));
-    announce(tx, &new.chain(updated).collect::<Vec<_>>()).await
+/// Announces objects that are new or other than before. Of those, the whole row is shown; it is read only if some target
+/// receives it.
+async fn announce(
+    tx: &Tx<'_>,
+    kind: Kind,
+    changes: &[Change<'_, '_>],
+    now: Timestamp,
+    announcer: &mut Announcer,
+) -> Result<(), StoreError> {
+    let [new, updated] = [true, false].map(|new| What::of_a_write(kind, new));
+    if announcer.wants("kcidb", &events::name(kind, new)) {
+        for change in changes.iter().filter(|change| change.new) {
+            let at = announcer.time_of(change.row.number);
+            announcer.add(Event { at, ..events::event(&change.row.view, new, now) });
+        }
+    }
+    if announcer.wants("kcidb", &events::name(kind, updated)) {
+        let numbers: HashMap<(&str, i64), usize> =
+            changes.iter().filter(|change| !change.new).map(|change| (change.row.key(), change.row.number)).collect();
+        let keys: Vec<(&str, i64)> =
+            changes.iter().filter(|change| !change.new).map(|change| change.row.key()).collect();
+        let stored = objects::read(tx, kind, &keys).await?;
+        for object in &stored {
+            let number = numbers.get(&(object.id.as_str(), object.version));
+            let at = number.and_then(|number| announcer.time_of(*number));
+            announcer.add(Event { at, ..events::event(&super::View::of(kind, object), updated, now) });
+        }
+    }
+    Ok(())
 }

@@ -10,7 +10,7 @@ use crate::kcidb::Settings;
 use crate::kcidb::events::{self, What};
 use crate::kcidb::record::{Kind, View};
 use crate::kcidb::rules::{Milestone, Progress, milestones};
-use crate::outbox::announce;
+use crate::outbox::{Announcer, Event};
 use crate::sorted;
 use crate::store::{Param, Stale, StoreError, Tx, column};
 
@@ -36,7 +36,12 @@ struct Touched<'c> {
 ///
 /// One transaction at a time does this, or two that each write a part of a checkout would both find it unfinished. It
 /// comes last, and writes only what nobody writes elsewhere: no other lock is waited for while this one is held.
-pub(super) async fn settle(tx: &Tx<'_>, changes: &[(Kind, Change<'_, '_>)], now: Timestamp) -> Result<(), StoreError> {
+pub(super) async fn settle(
+    tx: &Tx<'_>,
+    changes: &[(Kind, Change<'_, '_>)],
+    now: Timestamp,
+    announcer: &mut Announcer,
+) -> Result<(), StoreError> {
     if changes.iter().all(|(kind, _)| *kind == Kind::Issue) {
         return Ok(());
     }
@@ -73,7 +78,7 @@ pub(super) async fn settle(tx: &Tx<'_>, changes: &[(Kind, Change<'_, '_>)], now:
     let occurred: Vec<&str> = occurred.iter().map(|row| row.get("checkout_id")).collect();
     let params: [Param<'_>; 3] = [&builds, &incidents, &checkouts];
     let found = tx.query(include_str!("sql/kcidb_settle_progress.sql"), &params).await?;
-    announce_checkouts(tx, &occurred, reached(&found, |row| row.get("overdue")), now).await
+    announce_checkouts(tx, &occurred, reached(&found, |row| row.get("overdue")), now, announcer).await
 }
 
 /// Lets nobody else settle anything until the transaction ends.
@@ -85,9 +90,14 @@ async fn lock(tx: &Tx<'_>) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn sweep(tx: &Tx<'_>, settings: &Settings, write: bool) -> Result<Vec<Stale>, StoreError> {
+pub async fn sweep(
+    tx: &Tx<'_>,
+    settings: &Settings,
+    write: bool,
+    announcer: &mut Announcer,
+) -> Result<Vec<Stale>, StoreError> {
     match settings.silence {
-        Some(silence) => finish_overdue(tx, silence, MOST, write).await,
+        Some(silence) => finish_overdue(tx, silence, MOST, write, announcer).await,
         None => Ok(Vec::new()),
     }
 }
@@ -102,14 +112,16 @@ pub async fn finish_overdue(
     silence: Duration,
     limit: usize,
     write: bool,
+    announcer: &mut Announcer,
 ) -> Result<Vec<Stale>, StoreError> {
     if write {
         lock(tx).await?;
+        announcer.open(tx).await?;
     }
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let found = tx.query(include_str!("sql/kcidb_overdue.sql"), &[&silence.as_secs_f64(), &limit]).await?;
     if write {
-        announce_checkouts(tx, &[], reached(&found, |_| true), now(tx).await?).await?;
+        announce_checkouts(tx, &[], reached(&found, |_| true), now(tx).await?, announcer).await?;
     }
     let stale = found.iter().map(|row| {
         let state = if progress(row).builds_running > 0 { "building" } else { "testing" };
@@ -155,6 +167,7 @@ async fn announce_checkouts(
     occurred: &[&str],
     mut reached: Vec<Reached<'_>>,
     now: Timestamp,
+    announcer: &mut Announcer,
 ) -> Result<(), StoreError> {
     sorted::by(&mut reached, Ord::cmp);
     let mut told: Vec<(&str, Option<Milestone>)> = occurred.iter().map(|id| (*id, None)).collect();
@@ -176,16 +189,20 @@ async fn announce_checkouts(
             Some((row.get("checkout_id"), Some(milestone)))
         }));
     }
+    let what = |milestone: Option<Milestone>| milestone.map_or(What::IssueOccurrencesChanged, What::Reached);
+    told.retain(|(_, milestone)| announcer.wants("kcidb", &events::name(Kind::Checkout, what(*milestone))));
     let told = sorted::unique(told);
+    if told.is_empty() {
+        return Ok(());
+    }
     let ids = sorted::unique(told.iter().map(|(id, _)| *id));
     let checkouts = objects::read(tx, Kind::Checkout, &ids.into_iter().map(|id| (id, 0)).collect::<Vec<_>>()).await?;
-    let mut messages = Vec::new();
+    let at = announcer.time_of_last();
     for checkout in &checkouts {
         let view = View::of(Kind::Checkout, checkout);
         for (_, milestone) in told.iter().filter(|(id, _)| *id == checkout.id) {
-            let what = milestone.map_or(What::IssueOccurrencesChanged, What::Reached);
-            messages.push(events::event(&view, what, now));
+            announcer.add(Event { at, ..events::event(&view, what(*milestone), now) });
         }
     }
-    announce(tx, &messages).await
+    Ok(())
 }

@@ -11,7 +11,7 @@ use super::{Found, Query, find, now, write_submissions};
 use crate::kcidb::events::{self, What};
 use crate::kcidb::record::{Cell, IssueRegex, Kind, Object, Submission, View};
 use crate::kcidb::triage::{Matcher, Subject, incident, incident_id};
-use crate::outbox::announce;
+use crate::outbox::Announcer;
 use crate::sorted;
 use crate::store::{Step, StoreError, Tx, column};
 
@@ -79,7 +79,7 @@ async fn put(tx: &Tx<'_>, failed: &[(Kind, &str)]) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn requeue(tx: &Tx<'_>, page: usize) -> Result<Step, StoreError> {
+pub async fn requeue(tx: &Tx<'_>, page: usize, announcer: &mut Announcer) -> Result<Step, StoreError> {
     let state = tx.query(include_str!("sql/lock_kcidb_requeue.sql"), &[]).await?;
     let Some(state) = state.first() else { return Ok(Step::default()) };
     let stage: i16 = state.get("stage");
@@ -95,10 +95,14 @@ pub async fn requeue(tx: &Tx<'_>, page: usize) -> Result<Step, StoreError> {
     let full = ids.len() >= page;
     let (next, from) = if full { (stage, ids.last().copied().unwrap_or_default()) } else { (stage + 1, "") };
     tx.query(include_str!("sql/move_kcidb_requeue.sql"), &[&next, &from]).await?;
-    let objects = objects::read(tx, kind, &ids.iter().map(|id| (*id, 0)).collect::<Vec<_>>()).await?;
-    let now = now(tx).await?;
-    let messages = objects.iter().map(|object| events::event(&View::of(kind, object), What::NeedsTriage, now));
-    announce(tx, &messages.collect::<Vec<_>>()).await?;
+    announcer.open(tx).await?;
+    if announcer.wants("kcidb", &events::name(kind, What::NeedsTriage)) {
+        let objects = objects::read(tx, kind, &ids.iter().map(|id| (*id, 0)).collect::<Vec<_>>()).await?;
+        let now = now(tx).await?;
+        for object in &objects {
+            announcer.add(events::event(&View::of(kind, object), What::NeedsTriage, now));
+        }
+    }
     if kind != Kind::Checkout {
         put(tx, &sorted::unique(ids.iter().map(|id| (kind, *id)))).await?;
     }
@@ -110,7 +114,7 @@ pub async fn requeue(tx: &Tx<'_>, page: usize) -> Result<Step, StoreError> {
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn triage(tx: &Tx<'_>, page: usize) -> Result<Step, StoreError> {
+pub async fn triage(tx: &Tx<'_>, page: usize, announcer: &mut Announcer) -> Result<Step, StoreError> {
     let limit = i64::try_from(page).unwrap_or(i64::MAX);
     let taken = tx.query(include_str!("sql/take_kcidb_triage_queue.sql"), &[&limit]).await?;
     if taken.is_empty() {
@@ -155,7 +159,7 @@ pub async fn triage(tx: &Tx<'_>, page: usize) -> Result<Step, StoreError> {
         message_id: "triage".to_owned(),
         message_at: Some(at),
     };
-    write_submissions(tx, &[(0, &submission)]).await?;
+    write_submissions(tx, &[(0, &submission)], announcer).await?;
     Ok(step)
 }
 

@@ -41,4 +41,4 @@ UPDATE commit_statuses AS c SET
 FROM due AS d
 WHERE c.id = d.id
 RETURNING c.target, c.repo, c.sha, c.name, c.wanted_state, c.wanted_description, c.wanted_url, c.lease::text AS lease,
-    c.attempts, c.refusals
+    c.attempts, c.refusals, greatest(extract(epoch FROM now() - coalesce(c.message_at, c.wanted_at)), 0)::bigint AS age_s

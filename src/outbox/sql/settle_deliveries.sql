@@ -1,7 +1,7 @@
 -- settle_deliveries
 WITH said AS (
     SELECT c.outbox_id, c.target, c.created_at, i.outcome, i.wait_ms, i.jitter, i.refused, i.reason,
-        c.since < now() - i.max_age_s * interval '1 second' OR c.attempts + 1 >= i.max_attempts AS spent
+        coalesce(c.message_at, c.since) < now() - i.max_age_s * interval '1 second' OR c.attempts + 1 >= i.max_attempts AS spent
     FROM (
         SELECT unnest($1::text[]) AS lease, unnest($2::text[]) AS outcome, unnest($3::bigint[]) AS wait_ms,
             unnest($4::boolean[]) AS jitter, unnest($5::boolean[]) AS refused, unnest($6::boolean[]) AS certain,

@@ -4,7 +4,7 @@ WITH said AS (
     SELECT c.id, i.outcome, i.wait_ms, i.jitter, i.refused, i.certain, i.reason,
         (c.wanted_state, c.wanted_description, c.wanted_url)
             IS NOT DISTINCT FROM (c.sent_state, c.sent_description, c.sent_url) AS same,
-        c.wanted_at < now() - i.max_age_s * interval '1 second' OR c.attempts + 1 >= i.max_attempts AS spent
+        coalesce(c.message_at, c.wanted_at) < now() - i.max_age_s * interval '1 second' OR c.attempts + 1 >= i.max_attempts AS spent
     FROM (
         SELECT unnest($1::text[]) AS lease, unnest($2::text[]) AS outcome, unnest($3::bigint[]) AS wait_ms,
             unnest($4::boolean[]) AS jitter, unnest($5::boolean[]) AS refused, unnest($6::boolean[]) AS certain,
@@ -16,6 +16,7 @@ WITH said AS (
 )
 UPDATE commit_statuses AS c SET
     state = CASE
+        WHEN c.state = 'outdated' THEN 'outdated'
         WHEN s.outcome = 'dead' AND (s.same OR s.reason LIKE 'status_cap%') THEN 'dead'
         WHEN s.outcome = 'retry' AND s.same AND s.spent THEN 'dead'
         WHEN s.outcome = 'delivered' AND s.same THEN 'delivered'

@@ -9,7 +9,24 @@ use super::Rows;
 use super::notify::{self, About, Addon, On, Subject, github};
 use crate::outbox::PAGES;
 use crate::sorted;
-use crate::travis::record::{Event, Happened, Job, Message, Object, State};
+use crate::travis::record::{Event, Job, Message, Object, State};
+
+/// Something that happened to a build or a job, for the outbox, in the order in which it happened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Happened {
+    /// `job:started`, `build:finished`, `worker:cancel_job`.
+    pub event: &'static str,
+    /// The build it happened in.
+    pub build_id: i64,
+    /// Who is told, where that is not everybody: what goes to one place waits for nothing that goes to another.
+    pub place: Option<String>,
+    /// For filters of subscribers.
+    pub attributes: BTreeMap<String, String>,
+    /// What consumers read.
+    pub payload: Map<String, Value>,
+    /// Number of the message in its batch; `None` for one that waited for its build.
+    pub message: Option<usize>,
+}
 
 impl Rows {
     pub(super) fn job_happened(&mut self, index: usize, event: Event) {
@@ -157,7 +174,14 @@ impl Rows {
                 attributes.insert(name.to_owned(), value);
             }
         }
-        self.outcome.happened.push(Happened { event, build_id: self.build.id, place, attributes, payload });
+        self.outcome.happened.push(Happened {
+            event,
+            build_id: self.build.id,
+            place,
+            attributes,
+            payload,
+            message: None,
+        });
     }
 
     /// What a consumer would have to look up otherwise.

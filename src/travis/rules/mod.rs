@@ -16,7 +16,8 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::record::{Build, Event, Happened, Job, Message, Object, Repository, Source, Stage, State, Version};
+pub use self::events::Happened;
+use super::record::{Build, Event, Job, Message, Object, Repository, Source, Stage, State, Version};
 
 /// A job that was queued, received or started, and of which nothing was heard for so long, is given up.
 pub const PATIENCE: SignedDuration = SignedDuration::from_hours(6);

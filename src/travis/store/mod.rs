@@ -16,6 +16,7 @@ use jiff::Timestamp;
 
 use super::record::{Create, Message, Object, Record};
 use super::rules::Rows;
+use crate::outbox::Announcer;
 use crate::sorted;
 use crate::store::{StoreError, Tx};
 
@@ -27,7 +28,11 @@ pub use self::sweep::sweep;
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>, StoreError> {
+pub async fn write(
+    tx: &Tx<'_>,
+    batch: &[(usize, &Record)],
+    announcer: &mut Announcer,
+) -> Result<Vec<usize>, StoreError> {
     let clock = clock(tx, batch).await?;
     let mut batch = Batch::new(batch, clock);
     let fresh = batch.place(tx).await?;
@@ -57,11 +62,13 @@ pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>
         let creates = queue.create.iter().map(|message| (None, message));
         let others = queue.messages.iter().map(|(number, message)| (*number, message));
         for (number, message) in creates.chain(others) {
+            let before = rows.outcome.happened.len();
             let changed = rows.apply(message);
+            rows.outcome.happened[before..].iter_mut().for_each(|happened| happened.message = number);
             kept.extend(number.filter(|_| changed));
         }
     }
-    save::save(tx, &before, &after, batch.creates.values().map(|(_, create)| *create), clock).await?;
+    save::save(tx, &before, &after, batch.creates.values().map(|(_, create)| *create), clock, announcer).await?;
     Ok(sorted::unique(kept))
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::Builds;
-use crate::outbox::{self, Event};
+use crate::outbox::{Announcer, Event};
 use crate::store::{StoreError, Tx, column};
 use crate::travis::record::{Build, Create, Job, Stage, State, Version};
 use crate::travis::rules::Rows;
@@ -17,6 +17,7 @@ pub(super) async fn save(
     after: &Builds,
     creates: impl Iterator<Item = &Create>,
     clock: Option<Timestamp>,
+    announcer: &mut Announcer,
 ) -> Result<(), StoreError> {
     let both = || before.iter().zip(after);
     jobs(tx, &both().flat_map(|(a, b)| changed(&a.jobs, &b.jobs)).collect::<Vec<_>>()).await?;
@@ -25,18 +26,27 @@ pub(super) async fn save(
     versions(tx, &after.iter().flat_map(|rows| &rows.outcome.versions).collect::<Vec<_>>()).await?;
     queueable(tx, after).await?;
     repositories(tx, after, creates, clock).await?;
-    let happened = after.iter().flat_map(|rows| &rows.outcome.happened);
-    let events = happened.map(|happened| Event {
-        family: "travis",
-        event: happened.event.to_owned(),
-        key: match &happened.place {
-            None => format!("build/{}", happened.build_id),
-            Some(place) => format!("build/{}/{place}", happened.build_id),
-        },
-        attributes: happened.attributes.clone(),
-        payload: happened.payload.clone(),
-    });
-    outbox::announce(tx, &events.collect::<Vec<_>>()).await
+    announcer.open(tx).await?;
+    if announcer.is_idle() {
+        return Ok(());
+    }
+    for happened in after.iter().flat_map(|rows| &rows.outcome.happened) {
+        announcer.add(Event {
+            family: "travis",
+            event: happened.event.to_owned(),
+            key: match &happened.place {
+                None => format!("build/{}", happened.build_id),
+                Some(place) => format!("build/{}/{place}", happened.build_id),
+            },
+            attributes: happened.attributes.clone(),
+            payload: happened.payload.clone(),
+            at: match happened.message {
+                Some(message) => announcer.time_of(message),
+                None => announcer.time_of_last(),
+            },
+        });
+    }
+    Ok(())
 }
 
 fn changed<'r, T: PartialEq>(before: &'r [T], after: &'r [T]) -> impl Iterator<Item = &'r T> {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::{load, save};
+use crate::outbox::Announcer;
 use crate::store::{Stale, StoreError, Tx};
 use crate::travis::record::{Event, Message, Object, State, Told};
 use crate::travis::rules::{PATIENCE, WAITING};
@@ -19,8 +20,13 @@ const STALE: &str = include_str!("sql/stale_jobs.sql");
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn sweep(tx: &Tx<'_>, now: Timestamp, write: bool) -> Result<Vec<Stale>, StoreError> {
-    let mut stale = give_up(tx, now, write).await?;
+pub async fn sweep(
+    tx: &Tx<'_>,
+    now: Timestamp,
+    write: bool,
+    announcer: &mut Announcer,
+) -> Result<Vec<Stale>, StoreError> {
+    let mut stale = give_up(tx, now, write, announcer).await?;
     stale.extend(forget(tx, now, write).await?);
     Ok(stale)
 }
@@ -40,7 +46,12 @@ async fn forget(tx: &Tx<'_>, now: Timestamp, write: bool) -> Result<Vec<Stale>, 
 
 /// Ends jobs that have been queued, received or started for too long without a word: they are errored as of `now`, and
 /// stage and build follow. Without `write`, only finds them.
-async fn give_up(tx: &Tx<'_>, now: Timestamp, write: bool) -> Result<Vec<Stale>, StoreError> {
+async fn give_up(
+    tx: &Tx<'_>,
+    now: Timestamp,
+    write: bool,
+    announcer: &mut Announcer,
+) -> Result<Vec<Stale>, StoreError> {
     let found = stale(tx, now).await?;
     if !write || found.is_empty() {
         return Ok(found.into_values().collect());
@@ -67,7 +78,7 @@ async fn give_up(tx: &Tx<'_>, now: Timestamp, write: bool) -> Result<Vec<Stale>,
             }
         }
     }
-    save::save(tx, &before, &after, std::iter::empty(), Some(now)).await?;
+    save::save(tx, &before, &after, std::iter::empty(), Some(now), announcer).await?;
     Ok(ended)
 }
 

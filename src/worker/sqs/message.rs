@@ -29,6 +29,7 @@ impl From<Message> for Received {
         let system = |name| message.attributes().and_then(|attributes| attributes.get(&name)).map(String::as_str);
         let receives = system(MessageSystemAttributeName::ApproximateReceiveCount).and_then(|text| text.parse().ok());
         let sent_at = system(MessageSystemAttributeName::SentTimestamp).and_then(time::epoch_millis);
+        let is_moved = system(MessageSystemAttributeName::DeadLetterQueueSourceArn).is_some();
         let attributes = message.message_attributes.into_iter().flatten();
         Self {
             delivery: Delivery {
@@ -36,6 +37,7 @@ impl From<Message> for Received {
                 body: message.body.unwrap_or_default().into_bytes(),
                 attributes: attributes.filter_map(|(name, value)| Some((name, text(value)?))).collect(),
                 sent_at,
+                is_moved,
             },
             receipt: Receipt { handle: message.receipt_handle.unwrap_or_default(), receives: receives.unwrap_or(1) },
         }

@@ -80,6 +80,7 @@ impl Queue {
             .wait_time_seconds(i32::try_from(wait.as_secs()).unwrap_or(20))
             .message_attribute_names("All")
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
+            .message_system_attribute_names(MessageSystemAttributeName::DeadLetterQueueSourceArn)
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
         let answer = receive.send().await?;
         Ok(answer.messages.unwrap_or_default().into_iter().map(Received::from).collect())

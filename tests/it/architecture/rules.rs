@@ -10,10 +10,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("aws", &["clock", "config", "https"]),
     (
         "checked",
-        &["aws::secrets", "clock", "config", "custom_resource", "deliver::targets", "failure", "intake", "store"],
+        &[
+            "aws::secrets",
+            "clock",
+            "config",
+            "custom_resource",
+            "deliver::targets",
+            "failure",
+            "intake",
+            "outbox::registry",
+            "store",
+        ],
     ),
     ("custom_resource", &["https"]),
-    ("served", &["aws::secrets", "config", "deliver", "failure", "intake", "page", "routing", "store"]),
+    ("served", &["aws::invoke", "aws::secrets", "config", "deliver", "failure", "intake", "page", "routing", "store"]),
     ("envelope", &[]),
     ("extension", &[]),
     ("failure", &["store::chain"]),
@@ -25,10 +35,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["family::Settings", "secret"]),
     ("store", &["clock", "config", "envelope"]),
     // family.rs: and the families.
-    ("family", &["envelope", "store"]),
-    ("pipeline", &["clock", "envelope", "family", "store"]),
+    ("family", &["envelope", "outbox", "store"]),
+    ("pipeline", &["clock", "envelope", "family", "outbox", "store"]),
     ("outbox", &["store"]),
-    ("reconcile", &["clock", "config", "envelope::Refusal", "family", "gitlab", "https", "store", "upkeep"]),
+    (
+        "reconcile",
+        &["clock", "config", "envelope::Refusal", "family", "gitlab", "https", "outbox::Due", "store", "upkeep"],
+    ),
     ("upkeep", &["bots", "clock", "config", "kcidb", "outbox::list", "store"]),
     ("deliver", &["aws", "clock", "config::Lookup", "https", "outbox", "routing", "secret", "store", "tasks"]),
     // And what families offer to read.
@@ -55,6 +68,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "intake",
         &[
+            "aws::invoke",
             "clock",
             "config",
             "envelope",

@@ -54,7 +54,7 @@ impl Tally {
 fn delivery(body: &str, second: usize) -> Delivery {
     let sent_at = format!("2026-03-10T10:00:{second:02}Z").parse().ok();
     let attributes = [("source".to_owned(), "bot".to_owned())].into();
-    Delivery { id: format!("m{second}"), body: body.as_bytes().to_vec(), attributes, sent_at }
+    Delivery { id: format!("m{second}"), body: body.as_bytes().to_vec(), attributes, sent_at, ..Delivery::default() }
 }
 
 /// What is on the board, in order.

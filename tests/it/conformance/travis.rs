@@ -13,8 +13,9 @@ use std::path::Path;
 
 use hummingbird_status::envelope::Delivery;
 use hummingbird_status::family::Settings;
+use hummingbird_status::outbox::announcing;
 use hummingbird_status::pipeline::ingest;
-use hummingbird_status::store::Store;
+use hummingbird_status::store::{Store, Tx};
 use hummingbird_status::travis;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -160,7 +161,8 @@ async fn message(store: &Store, sent: &Sent<'_>, id: &str) -> String {
 }
 
 async fn sweep(store: &Store, now: Timestamp) -> String {
-    store.in_tx("sweep", deadline(), async |tx| travis::sweep(tx, now, true).await).await.unwrap();
+    let sweep = async |tx: &mut Tx<'_>| announcing(tx, async |a| travis::sweep(tx, now, true, a).await).await;
+    store.in_tx("sweep", deadline(), sweep).await.unwrap();
     "ok".to_owned()
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use base64::Engine;
 use hmac::{Hmac, KeyInit, Mac};
 use hummingbird_status::deliver::{Deliverer, Topics};
-use hummingbird_status::outbox::{Event, announce};
+use hummingbird_status::outbox::{Event, announcing};
 use hummingbird_status::store::Store;
 use serde_json::json;
 use sha2::Sha256;
@@ -25,11 +25,19 @@ fn event(name: &str, key: &str, number: u64) -> Event {
             ("empty".to_owned(), String::new()),
         ]),
         payload: json!({"id": number}).as_object().unwrap().clone(),
+        at: None,
     }
 }
 
 async fn said(store: &Store, events: &[Event]) {
-    let put = async |tx: &mut hummingbird_status::store::Tx<'_>| announce(tx, events).await;
+    let put = async |tx: &mut hummingbird_status::store::Tx<'_>| {
+        let add = async |announcer: &mut hummingbird_status::outbox::Announcer| {
+            announcer.open(tx).await?;
+            events.iter().cloned().for_each(|event| announcer.add(event));
+            Ok(())
+        };
+        announcing(tx, add).await
+    };
     store.in_tx("announce", deadline(), put).await.unwrap();
 }
 

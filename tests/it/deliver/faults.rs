@@ -156,14 +156,16 @@ async fn age_and_attempts_are_bounded() {
         drain(&db.store, &targets).await;
         assert_eq!(status(&db.store).await, "pending | 1 | 0 | 500");
         if more.contains("age") {
-            let old = "UPDATE commit_statuses SET wanted_at = now() - interval '61 minutes'";
+            let old = "UPDATE commit_statuses SET message_at = now() - interval '61 minutes'";
             db.store.script(old, deadline()).await.unwrap();
         }
         for _ in 0..2 {
             later(&db.store).await;
             drain(&db.store, &targets).await;
         }
-        assert_eq!(status(&db.store).await, "dead | 2 | 0 | given up: 500");
+        let outdated = "dead | 2 | 0 | outdated: it waited for longer than max_age_hours";
+        let expected = if more.contains("age") { outdated } else { "dead | 2 | 0 | given up: 500" };
+        assert_eq!(status(&db.store).await, expected);
     }
 }
 

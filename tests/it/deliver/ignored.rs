@@ -33,7 +33,7 @@ async fn a_target_leaves_out_branches_and_sources() {
         let mut built = built.document();
         built["detail"]["build"]["branch"] = json!(branch);
         built["detail"]["build"]["source"] = json!(source);
-        let delivery = Delivery { id: build, body: built.to_string().into_bytes(), ..Delivery::default() };
+        let delivery = Delivery { id: build, body: built.to_string().into_bytes(), ..event("passed", 5).delivery() };
         ingest(&db.store, &[delivery], &Settings::default(), deadline()).await;
     }
     drain(&db.store, &targets).await;

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use sha1::Sha1;
 
 use super::{TOKEN, drain, later, read};
-use crate::support::builds::{at, delivery};
+use crate::support::builds::{at, delivery, fresh};
 use crate::support::forge::{Forge, Reply, answer, created};
 use crate::support::{self, deadline, render};
 
@@ -53,7 +53,8 @@ pub(super) fn finish(id: i64, state: &str) -> Delivery {
 }
 
 pub(super) async fn take_in(store: &Store, deliveries: &[Delivery]) {
-    let report = pipeline::ingest(store, deliveries, &Settings::default(), deadline()).await;
+    let deliveries: Vec<Delivery> = deliveries.iter().map(fresh).collect();
+    let report = pipeline::ingest(store, &deliveries, &Settings::default(), deadline()).await;
     assert!(report.error.is_none() && report.counts().refused == 0, "{:?}", report.reasons);
 }
 
@@ -207,11 +208,15 @@ impl CheckRuns {
                 let mut run = body.clone();
                 run["id"] = json!(500 + self.runs.len());
                 self.runs.push(run);
-                if std::mem::take(&mut self.loses) { Reply::Cut } else { created() }
+                let made = answer(201, &[], &self.runs[self.runs.len() - 1].to_string());
+                if std::mem::take(&mut self.loses) { Reply::Cut } else { made }
             }
             _ => {
                 let id: i64 = path.rsplit('/').next().unwrap().parse().unwrap();
                 let run = self.runs.iter_mut().find(|run| run["id"] == json!(id)).unwrap();
+                // As GitHub does: what is completed stays so, whatever it is told.
+                let reopens = run["status"] == "completed" && body["status"] != "completed";
+                assert!(!reopens, "{body}");
                 for (name, value) in body.as_object().unwrap() {
                     run[name] = value.clone();
                 }
@@ -248,9 +253,11 @@ async fn a_check_run_is_made_once_and_follows_its_build() {
     let asked: Vec<String> = forge.posts().iter().map(|post| format!("{} {}", post.method, post.path)).collect();
     let (find, made, told) =
         (format!("GET {one}"), "POST /api/v3/repos/acme/app/check-runs", "PATCH /api/v3/repos/acme/app/check-runs/500");
-    assert_eq!(asked, [&find, made, &find, told, &find, told, &find, told]);
+    assert_eq!(asked, [&find, made, &find, told, told, told], "the id is kept, and not searched for");
     let runs = github.lock().unwrap().runs.clone();
     assert_eq!(runs.len(), 1, "a lost answer must not make a second one");
+    let kept = "SELECT run_id || ' ' || completed FROM check_runs";
+    assert_eq!(render::rows(&db.store, kept).await, ["500 true"]);
     let members =
         ["name", "head_sha", "external_id", "status", "conclusion", "started_at", "completed_at", "details_url"];
     assert_eq!(
@@ -271,6 +278,45 @@ async fn a_check_run_is_made_once_and_follows_its_build() {
     assert!(forge.posts().iter().all(|post| post.header("authorization") == Some(&format!("Bearer {TOKEN}"))));
     // Instead of commit statuses.
     assert_eq!(render::rows(&db.store, "SELECT target FROM commit_statuses").await, [""; 0]);
+}
+
+/// GitHub does not reopen a completed check run: the old failure would stay while the job runs again.
+#[tokio::test]
+async fn a_check_run_of_a_restarted_job_is_a_new_one() {
+    let db = support::database().await;
+    let github = Arc::new(Mutex::new(CheckRuns::default()));
+    let runs = Arc::clone(&github);
+    let forge = Forge::start(move |post| runs.lock().unwrap().take(&post.method, &post.path, &post.body)).await;
+    let more = format!("hosts = ['ghe.acme.example']\ntoken = 'env:TOKEN'\napi = '{}/api/v3'", forge.url);
+    let targets = target("check_run", &more);
+    let restart = |second: i64| delivery("job:restart", &json!({"id": 100}), second);
+    let again = |event: &str, state: &str, second: i64| {
+        let payload = json!({"id": 100, "state": state, "started_at": at(second - 1), "finished_at": at(second)});
+        delivery(event, &payload, second)
+    };
+    for message in [
+        create(1, &json!({"email": false})),
+        start(1),
+        finish(1, "failed"),
+        restart(100),
+        again("job:finish", "errored", 120),
+        restart(130),
+        again("job:start", "started", 140),
+        again("job:finish", "passed", 150),
+    ] {
+        take_in(&db.store, &[message]).await;
+        drain(&db.store, &targets).await;
+    }
+    let states = |runs: &[Value]| -> Vec<String> {
+        runs.iter()
+            .map(|run| format!("{} {} {}", run["id"], run["status"], run["conclusion"]).replace('"', ""))
+            .collect()
+    };
+    let runs = github.lock().unwrap().runs.clone();
+    assert_eq!(states(&runs)[..], ["500 completed failure", states(&runs)[1].as_str(), "502 completed success"]);
+    assert!(states(&runs)[1].starts_with("501 completed"), "{:?}", states(&runs));
+    let searches = forge.posts().iter().filter(|post| post.method == "GET").count();
+    assert_eq!(searches, 1, "only before the first one is made");
 }
 
 #[tokio::test]
@@ -448,7 +494,7 @@ async fn internal_events_go_to_who_names_them() {
     let notifications = json!({"slack": "acme:x#ci"});
     take_in(&db.store, &[create(1, &notifications), start(1)]).await;
     take_in(&db.store, &[delivery("build:cancel", &json!({"id": 1}), 90)]).await;
-    let mut names = Vec::new();
+    let (mut forges, mut document) = (Vec::new(), String::new());
     for (name, events) in [
         ("all", ""),
         ("any", "events = ['*']"),
@@ -456,19 +502,19 @@ async fn internal_events_go_to_who_names_them() {
         ("mail", "events = ['notify:email']"),
     ] {
         let forge = Forge::start(|_| created()).await;
-        let document = format!(
-            "[[target]]\nname = '{name}'\nkind = 'webhook'\nurl = '{}/in'\nsecret = 'env:TOKEN'\nallow_private = true\n{events}",
-            forge.url
-        );
-        let again = "UPDATE outbox SET routed_at = NULL";
-        db.store.script(again, deadline()).await.unwrap();
-        drain(&db.store, &read(&document)).await;
+        let kind = "kind = 'webhook'\nsecret = 'env:TOKEN'\nallow_private = true";
+        document += &format!("[[target]]\nname = '{name}'\n{kind}\nurl = '{}/in'\n{events}\n", forge.url);
+        forges.push((name, forge));
+    }
+    drain(&db.store, &read(&document)).await;
+    let names = forges.iter().map(|(name, forge)| {
         let mut told: Vec<String> =
             forge.posts().iter().map(|post| post.body["type"].as_str().unwrap().to_owned()).collect();
         told.sort();
         told.dedup();
-        names.push(format!("{name}: {}", told.join(" ")));
-    }
+        format!("{name}: {}", told.join(" "))
+    });
+    let names: Vec<String> = names.collect();
     let news = "build:canceled build:created build:started job:canceled job:created job:started";
     let expected = [&format!("all: {news}"), &format!("any: {news}"), "own: worker:cancel_job", "mail: notify:email"];
     assert_eq!(names, expected);

@@ -56,8 +56,9 @@ impl Event<'_> {
         })
     }
 
-    /// The same, as a queue delivers it.
+    /// The same, as a queue delivers it that accepted it just now.
     pub fn delivery(&self) -> Delivery {
-        Delivery { id: "d".to_owned(), body: self.document().to_string().into_bytes(), ..Delivery::default() }
+        let sent_at = Some(hummingbird_status::clock::now());
+        Delivery { id: "d".to_owned(), body: self.document().to_string().into_bytes(), sent_at, ..Delivery::default() }
     }
 }

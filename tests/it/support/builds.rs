@@ -41,6 +41,15 @@ pub fn delivery(event: &str, payload: &Value, second: i64) -> Delivery {
     Delivery { id, body, sent_at: Some(at(second).parse().unwrap()), ..Delivery::default() }
 }
 
+/// The same message, as SNS sent it then and a queue accepts it now: its age counts from now.
+pub fn fresh(message: &Delivery) -> Delivery {
+    let text = std::str::from_utf8(&message.body).unwrap();
+    let sent_at = message.sent_at.unwrap().to_string();
+    let envelope = json!({"Type": "Notification", "MessageId": message.id, "Timestamp": sent_at, "Message": text});
+    let sent_at = Some(hummingbird_status::clock::now());
+    Delivery { body: envelope.to_string().into_bytes(), sent_at, ..message.clone() }
+}
+
 impl Build {
     /// The id of a job.
     pub fn job_id(&self, index: usize) -> i64 {

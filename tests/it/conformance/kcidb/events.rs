@@ -1,7 +1,8 @@
 //! Submissions step by step, and the messages that each step announces (`11_events.json`).
 
 use hummingbird_status::kcidb;
-use hummingbird_status::store::Store;
+use hummingbird_status::outbox::announcing;
+use hummingbird_status::store::{Store, Tx};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -60,8 +61,8 @@ async fn events() {
             let text = submission.to_string().replace("NOW-1d", &ago(1)).replace("NOW-20d", &ago(20));
             earlier.push(submission);
             take_in_as(&db.store, number as i64, &text).await;
-            let requeue = async || db.store.in_tx("requeue", deadline(), async |tx| kcidb::requeue(tx, 2).await).await;
-            while requeue().await.unwrap().more {}
+            let page = async |tx: &mut Tx<'_>| announcing(tx, async |a| kcidb::requeue(tx, 2, a).await).await;
+            while db.store.in_tx("requeue", deadline(), page).await.unwrap().0.more {}
             let mut found = announced(&db.store).await;
             let mut expected: Vec<String> = step["expect"]
                 .as_array()

@@ -1,7 +1,9 @@
 //! Which events go to a target that gets events as they are.
 
+use serde::{Deserialize, Serialize};
+
 /// Which events a target gets.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
     /// Names of families; none for all.
     pub families: Option<Vec<String>>,

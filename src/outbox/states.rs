@@ -1,9 +1,12 @@
 //! The words of the hosts for how a commit stands. Pure.
 
-use crate::outbox::State;
+use serde::{Deserialize, Serialize};
+
+use super::State;
 
 /// What a commit status is posted to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Forge {
     /// GitHub, or GitHub Enterprise Server.
     Github,

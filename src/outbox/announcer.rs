@@ -1,0 +1,206 @@
+//! What a transaction announces: events are collected while it writes, and written with all that they lead to in one statement at
+//! its end. An event that no registered target can receive is not written.
+
+use std::fmt::Debug;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
+
+use super::place::{Due, Row, place};
+use super::plan::{Candidate, age, plan};
+use super::receiver::{Receiver, Rules};
+use super::registry::{Registered, receivers};
+use super::{Event, Notice, Told};
+use crate::store::{Json, Param, StoreError, Tx, Type};
+
+/// The payload of an event.
+pub trait Payload: Serialize + Debug {
+    /// What it says about a commit.
+    fn told(&self) -> Told {
+        Told::Nothing
+    }
+
+    /// The notice in it, if it is one.
+    fn notice(&self) -> Option<Notice> {
+        None
+    }
+}
+
+impl Payload for Map<String, Value> {
+    fn told(&self) -> Told {
+        Told::of(self)
+    }
+
+    fn notice(&self) -> Option<Notice> {
+        Notice::of(self)
+    }
+}
+
+/// Collects the events of one transaction.
+#[derive(Debug, Default)]
+pub struct Announcer {
+    silent: bool,
+    /// When each message of the batch was sent.
+    times: Vec<Option<Timestamp>>,
+    registered: Option<Registered>,
+    events: Vec<Row>,
+}
+
+impl Announcer {
+    /// Announces what happens in a batch of messages, by when each of them was sent; `None` counts as now.
+    #[must_use]
+    pub fn of_messages(times: Vec<Option<Timestamp>>) -> Self {
+        Self { times, ..Self::default() }
+    }
+
+    /// Announces what no message causes: sweeps, and work that messages left behind.
+    #[must_use]
+    pub fn of_now() -> Self {
+        Self::default()
+    }
+
+    /// Announces nothing. Statuses of commits are known all the same, so that an older one that comes later is not posted.
+    #[must_use]
+    pub fn silent(self) -> Self {
+        Self { silent: true, ..self }
+    }
+
+    /// Finds out who receives anything. Sources call it before they add the first event.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub async fn open(&mut self, tx: &Tx<'_>) -> Result<(), StoreError> {
+        if self.registered.is_none() {
+            self.registered = Some(receivers(tx).await?);
+        }
+        Ok(())
+    }
+
+    /// When a message of the batch was sent.
+    #[must_use]
+    pub fn time_of(&self, message: usize) -> Option<Timestamp> {
+        self.times.get(message).copied().flatten()
+    }
+
+    /// When the last message of the batch was sent.
+    #[must_use]
+    pub fn time_of_last(&self) -> Option<Timestamp> {
+        self.times.iter().copied().max().flatten()
+    }
+
+    /// Whether nobody receives anything, so that no event has to be made.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        match &self.registered {
+            Some(Registered::Known { receivers, .. }) => receivers.is_empty(),
+            Some(Registered::Unknown) | None => self.silent,
+        }
+    }
+
+    /// Whether some target may receive events of this name as they are.
+    #[must_use]
+    pub fn wants(&self, family: &str, event: &str) -> bool {
+        let takes =
+            |receiver: &Receiver| matches!(&receiver.rules, Some(Rules::Events(filter)) if filter.takes(family, event));
+        !self.silent
+            && match &self.registered {
+                Some(Registered::Known { receivers, .. }) => receivers.iter().any(takes),
+                Some(Registered::Unknown) | None => true,
+            }
+    }
+
+    /// Adds an event; ids follow the order in which events are added. Dropped if no target can receive it.
+    pub fn add<P: Payload>(&mut self, event: Event<P>) {
+        let (attributes, payload) = (event.attributes, event.payload);
+        let mut row = Row {
+            id: None,
+            family: event.family.to_owned(),
+            event: event.event,
+            key: event.key,
+            attributes: None,
+            payload: None,
+            created_at: None,
+            message_at: event.at,
+            plan: None,
+        };
+        if let Some(Registered::Known { receivers, now }) = &self.registered {
+            let (told, notice) = (payload.told(), payload.notice());
+            let candidate = Candidate {
+                family: &row.family,
+                event: &row.event,
+                told: &told,
+                notice: notice.as_ref(),
+                age: event.at.map(|at| age(at, *now)).unwrap_or_default(),
+            };
+            let plan = plan(candidate, receivers.iter());
+            let plan = if self.silent { plan.silent() } else { plan };
+            if !plan.announces() && plan.statuses.is_empty() && (plan.note.is_none() || plan.is_foreign) {
+                return;
+            }
+            let is_written = plan.announces() || plan.note.is_some();
+            row.plan = Some(plan);
+            if !is_written {
+                return self.events.push(row);
+            }
+        } else if self.silent {
+            return;
+        }
+        match (to_raw_value(&attributes), to_raw_value(&payload)) {
+            (Ok(attributes), Ok(payload)) => {
+                (row.attributes, row.payload) = (Some(attributes), Some(payload));
+                self.events.push(row);
+            }
+            // A key that is no string: a fault of the source, which must not cost the message.
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::error!(error = %error, event = row.event, alarm = true, "no JSON")
+            }
+        }
+    }
+
+    /// Writes the events that were added, with all that they lead to. Says what is due by that.
+    ///
+    /// # Errors
+    /// When a statement fails.
+    pub async fn flush(&mut self, tx: &Tx<'_>) -> Result<Due, StoreError> {
+        let events = std::mem::take(&mut self.events);
+        let (known, unknown): (Vec<Row>, Vec<Row>) = events.into_iter().partition(|row| row.plan.is_some());
+        if !unknown.is_empty() {
+            write_unrouted(tx, &unknown).await?;
+        }
+        place(tx, &known).await
+    }
+
+    /// Drops the events that were added: their cause was rolled back.
+    pub fn clear(&mut self) {
+        self.events.clear();
+    }
+}
+
+/// Does something that no message causes, and announces what happens by it. Says what is due then.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn announcing<T>(
+    tx: &Tx<'_>,
+    body: impl AsyncFnOnce(&mut Announcer) -> Result<T, StoreError>,
+) -> Result<(T, Due), StoreError> {
+    let mut announcer = Announcer::of_now();
+    let done = body(&mut announcer).await?;
+    Ok((done, announcer.flush(tx).await?))
+}
+
+/// Writes events that wait until it is known who receives them.
+async fn write_unrouted(tx: &Tx<'_>, events: &[Row]) -> Result<(), StoreError> {
+    let json: Vec<_> =
+        events.iter().map(|row| (row.attributes.as_deref().map(Json), row.payload.as_deref().map(Json))).collect();
+    let rows = events.iter().zip(&json).map(|(row, (attributes, payload))| -> [Param<'_>; 6] {
+        [&row.family, &row.event, &row.key, attributes, payload, &row.message_at]
+    });
+    let types = [Type::TEXT, Type::TEXT, Type::TEXT, Type::JSON, Type::JSON, Type::TIMESTAMPTZ];
+    tx.copy(include_str!("sql/announce_unrouted.sql"), &types, rows).await
+}
+
+/// A document as it is stored.
+pub(super) type Raw = Box<RawValue>;

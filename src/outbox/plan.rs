@@ -1,0 +1,256 @@
+//! Who receives what: an event and the registered targets make a plan. Pure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::queue::Status;
+use super::receiver::{CommitRules, Receiver, Rules};
+use super::states::shortened;
+use super::{CommitStatus, Notice, PAGES, Told, Version};
+
+/// Characters of a description (GitHub answers 422 above).
+const DESCRIPTION: usize = 140;
+/// Characters of a context (GitHub answers 422 above).
+const CONTEXT: usize = 255;
+/// Bytes of the path of a repository, at most: more does not fit into an index, and no host has it.
+const PATH: usize = 1000;
+/// No target is for the host of the repository.
+const FOREIGN_HOST: &str = "foreign_host";
+/// All targets for it leave out its branch, or what started it.
+const IGNORED: &str = "ignored";
+/// The path of the repository is longer than any host has it.
+const LONG_PATH: &str = "long_path";
+
+/// An event, as far as it decides who receives it.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'e> {
+    /// Source.
+    pub family: &'e str,
+    /// What happened.
+    pub event: &'e str,
+    /// What it says of a commit.
+    pub told: &'e Told,
+    /// The notice in it, if it is one.
+    pub notice: Option<&'e Notice>,
+    /// How long ago the message was sent that caused it.
+    pub age: Duration,
+}
+
+/// A status that a commit is to have at a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Name of the target.
+    pub target: String,
+    /// What is posted.
+    pub status: Status,
+    /// How new it is; with [`Version::AS_TOLD`] the later event is the newer one.
+    pub version: Version,
+    /// Whether it is posted; else it is only known.
+    pub announced: bool,
+}
+
+/// Where an event leads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Statuses that its commit is to have.
+    pub statuses: Vec<Wanted>,
+    /// Targets that get it as it is.
+    pub deliveries: Vec<String>,
+    /// Why it leads nowhere although it was meant to.
+    pub note: Option<String>,
+    /// Whether the note says that no target is for it, rather than that it lacks something.
+    pub is_foreign: bool,
+}
+
+impl Plan {
+    /// Whether something is sent.
+    #[must_use]
+    pub fn announces(&self) -> bool {
+        !self.deliveries.is_empty() || self.statuses.iter().any(|wanted| wanted.announced)
+    }
+
+    /// The same with nothing sent.
+    #[must_use]
+    pub fn silent(mut self) -> Self {
+        self.deliveries.clear();
+        self.note = None;
+        self.statuses.iter_mut().for_each(|wanted| wanted.announced = false);
+        self
+    }
+}
+
+/// Where an event leads. Of targets whose `max_age` it exceeds none is sent anything; statuses are known all the same.
+#[must_use]
+pub fn plan<'r>(event: Candidate<'_>, receivers: impl Iterator<Item = &'r Receiver> + Clone) -> Plan {
+    let mut plan = Plan::default();
+    let managed = event.notice.is_some_and(|notice| keeps_check_runs(notice, receivers.clone()));
+    let (mut asked, mut ignored, mut taken, mut for_commits) = (false, false, false, false);
+    let path_fits = |status: &CommitStatus| status.path.len() <= PATH;
+    for receiver in receivers {
+        let fresh = event.age <= receiver.max_age;
+        match (&receiver.rules, event.notice, event.told) {
+            (Some(Rules::Events(filter)), ..) if filter.takes(event.family, event.event) => {
+                taken = true;
+                plan.deliveries.extend(fresh.then(|| receiver.name.clone()));
+            }
+            (Some(Rules::Notice(rules)), Some(notice), _) if rules.speaks(notice) => {
+                asked = true;
+                if rules.takes(notice) {
+                    taken = true;
+                    plan.deliveries.extend(fresh.then(|| receiver.name.clone()));
+                }
+            }
+            (Some(Rules::Commit(rules)), _, Told::Status(status)) => {
+                (asked, for_commits) = (true, true);
+                let fits = rules.hosts.contains(&status.host) && rules.forge.has(&status.path) && path_fits(status);
+                if fits && rules.ignores(&status.names) {
+                    ignored = true;
+                } else if fits && sets_commit_status(managed, rules.beside_check_runs, true) {
+                    taken = true;
+                    plan.statuses.push(wanted(status, receiver, rules, fresh));
+                }
+            }
+            (Some(Rules::Commit(_)), ..) => for_commits = true,
+            _ => {}
+        }
+    }
+    let foreign = match event.told {
+        Told::Undeliverable(why) => {
+            plan.note = Some(why.clone());
+            plan.is_foreign = !for_commits;
+            None
+        }
+        _ if taken => None,
+        Told::Status(status) if !path_fits(status) => Some(LONG_PATH),
+        Told::Status(_) if ignored => Some(IGNORED),
+        // An installation without a target of the kind does not ask for a note.
+        Told::Status(_) if asked || event.notice.is_none() => Some(FOREIGN_HOST),
+        Told::Nothing if asked => Some(FOREIGN_HOST),
+        _ => None,
+    };
+    if let Some(why) = foreign {
+        (plan.note, plan.is_foreign) = (Some(why.to_owned()), true);
+    }
+    plan
+}
+
+/// Whether the repository has check runs: a target keeps them.
+fn keeps_check_runs<'r>(notice: &Notice, mut receivers: impl Iterator<Item = &'r Receiver>) -> bool {
+    let takes = |receiver: &Receiver| matches!(&receiver.rules, Some(Rules::Notice(of)) if of.takes(notice));
+    let is_managed = matches!(notice, Notice::CheckRun { .. });
+    keeps_check_run(is_managed, is_managed && receivers.any(takes))
+}
+
+/// Whether a commit status is set: repositories of an installation have check runs instead, unless the target asks for both.
+#[must_use]
+pub fn sets_commit_status(managed_by_installation: bool, asked_for: bool, has_token: bool) -> bool {
+    if managed_by_installation { asked_for } else { has_token }
+}
+
+/// Whether a check run is kept.
+#[must_use]
+pub fn keeps_check_run(managed_by_installation: bool, installation_present: bool) -> bool {
+    managed_by_installation && installation_present
+}
+
+/// How long ago something was, by a clock that may be behind.
+#[must_use]
+pub fn age(at: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(at)).unwrap_or_default()
+}
+
+/// The status that a target is to get.
+fn wanted(status: &CommitStatus, receiver: &Receiver, rules: &CommitRules, announced: bool) -> Wanted {
+    // PostgreSQL has no NUL in texts.
+    let clean = |text: &str| text.replace('\0', "");
+    Wanted {
+        target: receiver.name.clone(),
+        status: Status {
+            repo: clean(&status.path),
+            sha: clean(&status.sha),
+            name: shortened(&clean(&context(rules, status)), CONTEXT),
+            state: rules.word(status.state).to_owned(),
+            description: shortened(&clean(&status.description), DESCRIPTION),
+            url: status.url.as_deref().and_then(|url| linked(rules, url)).map(|url| clean(&url)),
+        },
+        version: Version { tie: clean(&status.version.tie), ..status.version.clone() },
+        announced,
+    }
+}
+
+/// The page; none where it depends on what the target does not say.
+fn linked(rules: &CommitRules, url: &str) -> Option<String> {
+    if !url.contains(PAGES) {
+        return Some(url.to_owned());
+    }
+    rules.pages.as_ref().map(|pages| url.replace(PAGES, pages))
+}
+
+/// The target's template with what the source knows in it; as the source has it where something is not known. Names are looked
+/// for in the template alone, so a branch may be named `{pipeline}`.
+fn context(rules: &CommitRules, status: &CommitStatus) -> String {
+    let Some(template) = &rules.context else { return status.context.clone() };
+    let (mut text, mut rest) = (String::new(), template.as_str());
+    while let Some((before, after)) = rest.split_once('{') {
+        let Some((name, after)) = after.split_once('}') else { return status.context.clone() };
+        let value = if name == "context" { Some(&status.context) } else { status.names.get(name) };
+        let Some(value) = value else { return status.context.clone() };
+        text.push_str(before);
+        text.push_str(value);
+        rest = after;
+    }
+    text.push_str(rest);
+    if text.trim().is_empty() { status.context.clone() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::outbox::State;
+    use crate::outbox::states::Forge;
+
+    fn named(template: &str, branch: &str) -> String {
+        let rules = CommitRules {
+            forge: Forge::Github,
+            hosts: Vec::new(),
+            context: Some(template.to_owned()),
+            states: BTreeMap::new(),
+            ignored: Vec::new(),
+            pages: None,
+            beside_check_runs: false,
+        };
+        let names = [("branch", branch), ("pipeline", "app")];
+        let status = CommitStatus {
+            host: String::new(),
+            path: String::new(),
+            sha: String::new(),
+            context: "buildkite/app".to_owned(),
+            names: names.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            state: State::Passed,
+            description: String::new(),
+            url: None,
+            version: Version { number: 1, at: Timestamp::UNIX_EPOCH, tie: String::new() },
+        };
+        context(&rules, &status)
+    }
+
+    #[test]
+    fn names_are_looked_for_in_the_template_alone() {
+        for (template, branch, expected) in [
+            ("ci/{branch}/{pipeline}", "main", "ci/main/app"),
+            ("ci/{branch}/{pipeline}", "a{b}c", "ci/a{b}c/app"),
+            ("ci/{branch}/{pipeline}", "{pipeline}", "ci/{pipeline}/app"),
+            ("ci/{branch}", "{", "ci/{"),
+            ("{context} {branch}", "}{", "buildkite/app }{"),
+            ("ci/{nothing}", "main", "buildkite/app"),
+            ("ci/{branch", "main", "buildkite/app"),
+            ("  ", "main", "buildkite/app"),
+            ("ci}", "main", "ci}"),
+        ] {
+            assert_eq!(named(template, branch), expected, "{template} {branch}");
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! A target as the database knows it: its name, and the rules by which it receives events. No address and no secret is among
+//! them, so the transaction that causes an event can decide who receives it. Pure.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::filter::fits;
+use super::states::Forge;
+use super::{Filter, Notice, State};
+
+/// A registered target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Receiver {
+    /// Its name.
+    pub name: String,
+    /// What it receives; `None` where another release of this program registered it in a form that this one cannot read.
+    pub rules: Option<Rules>,
+    /// Events that are older than this are not announced.
+    pub max_age: Duration,
+    /// Since when it is registered: it receives what happened later.
+    pub registered_at: Timestamp,
+}
+
+/// What a target receives.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Rules {
+    /// Commit statuses of the repositories of a host.
+    Commit(CommitRules),
+    /// Events as they are.
+    Events(Filter),
+    /// Notices for people, webhooks that builds name, and check runs.
+    Notice(NoticeRules),
+}
+
+/// Which commit statuses a target receives, and how they are worded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CommitRules {
+    /// What the target speaks.
+    pub forge: Forge,
+    /// Its names in the URLs of repositories, in lower case.
+    pub hosts: Vec<String>,
+    /// Template of the name of a status.
+    pub context: Option<String>,
+    /// Words that differ from the default ones.
+    pub states: BTreeMap<String, String>,
+    /// What it does not receive, by what the source knows of it: `branch` and `source`, `*` at the end for all that begin so.
+    pub ignored: Vec<(String, String)>,
+    /// Where the pages of builds begin, for sources that do not know it themselves.
+    pub pages: Option<String>,
+    /// Whether a status is set where a check run is kept, too.
+    pub beside_check_runs: bool,
+}
+
+/// Which notices a target receives.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NoticeRules {
+    /// Notices of which kind.
+    pub notices: NoticeKind,
+    /// Hosts of Slack, mail, webhooks, IRC or repositories: `team.slack.com`, `*.acme.example`, `*`.
+    pub hosts: Vec<String>,
+    /// Addresses that get no mail.
+    pub except: Vec<String>,
+    /// Where the pages of builds begin, without a slash at the end.
+    pub pages: String,
+    /// Whether addresses may be such as are not public.
+    pub allow_private: bool,
+}
+
+/// A kind of notices, and for Slack how they are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoticeKind {
+    /// Slack, by an incoming webhook.
+    SlackWebhook,
+    /// Slack, at the account that a build names.
+    SlackToken,
+    /// Mail.
+    Mail,
+    /// Webhooks that builds name.
+    Hook,
+    /// Channels of IRC.
+    Irc,
+    /// Check runs of GitHub.
+    CheckRun,
+}
+
+impl CommitRules {
+    /// Whether the target ignores a status, by what the source knows of the thing that was run.
+    #[must_use]
+    pub fn ignores(&self, names: &BTreeMap<String, String>) -> bool {
+        self.ignored.iter().any(|(name, pattern)| names.get(name).is_some_and(|value| fits(pattern, value)))
+    }
+
+    /// The host's word for a state.
+    #[must_use]
+    pub fn word(&self, state: State) -> &str {
+        let own = serde_json::json!(state);
+        let own = own.as_str().and_then(|name| self.states.get(name));
+        own.map_or_else(|| self.forge.word(state), String::as_str)
+    }
+}
+
+impl NoticeRules {
+    /// Whether the target is for notices of this kind.
+    #[must_use]
+    pub fn speaks(&self, notice: &Notice) -> bool {
+        matches!(
+            (self.notices, notice),
+            (NoticeKind::SlackWebhook | NoticeKind::SlackToken, Notice::Slack { .. })
+                | (NoticeKind::Mail, Notice::Mail { .. })
+                | (NoticeKind::Hook, Notice::Hook { .. })
+                | (NoticeKind::Irc, Notice::Irc { .. })
+                | (NoticeKind::CheckRun, Notice::CheckRun { .. })
+        )
+    }
+
+    /// Whether the target receives this notice: the author of a message does not choose hosts.
+    #[must_use]
+    pub fn takes(&self, notice: &Notice) -> bool {
+        if !self.speaks(notice) {
+            return false;
+        }
+        match notice {
+            // Where the account is not known, only a webhook for all accounts gets it, on a channel of its own.
+            Notice::Slack { account: None, .. } => {
+                self.notices == NoticeKind::SlackWebhook && self.hosts.iter().any(|host| host == "*")
+            }
+            Notice::Slack { account: Some(account), .. } => self.allows(&format!("{account}.slack.com")),
+            Notice::Mail { address, .. } => {
+                let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
+                self.allows(domain) && !self.except.iter().any(|other| other.eq_ignore_ascii_case(address))
+            }
+            Notice::Hook { url, .. } => self.url(url).is_some(),
+            Notice::Irc { server, .. } => self.allows(server),
+            Notice::CheckRun { host, path, .. } => self.allows(host) && path.split('/').count() == 2,
+        }
+    }
+
+    /// An address that a build names, if the target may send to it.
+    #[must_use]
+    pub fn url(&self, text: &str) -> Option<Url> {
+        let url = Url::parse(text).ok()?;
+        let host = url.host_str()?.trim_end_matches('.');
+        let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        let has_scheme = url.scheme() == "https" || (url.scheme() == "http" && self.allow_private);
+        let is_plain = url.username().is_empty() && url.password().is_none();
+        (has_scheme && is_plain && self.allows(&host)).then_some(url)
+    }
+
+    fn allows(&self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        !host.is_empty()
+            && self.hosts.iter().any(|pattern| match pattern.strip_prefix('*') {
+                // All of them means their default ports.
+                Some("") => !host.contains(':') || host.starts_with('['),
+                Some(end) => host.len() > end.len() && host.ends_with(end),
+                None => host == *pattern,
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(hosts: &[&str]) -> NoticeRules {
+        NoticeRules {
+            notices: NoticeKind::Hook,
+            hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
+            except: Vec::new(),
+            pages: "https://ci.acme.example".to_owned(),
+            allow_private: false,
+        }
+    }
+
+    #[test]
+    fn addresses_of_builds_lead_to_allowed_hosts_only() {
+        let target = target(&["hooks.acme.example", "*.example.org", "own.example.net:8443"]);
+        for url in [
+            "https://hooks.acme.example/in?x=1",
+            "https://HOOKS.acme.example./in",
+            "https://a.b.example.org/",
+            "https://own.example.net:8443/",
+        ] {
+            assert!(target.url(url).is_some(), "{url}");
+        }
+        for url in [
+            "http://hooks.acme.example/in",
+            "https://hooks.acme.example:8443/in",
+            "https://user:pw@hooks.acme.example/in",
+            "https://hooks.acme.example@evil.example.com/in",
+            "https://evil.example.com/hooks.acme.example",
+            "https://evil.example.com\\@hooks.acme.example/",
+            "https://example.org/",
+            "https://evilexample.org/",
+            "https://hooks.acme.example.evil.example.com/",
+            "ftp://hooks.acme.example/",
+            "hooks.acme.example",
+            "",
+        ] {
+            assert_eq!(target.url(url), None, "{url}");
+        }
+        assert!(NoticeRules { hosts: vec!["*".to_owned()], ..target }.url("https://a.example.com/").is_some());
+    }
+
+    /// A release that knows more kinds of rules registers what this one cannot read.
+    #[test]
+    fn rules_survive_the_database_and_unknown_ones_are_none() {
+        let rules = Rules::Notice(target(&["*.acme.example"]));
+        let json = serde_json::to_string(&rules).expect("JSON");
+        assert_eq!(serde_json::from_str::<Rules>(&json).ok(), Some(rules));
+        assert!(serde_json::from_str::<Rules>(r#"{"kind":"pigeon","hosts":[]}"#).is_err());
+    }
+}

@@ -1,0 +1,77 @@
+//! Notifications of PostgreSQL, on a connection outside of the pool: a pooled one may be anybody's next time, and behind a pooler of
+//! transactions no notification ever arrives.
+
+use std::time::Duration;
+
+use futures_util::stream::{StreamExt, poll_fn};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_postgres::{AsyncMessage, Client};
+
+use super::{Store, StoreError, pool};
+use crate::clock::Deadline;
+
+/// Notifications that wait to be looked at; they all say the same.
+const WAITING: usize = 16;
+/// How long a notification of our own may take.
+const PROOF: Duration = Duration::from_secs(2);
+
+/// Hears the notifications of one channel.
+pub struct Listener {
+    /// Ends the connection when it is dropped.
+    _client: Client,
+    payloads: mpsc::Receiver<String>,
+    connection: JoinHandle<()>,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
+
+impl Store {
+    /// Listens to a channel, once a notification of our own has arrived on it; `None` when it has not within two seconds, for instance
+    /// because there is a pooler between.
+    ///
+    /// # Errors
+    /// When there is no connection, or a statement fails.
+    pub async fn listen(&self, deadline: Deadline) -> Result<Option<Listener>, StoreError> {
+        let listening = async {
+            let (client, mut connection) = pool::connect(&self.database).await?;
+            let (sender, payloads) = mpsc::channel(WAITING);
+            let connection = tokio::spawn(async move {
+                let mut messages = poll_fn(move |context| connection.poll_message(context));
+                while let Some(Ok(message)) = messages.next().await {
+                    if let AsyncMessage::Notification(notification) = message {
+                        // When the queue is full, what is in it says the same.
+                        drop(sender.try_send(notification.payload().to_owned()));
+                    }
+                }
+            });
+            let failed = |source| StoreError::Statement { name: "listen", source };
+            client.batch_execute("LISTEN hummingbird_status_due").await.map_err(failed)?;
+            Ok::<_, StoreError>(Listener { _client: client, payloads, connection })
+        };
+        let mut listener = match tokio::time::timeout(deadline.remaining(), listening).await {
+            Ok(listener) => listener?,
+            Err(_) => return Err(StoreError::Timeout { name: "listen" }),
+        };
+        // By the pool, as the notifications of others come.
+        self.in_tx("notify_self", deadline, async |tx| {
+            tx.query(include_str!("sql/notify_self.sql"), &[]).await.map(drop)
+        })
+        .await?;
+        let heard = tokio::time::timeout(PROOF, listener.payloads.recv()).await;
+        Ok(matches!(heard, Ok(Some(_))).then_some(listener))
+    }
+}
+
+impl Listener {
+    /// Waits for a notification, and takes all that are there. `false` when the connection has ended.
+    pub async fn heard(&mut self) -> bool {
+        let heard = self.payloads.recv().await.is_some();
+        while self.payloads.try_recv().is_ok() {}
+        heard
+    }
+}
