@@ -51,6 +51,7 @@ pub fn record(report: &Report) {
     counter!("ignored").increment(counts.ignored);
     counter!("refused").increment(counts.refused);
     counter!("again").increment(counts.again);
+    counter!("details_dropped").increment(report.dropped);
     if let Some(lag) = report.lag {
         histogram!("lag_ms").record(lag.as_secs_f64() * 1e3);
     }

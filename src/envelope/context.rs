@@ -22,6 +22,7 @@ impl<'c> Context<'c> {
     pub(super) fn of(delivery: &'c Delivery) -> Self {
         let mut context = Self { id: None, sent_at: delivery.sent_at, attributes: Cow::Borrowed(&delivery.attributes) };
         context.read_id(Some(Cow::Borrowed(&delivery.id)));
+        context.read_binary_cloudevent(&delivery.attributes);
         context
     }
 
@@ -65,13 +66,44 @@ impl Context<'_> {
     }
 
     pub(super) fn read_cloudevent(&mut self, head: &Head<'_>) {
+        self.read_cloudevent_attributes(|name| head.string(name));
+    }
+
+    /// Headers of an HTTP request, as API Gateway and function URLs hand them to a function: those of a CloudEvent. No others
+    /// are kept, for some hold secrets.
+    pub(super) fn read_headers(&mut self, head: &Head<'_>) {
+        let mut headers = head.get("headers").map(attributes::read).unwrap_or_default();
+        headers.retain(|name, _| name.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("ce-")));
+        self.read_binary_cloudevent(&headers);
+    }
+
+    /// What a CloudEvent in binary mode says beside its data: in headers (`ce-type`) and what bindings make of those
+    /// (CloudEvents 1.0.2, HTTP, Kafka and AMQP protocol bindings).
+    fn read_binary_cloudevent(&mut self, attributes: &Attributes) {
+        const PREFIXES: [&str; 4] = ["ce-", "ce_", "cloudEvents:", "cloudEvents_"];
+        if attributes.is_empty() {
+            return;
+        }
+        let find = |prefix: &str, name: &str| {
+            let is_named = |key: &str| {
+                let rest = key.get(..prefix.len()).filter(|start| start.eq_ignore_ascii_case(prefix));
+                rest.is_some() && key[prefix.len()..].eq_ignore_ascii_case(name)
+            };
+            attributes.iter().find(|(key, _)| is_named(key)).map(|(_, value)| Cow::Borrowed(value.as_str()))
+        };
+        if let Some(prefix) = PREFIXES.into_iter().find(|prefix| find(prefix, "type").is_some()) {
+            self.read_cloudevent_attributes(|name| find(prefix, name));
+        }
+    }
+
+    fn read_cloudevent_attributes<'v>(&mut self, attribute: impl Fn(&str) -> Option<Cow<'v, str>>) {
         // A CloudEvent's id is unique with its source only (CloudEvents 1.0, 'id').
-        if let (Some(source), Some(id)) = (head.string("source"), head.string("id")) {
+        if let (Some(source), Some(id)) = (attribute("source"), attribute("id")) {
             self.read_id(Some(format!("{source}#{id}").into()));
         }
-        let sent_at = head.string("time").and_then(|text| time::rfc3339(&text));
+        let sent_at = attribute("time").and_then(|text| time::rfc3339(&text));
         self.sent_at = sent_at.or(self.sent_at);
-        if head.string("type").is_some_and(|kind| kind.ends_with(".delete")) {
+        if attribute("type").is_some_and(|kind| says_deleted(&kind)) {
             self.note("event_type", "DELETED");
         }
     }
@@ -96,9 +128,22 @@ impl Context<'_> {
     }
 
     fn read_attributes(&mut self, raw: Option<&RawValue>) {
-        let read = raw.map(attributes::read).unwrap_or_default();
-        if !read.is_empty() {
-            self.attributes.to_mut().extend(read);
+        self.add(raw.map(attributes::read).unwrap_or_default());
+    }
+
+    /// Adds attributes of a carrier.
+    pub(super) fn add(&mut self, attributes: Attributes) {
+        if !attributes.is_empty() {
+            self.attributes.to_mut().extend(attributes.clone());
+            // After the others: the type of a CloudEvent says more than an attribute of its carrier.
+            self.read_binary_cloudevent(&attributes);
         }
     }
+}
+
+/// Whether the type of a CloudEvent says that its object is gone: Knative's sources (`.delete`), others after them (`.deleted`),
+/// and `KubeArchive`, whose `archive-on-delete` follows a deletion. Its `delete-when` comes before one, which is announced when it
+/// has happened.
+fn says_deleted(kind: &str) -> bool {
+    [".delete", ".deleted", ".archive-on-delete"].iter().any(|end| kind.ends_with(end))
 }

@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, Unexpected, Visitor};
 
-use super::Refusal;
+use super::{Refusal, lenient};
 
 /// A name, key, hash or URL: at most 1,024 bytes.
 pub type Name<'a> = Bounded<'a, 1024>;
@@ -60,6 +60,12 @@ impl<'de: 'a, 'a, const MAX: usize> Deserialize<'de> for Bounded<'a, MAX> {
 
 struct StringVisitor<const MAX: usize>;
 
+/// A text that is kept: an optional one is cut where others are refused.
+fn bounded<E: Error, const MAX: usize>(text: Cow<'_, str>) -> Result<Bounded<'_, MAX>, E> {
+    let text = if lenient::cuts() { lenient::cut(text, MAX) } else { text };
+    Bounded::new(text).map_err(E::custom)
+}
+
 impl<'de, const MAX: usize> Visitor<'de> for StringVisitor<MAX> {
     type Value = Bounded<'de, MAX>;
 
@@ -68,11 +74,11 @@ impl<'de, const MAX: usize> Visitor<'de> for StringVisitor<MAX> {
     }
 
     fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
-        Bounded::new(Cow::Borrowed(text)).map_err(E::custom)
+        bounded(Cow::Borrowed(text))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Bounded::new(Cow::Owned(text.to_owned())).map_err(E::custom)
+        bounded(Cow::Owned(text.to_owned()))
     }
 }
 

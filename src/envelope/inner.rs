@@ -1,30 +1,4 @@
-//! Where the inner document is in carriers that have no envelope of their own, and whether a text holds more than one.
-
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
-/// The run inside the data of Tekton's own CloudEvents, `{"pipelineRun": {..}}`.
-pub(super) fn wrapped_run(data: &RawValue) -> Option<&RawValue> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Data<'a> {
-        #[serde(borrow)]
-        pipeline_run: &'a RawValue,
-    }
-    serde_json::from_str::<Data<'_>>(data.get()).ok().map(|data| data.pipeline_run)
-}
-
-/// The value of a Tekton Results record, `{"data": {"type": "tekton.dev/v1.PipelineRun", "value": "<base64>"}}`.
-pub(super) fn tekton_record(data: &RawValue) -> Option<&RawValue> {
-    #[derive(Deserialize)]
-    struct Data<'a> {
-        r#type: String,
-        #[serde(borrow)]
-        value: &'a RawValue,
-    }
-    let data = serde_json::from_str::<Data<'_>>(data.get()).ok()?;
-    data.r#type.contains(".dev/").then_some(data.value)
-}
+//! Whether a text holds more than one document.
 
 /// Whether `text` may hold more than one document. False is certain; true is to be found out by parsing.
 ///

@@ -15,8 +15,10 @@ pub mod field;
 mod head;
 mod inner;
 pub mod lambda;
+pub mod lenient;
 mod mq;
 pub mod pointer;
+mod tekton;
 pub mod time;
 mod unwrap;
 

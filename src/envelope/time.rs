@@ -3,6 +3,8 @@
 use jiff::{Timestamp, Unit};
 use serde::{Deserialize, Deserializer};
 
+use super::lenient;
+
 /// Cut to microseconds, which is what PostgreSQL keeps: what is compared here must compare the same there.
 #[must_use]
 pub fn micros(time: Timestamp) -> Timestamp {
@@ -40,6 +42,14 @@ pub fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Tim
         "" => Ok(None),
         text => rfc3339(text).map(Some).ok_or_else(|| serde::de::Error::custom("expected a time of RFC 3339")),
     }
+}
+
+/// The same for a time that is a detail: none, and counted, where it cannot be read.
+///
+/// # Errors
+/// As [`lenient::or_none`].
+pub fn detail<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    lenient::or_none(deserializer, optional)
 }
 
 #[cfg(test)]

@@ -13,10 +13,10 @@ use serde_json::value::RawValue;
 use super::codec::{self, GunzipError};
 use super::context::Context;
 use super::head::string;
-use super::inner::{may_hold_several, tekton_record, wrapped_run};
+use super::inner::may_hold_several;
 use super::lambda::is_transport;
 use super::mq::{self, QueueMessage};
-use super::{Delivery, Head, Limits, Message, Refusal, Unwrapped, pointer};
+use super::{Delivery, Head, Limits, Message, Refusal, Unwrapped, pointer, tekton};
 
 /// The record separator of JSON text sequences (RFC 7464), before each document.
 const SEPARATOR: char = '\u{1e}';
@@ -226,7 +226,14 @@ impl Unwrapper<'_> {
             && let Some(data) = head.get("data").or_else(|| head.get("data_base64"))
         {
             inner.read_cloudevent(&head);
-            return self.value(&inner, wrapped_run(data).unwrap_or(data), depth);
+            return self.value(&inner, data, depth);
+        }
+        if let Some(body) = head.get("body")
+            && head.has("headers")
+            && ["requestContext", "httpMethod", "routeKey"].iter().any(|name| head.has(name))
+        {
+            inner.read_headers(&head);
+            return self.value(&inner, body, depth);
         }
         if let Some(kind) = head.string("type")
             && let Some(object) = head.get("object")
@@ -240,13 +247,21 @@ impl Unwrapper<'_> {
                 _ => self.message(context, text, head),
             };
         }
-        if let Some(value) = head.get("data").and_then(tekton_record) {
+        if let Some(value) = head.get("data").and_then(tekton::record) {
             return self.value(&inner, value, depth);
+        }
+        if let Some(object) = tekton::event(&head) {
+            return match self.spend(object.len()) {
+                true => self.document(&inner, &object, depth),
+                false => self.too_large(context, text.as_bytes()),
+            };
         }
         if let (Some(kind), Some(detail)) = (head.string("detail-type"), head.get("detail")) {
             inner.read_eventbridge(&head, &kind);
             // An announcement that says what it is needs its carrier no longer; others are told by source and type.
-            let plain = Head::read(detail.get()).is_ok_and(|detail| detail.says_what_it_is());
+            let plain = Head::read(detail.get()).is_ok_and(|detail| {
+                detail.says_what_it_is() || detail.has("specversion") || tekton::event(&detail).is_some()
+            });
             return if plain { self.value(&inner, detail, depth) } else { self.message(&inner, text, head) };
         }
         if let Some(queues) = head.get(mq::BY_QUEUE) {
@@ -280,7 +295,7 @@ impl Unwrapper<'_> {
             let mut inner = context.clone();
             inner.read_id(Some(id.into()));
             inner.sent_at = sent_at.or(inner.sent_at);
-            inner.attributes.to_mut().extend(attributes);
+            inner.add(attributes);
             match data {
                 Some(data) => self.value(&inner, data, depth),
                 None => self.refuse(&inner, b"", "empty", "a message of a queue without a body"),

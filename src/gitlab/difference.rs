@@ -37,6 +37,7 @@ pub fn compare(known: &MergeRequest, mut answer: MergeRequest) -> Comparison {
     if known.deleted_at.is_some() {
         // It was thought to be deleted, by us: no message will ever say that it is not.
         answer.stamp.version_at = answer.stamp.version_at.max(known.stamp.version_at);
+        answer.stamp.place = known.stamp.place.saturating_add(1);
     }
     if answer.stamp < known.stamp {
         return Comparison::Older;
@@ -55,8 +56,8 @@ pub fn compare(known: &MergeRequest, mut answer: MergeRequest) -> Comparison {
 }
 
 /// The record that says that a merge request is gone: closed, and deleted at the time at which a complete answer did
-/// not hold it. What was known of it stays. As new as what is known, so that any news that comes meanwhile wins: to say
-/// once more that it is gone is easy, and only open ones are asked for.
+/// not hold it. What was known of it stays. It is the last that happened in the second of what is known, so that any news wins,
+/// and no message about that second does: to say once more that it is gone is easy, and only open ones are asked for.
 #[must_use]
 pub fn gone(known: &MergeRequest, asked_at: Timestamp) -> (MergeRequest, Vec<Change>) {
     let mut gone = known.clone();
@@ -64,10 +65,11 @@ pub fn gone(known: &MergeRequest, asked_at: Timestamp) -> (MergeRequest, Vec<Cha
     gone.deleted_at = Some(asked_at);
     gone.source = "reconcile";
     gone.stamp = Stamp {
-        version_at: known.stamp.version_at,
-        message_at: asked_at,
+        place: known.stamp.place.max(Stamp::ANSWER).saturating_add(1),
         state_rank: rules::state_rank(gone.state),
+        message_at: asked_at,
         message_id: format!("{ASKED}{asked_at}"),
+        ..known.stamp.clone()
     };
     // These keep versions of their own, which this must not change.
     (gone.head, gone.author, gone.merged_at) = (None, None, None);
@@ -96,7 +98,7 @@ fn complete(answer: &mut MergeRequest, known: &MergeRequest) {
 /// What webhooks tell, so that a difference means that one was lost.
 fn changes(known: &MergeRequest, answer: &MergeRequest) -> Vec<Change> {
     let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
-    let head = |of: &MergeRequest| text(of.head.as_ref().map(|head| head.value.as_str()));
+    let head = |of: &MergeRequest| text(of.head.as_ref().map(|head| head.sha.as_str()));
     let state = |of: &MergeRequest| if of.deleted_at.is_some() { "deleted" } else { of.state }.to_owned();
     let pairs = [
         ("state", state(known), state(answer)),
@@ -114,7 +116,7 @@ fn changes(known: &MergeRequest, answer: &MergeRequest) -> Vec<Change> {
 /// Whether the answer has what no webhook had to tell, or not exactly.
 fn tells_more(known: &MergeRequest, answer: &MergeRequest) -> bool {
     let at = |time: Option<Timestamp>| time.map(second);
-    let author = |of: &MergeRequest| of.author.as_ref().map(|author| author.value.clone());
+    let author = |of: &MergeRequest| of.author.as_ref().map(|author| author.name.clone());
     let earlier = match (known.merged_at, answer.merged_at) {
         (Some(known), Some(answer)) => answer < known,
         (known, answer) => known.is_none() && answer.is_some(),
@@ -149,6 +151,7 @@ mod tests {
     /// As a webhook left it.
     fn known(state: &str, updated_at: &str, sent_at: &str) -> MergeRequest {
         let mut known = answer(state, updated_at, sent_at);
+        known.stamp.place = Stamp::UNKNOWN;
         known.source = "webhook";
         known.last_action = Some("approved".to_owned());
         known
@@ -171,12 +174,23 @@ mod tests {
     }
 
     #[test]
-    fn a_webhook_of_the_same_second_that_was_sent_later_counts() {
-        let answer = answer("merged", "2026-03-10T10:00:00.5Z", "2026-03-10T10:00:00.9Z");
-        let before = known("opened", "2026-03-10T10:00:00Z", "2026-03-10T10:00:00.8Z");
-        assert_eq!(fields(compare(&before, answer.clone())), Some(vec!["state opened -> merged".to_owned()]));
-        let after = known("opened", "2026-03-10T10:00:00Z", "2026-03-10T10:00:01Z");
-        assert!(matches!(compare(&after, answer), Comparison::Older));
+    fn an_answer_counts_more_than_webhooks_of_its_second_once_that_is_over() {
+        // As a webhook leaves it: a change that followed another one of the second.
+        let mut before = known("opened", "2026-03-10T10:00:00Z", "2026-03-10T10:00:00.8Z");
+        before.stamp.place = Stamp::LATER;
+        let over = answer("closed", "2026-03-10T10:00:00.5Z", "2026-03-10T10:00:01Z");
+        assert_eq!(fields(compare(&before, over)), Some(vec!["state opened -> closed".to_owned()]));
+        let within = answer("closed", "2026-03-10T10:00:00.5Z", "2026-03-10T10:00:00.9Z");
+        assert!(matches!(compare(&before, within), Comparison::Older));
+    }
+
+    #[test]
+    fn what_is_merged_stays_merged() {
+        let merged = known("merged", "2026-03-10T10:00:00Z", "2026-03-10T10:00:00.8Z");
+        for state in ["opened", "closed", "locked"] {
+            let later = answer(state, "2026-03-10T12:00:00Z", "2026-03-10T13:00:00Z");
+            assert!(matches!(compare(&merged, later), Comparison::Older), "{state}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The family `gitlab`: pushes, merge requests and their versions, from webhooks and (at reconcile) from the API.
 //!
-//! Webhooks come late, twice and in any order, and their `updated_at` knows whole seconds only. What counts as newer
-//! is in `record.rs`, the formats and their traps in `message/`.
+//! Webhooks come late, twice, again after years and in any order, and their `updated_at` knows whole seconds only. What counts as
+//! newer is in `record.rs`, the formats and their traps in `message/`.
 
 mod difference;
 mod message;
@@ -11,7 +11,7 @@ mod store;
 
 pub use self::difference::{Change, Comparison, compare, gone};
 pub use self::message::{Answer, decode, read_merge_requests, read_project_id, read_versions};
-pub use self::record::{Fact, MergeRequest, MrVersion, Push, Record, Stamp};
+pub use self::record::{Author, Heads, MergeRequest, MrVersion, Push, Record, Stamp};
 pub use self::store::{Checked, Project, keep_checked, known, projects, reads, timed_heads, untimed, write};
 
 use crate::envelope::Message;

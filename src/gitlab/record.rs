@@ -1,6 +1,13 @@
 //! What the family keeps, and what makes one record newer than another.
 
+use std::cmp::{Ordering, Reverse};
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::rules;
+use crate::sorted;
 
 /// What a webhook or an answer of the API says.
 #[derive(Clone, Debug)]
@@ -13,7 +20,8 @@ pub enum Record {
     Versions(Vec<MrVersion>),
 }
 
-/// A push to a branch that is kept. Key: (sha, repo, ref).
+/// A push to a branch that is kept. Key: (sha, repo, ref). A branch may be pushed back to a commit that it has had: that is
+/// another push of the commit, from another head.
 #[derive(Clone, Debug)]
 pub struct Push {
     /// New head.
@@ -28,8 +36,9 @@ pub struct Push {
     pub default_branch: Option<String>,
     /// Head before; none if the branch is new.
     pub before_sha: Option<String>,
-    /// When it was pushed: the time of the message, else that of the head commit.
-    pub pushed_at: Option<Timestamp>,
+    /// When it was pushed from each head, by the earliest message about that: the time of the message, else that of the head
+    /// commit. In microseconds. The latest is `pushed_at`, the earliest `first_pushed_at`.
+    pub times: BTreeMap<String, i64>,
     /// Time of the head commit.
     pub committed_at: Option<Timestamp>,
     /// Title of the head commit.
@@ -53,33 +62,132 @@ pub struct Push {
 }
 
 impl Push {
-    /// Of several messages about one push the earliest counts: a redelivery must not move its time.
-    #[must_use]
-    pub fn order(&self) -> (Timestamp, &str) {
+    /// What a commit changed is told by the earliest message about it: a redelivery tells nothing new, and neither does a push
+    /// back to it.
+    fn order(&self) -> (Timestamp, &str) {
         (self.message_at.unwrap_or(Timestamp::MAX), &self.message_id)
+    }
+
+    /// Unites what two messages tell of one commit on one branch. Commutative and associative.
+    #[must_use]
+    pub fn merge(self, other: Self) -> Self {
+        let (mut first, later) = if self.order() <= other.order() { (self, other) } else { (other, self) };
+        for (before, at) in later.times {
+            let known = first.times.entry(before).or_insert(at);
+            *known = at.min(*known);
+        }
+        first
     }
 }
 
 /// Where a state stands in time; compares as the SQL guards do.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+///
+/// The time of the message is no part of it: GitLab sends each webhook as a job of its own, in no order, and anybody may have it
+/// sent again years later (gitlab-org/gitlab!160952). So two states of one second are told apart by what they say. Of messages
+/// that say the same the earliest counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamp {
     /// Second of `updated_at`: webhooks know no more, so the API's milliseconds must not win against them.
     pub version_at: Timestamp,
+    /// Place among the changes of that second, as far as the message tells: [`Stamp::FIRST`] and what follows.
+    pub place: i16,
+    /// merged 3, closed 2, locked 1, opened 0.
+    pub state_rank: i16,
+    /// How much is told: a copy of the same event that tells less, as system hooks do, never counts more.
+    pub told: i16,
+    /// Hash of what is said: decides what nothing else does. Of answers of the API, when it was asked.
+    pub content: i64,
     /// When the message was sent.
     pub message_at: Timestamp,
-    /// merged 3, closed 2, locked 1, opened 0: decides a full tie.
-    pub state_rank: i16,
-    /// Decides between different messages of one moment.
+    /// Its id.
     pub message_id: String,
 }
 
-/// Something that not every message tells, with the stamp of the newest that did.
+impl Stamp {
+    /// Nothing is told of the place.
+    pub const UNKNOWN: i16 = 0;
+    /// The change before was of an earlier second.
+    pub const FIRST: i16 = 1;
+    /// The change before was of the same second.
+    pub const LATER: i16 = 2;
+    /// What the API said when the second was over.
+    pub const ANSWER: i16 = 3;
+
+    /// Whether a state is one that GitLab never leaves: it outranks any time.
+    fn is_final(&self) -> bool {
+        self.state_rank == rules::state_rank("merged")
+    }
+
+    /// What it says and how new that is, without the message that said so.
+    fn version(&self) -> (bool, Timestamp, i16, i16, i16, i64) {
+        (self.is_final(), self.version_at, self.place, self.state_rank, self.told, self.content)
+    }
+
+    /// The message that said so.
+    #[must_use]
+    pub fn message(&self) -> (Timestamp, &str) {
+        (self.message_at, &self.message_id)
+    }
+}
+
+impl Ord for Stamp {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.version().cmp(&other.version()).then_with(|| other.message().cmp(&self.message()))
+    }
+}
+
+impl PartialOrd for Stamp {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Heads that messages of one second name. Which of them is the head then, the database decides (`head_of`): pushes of one
+/// second are told apart by the head that each of them replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fact {
-    /// What is known.
-    pub value: String,
-    /// Since when.
-    pub stamp: Stamp,
+pub struct Heads {
+    /// The head that this record names.
+    pub sha: String,
+    /// Second of `updated_at`.
+    pub version_at: Timestamp,
+    /// What each message says: `sha`, `sha oldrev`, or of the API `!microseconds sha`.
+    pub claims: Vec<String>,
+    /// The earliest of these messages.
+    pub message: (Timestamp, String),
+}
+
+impl Heads {
+    fn merge(self, other: Self) -> Self {
+        let (mut newer, older) = if self.version_at >= other.version_at { (self, other) } else { (other, self) };
+        if newer.version_at == older.version_at {
+            newer.claims.extend(older.claims);
+            newer.claims = sorted::unique(newer.claims);
+            newer.message = newer.message.min(older.message);
+        }
+        newer
+    }
+}
+
+/// The name of an author, which not every message tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Author {
+    /// Second of `updated_at`.
+    pub version_at: Timestamp,
+    /// User name.
+    pub name: String,
+    /// The earliest message that said so in this second.
+    pub message: (Timestamp, String),
+}
+
+impl Author {
+    fn merge(self, other: Self) -> Self {
+        let key = |author: &Self| (author.version_at, author.name.clone());
+        let (mut newer, older) = if key(&self) >= key(&other) { (self, other) } else { (other, self) };
+        if key(&newer) == key(&older) {
+            newer.message = newer.message.min(older.message);
+        }
+        newer
+    }
 }
 
 /// A merge request. Key: (project, iid).
@@ -128,9 +236,9 @@ pub struct MergeRequest {
     /// How new this state is.
     pub stamp: Stamp,
     /// Head commit; not told once the source branch is gone.
-    pub head: Option<Fact>,
+    pub head: Option<Heads>,
     /// User name of the author; told when the author acts.
-    pub author: Option<Fact>,
+    pub author: Option<Author>,
     /// When it was merged, by the earliest message that says so.
     pub merged_at: Option<Timestamp>,
 }
@@ -141,13 +249,31 @@ impl MergeRequest {
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
         let (mut newer, older) = if self.stamp >= other.stamp { (self, other) } else { (other, self) };
-        newer.head = newest(newer.head, older.head);
-        newer.author = newest(newer.author, older.author);
-        newer.merged_at = match (newer.merged_at, older.merged_at) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
+        newer.head = united(newer.head, older.head, Heads::merge);
+        newer.author = united(newer.author, older.author, Author::merge);
+        newer.merged_at = united(newer.merged_at, older.merged_at, Ord::min);
         newer
+    }
+
+    /// How many of the members that may be missing are told.
+    #[must_use]
+    pub(super) fn told(&self, tells_labels: bool) -> i16 {
+        let texts =
+            [&self.title, &self.source_branch, &self.target_branch, &self.url, &self.last_action, &self.last_actor];
+        let told = texts.iter().filter(|text| text.is_some()).count();
+        i16::try_from(told + usize::from(tells_labels) + usize::from(self.created_at.is_some())).unwrap_or(i16::MAX)
+    }
+
+    /// A hash of all that the record says of the merge request, which is the same for every copy of a message.
+    #[must_use]
+    pub(super) fn content(&self) -> i64 {
+        let heads = self.head.as_ref().map(|head| &head.claims);
+        let ids = (self.source_project_id, self.target_project_id, self.author_id);
+        let branches = (&self.source_branch, &self.target_branch, &self.merge_commit_sha);
+        let last = (&self.last_action, &self.last_actor, self.created_at, self.updated_at);
+        let said = (self.state, &self.title, self.draft, &self.labels, &self.url, branches, ids, last, heads);
+        let hash = Sha256::digest(format!("{said:?}"));
+        i64::from_be_bytes(std::array::from_fn(|index| hash[index]))
     }
 
     /// The head as this record tells of it, which says that it was there and not since when.
@@ -158,16 +284,16 @@ impl MergeRequest {
         Some(MrVersion {
             project: self.project.clone(),
             iid: self.iid,
-            sha: head.value.clone(),
+            sha: head.sha.clone(),
             head: None,
             seen: (at, self.stamp.message_at, self.stamp.message_id.clone()),
         })
     }
 }
 
-fn newest(a: Option<Fact>, b: Option<Fact>) -> Option<Fact> {
+fn united<T>(a: Option<T>, b: Option<T>, merge: impl FnOnce(T, T) -> T) -> Option<T> {
     match (a, b) {
-        (Some(a), Some(b)) => Some(if a.stamp >= b.stamp { a } else { b }),
+        (Some(a), Some(b)) => Some(merge(a, b)),
         (a, b) => a.or(b),
     }
 }
@@ -181,7 +307,8 @@ pub struct MrVersion {
     pub iid: i64,
     /// Head commit.
     pub sha: String,
-    /// When it became the head, with time and id of the message that said so; the latest counts.
+    /// When it became the head, with time and id of the message that said so; the latest time counts, and of its messages the
+    /// earliest.
     pub head: Option<(Timestamp, Timestamp, String)>,
     /// When it was mentioned, with time and id of the message; the earliest counts.
     pub seen: (Timestamp, Timestamp, String),
@@ -191,7 +318,8 @@ impl MrVersion {
     /// Unites what two messages tell of one head. Commutative and associative.
     #[must_use]
     pub fn merge(mut self, other: Self) -> Self {
-        self.head = self.head.max(other.head);
+        let order = |head: &(Timestamp, Timestamp, String)| (head.0, Reverse((head.1, head.2.clone())));
+        self.head = united(self.head, other.head, |a, b| if order(&a) >= order(&b) { a } else { b });
         self.seen = self.seen.min(other.seen);
         self
     }

@@ -1,5 +1,12 @@
 //! Pure decisions: states, drafts, branches.
 
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
+
+use super::record::Stamp;
+use crate::envelope::lenient;
+use crate::envelope::time::second;
+
 /// A state of a merge request as GitLab keeps it, from the word, else from the number (1 opened, 2 closed, 3 merged,
 /// 4 locked). `None` when neither tells.
 #[must_use]
@@ -42,6 +49,25 @@ pub(super) fn state_rank(state: &str) -> i16 {
     }
 }
 
+/// The place of a change among those of its second, given the time of the change before: `changes.updated_at.previous`.
+#[must_use]
+pub(super) fn place(version_at: Timestamp, previous: Option<Timestamp>) -> i16 {
+    match previous.map(second) {
+        None => Stamp::UNKNOWN,
+        Some(previous) if previous < version_at => Stamp::FIRST,
+        Some(_) => Stamp::LATER,
+    }
+}
+
+/// How far a time of GitLab may be ahead of the message that brings it: clocks differ.
+const AHEAD: SignedDuration = SignedDuration::from_hours(1);
+
+/// Whether a time can be that of a change which a message tells of. Imports and broken clocks make others.
+#[must_use]
+pub(super) fn is_plausible(at: Timestamp, sent_at: Option<Timestamp>) -> bool {
+    sent_at.is_none_or(|sent_at| at.duration_since(sent_at) <= AHEAD)
+}
+
 /// Whether a title marks a draft, for payloads from before 2022 that have no field for it.
 #[must_use]
 pub(super) fn draft_title(title: &str) -> bool {
@@ -59,6 +85,20 @@ pub(super) fn is_no_commit(sha: &str) -> bool {
 #[must_use]
 pub(super) fn keeps(branches: &[String], default_branch: Option<&str>, branch: &str) -> bool {
     default_branch == Some(branch) || branches.iter().any(|kept| kept == branch || kept == "*")
+}
+
+/// The most bytes of a branch that fit into a key.
+const LONGEST_BRANCH: usize = 1024;
+
+/// A branch as it is kept. One that is too long for a key is cut, and told from others that begin the same by its hash.
+#[must_use]
+pub(super) fn kept_branch(branch: &str) -> String {
+    if branch.len() <= LONGEST_BRANCH {
+        return branch.to_owned();
+    }
+    let hash = Sha256::digest(branch);
+    let hash = hash[..8].iter().fold(String::from("~"), |text, byte| format!("{text}{byte:02x}"));
+    format!("{}{hash}", lenient::cut(branch.into(), LONGEST_BRANCH - hash.len()))
 }
 
 /// The path of a project and the number of a merge request in the address of its page, old form or new
@@ -89,11 +129,30 @@ mod tests {
     }
 
     #[test]
+    fn a_change_has_its_place_in_its_second() {
+        let at = |text: &str| text.parse::<Timestamp>().expect("time");
+        let version_at = at("2026-03-10T10:00:00Z");
+        assert_eq!(place(version_at, None), Stamp::UNKNOWN);
+        assert_eq!(place(version_at, Some(at("2026-03-10T09:59:59.9Z"))), Stamp::FIRST);
+        assert_eq!(place(version_at, Some(at("2026-03-10T10:00:00.5Z"))), Stamp::LATER);
+        assert!(is_plausible(version_at, None) && is_plausible(version_at, Some(at("2026-03-10T09:30:00Z"))));
+        assert!(!is_plausible(version_at, Some(at("2026-03-10T08:00:00Z"))));
+    }
+
+    #[test]
     fn drafts_are_known_by_any_of_their_marks() {
         for title in ["Draft: x", "draft:x", "[Draft] x", "(Draft) x", "WIP: x", "[WIP] x"] {
             assert!(draft_title(title), "{title}");
         }
         assert!(!draft_title("Drafting the contract"));
+    }
+
+    #[test]
+    fn a_branch_fits_into_a_key() {
+        let long = |end: &str| format!("{}{end}", "ß".repeat(600));
+        assert_eq!(kept_branch("main"), "main");
+        let (a, b) = (kept_branch(&long("a")), kept_branch(&long("b")));
+        assert!(a != b && a.len() <= 1024 && a.starts_with("ßß"), "{a}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ pub mod reads;
 
 use std::collections::{HashMap, HashSet};
 
-use super::record::{Fact, MergeRequest, MrVersion, Push, Record};
+use super::record::{Heads, MergeRequest, MrVersion, Push, Record};
 use crate::sorted;
 use crate::store::{StoreError, Tx, column};
 
@@ -39,14 +39,21 @@ async fn write_pushes(tx: &Tx<'_>, records: &[(usize, &Push)]) -> Result<Vec<usi
     if records.is_empty() {
         return Ok(Vec::new());
     }
-    let mut first: HashMap<_, (usize, &Push)> = HashMap::new();
+    // As for merge requests: `newest` is the number of the message that stands, or that tells of the newest push.
+    let mut united: HashMap<(&str, &str, &str), (usize, Push)> = HashMap::new();
     for &(number, push) in records {
-        let best = first.entry((&*push.sha, &*push.repo, &*push.branch)).or_insert((number, push));
-        if push.order() < best.1.order() {
-            *best = (number, push);
-        }
+        let key = (&*push.sha, &*push.repo, &*push.branch);
+        let entry = match united.remove(&key) {
+            Some((newest, known)) => {
+                let both = known.clone().merge(push.clone());
+                let is_news = both.message_id != known.message_id || both.times != known.times;
+                (if is_news { number } else { newest }, both)
+            }
+            None => (number, push.clone()),
+        };
+        united.insert(key, entry);
     }
-    let rows: Vec<&Push> = first.values().map(|(_, push)| *push).collect();
+    let rows: Vec<&Push> = united.values().map(|(_, push)| push).collect();
     let changed = tx
         .query(
             include_str!("sql/upsert_pushes.sql"),
@@ -57,7 +64,7 @@ async fn write_pushes(tx: &Tx<'_>, records: &[(usize, &Push)]) -> Result<Vec<usi
                 /* project_id */ &column(&rows, |r| r.project_id),
                 /* default_branch */ &column(&rows, |r| r.default_branch.as_deref()),
                 /* before_sha */ &column(&rows, |r| r.before_sha.as_deref()),
-                /* pushed_at */ &column(&rows, |r| r.pushed_at),
+                /* times */ &column(&rows, |r| serde_json::json!(r.times).to_string()),
                 /* committed_at */ &column(&rows, |r| r.committed_at),
                 /* title */ &column(&rows, |r| r.title.as_deref()),
                 /* author */ &column(&rows, |r| r.author.as_deref()),
@@ -71,7 +78,7 @@ async fn write_pushes(tx: &Tx<'_>, records: &[(usize, &Push)]) -> Result<Vec<usi
             ],
         )
         .await?;
-    let find = |row: &tokio_postgres::Row| first.get(&(row.get("sha"), row.get("repo"), row.get("ref"))).map(|f| f.0);
+    let find = |row: &tokio_postgres::Row| united.get(&(row.get("sha"), row.get("repo"), row.get("ref"))).map(|u| u.0);
     Ok(changed.iter().filter_map(find).collect())
 }
 
@@ -94,8 +101,18 @@ async fn write_merge_requests(tx: &Tx<'_>, records: &[(usize, &MergeRequest)]) -
         united.insert(key, entry);
     }
     let rows: Vec<&MergeRequest> = united.values().map(|(_, merge_request)| merge_request).collect();
-    let head = Facts::of(&rows, |r| r.head.as_ref());
-    let author = Facts::of(&rows, |r| r.author.as_ref());
+    let head = rows.iter().map(|r| r.head.as_ref()).collect::<Vec<_>>();
+    let author = rows.iter().map(|r| r.author.as_ref()).collect::<Vec<_>>();
+    let claims =
+        |head: &Option<&Heads>| head.map_or_else(|| "[]".to_owned(), |head| serde_json::json!(head.claims).to_string());
+    let head_claims = column(&head, claims);
+    let head_version_at = column(&head, |h| h.map(|head| head.version_at));
+    let head_message_at = column(&head, |h| h.map(|head| head.message.0));
+    let head_message_id = column(&head, |h| h.map(|head| head.message.1.as_str()));
+    let author_name = column(&author, |a| a.map(|author| author.name.as_str()));
+    let author_version_at = column(&author, |a| a.map(|author| author.version_at));
+    let author_message_at = column(&author, |a| a.map(|author| author.message.0));
+    let author_message_id = column(&author, |a| a.map(|author| author.message.1.as_str()));
     let project = column(&rows, |r| r.project.as_str());
     let iid = column(&rows, |r| r.iid);
     let merged_at = column(&rows, |r| r.merged_at);
@@ -123,18 +140,21 @@ async fn write_merge_requests(tx: &Tx<'_>, records: &[(usize, &MergeRequest)]) -
                 /* created_at */ &column(&rows, |r| r.created_at),
                 /* updated_at */ &column(&rows, |r| r.updated_at),
                 /* version_at */ &column(&rows, |r| r.stamp.version_at),
+                /* place */ &column(&rows, |r| r.stamp.place),
+                /* told */ &column(&rows, |r| r.stamp.told),
+                /* content */ &column(&rows, |r| r.stamp.content),
                 /* source */ &column(&rows, |r| r.source),
                 /* deleted_at */ &column(&rows, |r| r.deleted_at),
                 /* message_id */ &column(&rows, |r| r.stamp.message_id.as_str()),
                 /* message_at */ &column(&rows, |r| r.stamp.message_at),
-                &head.value,
-                &head.version_at,
-                &head.message_at,
-                &head.message_id,
-                &author.value,
-                &author.version_at,
-                &author.message_at,
-                &author.message_id,
+                &head_claims,
+                &head_version_at,
+                &head_message_at,
+                &head_message_id,
+                &author_name,
+                &author_version_at,
+                &author_message_at,
+                &author_message_id,
                 &merged_at,
             ],
         )
@@ -145,14 +165,14 @@ async fn write_merge_requests(tx: &Tx<'_>, records: &[(usize, &MergeRequest)]) -
             &[
                 &project,
                 &iid,
-                &head.value,
-                &head.version_at,
-                &head.message_at,
-                &head.message_id,
-                &author.value,
-                &author.version_at,
-                &author.message_at,
-                &author.message_id,
+                &head_claims,
+                &head_version_at,
+                &head_message_at,
+                &head_message_id,
+                &author_name,
+                &author_version_at,
+                &author_message_at,
+                &author_message_id,
                 &merged_at,
             ],
         )
@@ -160,26 +180,6 @@ async fn write_merge_requests(tx: &Tx<'_>, records: &[(usize, &MergeRequest)]) -
     let keys: HashSet<(&str, i64)> =
         changed.iter().chain(&enriched).map(|row| (row.get("project"), row.get("iid"))).collect();
     Ok(united.iter().filter(|(key, _)| keys.contains(*key)).map(|(_, (newest, _))| *newest).collect())
-}
-
-/// The columns of a [`Fact`].
-struct Facts<'r> {
-    value: Vec<Option<&'r str>>,
-    version_at: Vec<Option<jiff::Timestamp>>,
-    message_at: Vec<Option<jiff::Timestamp>>,
-    message_id: Vec<Option<&'r str>>,
-}
-
-impl<'r> Facts<'r> {
-    fn of(rows: &[&'r MergeRequest], fact: impl Fn(&'r MergeRequest) -> Option<&'r Fact>) -> Self {
-        let facts: Vec<Option<&Fact>> = rows.iter().map(|row| fact(row)).collect();
-        Self {
-            value: column(&facts, |f| f.map(|f| f.value.as_str())),
-            version_at: column(&facts, |f| f.map(|f| f.stamp.version_at)),
-            message_at: column(&facts, |f| f.map(|f| f.stamp.message_at)),
-            message_id: column(&facts, |f| f.map(|f| f.stamp.message_id.as_str())),
-        }
-    }
 }
 
 /// All messages about one head, and what they tell together.

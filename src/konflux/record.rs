@@ -36,10 +36,10 @@ pub struct Identity {
     pub resource_version: i64,
     /// `metadata.creationTimestamp`.
     pub created_at: Option<Timestamp>,
-    /// 0 while it may still change, 1 for a run that has come to its end, 2 once it is gone from its cluster: never
+    /// 0 while it may still change, 1 for a run or a Release that has come to its end, 2 once it is gone from its cluster: never
     /// goes back for one uid, whatever arrives.
     pub rank: i16,
-    /// Order within one resourceVersion: by the time of the message.
+    /// Order within one resourceVersion.
     pub tie: i64,
     /// When it was deleted; set exactly if `rank` is 2.
     pub deleted_at: Option<Timestamp>,
@@ -51,7 +51,7 @@ pub struct Identity {
 
 /// Rank of an object that may still change.
 pub(super) const LIVE: i16 = 0;
-/// Rank of a run that has come to its end.
+/// Rank of a run or a Release that has come to its end.
 pub(super) const FINISHED: i16 = 1;
 /// Rank of an object that is gone from its cluster.
 pub(super) const DELETED: i16 = 2;
@@ -63,18 +63,24 @@ impl Identity {
     /// The version: the younger object wins (by creation, then uid), then within one object the higher rank, then the
     /// higher resourceVersion, then the tie.
     ///
-    /// The tie is the time of the message: of two messages with one resourceVersion the *earlier* counts, so that the
-    /// floods after each LIST change nothing; without resourceVersion (old mocks) the later one. Undated ones come last.
+    /// Of two messages with one resourceVersion the *earlier* counts, so that neither the floods after each LIST nor a message
+    /// that is delivered again change anything. Undated ones come last. See [`Identity::tie_of`].
     #[must_use]
     pub(super) fn version(&self) -> Version<'_> {
         (self.created_at, &self.uid, self.rank, self.resource_version, self.tie, &self.message_id)
     }
 
-    /// The tie for a resourceVersion and the time of a message, in microseconds.
+    /// The tie for a resourceVersion, the time of the message, and the latest time that the object itself tells. Without a
+    /// resourceVersion (old mocks) that time decides, by seconds, and then the message.
     #[must_use]
-    pub(super) fn tie_of(resource_version: i64, message_at: Option<Timestamp>) -> i64 {
-        let Some(micros) = message_at.map(Timestamp::as_microsecond) else { return i64::MIN };
-        if resource_version > 0 { -micros } else { micros }
+    pub(super) fn tie_of(resource_version: i64, message_at: Option<Timestamp>, changed_at: Option<Timestamp>) -> i64 {
+        if resource_version > 0 {
+            return message_at.map_or(i64::MIN, |at| -at.as_microsecond());
+        }
+        const SECONDS: i64 = 1 << 31;
+        let bounded = |at: Option<Timestamp>| at.map_or(0, |at| at.as_second().clamp(0, SECONDS - 1));
+        let undated = message_at.is_none();
+        bounded(changed_at) * SECONDS + if undated { 0 } else { SECONDS - 1 - bounded(message_at) }
     }
 }
 
@@ -194,7 +200,7 @@ pub struct Snapshot {
     pub target_branch: Option<String>,
     /// The build it came from; a group has several, see `group_members`.
     pub source_plr: Option<String>,
-    /// Members of a group as `{component, build_plr, snapshot, project, mr_iid, namespace}`.
+    /// Members of a group as `{component, version, build_plr, snapshot, project, mr_iid, namespace}`.
     pub group_members: Value,
     /// Verdict per scenario as `{scenario, status, state, pipelinerun, optional, started_at, finished_at, updated_at,
     /// details}`, sorted by scenario.

@@ -170,11 +170,33 @@ pub(super) fn is_commit(text: &str) -> bool {
     matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// A branch without `refs/heads/`, which labels write with hyphens.
+/// A branch without `refs/heads/`.
 #[must_use]
 pub(super) fn branch(text: &str) -> String {
-    let name = text.strip_prefix("refs/heads/").or_else(|| text.strip_prefix("refs-heads-"));
-    name.unwrap_or(text).to_owned()
+    text.strip_prefix("refs/heads/").unwrap_or(text).to_owned()
+}
+
+/// The branch or tag that a label names, which has hyphens in the place of slashes. What the label has lost stays lost.
+#[must_use]
+pub(super) fn branch_of_label(text: &str) -> String {
+    match text.strip_prefix("refs-tags-") {
+        Some(tag) => format!("refs/tags/{tag}"),
+        None => text.strip_prefix("refs-heads-").map_or_else(|| branch(text), str::to_owned),
+    }
+}
+
+/// The number of the merge request that a branch of a merge queue is for: GitHub's `gh-readonly-queue/main/pr-29-..`, which
+/// integration-service takes for a run of that request (its pull request 1360), and the refs of GitLab's merge trains and
+/// merged results (`refs/merge-requests/29/train`).
+#[must_use]
+pub(super) fn queued(branch: &str) -> Option<i64> {
+    let number = match branch.strip_prefix("refs/merge-requests/") {
+        Some(rest) => rest.split('/').next()?,
+        None => {
+            branch.strip_prefix("gh-readonly-queue/")?.rsplit('/').next()?.strip_prefix("pr-")?.split('-').next()?
+        }
+    };
+    number.parse().ok().filter(|number| *number > 0)
 }
 
 /// Splits `namespace/name`; a bare name has no namespace.
@@ -256,6 +278,35 @@ mod tests {
         }
         assert_eq!(project_of("nonsense"), None);
         assert_eq!(project_of("https://host/"), None);
+    }
+
+    #[test]
+    fn only_labels_are_mangled() {
+        assert_eq!(
+            (branch("refs/heads/a"), branch("refs-heads-migration")),
+            ("a".to_owned(), "refs-heads-migration".to_owned())
+        );
+        assert_eq!(branch("refs/tags/v1"), "refs/tags/v1");
+        for (label, name) in
+            [("refs-heads-main", "main"), ("main", "main"), ("refs-tags-v1", "refs/tags/v1"), ("refs/heads/x", "x")]
+        {
+            assert_eq!(branch_of_label(label), name);
+        }
+    }
+
+    #[test]
+    fn branches_of_queues_have_a_number() {
+        for (branch, number) in [
+            ("gh-readonly-queue/main/pr-29-c0ffee", Some(29)),
+            ("gh-readonly-queue/release/1.x/pr-7-c0ffee", Some(7)),
+            ("refs/merge-requests/12/train", Some(12)),
+            ("refs/merge-requests/12/merge", Some(12)),
+            ("gh-readonly-queue/main", None),
+            ("pr-29-x", None),
+            ("main", None),
+        ] {
+            assert_eq!(queued(branch), number, "{branch}");
+        }
     }
 
     #[test]

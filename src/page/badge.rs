@@ -75,9 +75,7 @@ async fn bot(page: &Page, name: &str) -> Result<Option<String>, Problem> {
 }
 
 async fn component(page: &Page, name: &str) -> Result<Option<String>, Problem> {
-    let runs = konflux::runs_of_component(&mut page.reader().await?, name, 200).await?;
-    let build = runs.into_iter().find(|run| run.kind == "build" && run.mr_iid.is_none());
-    Ok(build.map(|build| build.state))
+    Ok(konflux::build_state(&mut page.reader().await?, name).await?)
 }
 
 async fn merge_request(page: &Page, name: &str) -> Result<Option<String>, Problem> {

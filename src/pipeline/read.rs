@@ -1,5 +1,6 @@
 //! Deliveries to records. Pure but for the threads.
 
+use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
@@ -8,7 +9,7 @@ use std::thread;
 
 use jiff::Timestamp;
 
-use crate::envelope::{Attributes, Decoded, Delivery, Limits, Message, Refusal, Unwrapped, unwrap};
+use crate::envelope::{Attributes, Decoded, Delivery, Limits, Message, Refusal, Unwrapped, lenient, unwrap};
 use crate::family::{Family, Record, Settings};
 use crate::sorted;
 use crate::store::Refused;
@@ -24,6 +25,8 @@ pub struct Batch {
     pub refused: Vec<(usize, Refused)>,
     /// Deliveries of which something was ignored, with the family, if any, and why.
     pub ignored: Vec<(usize, Option<Family>, &'static str)>,
+    /// Details that could not be kept, by family; the messages themselves are.
+    pub dropped: BTreeMap<Family, u64>,
 }
 
 /// Where a record came from.
@@ -54,6 +57,7 @@ impl Batch {
         self.messages.extend(other.messages);
         self.refused.extend(other.refused);
         self.ignored.extend(other.ignored);
+        other.dropped.into_iter().for_each(|(family, count)| *self.dropped.entry(family).or_default() += count);
     }
 }
 
@@ -184,13 +188,17 @@ fn read_message(message: &Message<'_>, delivery: &Delivery, number: usize, setti
     if !settings.takes(family) {
         return batch.ignored.push((number, Some(family), "not asked for"));
     }
-    let decoded = catch_unwind(AssertUnwindSafe(|| {
+    let decode = || {
         #[cfg(test)]
         assert!(!message.payload.contains("panic in this test"), "as asked");
         family.decode(message, settings)
-    }));
+    };
+    let (decoded, dropped) = lenient::counted(|| catch_unwind(AssertUnwindSafe(decode)));
     match decoded.unwrap_or_else(|_| Err(panicked())) {
         Ok(Decoded::Records(records)) => {
+            if dropped > 0 {
+                *batch.dropped.entry(family).or_default() += dropped;
+            }
             let source = batch.messages.len();
             let own_time = message.own_time(delivery);
             let (id, sent_at) = (message.id.clone(), message.sent_at);

@@ -71,12 +71,14 @@ pub struct Report {
     message_family: Vec<Family>,
     refused: Vec<usize>,
     has_records: Vec<bool>,
-    /// Why messages were refused or ignored, with their number: for people and counters.
+    /// Why messages were refused or ignored, and of which sources details were dropped, with their number: for people and counters.
     pub reasons: BTreeMap<String, u64>,
     /// The same by the number of the delivery.
     delivery_reasons: BTreeMap<(usize, String), u64>,
     /// Numbers of messages by the family that recognised them, `unknown` for none: a delivery may hold several.
     pub messages: BTreeMap<&'static str, Counts>,
+    /// Details that could not be kept, of messages that are.
+    pub dropped: u64,
     /// Why nothing was written, if so; with causes.
     pub error: Option<(Verdict, String)>,
     /// Age of the oldest message when it was taken in.
@@ -101,6 +103,7 @@ impl Report {
             reasons: BTreeMap::new(),
             delivery_reasons: BTreeMap::new(),
             messages: BTreeMap::new(),
+            dropped: 0,
             error: None,
             lag: None,
             due: Due::default(),
@@ -121,6 +124,10 @@ impl Report {
             report.count(family.map_or(UNKNOWN, Family::name)).ignored += 1;
             let family = family.map(|family| format!("{family} ")).unwrap_or_default();
             report.say(*delivery, format!("ignored: {family}{why}"));
+        }
+        for (family, count) in &batch.dropped {
+            report.dropped += count;
+            *report.reasons.entry(format!("dropped: {family} details")).or_default() += count;
         }
         let oldest = batch.messages.iter().filter_map(|message| message.sent_at).min();
         for counts in report.messages.values_mut() {

@@ -76,6 +76,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 17, name: "pages_at_size", sql: include_str!("migrations/0017_pages_at_size.sql") },
     Migration { version: 18, name: "upkeep", sql: include_str!("migrations/0018_upkeep.sql") },
     Migration { version: 19, name: "receivers", sql: include_str!("migrations/0019_receivers.sql") },
+    Migration { version: 20, name: "builds_count", sql: include_str!("migrations/0020_builds_count.sql") },
+    Migration { version: 21, name: "final_states", sql: include_str!("migrations/0021_final_states.sql") },
 ];
 
 /// What [`migrate`] did.

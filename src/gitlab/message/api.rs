@@ -1,17 +1,18 @@
 //! Answers of the REST API: pages of merge requests, and the versions of one (gitlabhq `doc/api/merge_requests.md`).
 //!
-//! Times have milliseconds here and whole seconds in webhooks; [`Stamp`] counts seconds, so that an answer never beats a
-//! later webhook of the same second.
+//! Times have milliseconds here and whole seconds in webhooks; [`Stamp`] counts seconds. An answer that was asked for when its
+//! second was over knows all that happened in it, and counts more than any webhook of that second.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::time;
+use super::{User, time};
 use crate::envelope::field::{Name, Text, owned};
+use crate::envelope::lenient::{self, Each, Optional};
 use crate::envelope::time::second;
 use crate::envelope::{Refusal, parse};
-use crate::gitlab::record::{Fact, MergeRequest, MrVersion, Stamp};
+use crate::gitlab::record::{Author, Heads, MergeRequest, MrVersion, Stamp};
 use crate::gitlab::rules;
 use crate::sorted;
 
@@ -38,34 +39,41 @@ struct Item<'a> {
     project_id: Option<i64>,
     #[serde(borrow)]
     state: Name<'a>,
-    sha: Option<Name<'a>>,
-    title: Option<Text<'a>>,
-    draft: Option<bool>,
-    work_in_progress: Option<bool>,
-    author: Option<User<'a>>,
-    source_branch: Option<Name<'a>>,
-    target_branch: Option<Name<'a>>,
-    source_project_id: Option<i64>,
+    #[serde(default)]
+    sha: Optional<Name<'a>>,
+    #[serde(default)]
+    title: Optional<Text<'a>>,
+    #[serde(default)]
+    draft: Optional<bool>,
+    #[serde(default)]
+    work_in_progress: Optional<bool>,
+    #[serde(default)]
+    author: Optional<User<'a>>,
+    #[serde(default)]
+    source_branch: Optional<Name<'a>>,
+    #[serde(default)]
+    target_branch: Optional<Name<'a>>,
+    #[serde(default)]
+    source_project_id: Optional<i64>,
     target_project_id: Option<i64>,
-    labels: Option<Vec<Label<'a>>>,
-    merge_commit_sha: Option<Name<'a>>,
-    web_url: Option<Name<'a>>,
-    merge_user: Option<User<'a>>,
-    merged_by: Option<User<'a>>,
-    closed_by: Option<User<'a>>,
-    #[serde(default, deserialize_with = "time::optional")]
+    #[serde(borrow, default)]
+    labels: Each<Label<'a>>,
+    #[serde(default)]
+    merge_commit_sha: Optional<Name<'a>>,
+    #[serde(default)]
+    web_url: Optional<Name<'a>>,
+    #[serde(default)]
+    merge_user: Optional<User<'a>>,
+    #[serde(default)]
+    merged_by: Optional<User<'a>>,
+    #[serde(default)]
+    closed_by: Optional<User<'a>>,
+    #[serde(default, deserialize_with = "time::detail")]
     created_at: Option<Timestamp>,
     #[serde(default, deserialize_with = "time::optional")]
     updated_at: Option<Timestamp>,
-    #[serde(default, deserialize_with = "time::optional")]
+    #[serde(default, deserialize_with = "time::detail")]
     merged_at: Option<Timestamp>,
-}
-
-#[derive(Deserialize)]
-struct User<'a> {
-    id: Option<i64>,
-    #[serde(borrow)]
-    username: Option<Name<'a>>,
 }
 
 /// A title, or with `with_labels_details` an object.
@@ -79,8 +87,7 @@ enum Label<'a> {
     },
 }
 
-/// Reads a page of `GET /projects/:path/merge_requests` about the project of that path, asked for at a time. What is
-/// said is true then or later, so a webhook of the same second that was sent later counts more.
+/// Reads a page of `GET /projects/:path/merge_requests` about the project of that path, asked for at a time.
 ///
 /// # Errors
 /// When the page is no list. An item that cannot be read is refused alone.
@@ -100,20 +107,32 @@ pub fn read_merge_requests(page: &str, project: &str, asked_at: Timestamp) -> Re
 }
 
 fn merge_request(text: &str, project: &str, asked_at: Timestamp) -> Result<MergeRequest, Refusal> {
-    let item: Item<'_> = parse(text)?;
+    let item: Item<'_> = lenient::parse(text)?;
     let Some(state) = rules::state(item.state.filled(), None) else {
         return Err(Refusal::new("bad-field", "state: none that is known"));
     };
+    let version_at = second(item.updated_at.unwrap_or(asked_at));
+    let said = (asked_at, format!("{ASKED}{asked_at}"));
+    let is_over = asked_at.duration_since(version_at) >= SignedDuration::from_secs(1);
     let stamp = Stamp {
-        version_at: second(item.updated_at.unwrap_or(asked_at)),
-        message_at: asked_at,
+        version_at,
+        // Asked within the second, it may know less than a webhook of that second does.
+        place: if is_over { Stamp::ANSWER } else { Stamp::UNKNOWN },
         state_rank: rules::state_rank(state),
-        message_id: format!("{ASKED}{asked_at}"),
+        told: 0,
+        content: asked_at.as_microsecond(),
+        message_at: said.0,
+        message_id: said.1.clone(),
     };
-    let fact = |value: String| Fact { value, stamp: Stamp { state_rank: 0, ..stamp.clone() } };
+    let heads = |sha: String| Heads {
+        claims: vec![if is_over { format!("!{:020} {sha}", asked_at.as_microsecond()) } else { sha.clone() }],
+        version_at,
+        message: said.clone(),
+        sha,
+    };
     let username = |user: Option<&User<'_>>| owned(user.and_then(|user| user.username.as_ref()));
     let title = item.title.as_ref().and_then(Text::filled).map(rules::title);
-    let labels = item.labels.iter().flatten().map(|label| match label {
+    let labels = item.labels.0.iter().map(|label| match label {
         Label::Title(name) | Label::Details { name } => name,
     });
     let labels = sorted::unique(labels.filter_map(Name::filled).map(str::to_owned));
@@ -122,16 +141,16 @@ fn merge_request(text: &str, project: &str, asked_at: Timestamp) -> Result<Merge
         iid: item.iid,
         project_id: item.project_id,
         state,
-        draft: match item.draft.or(item.work_in_progress) {
+        draft: match item.draft.0.or(item.work_in_progress.0) {
             Some(draft) => draft,
             None => title.as_deref().is_some_and(rules::draft_title),
         },
         title,
         source_branch: owned(item.source_branch.as_ref()),
         target_branch: owned(item.target_branch.as_ref()),
-        source_project_id: item.source_project_id,
+        source_project_id: item.source_project_id.0,
         target_project_id: item.target_project_id.or(item.project_id),
-        author_id: item.author.as_ref().and_then(|author| author.id),
+        author_id: item.author.as_ref().and_then(|author| author.id.0),
         merge_commit_sha: owned(item.merge_commit_sha.as_ref()),
         labels,
         url: owned(item.web_url.as_ref()),
@@ -146,8 +165,8 @@ fn merge_request(text: &str, project: &str, asked_at: Timestamp) -> Result<Merge
         updated_at: item.updated_at,
         source: "reconcile",
         deleted_at: None,
-        head: owned(item.sha.as_ref()).filter(|sha| !rules::is_no_commit(sha)).map(fact),
-        author: username(item.author.as_ref()).map(fact),
+        head: owned(item.sha.as_ref()).filter(|sha| !rules::is_no_commit(sha)).map(heads),
+        author: username(item.author.as_ref()).map(|name| Author { version_at, name, message: said.clone() }),
         merged_at: item.merged_at.filter(|_| state == "merged"),
         stamp,
     })
@@ -221,13 +240,13 @@ mod tests {
         assert_eq!(found.updated_at, Some(at("2019-08-20T12:01:49.849Z")));
         assert_eq!(found.stamp.message_at, at("2026-03-10T12:00:00.5Z"));
         assert_eq!(found.stamp.message_id, "reconcile-2026-03-10T12:00:00.5Z");
-        assert_eq!(found.head.as_ref().map(|head| head.value.as_str()), Some("abc"));
+        assert_eq!(found.head.as_ref().map(|head| head.sha.as_str()), Some("abc"));
     }
 
     #[test]
     fn a_bad_item_is_refused_alone() {
         let answer = page(
-            r#"[{"iid":1,"state":"opened"},{"iid":2,"state":5},{"iid":"x","state":"opened"},
+            r#"[{"iid":1,"state":"opened","title":17,"labels":["a",[]]},{"iid":2,"state":5},{"iid":"x","state":"opened"},
             {"iid":4,"state":"new"},null]"#,
         );
         assert_eq!(answer.merge_requests.len(), 1);

@@ -5,22 +5,39 @@ use serde::Deserialize;
 
 use super::{Project, User, time};
 use crate::envelope::field::{Name, Text, owned};
+use crate::envelope::lenient::{Each, Optional, parse};
 use crate::envelope::time::second;
-use crate::envelope::{Message, Refusal, parse};
-use crate::gitlab::record::{Fact, MergeRequest, MrVersion, Stamp};
+use crate::envelope::{Message, Refusal};
+use crate::gitlab::record::{Author, Heads, MergeRequest, MrVersion, Stamp};
 use crate::gitlab::rules;
 use crate::sorted;
 
 #[derive(Deserialize)]
 struct Hook<'a> {
-    #[serde(borrow)]
-    user: Option<User<'a>>,
+    #[serde(borrow, default)]
+    user: Optional<User<'a>>,
     #[serde(borrow)]
     project: Option<Project<'a>>,
     #[serde(borrow)]
     object_attributes: Attributes<'a>,
-    #[serde(borrow)]
-    labels: Option<Vec<Label<'a>>>,
+    #[serde(borrow, default)]
+    labels: Option<Each<Label<'a>>>,
+    #[serde(default)]
+    changes: Optional<Changes>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Changes {
+    updated_at: Optional<Change>,
+}
+
+/// What `updated_at` was before.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Change {
+    #[serde(deserialize_with = "time::detail")]
+    previous: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -29,42 +46,55 @@ struct Attributes<'a> {
     #[serde(borrow)]
     state: Option<Name<'a>>,
     state_id: Option<i64>,
-    action: Option<Name<'a>>,
-    title: Option<Text<'a>>,
-    draft: Option<bool>,
-    work_in_progress: Option<bool>,
-    source_branch: Option<Name<'a>>,
-    target_branch: Option<Name<'a>>,
-    source_project_id: Option<i64>,
+    #[serde(default)]
+    action: Optional<Name<'a>>,
+    #[serde(default)]
+    title: Optional<Text<'a>>,
+    #[serde(default)]
+    draft: Optional<bool>,
+    #[serde(default)]
+    work_in_progress: Optional<bool>,
+    #[serde(default)]
+    source_branch: Optional<Name<'a>>,
+    #[serde(default)]
+    target_branch: Optional<Name<'a>>,
+    #[serde(default)]
+    source_project_id: Optional<i64>,
     target_project_id: Option<i64>,
-    author_id: Option<i64>,
-    merge_commit_sha: Option<Name<'a>>,
-    url: Option<Name<'a>>,
-    #[serde(default, deserialize_with = "time::optional")]
+    #[serde(default)]
+    author_id: Optional<i64>,
+    #[serde(default)]
+    merge_commit_sha: Optional<Name<'a>>,
+    #[serde(default)]
+    url: Optional<Name<'a>>,
+    #[serde(default, deserialize_with = "time::detail")]
     created_at: Option<Timestamp>,
     #[serde(default, deserialize_with = "time::optional")]
     updated_at: Option<Timestamp>,
     #[serde(borrow)]
     target: Option<Project<'a>>,
-    #[serde(borrow)]
-    last_commit: Option<LastCommit<'a>>,
-    oldrev: Option<Name<'a>>,
-    #[serde(borrow)]
-    labels: Option<Vec<Label<'a>>>,
+    #[serde(borrow, default)]
+    last_commit: Optional<LastCommit<'a>>,
+    #[serde(default)]
+    oldrev: Optional<Name<'a>>,
+    #[serde(borrow, default)]
+    labels: Option<Each<Label<'a>>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct LastCommit<'a> {
     #[serde(borrow)]
-    id: Option<Name<'a>>,
-    #[serde(default, deserialize_with = "time::optional")]
+    id: Optional<Name<'a>>,
+    #[serde(deserialize_with = "time::detail")]
     timestamp: Option<Timestamp>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Label<'a> {
     #[serde(borrow)]
-    title: Option<Name<'a>>,
+    title: Optional<Name<'a>>,
 }
 
 /// Reads a merge request and the heads that it mentions.
@@ -85,22 +115,20 @@ pub(super) fn read(message: &Message<'_>) -> Result<(MergeRequest, Vec<MrVersion
     let known = rules::state(attributes.state.as_ref().and_then(Name::filled), attributes.state_id);
     let state = known.or_else(|| rules::state_after(action)).unwrap_or("opened");
     let committed_at = attributes.last_commit.as_ref().and_then(|commit| commit.timestamp);
-    // Sparse payloads have no updated_at; the time of the message is nearest to it.
-    let event_at = attributes.updated_at.or(message.sent_at).or(committed_at).or(attributes.created_at);
-    let event_at = event_at.unwrap_or(Timestamp::UNIX_EPOCH);
-    let stamp = Stamp {
-        // A message that does not name the state must not overrule one that does.
-        version_at: if known.is_some() { second(event_at) } else { Timestamp::UNIX_EPOCH },
-        message_at: message.sent_at.unwrap_or(event_at),
-        state_rank: rules::state_rank(state),
-        message_id: message.id.clone(),
-    };
-    let fact = |value: String| Fact { value, stamp: Stamp { state_rank: 0, ..stamp.clone() } };
+    let updated_at = attributes.updated_at.filter(|at| rules::is_plausible(*at, message.sent_at));
+    // Sparse payloads have no updated_at; the time of the message is nearest to it. One that is ahead of its message is of no use
+    // either, and must not keep states that are newer from counting.
+    let nearest =
+        || message.sent_at.filter(|_| attributes.updated_at.is_none()).or(attributes.created_at).or(committed_at);
+    let event_at = updated_at.or_else(nearest).or(message.sent_at).unwrap_or(Timestamp::UNIX_EPOCH);
+    // A message that does not name the state must not overrule one that does.
+    let version_at = if known.is_some() { second(event_at) } else { Timestamp::UNIX_EPOCH };
+    let said = (message.sent_at.unwrap_or(event_at), message.id.clone());
 
     let head = owned(attributes.last_commit.as_ref().and_then(|commit| commit.id.as_ref()));
     let oldrev = owned(attributes.oldrev.as_ref()).filter(|sha| !rules::is_no_commit(sha));
     let became_head = oldrev.is_some() || matches!(action, Some("open" | "reopen"));
-    let said_by = |at: Timestamp| (at, stamp.message_at, stamp.message_id.clone());
+    let said_by = |at: Timestamp| (at, said.0, said.1.clone());
     let version = |sha: &String, head, seen| MrVersion { project: project.clone(), iid, sha: sha.clone(), head, seen };
     let mut versions = Vec::with_capacity(2);
     if let Some(sha) = &head {
@@ -111,19 +139,29 @@ pub(super) fn read(message: &Message<'_>) -> Result<(MergeRequest, Vec<MrVersion
         let before = event_at.saturating_sub(SignedDuration::from_secs(1)).unwrap_or(event_at);
         versions.push(version(sha, None, said_by(before)));
     }
+    let heads = |sha: String| Heads {
+        claims: vec![oldrev.as_ref().map_or_else(|| sha.clone(), |oldrev| format!("{sha} {oldrev}"))],
+        version_at,
+        message: said.clone(),
+        sha,
+    };
 
     // `user` is who acted, which is the author only sometimes; no field names the author.
     let user = hook.user.as_ref();
     let actor = owned(user.and_then(|user| user.username.as_ref()));
-    let by_author = attributes.author_id.is_some() && user.is_some_and(|user| user.id == attributes.author_id);
-    let by_author = by_author || (action == Some("open") && user.is_some_and(|user| user.id.is_none()));
+    let author_id = attributes.author_id.0;
+    let by_author = author_id.is_some() && user.is_some_and(|user| user.id.0 == author_id);
+    let by_author = by_author || (action == Some("open") && user.is_some_and(|user| user.id.0.is_none()));
 
     let title = attributes.title.as_ref().and_then(Text::filled).map(rules::title);
-    let draft = attributes.draft.or(attributes.work_in_progress);
-    let labels = attributes.labels.filter(|labels| !labels.is_empty()).or(hook.labels).unwrap_or_default();
-    let labels = sorted::unique(labels.iter().filter_map(|label| owned(label.title.as_ref())));
+    let draft = attributes.draft.0.or(attributes.work_in_progress.0);
+    let labels = attributes.labels.filter(|labels| !labels.0.is_empty()).or(hook.labels);
+    let tells_labels = labels.is_some();
+    let labels = labels.unwrap_or_default();
+    let labels = sorted::unique(labels.0.iter().filter_map(|label| owned(label.title.as_ref())));
+    let previous = hook.changes.0.and_then(|changes| changes.updated_at.0).and_then(|change| change.previous);
 
-    let merge_request = MergeRequest {
+    let mut merge_request = MergeRequest {
         project_id: attributes.target_project_id.or_else(|| hook.project.as_ref().and_then(|project| project.id)),
         iid,
         state,
@@ -131,9 +169,9 @@ pub(super) fn read(message: &Message<'_>) -> Result<(MergeRequest, Vec<MrVersion
         title,
         source_branch: owned(attributes.source_branch.as_ref()),
         target_branch: owned(attributes.target_branch.as_ref()),
-        source_project_id: attributes.source_project_id,
+        source_project_id: attributes.source_project_id.0,
         target_project_id: attributes.target_project_id,
-        author_id: attributes.author_id,
+        author_id,
         // Some senders write Python's None.
         merge_commit_sha: owned(attributes.merge_commit_sha.as_ref()).filter(|sha| sha != "None"),
         labels,
@@ -144,12 +182,22 @@ pub(super) fn read(message: &Message<'_>) -> Result<(MergeRequest, Vec<MrVersion
         updated_at: attributes.updated_at,
         source: "webhook",
         deleted_at: None,
-        head: head.map(fact),
-        author: actor.filter(|_| by_author).map(fact),
+        head: head.map(heads),
+        author: actor.filter(|_| by_author).map(|name| Author { version_at, name, message: said.clone() }),
         // The first message about a merged one is that of the merge, as far as we know.
-        merged_at: attributes.updated_at.or(message.sent_at).filter(|_| state == "merged"),
+        merged_at: updated_at.or(message.sent_at).filter(|_| state == "merged"),
         project,
-        stamp,
+        stamp: Stamp {
+            version_at,
+            place: rules::place(version_at, previous),
+            state_rank: rules::state_rank(state),
+            told: 0,
+            content: 0,
+            message_at: said.0,
+            message_id: said.1.clone(),
+        },
     };
+    merge_request.stamp.told = merge_request.told(tells_labels);
+    merge_request.stamp.content = merge_request.content();
     Ok((merge_request, versions))
 }

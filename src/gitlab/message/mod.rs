@@ -12,6 +12,7 @@ pub use self::api::{Answer, read_merge_requests, read_project_id, read_versions}
 use super::Settings;
 use super::record::Record;
 use crate::envelope::field::Name;
+use crate::envelope::lenient::Optional;
 use crate::envelope::{Decoded, Message, Refusal};
 
 /// Reads one webhook. Kinds that are not kept (note, pipeline, `tag_push`, ..) are ignored.
@@ -38,13 +39,15 @@ struct Project<'a> {
     id: Option<i64>,
     #[serde(borrow)]
     path_with_namespace: Option<Name<'a>>,
-    default_branch: Option<Name<'a>>,
+    #[serde(default)]
+    default_branch: Optional<Name<'a>>,
 }
 
 /// `user` of a webhook: who acted.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct User<'a> {
-    id: Option<i64>,
+    id: Optional<i64>,
     #[serde(borrow)]
-    username: Option<Name<'a>>,
+    username: Optional<Name<'a>>,
 }

@@ -5,7 +5,8 @@ use serde::Deserialize;
 
 use super::{Project, time};
 use crate::envelope::field::{Bounded, Document, Name, owned};
-use crate::envelope::{Decoded, Message, Refusal, parse};
+use crate::envelope::lenient::{self, Each, Optional, parse};
+use crate::envelope::{Decoded, Message, Refusal};
 use crate::gitlab::record::{Push, Record};
 use crate::gitlab::{Settings, rules};
 use crate::sorted;
@@ -14,49 +15,55 @@ use crate::sorted;
 struct Hook<'a> {
     #[serde(borrow)]
     after: Name<'a>,
-    before: Option<Name<'a>>,
-    r#ref: Name<'a>,
-    user_username: Option<Name<'a>>,
-    user_name: Option<Name<'a>>,
+    #[serde(default)]
+    before: Optional<Name<'a>>,
+    r#ref: Ref<'a>,
+    #[serde(default)]
+    user_username: Optional<Name<'a>>,
+    #[serde(default)]
+    user_name: Optional<Name<'a>>,
     project_id: Option<i64>,
     #[serde(borrow)]
     project: Option<Project<'a>>,
-    #[serde(borrow)]
-    commits: Option<Vec<Commit<'a>>>,
-    total_commits_count: Option<i64>,
+    #[serde(borrow, default)]
+    commits: Each<Commit<'a>>,
+    #[serde(default)]
+    total_commits_count: Optional<i64>,
 }
 
 /// A path as Linux bounds it.
 type Path<'a> = Bounded<'a, 4096>;
+/// A ref, which Git keeps as a path.
+type Ref<'a> = Bounded<'a, 4096>;
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Commit<'a> {
     #[serde(borrow)]
-    id: Name<'a>,
-    title: Option<Document<'a>>,
-    message: Option<Document<'a>>,
-    #[serde(default, deserialize_with = "time::optional")]
+    id: Optional<Name<'a>>,
+    title: Optional<Document<'a>>,
+    message: Optional<Document<'a>>,
+    #[serde(deserialize_with = "time::detail")]
     timestamp: Option<Timestamp>,
-    url: Option<Name<'a>>,
-    #[serde(borrow)]
-    author: Option<Author<'a>>,
-    #[serde(borrow)]
-    added: Option<Vec<Path<'a>>>,
-    #[serde(borrow)]
-    modified: Option<Vec<Path<'a>>>,
-    #[serde(borrow)]
-    removed: Option<Vec<Path<'a>>>,
+    url: Optional<Name<'a>>,
+    author: Optional<Author<'a>>,
+    added: Optional<Each<Path<'a>>>,
+    modified: Optional<Each<Path<'a>>>,
+    removed: Optional<Each<Path<'a>>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Author<'a> {
     #[serde(borrow)]
-    name: Option<Name<'a>>,
+    name: Optional<Name<'a>>,
 }
 
 /// Reads a push; ignores those that delete a branch, and those to branches that are not kept.
 pub(super) fn read(message: &Message<'_>, settings: &Settings) -> Result<Decoded<Record>, Refusal> {
     let hook: Hook<'_> = parse(message.payload)?;
+    // What cannot be read may have been the name of a file.
+    let is_whole = !lenient::has_dropped();
     let Some(branch) = hook.r#ref.as_str().strip_prefix("refs/heads/") else {
         return Ok(Decoded::Ignored("not-a-branch"));
     };
@@ -72,20 +79,22 @@ pub(super) fn read(message: &Message<'_>, settings: &Settings) -> Result<Decoded
         return Err(Refusal::new("bad-field", "project.path_with_namespace: missing or empty"));
     };
 
-    let commits = hook.commits.as_deref().unwrap_or_default();
+    let commits = hook.commits.0.as_slice();
     // By id, never by place: some senders list the head first.
-    let head = commits.iter().find(|commit| commit.id == hook.after);
+    let head = commits.iter().find(|commit| commit.id.as_ref() == Some(&hook.after));
     let committed_at = head.and_then(|head| head.timestamp);
+    let pushed_at = message.sent_at.or(committed_at);
+    let before = owned(hook.before.as_ref()).filter(|before| !rules::is_no_commit(before));
     let listed = i64::try_from(commits.len()).unwrap_or(i64::MAX);
-    let commit_count = hook.total_commits_count.unwrap_or(listed);
+    let commit_count = hook.total_commits_count.0.unwrap_or(listed);
     Ok(Decoded::Records(vec![Record::Push(Box::new(Push {
         sha: hook.after.as_str().to_owned(),
         repo: repo.to_owned(),
-        branch: branch.to_owned(),
+        branch: rules::kept_branch(branch),
         project_id: hook.project_id.or_else(|| project.and_then(|project| project.id)),
         default_branch: default_branch.map(str::to_owned),
-        before_sha: owned(hook.before.as_ref()).filter(|before| !rules::is_no_commit(before)),
-        pushed_at: message.sent_at.or(committed_at),
+        times: pushed_at.map(|at| (before.clone().unwrap_or_default(), at.as_microsecond())).into_iter().collect(),
+        before_sha: before,
         committed_at,
         title: head.and_then(title),
         author: head.and_then(|head| owned(head.author.as_ref()?.name.as_ref())),
@@ -93,7 +102,7 @@ pub(super) fn read(message: &Message<'_>, settings: &Settings) -> Result<Decoded
         url: head.and_then(|head| owned(head.url.as_ref())),
         commit_count,
         changed_files: changed_files(commits),
-        files_complete: commit_count <= listed && head.is_some() && commits.iter().all(names_files),
+        files_complete: is_whole && commit_count <= listed && head.is_some() && commits.iter().all(names_files),
         message_id: message.id.clone(),
         message_at: message.sent_at,
     }))]))
@@ -106,11 +115,15 @@ fn title(commit: &Commit<'_>) -> Option<String> {
 
 /// Whether a commit says which files it changed; merge commits of some versions do not.
 fn names_files(commit: &Commit<'_>) -> bool {
-    commit.added.is_some() || commit.modified.is_some() || commit.removed.is_some()
+    lists(commit).iter().any(Option::is_some)
+}
+
+fn lists<'c, 'a>(commit: &'c Commit<'a>) -> [Option<&'c Each<Path<'a>>>; 3] {
+    [commit.added.as_ref(), commit.modified.as_ref(), commit.removed.as_ref()]
 }
 
 fn changed_files(commits: &[Commit<'_>]) -> Vec<String> {
-    let lists = commits.iter().flat_map(|commit| [&commit.added, &commit.modified, &commit.removed]);
-    let files = sorted::unique(lists.flatten().flatten().filter_map(Path::filled));
+    let lists = commits.iter().flat_map(lists).flatten();
+    let files = sorted::unique(lists.flat_map(|list| &list.0).filter_map(Path::filled));
     files.into_iter().map(str::to_owned).collect()
 }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 
 use crate::envelope::field::Name;
+use crate::envelope::lenient;
 use crate::envelope::time::micros;
 
 /// Reads `2025-08-05 21:48:27 UTC` (webhooks), RFC 3339 (documentation, system hooks, API, commits),
@@ -29,6 +30,12 @@ pub(super) fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opt
         "" | "None" => Ok(None),
         text => read(text).map(Some).ok_or_else(|| serde::de::Error::custom("expected a time such as GitLab writes")),
     }
+}
+
+/// The same for a time that is a detail: none, and counted, where it cannot be read. A commit has whatever date its author
+/// writes.
+pub(super) fn detail<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    lenient::or_none(deserializer, optional)
 }
 
 #[cfg(test)]

@@ -1,19 +1,21 @@
 -- upsert_merge_requests
--- The state of a merge request, newest whole. The guard is Stamp. What not every message tells (sha, author, merged_at)
--- is written for new rows only; enrich_merge_requests follows.
+-- The state of a merge request, newest whole. The guard is Stamp: what GitLab never leaves first, then what the message says of its
+-- time and of itself; of messages that say the same the earliest. What not every message tells (sha, author, merged_at) is
+-- written for new rows only; enrich_merge_requests follows.
 INSERT INTO gitlab_merge_requests AS t (
     project, iid, project_id, state, state_rank, title, draft, source_branch, target_branch, source_project_id,
     target_project_id, author_id, merge_commit_sha, labels, url, last_action, last_actor, created_at, updated_at,
-    version_at, source, deleted_at, message_id, message_at,
-    sha, head_version_at, head_message_at, head_message_id,
+    version_at, place, told, content, source, deleted_at, message_id, message_at,
+    sha, head_claims, head_version_at, head_message_at, head_message_id,
     author, author_version_at, author_message_at, author_message_id, merged_at
 )
 SELECT
     i.project, i.iid, i.project_id, i.state, i.state_rank, i.title, i.draft, i.source_branch, i.target_branch,
     i.source_project_id, i.target_project_id, i.author_id, i.merge_commit_sha,
     ARRAY(SELECT jsonb_array_elements_text(i.labels::jsonb)), i.url, i.last_action, i.last_actor, i.created_at,
-    i.updated_at, i.version_at, i.source, i.deleted_at, i.message_id, i.message_at,
-    i.sha, i.head_version_at, i.head_message_at, i.head_message_id,
+    i.updated_at, i.version_at, i.place, i.told, i.content, i.source, i.deleted_at, i.message_id, i.message_at,
+    head_of(united_heads('{}', i.head_claims::jsonb)), united_heads('{}', i.head_claims::jsonb),
+    i.head_version_at, i.head_message_at, i.head_message_id,
     i.author, i.author_version_at, i.author_message_at, i.author_message_id, i.merged_at
 FROM (
     SELECT unnest($1::text[]) AS project, unnest($2::bigint[]) AS iid, unnest($3::bigint[]) AS project_id,
@@ -23,13 +25,14 @@ FROM (
         unnest($12::bigint[]) AS author_id, unnest($13::text[]) AS merge_commit_sha, unnest($14::text[]) AS labels,
         unnest($15::text[]) AS url, unnest($16::text[]) AS last_action, unnest($17::text[]) AS last_actor,
         unnest($18::timestamptz[]) AS created_at, unnest($19::timestamptz[]) AS updated_at,
-        unnest($20::timestamptz[]) AS version_at, unnest($21::text[]) AS source,
-        unnest($22::timestamptz[]) AS deleted_at, unnest($23::text[]) AS message_id,
-        unnest($24::timestamptz[]) AS message_at, unnest($25::text[]) AS sha,
-        unnest($26::timestamptz[]) AS head_version_at, unnest($27::timestamptz[]) AS head_message_at,
-        unnest($28::text[]) AS head_message_id, unnest($29::text[]) AS author,
-        unnest($30::timestamptz[]) AS author_version_at, unnest($31::timestamptz[]) AS author_message_at,
-        unnest($32::text[]) AS author_message_id, unnest($33::timestamptz[]) AS merged_at
+        unnest($20::timestamptz[]) AS version_at, unnest($21::smallint[]) AS place, unnest($22::smallint[]) AS told,
+        unnest($23::bigint[]) AS content, unnest($24::text[]) AS source,
+        unnest($25::timestamptz[]) AS deleted_at, unnest($26::text[]) AS message_id,
+        unnest($27::timestamptz[]) AS message_at, unnest($28::text[]) AS head_claims,
+        unnest($29::timestamptz[]) AS head_version_at, unnest($30::timestamptz[]) AS head_message_at,
+        unnest($31::text[]) AS head_message_id, unnest($32::text[]) AS author,
+        unnest($33::timestamptz[]) AS author_version_at, unnest($34::timestamptz[]) AS author_message_at,
+        unnest($35::text[]) AS author_message_id, unnest($36::timestamptz[]) AS merged_at
 ) AS i
 ORDER BY i.project, i.iid
 ON CONFLICT (project, iid) DO UPDATE SET
@@ -39,8 +42,12 @@ ON CONFLICT (project, iid) DO UPDATE SET
     author_id = excluded.author_id, merge_commit_sha = excluded.merge_commit_sha, labels = excluded.labels,
     url = excluded.url, last_action = excluded.last_action, last_actor = excluded.last_actor,
     created_at = excluded.created_at, updated_at = excluded.updated_at, version_at = excluded.version_at,
+    place = excluded.place, told = excluded.told, content = excluded.content,
     source = excluded.source, deleted_at = excluded.deleted_at, message_id = excluded.message_id,
     message_at = excluded.message_at, received_at = now()
-WHERE (t.version_at, t.message_at, t.state_rank, t.message_id)
-    < (excluded.version_at, excluded.message_at, excluded.state_rank, excluded.message_id)
+WHERE (t.state = 'merged', t.version_at, t.place, t.state_rank, t.told, t.content)
+        < (excluded.state = 'merged', excluded.version_at, excluded.place, excluded.state_rank, excluded.told, excluded.content)
+    OR ((t.state = 'merged', t.version_at, t.place, t.state_rank, t.told, t.content)
+        = (excluded.state = 'merged', excluded.version_at, excluded.place, excluded.state_rank, excluded.told, excluded.content)
+        AND (t.message_at, t.message_id) > (excluded.message_at, excluded.message_id))
 RETURNING t.project, t.iid

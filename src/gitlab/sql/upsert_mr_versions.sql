@@ -1,5 +1,6 @@
 -- upsert_mr_versions
--- Two halves, each with its own order: head_* the latest, seen_* the earliest (MrVersion::merge).
+-- Two halves, each with its own order (MrVersion::merge): head_* the latest time, and of its messages the earliest; seen_* the
+-- earliest.
 INSERT INTO gitlab_mr_versions AS t (
     project, iid, sha, head_at, head_message_at, head_message_id, seen_at, seen_message_at, seen_message_id
 )
@@ -18,7 +19,7 @@ ON CONFLICT (project, iid, sha) DO UPDATE SET
         SELECT h.at, h.message_at, h.message_id
         FROM (VALUES (t.head_at, t.head_message_at, t.head_message_id),
                      (excluded.head_at, excluded.head_message_at, excluded.head_message_id)) AS h (at, message_at, message_id)
-        ORDER BY h.at DESC NULLS LAST, h.message_at DESC, h.message_id DESC LIMIT 1),
+        ORDER BY h.at DESC NULLS LAST, h.message_at, h.message_id LIMIT 1),
     (seen_at, seen_message_at, seen_message_id) = (
         SELECT s.at, s.message_at, s.message_id
         FROM (VALUES (t.seen_at, t.seen_message_at, t.seen_message_id),
@@ -27,6 +28,7 @@ ON CONFLICT (project, iid, sha) DO UPDATE SET
     received_at = now()
 WHERE (t.seen_at, t.seen_message_at, t.seen_message_id)
         > (excluded.seen_at, excluded.seen_message_at, excluded.seen_message_id)
-    OR (excluded.head_at IS NOT NULL AND (t.head_at IS NULL OR (t.head_at, t.head_message_at, t.head_message_id)
-        < (excluded.head_at, excluded.head_message_at, excluded.head_message_id)))
+    OR (excluded.head_at IS NOT NULL AND (t.head_at IS NULL OR t.head_at < excluded.head_at
+        OR (t.head_at = excluded.head_at
+            AND (t.head_message_at, t.head_message_id) > (excluded.head_message_at, excluded.head_message_id))))
 RETURNING t.project, t.iid, t.sha

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use crate::gitlab::record::{Fact, MergeRequest, Stamp};
+use crate::gitlab::record::{Author, Heads, MergeRequest, Stamp};
 use crate::gitlab::rules;
 use crate::store::{StoreError, Tx, column};
 
@@ -83,15 +83,20 @@ pub async fn known(tx: &Tx<'_>, project: &str, iids: Option<&[i64]>) -> Result<V
 fn merge_request(row: &Row) -> MergeRequest {
     let state: &str = row.get("state");
     let state = rules::state(Some(state), None).unwrap_or("opened");
-    let fact = |value: &str, version_at: &str, message_at: &str, message_id: &str| {
-        Some(Fact {
-            value: row.get::<_, Option<String>>(value)?,
-            stamp: Stamp {
-                version_at: row.get::<_, Option<Timestamp>>(version_at)?,
-                message_at: row.get::<_, Option<Timestamp>>(message_at)?,
-                state_rank: 0,
-                message_id: row.get::<_, Option<String>>(message_id)?,
-            },
+    let message = |at: &str, id: &str| Some((row.get::<_, Option<Timestamp>>(at)?, row.get::<_, Option<String>>(id)?));
+    let head = || {
+        Some(Heads {
+            sha: row.get::<_, Option<String>>("sha")?,
+            version_at: row.get::<_, Option<Timestamp>>("head_version_at")?,
+            claims: row.get("head_claims"),
+            message: message("head_message_at", "head_message_id")?,
+        })
+    };
+    let author = || {
+        Some(Author {
+            name: row.get::<_, Option<String>>("author")?,
+            version_at: row.get::<_, Option<Timestamp>>("author_version_at")?,
+            message: message("author_message_at", "author_message_id")?,
         })
     };
     MergeRequest {
@@ -115,13 +120,16 @@ fn merge_request(row: &Row) -> MergeRequest {
         updated_at: row.get("updated_at"),
         source: if row.get::<_, &str>("source") == "webhook" { "webhook" } else { "reconcile" },
         deleted_at: row.get("deleted_at"),
-        head: fact("sha", "head_version_at", "head_message_at", "head_message_id"),
-        author: fact("author", "author_version_at", "author_message_at", "author_message_id"),
+        head: head(),
+        author: author(),
         merged_at: row.get("merged_at"),
         stamp: Stamp {
             version_at: row.get("version_at"),
-            message_at: row.get("message_at"),
+            place: row.get("place"),
             state_rank: row.get("state_rank"),
+            told: row.get("told"),
+            content: row.get("content"),
+            message_at: row.get("message_at"),
             message_id: row.get("message_id"),
         },
     }

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::Origin;
 use super::metadata::Metadata;
 use crate::envelope::field::{Name, owned};
-use crate::envelope::{Message, Refusal, parse};
+use crate::envelope::lenient::{Each, Optional, parse};
+use crate::envelope::{Message, Refusal};
 use crate::konflux::record::{Component, Identity, LIVE};
 use crate::konflux::rules;
 
@@ -14,73 +15,74 @@ use crate::konflux::rules;
 struct Object<'a> {
     #[serde(borrow)]
     metadata: Metadata<'a>,
-    #[serde(default)]
-    spec: Option<Spec<'a>>,
-    #[serde(default)]
-    status: Option<Status<'a>>,
+    #[serde(borrow, default)]
+    spec: Optional<Spec<'a>>,
+    #[serde(borrow, default)]
+    status: Optional<Status<'a>>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 struct Spec<'a> {
     #[serde(borrow)]
-    application: Option<Name<'a>>,
-    container_image: Option<Name<'a>>,
-    #[serde(borrow)]
-    source: Option<Source<'a>>,
+    application: Optional<Name<'a>>,
+    container_image: Optional<Name<'a>>,
+    source: Optional<Source<'a>>,
 }
 
 #[derive(Default, Deserialize)]
+#[serde(default)]
 struct Source<'a> {
     #[serde(borrow)]
-    git: Option<Git<'a>>,
-    url: Option<Name<'a>>,
-    #[serde(borrow)]
-    versions: Option<Vec<SourceVersion<'a>>>,
+    git: Optional<Git<'a>>,
+    url: Optional<Name<'a>>,
+    versions: Each<SourceVersion<'a>>,
 }
 
 #[derive(Default, Deserialize)]
+#[serde(default)]
 struct Git<'a> {
     #[serde(borrow)]
-    url: Option<Name<'a>>,
-    revision: Option<Name<'a>>,
-    context: Option<Name<'a>>,
-}
-
-#[derive(Deserialize)]
-struct SourceVersion<'a> {
-    #[serde(borrow)]
-    name: Option<Name<'a>>,
-    revision: Option<Name<'a>>,
-    context: Option<Name<'a>>,
-    #[serde(rename = "skip-builds")]
-    skip_builds: Option<bool>,
+    url: Optional<Name<'a>>,
+    revision: Optional<Name<'a>>,
+    context: Optional<Name<'a>>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(default)]
+struct SourceVersion<'a> {
+    #[serde(borrow)]
+    name: Optional<Name<'a>>,
+    revision: Optional<Name<'a>>,
+    context: Optional<Name<'a>>,
+    #[serde(rename = "skip-builds")]
+    skip_builds: Optional<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct Status<'a> {
     #[serde(borrow)]
-    last_built_commit: Option<Name<'a>>,
-    last_promoted_image: Option<Name<'a>>,
+    last_built_commit: Optional<Name<'a>>,
+    last_promoted_image: Optional<Name<'a>>,
 }
 
 /// Reads a Component.
 pub(super) fn read(message: &Message<'_>) -> Result<Component, Refusal> {
     let Object { metadata, spec, status } = parse(message.payload)?;
-    let spec = spec.unwrap_or_default();
-    let status = status.unwrap_or_default();
-    let source = spec.source.unwrap_or_default();
-    let git = source.git.unwrap_or_default();
-    let versions = source.versions.unwrap_or_default();
+    let spec = spec.0.unwrap_or_default();
+    let status = status.0.unwrap_or_default();
+    let source = spec.source.0.unwrap_or_default();
+    let git = source.git.0.unwrap_or_default();
+    let versions = source.versions.0;
     // Where the new model lists several versions, the first stands for the component.
     let first = versions.first();
     let git_url = owned(git.url.as_ref()).or_else(|| owned(source.url.as_ref()));
     let context = git.context.as_ref().or_else(|| first.and_then(|version| version.context.as_ref()));
     Ok(Component {
-        identity: Identity::read(&metadata, &Origin::of(message), LIVE),
+        identity: Identity::read(&metadata, &Origin::of(message), LIVE, None),
         application: owned(spec.application.as_ref())
-            .map_or_else(|| metadata.labels.name("appstudio.openshift.io/application"), |name| Ok(Some(name)))?,
+            .or_else(|| metadata.labels().name("appstudio.openshift.io/application")),
         git_project: git_url.as_deref().and_then(rules::project_of),
         git_url,
         git_revision: owned(git.revision.as_ref()).or_else(|| owned(first.and_then(|v| v.revision.as_ref()))),
@@ -97,6 +99,6 @@ fn slim(version: &SourceVersion<'_>) -> Value {
         "name": version.name.as_ref().map(Name::as_str),
         "revision": version.revision.as_ref().map(Name::as_str),
         "context": rules::context(version.context.as_ref().map_or("", Name::as_str)),
-        "skip_builds": version.skip_builds.unwrap_or(false),
+        "skip_builds": version.skip_builds.0.unwrap_or(false),
     })
 }

@@ -9,8 +9,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::envelope::field::{Bounded, Name};
-use crate::envelope::{Refusal, time};
+use crate::envelope::field::{Bounded, Name, owned};
+use crate::envelope::lenient::{self, Each, Optional};
+use crate::envelope::time;
 use crate::konflux::rules;
 use crate::sorted;
 
@@ -25,27 +26,30 @@ pub(super) struct Metadata<'a> {
     pub(super) resource_version: Option<Name<'a>>,
     #[serde(default, deserialize_with = "time::optional")]
     pub(super) creation_timestamp: Option<Timestamp>,
-    #[serde(default, deserialize_with = "time::optional")]
+    #[serde(default, deserialize_with = "time::detail")]
     pub(super) deletion_timestamp: Option<Timestamp>,
     #[serde(default, borrow)]
-    pub(super) labels: Marks<'a>,
+    labels: Optional<Marks<'a>>,
     #[serde(default, borrow)]
-    pub(super) annotations: Marks<'a>,
-    #[serde(borrow)]
-    pub(super) owner_references: Option<Vec<Owner<'a>>>,
+    annotations: Optional<Marks<'a>>,
+    #[serde(default, borrow)]
+    owner_references: Each<Owner<'a>>,
 }
 
 /// One of `metadata.ownerReferences`.
 #[derive(Deserialize)]
-pub(super) struct Owner<'a> {
+struct Owner<'a> {
     #[serde(borrow)]
-    pub(super) kind: Option<Name<'a>>,
-    pub(super) name: Option<Name<'a>>,
+    kind: Option<Name<'a>>,
+    name: Option<Name<'a>>,
 }
 
 /// Labels or annotations. Values are read when asked for: a run carries fifty of them, most of no interest.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Marks<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+/// Those of an object that has none, or none that can be read.
+static NONE: Marks<'static> = Marks(Vec::new());
 
 impl<'de: 'a, 'a> Deserialize<'de> for Marks<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -83,20 +87,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Marks<'a> {
 }
 
 impl<'a> Marks<'a> {
-    /// The value under a key, `None` if missing, `null` or empty.
-    ///
-    /// # Errors
-    /// A refusal that names the key when the value is no string that can be kept.
-    pub(super) fn get<const MAX: usize>(&self, key: &str) -> Result<Option<Bounded<'a, MAX>>, Refusal> {
-        let Ok(at) = self.0.binary_search_by(|(name, _)| (**name).cmp(key)) else { return Ok(None) };
-        let value: Option<Bounded<'a, MAX>> = serde_json::from_str(self.0[at].1.get())
-            .map_err(|error| Refusal::new("bad-field", format!("metadata label or annotation {key}: {error}")))?;
-        Ok(value.filter(|value| value.filled().is_some()))
+    /// The value under a key, `None` if missing, `null` or empty, or no string: marks are details.
+    pub(super) fn get<const MAX: usize>(&self, key: &str) -> Option<Bounded<'a, MAX>> {
+        let at = self.0.binary_search_by(|(name, _)| (**name).cmp(key)).ok()?;
+        lenient::read(self.0[at].1).filter(|value: &Bounded<'_, MAX>| value.filled().is_some())
     }
 
     /// [`Marks::get`] for names, owned.
-    pub(super) fn name(&self, key: &str) -> Result<Option<String>, Refusal> {
-        Ok(self.get::<1024>(key)?.map(|value| value.as_str().to_owned()))
+    pub(super) fn name(&self, key: &str) -> Option<String> {
+        Some(self.get::<1024>(key)?.as_str().to_owned())
     }
 
     /// The entries whose keys are under none of the given prefixes. What is no string that can be kept is left out.
@@ -106,7 +105,7 @@ impl<'a> Marks<'a> {
             .filter(|(key, _)| !prefixes.iter().any(|prefix| key.starts_with(prefix)))
             .filter(|(key, _)| Name::new(Cow::Borrowed(key)).is_ok())
             .filter_map(|(key, raw)| {
-                let value: Name<'_> = serde_json::from_str(raw.get()).ok()?;
+                let value: Name<'_> = lenient::read(raw)?;
                 Some((key.to_string(), value.as_str().to_owned()))
             })
             .collect()
@@ -119,86 +118,81 @@ const BUILD: &str = "pipelinesascode.tekton.dev";
 const FOLLOWING: &str = "pac.test.appstudio.openshift.io";
 
 /// Labels and annotations together, read by precedence.
-impl Metadata<'_> {
-    /// A mark of Pipelines as Code: annotations first (labels are mangled: `/` becomes `-`, and only the last 62
-    /// characters are kept, pipelines-as-code `pkg/formatting/k8labels.go`), under the name that fits a build or not.
-    pub(super) fn pac(&self, build: bool, mark: &str) -> Result<Option<String>, Refusal> {
-        let found = Self::pac_in(&self.annotations, build, mark)?;
-        found.map_or_else(|| Self::pac_in(&self.labels, build, mark), |found| Ok(Some(found)))
+impl<'a> Metadata<'a> {
+    pub(super) fn labels(&self) -> &Marks<'a> {
+        self.labels.as_ref().unwrap_or(&NONE)
     }
 
-    fn pac_in(marks: &Marks<'_>, build: bool, mark: &str) -> Result<Option<String>, Refusal> {
+    pub(super) fn annotations(&self) -> &Marks<'a> {
+        self.annotations.as_ref().unwrap_or(&NONE)
+    }
+
+    /// A mark of Pipelines as Code: annotations first (labels are mangled: `/` becomes `-`, and only the last 62
+    /// characters are kept, pipelines-as-code `pkg/formatting/k8labels.go`), under the name that fits a build or not.
+    pub(super) fn pac(&self, build: bool, mark: &str) -> Option<String> {
+        Self::pac_in(self.annotations(), build, mark).or_else(|| Self::pac_in(self.labels(), build, mark))
+    }
+
+    fn pac_in(marks: &Marks<'_>, build: bool, mark: &str) -> Option<String> {
         let prefixes = if build { [BUILD, FOLLOWING] } else { [FOLLOWING, BUILD] };
-        for prefix in prefixes {
-            if let Some(found) = marks.name(&format!("{prefix}/{mark}"))? {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
+        prefixes.iter().find_map(|prefix| marks.name(&format!("{prefix}/{mark}")))
     }
 
     /// A value of the annotation, else of the label.
-    pub(super) fn either(&self, key: &str) -> Result<Option<String>, Refusal> {
-        self.annotations.name(key)?.map_or_else(|| self.labels.name(key), |value| Ok(Some(value)))
+    pub(super) fn either(&self, key: &str) -> Option<String> {
+        self.annotations().name(key).or_else(|| self.labels().name(key))
     }
 
     /// The commit, as far as marks tell.
-    pub(super) fn sha(&self, build: bool) -> Result<Option<String>, Refusal> {
-        match self.pac(build, "sha")? {
-            Some(sha) => Ok(Some(sha)),
-            None => self.either("build.appstudio.redhat.com/commit_sha"),
-        }
+    pub(super) fn sha(&self, build: bool) -> Option<String> {
+        self.pac(build, "sha").or_else(|| self.either("build.appstudio.redhat.com/commit_sha"))
     }
 
-    /// The number of the merge request, as far as marks tell.
-    pub(super) fn mr_iid(&self, build: bool) -> Result<Option<i64>, Refusal> {
-        let number = match self.pac(build, "pull-request")? {
-            Some(number) => Some(number),
-            None => self.either("build.appstudio.redhat.com/pull_request_number")?,
-        };
-        Ok(number.and_then(|number| number.trim().parse().ok()).filter(|number| *number > 0))
+    /// The number of the merge request, as far as marks tell; of a run of a merge queue, that of the one which is queued.
+    pub(super) fn mr_iid(&self, build: bool) -> Option<i64> {
+        let number = self.pac(build, "pull-request");
+        let number = number.or_else(|| self.either("build.appstudio.redhat.com/pull_request_number"));
+        let told = number.and_then(|number| number.trim().parse().ok()).filter(|number| *number > 0);
+        let queued = |branch: Option<String>| branch.as_deref().and_then(rules::queued);
+        told.or_else(|| queued(self.target_branch(build))).or_else(|| queued(self.source_branch(build)))
     }
 
     /// The path of the project: of an annotation with a URL, else with organisation and repository, else of the mangled
     /// labels, which are right for names without `/`.
-    pub(super) fn project(&self, build: bool) -> Result<Option<String>, Refusal> {
-        if let Some(project) =
-            Self::pac_in(&self.annotations, build, "repo-url")?.and_then(|url| rules::project_of(&url))
-        {
-            return Ok(Some(project));
-        }
-        let parts = (
-            Self::pac_in(&self.annotations, build, "url-org")?,
-            Self::pac_in(&self.annotations, build, "url-repository")?,
-        );
-        if let (Some(org), Some(repository)) = parts {
-            return Ok(Some(format!("{org}/{repository}")));
-        }
-        let repo = self.annotations.name("build.appstudio.openshift.io/repo")?;
-        if let Some(project) = repo.and_then(|url| rules::project_of(&url)) {
-            return Ok(Some(project));
-        }
-        match (self.pac(build, "url-org")?, self.pac(build, "url-repository")?) {
-            (Some(org), Some(repository)) => Ok(Some(format!("{org}/{repository}"))),
-            _ => Ok(None),
-        }
+    pub(super) fn project(&self, build: bool) -> Option<String> {
+        let annotations = self.annotations();
+        let parts = |org: Option<String>, repository: Option<String>| Some(format!("{}/{}", org?, repository?));
+        let by_url = Self::pac_in(annotations, build, "repo-url").and_then(|url| rules::project_of(&url));
+        let mark = |mark| Self::pac_in(annotations, build, mark);
+        by_url
+            .or_else(|| parts(mark("url-org"), mark("url-repository")))
+            .or_else(|| rules::project_of(&annotations.name("build.appstudio.openshift.io/repo")?))
+            .or_else(|| parts(self.pac(build, "url-org"), self.pac(build, "url-repository")))
     }
 
     /// The branch that the change goes to.
-    pub(super) fn target_branch(&self, build: bool) -> Result<Option<String>, Refusal> {
-        let branch = match Self::pac_in(&self.annotations, build, "branch")? {
-            Some(branch) => Some(branch),
-            None => self.annotations.name("build.appstudio.redhat.com/target_branch")?,
-        };
-        let branch = branch.map_or_else(|| self.pac(build, "branch"), |branch| Ok(Some(branch)))?;
-        Ok(branch.map(|branch| rules::branch(&branch)))
+    pub(super) fn target_branch(&self, build: bool) -> Option<String> {
+        let annotations = self.annotations();
+        let told = Self::pac_in(annotations, build, "branch");
+        let told = told.or_else(|| annotations.name("build.appstudio.redhat.com/target_branch"));
+        told.map(|branch| rules::branch(&branch)).or_else(|| self.branch_of_label(build, "branch"))
+    }
+
+    /// The branch that the change comes from.
+    pub(super) fn source_branch(&self, build: bool) -> Option<String> {
+        let told = Self::pac_in(self.annotations(), build, "source-branch");
+        told.map(|branch| rules::branch(&branch)).or_else(|| self.branch_of_label(build, "source-branch"))
+    }
+
+    fn branch_of_label(&self, build: bool, mark: &str) -> Option<String> {
+        Self::pac_in(self.labels(), build, mark).map(|branch| rules::branch_of_label(&branch))
     }
 
     /// The name of the first owner of a kind.
     pub(super) fn owner(&self, kind: &str) -> Option<String> {
-        let owners = self.owner_references.as_deref().unwrap_or_default();
-        let owner = owners.iter().find(|owner| owner.kind.as_ref().is_some_and(|found| found.as_str() == kind))?;
-        crate::envelope::field::owned(owner.name.as_ref())
+        let owner = self.owner_references.0.iter();
+        let mut owner = owner.filter(|owner| owner.kind.as_ref().is_some_and(|found| found.as_str() == kind));
+        owned(owner.next()?.name.as_ref())
     }
 
     /// Labels that no column has.
@@ -212,6 +206,6 @@ impl Metadata<'_> {
             "test.appstudio.openshift.io/scenario",
             "tekton.dev/pipeline",
         ];
-        self.labels.rest(&KNOWN)
+        self.labels().rest(&KNOWN)
     }
 }

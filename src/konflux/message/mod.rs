@@ -58,8 +58,14 @@ impl<'m> Origin<'m> {
 }
 
 impl Identity {
-    /// The identity of an object in the state that a message brought; `rank` is that of an object not deleted.
-    fn read(metadata: &metadata::Metadata<'_>, origin: &Origin<'_>, rank: i16) -> Self {
+    /// The identity of an object in the state that a message brought; `rank` is that of an object not deleted, `changed_at` the
+    /// latest time that its status tells.
+    fn read(
+        metadata: &metadata::Metadata<'_>,
+        origin: &Origin<'_>,
+        rank: i16,
+        changed_at: Option<jiff::Timestamp>,
+    ) -> Self {
         use crate::envelope::field::owned;
         let resource_version = owned(metadata.resource_version.as_ref()).and_then(|text| text.parse().ok());
         let resource_version = resource_version.filter(|number| *number > 0).unwrap_or(0);
@@ -76,7 +82,7 @@ impl Identity {
             resource_version,
             created_at: metadata.creation_timestamp,
             rank: if origin.deleted { super::record::DELETED } else { rank },
-            tie: Self::tie_of(resource_version, origin.at),
+            tie: Self::tie_of(resource_version, origin.at, changed_at.max(metadata.creation_timestamp)),
             deleted_at,
             message_id: origin.id.to_owned(),
             message_at: origin.at,

@@ -8,9 +8,10 @@ use serde_json::{Map, Value};
 
 use super::Origin;
 use super::metadata::Metadata;
-use super::status::{Condition, Named, condition, named};
+use super::status::{Condition, Named, changed_at, condition, conditions, named};
 use crate::envelope::field::{Document, Name};
-use crate::envelope::{Message, Refusal, parse, time};
+use crate::envelope::lenient::{Each, Optional, parse};
+use crate::envelope::{Message, Refusal, time};
 use crate::konflux::record::{FINISHED, Identity, LIVE, PipelineRun};
 use crate::konflux::rules;
 
@@ -19,7 +20,7 @@ struct Object<'a> {
     #[serde(borrow)]
     metadata: Metadata<'a>,
     #[serde(borrow, default)]
-    spec: Option<Spec<'a>>,
+    spec: Optional<Spec<'a>>,
     #[serde(borrow, default)]
     status: Option<Status<'a>>,
 }
@@ -27,25 +28,25 @@ struct Object<'a> {
 #[derive(Default, Deserialize)]
 struct Spec<'a> {
     #[serde(borrow, default)]
-    params: Option<Vec<Named<'a>>>,
+    params: Each<Named<'a>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Status<'a> {
     #[serde(borrow, default)]
-    conditions: Option<Vec<Condition<'a>>>,
-    #[serde(default, deserialize_with = "time::optional")]
+    conditions: Option<Vec<Optional<Condition<'a>>>>,
+    #[serde(default, deserialize_with = "time::detail")]
     start_time: Option<Timestamp>,
-    #[serde(default, deserialize_with = "time::optional")]
+    #[serde(default, deserialize_with = "time::detail")]
     completion_time: Option<Timestamp>,
     #[serde(borrow, default)]
-    results: Option<Vec<Named<'a>>>,
+    results: Option<Each<Named<'a>>>,
     #[serde(borrow, default)]
-    pipeline_results: Option<Vec<Named<'a>>>,
+    pipeline_results: Option<Each<Named<'a>>>,
     /// v1beta1 embeds the task runs.
     #[serde(borrow, default)]
-    task_runs: Option<BTreeMap<Name<'a>, TaskRun<'a>>>,
+    task_runs: Optional<BTreeMap<Name<'a>, TaskRun<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -58,7 +59,7 @@ struct TaskRun<'a> {
 #[serde(rename_all = "camelCase")]
 struct TaskRunStatus<'a> {
     #[serde(borrow, default)]
-    task_results: Option<Vec<Named<'a>>>,
+    task_results: Option<Each<Named<'a>>>,
 }
 
 /// Results that have a column, or repeat one.
@@ -67,30 +68,30 @@ const PROMOTED: [&str; 4] = ["IMAGE_URL", "IMAGE_DIGEST", "CHAINS-GIT_URL", "CHA
 /// Reads a `PipelineRun`.
 pub(super) fn read(message: &Message<'_>) -> Result<PipelineRun, Refusal> {
     let Object { metadata, spec, status } = parse(message.payload)?;
-    let params = spec.unwrap_or_default().params.unwrap_or_default();
+    let params = spec.0.unwrap_or_default().params.0;
     let status = status.unwrap_or_default();
     let origin = Origin::of(message);
-    let labels = &metadata.labels;
+    let labels = metadata.labels();
 
-    let type_label = labels.name("pipelines.appstudio.openshift.io/type")?;
-    let component = labels.name("appstudio.openshift.io/component")?;
-    let scenario = labels.name("test.appstudio.openshift.io/scenario")?;
-    let (release_namespace, release_name) = release(&metadata)?;
-    let nudge = labels.name("build.appstudio.redhat.com/type")?.is_some_and(|kind| kind == "nudge");
+    let type_label = labels.name("pipelines.appstudio.openshift.io/type");
+    let component = labels.name("appstudio.openshift.io/component");
+    let scenario = labels.name("test.appstudio.openshift.io/scenario");
+    let (release_namespace, release_name) = release(&metadata);
+    let nudge = labels.name("build.appstudio.redhat.com/type").is_some_and(|kind| kind == "nudge");
     let run_type = rules::run_type(
         type_label.as_deref(),
         rules::Marks {
             nudge,
             release: release_name.is_some()
-                || labels.name("appstudio.openshift.io/service")?.is_some_and(|service| service == "release"),
+                || labels.name("appstudio.openshift.io/service").is_some_and(|service| service == "release"),
             scenario: scenario.is_some(),
-            build: component.is_some() && metadata.either("pipelinesascode.tekton.dev/sha")?.is_some(),
+            build: component.is_some() && metadata.either("pipelinesascode.tekton.dev/sha").is_some(),
         },
     );
     let build = run_type == "build";
 
-    let conditions = status.conditions.unwrap_or_default();
-    let succeeded = condition(&conditions, &["Succeeded"]);
+    let conditions = conditions(status.conditions);
+    let succeeded = condition(&conditions, &["Succeeded"])?;
     let mut state = rules::run_state(succeeded.and_then(Condition::status), succeeded.and_then(Condition::reason));
     let rank = if rules::finished(state) { FINISHED } else { LIVE };
     if origin.deleted && rank == LIVE {
@@ -98,32 +99,26 @@ pub(super) fn read(message: &Message<'_>) -> Result<PipelineRun, Refusal> {
         state = "cancelled";
     }
 
-    let results = match (status.results, status.pipeline_results) {
-        (Some(results), _) | (None, Some(results)) => results,
-        (None, None) => Vec::new(),
-    };
-    let sha = metadata.sha(build)?.or_else(|| named(&results, "CHAINS-GIT_COMMIT"));
+    let changed_at = changed_at(&conditions).max(status.start_time).max(status.completion_time);
+    let results = status.results.or(status.pipeline_results).unwrap_or_default().0;
+    let sha = metadata.sha(build).or_else(|| named(&results, "CHAINS-GIT_COMMIT"));
+    let url = named(&results, "CHAINS-GIT_URL").or_else(|| named(&params, "git-url"));
     Ok(PipelineRun {
-        identity: Identity::read(&metadata, &origin, rank),
+        identity: Identity::read(&metadata, &origin, rank, changed_at),
         r#type: run_type,
         type_label: match nudge {
             true if type_label.is_none() => Some("nudge".to_owned()),
             _ => type_label,
         },
-        application: labels.name("appstudio.openshift.io/application")?,
+        application: labels.name("appstudio.openshift.io/application"),
         component,
         sha: sha.or_else(|| named(&params, "revision").filter(|revision| rules::is_commit(revision))),
-        project: match metadata.project(build)? {
-            Some(project) => Some(project),
-            None => named(&results, "CHAINS-GIT_URL")
-                .or_else(|| named(&params, "git-url"))
-                .and_then(|url| rules::project_of(&url)),
-        },
-        mr_iid: metadata.mr_iid(build)?,
-        event: metadata.pac(build, "event-type")?,
-        target_branch: metadata.target_branch(build)?,
-        source_branch: metadata.pac(build, "source-branch")?.map(|branch| rules::branch(&branch)),
-        snapshot: snapshot(&metadata, build, &params)?,
+        project: metadata.project(build).or_else(|| rules::project_of(url.as_deref()?)),
+        mr_iid: metadata.mr_iid(build),
+        event: metadata.pac(build, "event-type"),
+        target_branch: metadata.target_branch(build),
+        source_branch: metadata.source_branch(build),
+        snapshot: snapshot(&metadata, build, &params),
         scenario,
         release_name,
         release_namespace,
@@ -137,40 +132,39 @@ pub(super) fn read(message: &Message<'_>) -> Result<PipelineRun, Refusal> {
         finished_at: status.completion_time,
         image_url: named(&results, "IMAGE_URL").map(|url| url.trim().to_owned()),
         image_digest: named(&results, "IMAGE_DIGEST").map(|digest| digest.trim().to_owned()),
-        log_url: metadata.pac(build, "log-url")?,
-        results: others(&results)?,
+        log_url: metadata.pac(build, "log-url"),
+        results: others(&results),
         labels: metadata.other_labels(),
     })
 }
 
 /// The Release that the run works for, as (namespace, name): by label, else by the annotation of the operator's owner.
-fn release(metadata: &Metadata<'_>) -> Result<(Option<String>, Option<String>), Refusal> {
-    if let Some(name) = metadata.labels.name("release.appstudio.openshift.io/name")? {
-        return Ok((metadata.labels.name("release.appstudio.openshift.io/namespace")?, Some(name)));
+fn release(metadata: &Metadata<'_>) -> (Option<String>, Option<String>) {
+    let (labels, annotations) = (metadata.labels(), metadata.annotations());
+    if let Some(name) = labels.name("release.appstudio.openshift.io/name") {
+        return (labels.name("release.appstudio.openshift.io/namespace"), Some(name));
     }
-    let kind = metadata.annotations.name("operator-sdk/primary-resource-type")?;
-    match metadata.annotations.name("operator-sdk/primary-resource")? {
+    let kind = annotations.name("operator-sdk/primary-resource-type");
+    match annotations.name("operator-sdk/primary-resource") {
         Some(owner) if kind.is_none_or(|kind| kind.starts_with("Release.")) => {
             let (namespace, name) = rules::namespaced(&owner);
-            Ok((namespace, Some(name)))
+            (namespace, Some(name))
         }
-        _ => Ok((None, None)),
+        _ => (None, None),
     }
 }
 
 /// The Snapshot: tests and releases carry a label, builds (after their end) an annotation of the same name; else
 /// the owner, else the parameter of a managed run.
-fn snapshot(metadata: &Metadata<'_>, build: bool, params: &[Named<'_>]) -> Result<Option<String>, Refusal> {
+fn snapshot(metadata: &Metadata<'_>, build: bool, params: &[Named<'_>]) -> Option<String> {
     const KEY: &str = "appstudio.openshift.io/snapshot";
     if build {
-        return metadata.annotations.name(KEY);
+        return metadata.annotations().name(KEY);
     }
-    Ok(metadata
-        .labels
-        .name(KEY)?
-        .or(metadata.annotations.name(KEY)?)
+    let marked = metadata.labels().name(KEY).or_else(|| metadata.annotations().name(KEY));
+    marked
         .or_else(|| metadata.owner("Snapshot"))
-        .or_else(|| named(params, "snapshot").map(|snapshot| rules::namespaced(&snapshot).1)))
+        .or_else(|| named(params, "snapshot").map(|snapshot| rules::namespaced(&snapshot).1))
 }
 
 /// The verdict of the tests: results of the pipeline, and of the embedded task runs where the pipeline has none.
@@ -189,17 +183,13 @@ fn verdict(results: &[Named<'_>], task_runs: Option<&BTreeMap<Name<'_>, TaskRun<
         return rules::verdict(own.iter().map(String::as_str));
     }
     let runs = task_runs.into_iter().flat_map(BTreeMap::values);
-    let results = runs.filter_map(|run| run.status.as_ref()?.task_results.as_deref());
+    let results = runs.filter_map(|run| Some(run.status.as_ref()?.task_results.as_ref()?.0.as_slice()));
     let embedded: Vec<_> = results.flat_map(outputs).collect();
     rules::verdict(embedded.iter().map(String::as_str))
 }
 
 /// Results without a column, by name.
-fn others(results: &[Named<'_>]) -> Result<Value, Refusal> {
+fn others(results: &[Named<'_>]) -> Value {
     let others = results.iter().filter(|result| !PROMOTED.contains(&result.name.as_str()));
-    let mut kept = Map::new();
-    for result in others {
-        kept.insert(result.name.as_str().to_owned(), result.json()?);
-    }
-    Ok(Value::Object(kept))
+    others.map(|result| (result.name.as_str().to_owned(), result.json())).collect::<Map<_, _>>().into()
 }

@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 
 use super::Origin;
 use super::metadata::Metadata;
-use super::status::{Condition, condition, slim};
+use super::status::{Condition, changed_at, condition, conditions, slim};
 use crate::envelope::field::{Name, owned};
-use crate::envelope::{Message, Refusal, parse, time};
-use crate::konflux::record::{Identity, LIVE, Release};
+use crate::envelope::lenient::{Each, Optional, parse};
+use crate::envelope::{Message, Refusal, time};
+use crate::konflux::record::{FINISHED, Identity, LIVE, Release};
 use crate::konflux::rules;
 
 #[derive(Deserialize)]
@@ -18,72 +19,68 @@ struct Object<'a> {
     #[serde(borrow)]
     metadata: Metadata<'a>,
     #[serde(borrow, default)]
-    spec: Option<Spec<'a>>,
+    spec: Optional<Spec<'a>>,
     #[serde(borrow, default)]
     status: Option<Status<'a>>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 struct Spec<'a> {
     #[serde(borrow)]
-    snapshot: Option<Name<'a>>,
-    release_plan: Option<Name<'a>>,
+    snapshot: Optional<Name<'a>>,
+    release_plan: Optional<Name<'a>>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 struct Status<'a> {
     #[serde(borrow)]
-    conditions: Option<Vec<Condition<'a>>>,
-    #[serde(borrow)]
-    managed_processing: Option<Processing<'a>>,
-    #[serde(borrow)]
-    tenant_processing: Option<Processing<'a>>,
-    #[serde(borrow)]
-    final_processing: Option<Processing<'a>>,
-    #[serde(borrow)]
-    managed_pipeline_attempts: Option<Vec<Attempt<'a>>>,
-    release_pipeline_run: Option<Name<'a>>,
+    conditions: Option<Vec<Optional<Condition<'a>>>>,
+    managed_processing: Optional<Processing<'a>>,
+    tenant_processing: Optional<Processing<'a>>,
+    final_processing: Optional<Processing<'a>>,
+    managed_pipeline_attempts: Each<Attempt<'a>>,
+    release_pipeline_run: Optional<Name<'a>>,
     /// A workspace's name; in 2022 an object.
     #[serde(borrow)]
     target: Option<&'a RawValue>,
-    automated: Option<bool>,
-    #[serde(borrow)]
-    attribution: Option<Attribution<'a>>,
-    #[serde(default, deserialize_with = "time::optional")]
+    automated: Optional<bool>,
+    attribution: Optional<Attribution<'a>>,
+    #[serde(deserialize_with = "time::detail")]
     start_time: Option<Timestamp>,
-    #[serde(default, deserialize_with = "time::optional")]
+    #[serde(deserialize_with = "time::detail")]
     completion_time: Option<Timestamp>,
-    #[serde(default, deserialize_with = "time::optional")]
+    #[serde(deserialize_with = "time::detail")]
     expiration_time: Option<Timestamp>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct Processing<'a> {
     #[serde(borrow)]
-    pipeline_run: Option<Name<'a>>,
+    pipeline_run: Optional<Name<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Attribution<'a> {
     #[serde(borrow)]
-    author: Option<Name<'a>>,
+    author: Optional<Name<'a>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct Attempt<'a> {
     #[serde(borrow)]
-    pipeline_run: Option<Name<'a>>,
-    status: Option<Name<'a>>,
-    failure_reason: Option<Name<'a>>,
-    last_task: Option<Name<'a>>,
-    last_step: Option<Name<'a>>,
-    #[serde(default, deserialize_with = "time::optional")]
+    pipeline_run: Optional<Name<'a>>,
+    status: Optional<Name<'a>>,
+    failure_reason: Optional<Name<'a>>,
+    last_task: Optional<Name<'a>>,
+    last_step: Optional<Name<'a>>,
+    #[serde(deserialize_with = "time::detail")]
     start_time: Option<Timestamp>,
-    #[serde(default, deserialize_with = "time::optional")]
+    #[serde(deserialize_with = "time::detail")]
     completion_time: Option<Timestamp>,
 }
 
@@ -100,14 +97,16 @@ const PHASES: [&str; 6] = [
 /// Reads a Release.
 pub(super) fn read(message: &Message<'_>) -> Result<Release, Refusal> {
     let Object { metadata, spec, status } = parse(message.payload)?;
-    let spec = spec.unwrap_or_default();
+    let spec = spec.0.unwrap_or_default();
     let status = status.unwrap_or_default();
-    let conditions = status.conditions.unwrap_or_default();
-    let attempts = status.managed_pipeline_attempts.unwrap_or_default();
+    let conditions = conditions(status.conditions);
+    let attempts = status.managed_pipeline_attempts.0;
     let last = attempts.last();
 
-    let overall = condition(&conditions, &["Released", "Succeeded"]);
-    let failed = PHASES.iter().filter_map(|phase| condition(&conditions, &[phase])).find(|phase| {
+    let overall = condition(&conditions, &["Released", "Succeeded"])?;
+    let phases = PHASES.iter().map(|phase| condition(&conditions, &[phase]));
+    let phases = phases.collect::<Result<Vec<_>, Refusal>>()?;
+    let failed = phases.into_iter().flatten().find(|phase| {
         // A phase at work has status False too, with reason Progressing.
         phase.status() == Some("False") && phase.reason() != Some("Progressing")
     });
@@ -116,33 +115,32 @@ pub(super) fn read(message: &Message<'_>) -> Result<Release, Refusal> {
     let failed = failed.filter(|_| state == "failed");
     let told = failed.filter(|phase| phase.message().is_some() || overall.is_none()).or(overall).or(failed);
 
-    let run = [
-        last.and_then(|attempt| attempt.pipeline_run.as_ref()),
-        status.managed_processing.as_ref().and_then(|processing| processing.pipeline_run.as_ref()),
-        status.tenant_processing.as_ref().and_then(|processing| processing.pipeline_run.as_ref()),
-        status.final_processing.as_ref().and_then(|processing| processing.pipeline_run.as_ref()),
-        status.release_pipeline_run.as_ref(),
-    ];
-    let run = run.into_iter().flatten().find_map(Name::filled).map(rules::namespaced);
+    // A Release that has come to its end is never worked on again: another one is made (release-service `HasReleaseFinished`).
+    let rank = if matches!(state, "succeeded" | "failed") { FINISHED } else { LIVE };
+    let changed_at = changed_at(&conditions).max(status.start_time).max(status.completion_time);
+    let of = |processing: &Optional<Processing<'_>>| owned(processing.as_ref()?.pipeline_run.as_ref());
+    let run = owned(last.and_then(|attempt| attempt.pipeline_run.as_ref()))
+        .or_else(|| of(&status.managed_processing))
+        .or_else(|| of(&status.tenant_processing))
+        .or_else(|| of(&status.final_processing))
+        .or_else(|| owned(status.release_pipeline_run.as_ref()));
+    let run = run.as_deref().map(rules::namespaced);
+    let labels = metadata.labels();
+    let author = status.attribution.0.and_then(|attribution| owned(attribution.author.as_ref()));
+    let automated = || labels.name("release.appstudio.openshift.io/automated").map(|text| text == "true");
 
     Ok(Release {
-        identity: Identity::read(&metadata, &Origin::of(message), LIVE),
-        application: metadata.labels.name("appstudio.openshift.io/application")?,
-        component: metadata.labels.name("appstudio.openshift.io/component")?,
+        identity: Identity::read(&metadata, &Origin::of(message), rank, changed_at),
+        application: labels.name("appstudio.openshift.io/application"),
+        component: labels.name("appstudio.openshift.io/component"),
         snapshot: owned(spec.snapshot.as_ref()),
         release_plan: owned(spec.release_plan.as_ref()),
         target: target(status.target),
-        sha: metadata.sha(false)?,
-        project: metadata.project(false)?,
-        mr_iid: metadata.mr_iid(false)?,
-        automated: match status.automated {
-            Some(automated) => Some(automated),
-            None => metadata.labels.name("release.appstudio.openshift.io/automated")?.map(|text| text == "true"),
-        },
-        author: match status.attribution.and_then(|attribution| owned(attribution.author.as_ref())) {
-            Some(author) => Some(author),
-            None => metadata.labels.name("release.appstudio.openshift.io/author")?,
-        },
+        sha: metadata.sha(false),
+        project: metadata.project(false),
+        mr_iid: metadata.mr_iid(false),
+        automated: status.automated.0.or_else(automated),
+        author: author.or_else(|| labels.name("release.appstudio.openshift.io/author")),
         state,
         reason: told.and_then(Condition::reason).map(str::to_owned),
         message: told.and_then(Condition::message),

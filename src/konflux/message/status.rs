@@ -1,26 +1,55 @@
 //! Parts of `spec` and `status` that several kinds share.
 
-use serde::Deserialize;
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::envelope::Refusal;
 use crate::envelope::field::{Name, Text, owned};
+use crate::envelope::lenient::{self, Optional};
+use crate::envelope::{Refusal, time};
 use crate::sorted;
 
 /// One of `status.conditions`. Found by type, never by place.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Condition<'a> {
     #[serde(borrow, rename = "type")]
     pub(super) kind: Name<'a>,
-    pub(super) status: Option<Name<'a>>,
-    pub(super) reason: Option<Name<'a>>,
-    pub(super) message: Option<Text<'a>>,
+    #[serde(default)]
+    status: State<'a>,
+    #[serde(default)]
+    reason: Optional<Name<'a>>,
+    #[serde(default)]
+    message: Optional<Text<'a>>,
+    #[serde(default, deserialize_with = "time::detail")]
+    last_transition_time: Option<Timestamp>,
+}
+
+/// When the last of the conditions changed.
+pub(super) fn changed_at(conditions: &[Condition<'_>]) -> Option<Timestamp> {
+    conditions.iter().filter_map(|condition| condition.last_transition_time).max()
+}
+
+/// The status of a condition. One that cannot be read is no detail, if the condition is one that decides.
+struct State<'a>(Result<Option<Name<'a>>, String>);
+
+impl Default for State<'_> {
+    fn default() -> Self {
+        Self(Ok(None))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for State<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?;
+        Ok(Self(serde_json::from_str(raw.get()).map_err(|error| error.to_string())))
+    }
 }
 
 impl Condition<'_> {
     pub(super) fn status(&self) -> Option<&str> {
-        self.status.as_ref().and_then(Name::filled)
+        self.status.0.as_ref().ok()?.as_ref().and_then(Name::filled)
     }
 
     pub(super) fn reason(&self) -> Option<&str> {
@@ -32,9 +61,28 @@ impl Condition<'_> {
     }
 }
 
+/// Conditions as they are listed. One that has no type decides nothing.
+pub(super) fn conditions(listed: Option<Vec<Optional<Condition<'_>>>>) -> Vec<Condition<'_>> {
+    listed.unwrap_or_default().into_iter().filter_map(|condition| condition.0).collect()
+}
+
 /// The condition of the first of the given types that is there.
-pub(super) fn condition<'c, 'a>(conditions: &'c [Condition<'a>], kinds: &[&str]) -> Option<&'c Condition<'a>> {
-    kinds.iter().find_map(|kind| conditions.iter().find(|condition| condition.kind.as_str() == *kind))
+///
+/// # Errors
+/// When its status cannot be read: then the state is not known.
+pub(super) fn condition<'c, 'a>(
+    conditions: &'c [Condition<'a>],
+    kinds: &[&str],
+) -> Result<Option<&'c Condition<'a>>, Refusal> {
+    let of = |kind: &&str| conditions.iter().find(|condition| condition.kind.as_str() == *kind);
+    let found = kinds.iter().find_map(of);
+    match found.map(|found| (found, &found.status.0)) {
+        Some((found, Err(error))) => {
+            let detail = format!("status.conditions, type {}: status: {error}", found.kind.as_str());
+            Err(Refusal::new("bad-field", detail))
+        }
+        _ => Ok(found),
+    }
 }
 
 /// All conditions in short, sorted by type.
@@ -61,13 +109,9 @@ impl Named<'_> {
         value.filled().map(str::to_owned)
     }
 
-    /// The value, whatever it is.
-    ///
-    /// # Errors
-    /// A refusal that names it when it cannot be kept.
-    pub(super) fn json(&self) -> Result<Value, Refusal> {
-        let Some(raw) = self.value else { return Ok(Value::Null) };
-        storable(&format!("result {}", self.name.as_str()), raw.get())
+    /// The value, whatever it is; null if it cannot be kept.
+    pub(super) fn json(&self) -> Value {
+        self.value.and_then(|raw| storable(raw.get())).unwrap_or_default()
     }
 }
 
@@ -76,20 +120,15 @@ pub(super) fn named(list: &[Named<'_>], name: &str) -> Option<String> {
     list.iter().find(|named| named.name.as_str() == name).and_then(Named::text)
 }
 
-/// Reads JSON that will be kept as `jsonb`, which takes neither NUL nor lone surrogates.
-///
-/// # Errors
-/// A refusal that names `what` when it is no JSON, or none that PostgreSQL stores.
-pub(super) fn storable(what: &str, text: &str) -> Result<Value, Refusal> {
-    let value: Value =
-        serde_json::from_str(text).map_err(|error| Refusal::new("bad-field", format!("{what}: {error}")))?;
-    if text.contains("\\u0000") && holds_nul(&value) {
-        return Err(Refusal::new(
-            "bad-field",
-            format!("{what}: holds a NUL (\\u0000), which PostgreSQL does not store"),
-        ));
+/// Reads JSON that will be kept as `jsonb`, which takes neither NUL nor lone surrogates: none, and counted, when it is no
+/// JSON, or none that PostgreSQL stores.
+pub(super) fn storable(text: &str) -> Option<Value> {
+    let value = serde_json::from_str(text).ok();
+    let value = value.filter(|value| !text.contains("\\u0000") || !holds_nul(value));
+    if value.is_none() {
+        lenient::dropped();
     }
-    Ok(value)
+    value
 }
 
 fn holds_nul(value: &Value) -> bool {

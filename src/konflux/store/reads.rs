@@ -270,6 +270,15 @@ pub async fn component(reader: &mut Reader, name: &str) -> Read<Option<Component
     reader.first(include_str!("sql/find_component.sql"), &[&name]).await
 }
 
+/// The state of the newest build of a push to the branch of a component.
+///
+/// # Errors
+/// As [`Reader::read`].
+pub async fn build_state(reader: &mut Reader, component: &str) -> Read<Option<String>> {
+    let build: Option<Named> = reader.first(include_str!("sql/find_build.sql"), &[&component]).await?;
+    Ok(build.map(|build| build.name))
+}
+
 /// Which releases are wanted; `None` for any.
 #[derive(Clone, Debug, Default)]
 pub struct WantedReleases<'a> {

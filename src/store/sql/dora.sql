@@ -31,8 +31,11 @@ WITH newest AS (
         percentile_cont(0.9) WITHIN GROUP (ORDER BY extract(epoch FROM l.lead)) AS lead_p90
     FROM deployments AS d
     LEFT JOIN LATERAL (
-        SELECT CASE WHEN min(p.pushed_at) <= d.at THEN d.at - min(p.pushed_at) END AS lead
-        FROM gitlab_pushes AS p WHERE d.succeeded AND p.sha = d.sha
+        SELECT CASE WHEN p.pushed_at <= d.at THEN d.at - p.pushed_at END AS lead
+        FROM (
+            SELECT min(coalesce(f.first_pushed_at, f.pushed_at)) AS pushed_at
+            FROM gitlab_pushes AS f WHERE d.succeeded AND f.sha = d.sha
+        ) AS p
     ) AS l ON true
     GROUP BY d.system, d.project
 )

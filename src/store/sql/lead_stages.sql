@@ -16,7 +16,7 @@ WITH ways AS (
         SELECT max(t.finished_at) AS tested_at FROM pipelineruns AS t WHERE t.snapshot = r.snapshot AND t.type = 'test'
     ) AS t ON true
     LEFT JOIN LATERAL (
-        SELECT min(p.pushed_at) AS pushed_at FROM gitlab_pushes AS p WHERE p.sha = coalesce(b.sha, r.sha)
+        SELECT min(coalesce(p.first_pushed_at, p.pushed_at)) AS pushed_at FROM gitlab_pushes AS p WHERE p.sha = coalesce(b.sha, r.sha)
     ) AS p ON true
 )
 SELECT w.application, g.stage, count(*) AS releases,

@@ -228,12 +228,12 @@ async fn what_stays_broken_is_reported_and_changes_nothing() {
 async fn a_bad_item_harms_no_other() {
     let (db, gitlab) = with_open(1..=4).await;
     gitlab.change("g/p", 1, json!({"state": "merged", "updated_at": "2026-03-10T11:00:00.100Z"}));
-    gitlab.change("g/p", 2, json!({"title": 17}));
+    gitlab.change("g/p", 2, json!({"state": 17}));
     gitlab.state().projects.get_mut("g/p").unwrap().remove(&3);
     let report = run(&db, &gitlab, open_only()).await;
     assert_eq!(corrections(&report), ["g/p!1 state: opened -> merged", "g/p!3 state: opened -> deleted"]);
     assert_eq!(report.refused[0].iid, Some(2));
-    assert!(report.refused[0].detail.starts_with("title: invalid type: integer `17`, expected a string"));
+    assert!(report.refused[0].detail.starts_with("state: invalid type: integer `17`, expected a string"));
     assert!(!report.is_whole());
     // Should not even its number be there, it may be any of those that are missing: none is deleted.
     gitlab.change("g/p", 2, json!({"iid": "two"}));

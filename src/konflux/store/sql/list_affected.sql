@@ -11,9 +11,16 @@ WITH folders AS MATERIALIZED (
         FROM generate_series(1, cardinality(string_to_array(i.path, '/'))) AS n
     ) AS folder
 ), near AS MATERIALIZED (
-    -- Once each: by its index every folder would read all components of its project.
-    SELECT c.name, c.application, c.git_project, c.git_context, coalesce(c.git_revision, '') AS revision
+    -- Once each: by its index every folder would read all components of its project. In the model with versions each has a branch
+    -- and a folder of its own, and some are not built.
+    SELECT c.name, c.application, c.git_project, v.context AS git_context, coalesce(v.revision, '') AS revision
     FROM components AS c
+    CROSS JOIN LATERAL (
+        SELECT c.git_context AS context, c.git_revision AS revision WHERE c.git_versions = '[]'
+        UNION ALL
+        SELECT coalesce(x ->> 'context', ''), x ->> 'revision'
+        FROM jsonb_array_elements(c.git_versions) AS x WHERE x ->> 'skip_builds' IS DISTINCT FROM 'true'
+    ) AS v
     WHERE c.git_project = ANY ($2) AND c.deleted_at IS NULL AND ($5::text IS NULL OR c.application = $5)
 )
 SELECT f.sha, c.name, c.application

@@ -1,5 +1,6 @@
 -- list_components
--- Components by name, after one if given, each with its newest build of a push, that build's snapshot and its newest release.
+-- Components by name, after one if given, each with its newest build of a push to its branch, that build's snapshot and its newest
+-- release.
 SELECT c.name, c.application, c.git_project, c.git_context, c.git_revision, c.last_built_commit,
     b.name AS build, b.state AS build_state, b.sha AS build_sha, b.finished_at AS built_at,
     s.name AS snapshot, s.test_state, s.release_state,
@@ -15,7 +16,8 @@ FROM (
 ) AS c
 LEFT JOIN LATERAL (
     SELECT p.name, p.state, p.sha, p.finished_at FROM pipelineruns AS p
-    WHERE p.component = c.name AND p.type = 'build' AND p.mr_iid IS NULL
+    WHERE p.component = c.name AND p.type = 'build'
+        AND counts_for(p.event, p.mr_iid, p.target_branch, c.git_revision)
     ORDER BY p.created_at DESC LIMIT 1
 ) AS b ON true
 LEFT JOIN LATERAL (

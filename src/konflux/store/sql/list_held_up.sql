@@ -17,7 +17,8 @@ FROM (
         s.name, s.application, s.component, s.sha, s.created_at, coalesce(s.release_message, s.test_message)
     FROM snapshots AS s
     WHERE s.deleted_at IS NULL AND s.created_at BETWEEN $1 AND $2
-        AND (s.test_state = 'running' OR (s.test_state = 'passed' AND s.mr_iid IS NULL AND (s.release_state IS NULL OR s.release_state = 'not_released')))
+        AND (s.test_state = 'running' OR (s.test_state = 'passed' AND is_pushed(s.event, s.mr_iid, s.target_branch)
+            AND (s.release_state IS NULL OR s.release_state = 'not_released')))
         AND NOT EXISTS (SELECT FROM releases AS r WHERE r.snapshot = s.name)
     ORDER BY s.created_at DESC LIMIT $3)
     UNION ALL

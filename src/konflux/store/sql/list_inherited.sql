@@ -5,7 +5,8 @@ SELECT c.name, c.application, b.name AS build, b.state AS build_state, b.sha AS 
 FROM components AS c
 CROSS JOIN LATERAL (
     SELECT p.name, p.state, p.sha, p.finished_at FROM pipelineruns AS p
-    WHERE p.component = c.name AND p.type = 'build' AND p.mr_iid IS NULL AND p.created_at < $3::timestamptz
+    WHERE p.component = c.name AND p.type = 'build' AND p.created_at < $3::timestamptz
+        AND counts_for(p.event, p.mr_iid, p.target_branch, c.git_revision)
     ORDER BY p.created_at DESC LIMIT 1
 ) AS b
 LEFT JOIN LATERAL (

@@ -1,0 +1,244 @@
+//! Details that cannot be kept. A member that says which object it is about, in which state and how new that state is has to
+//! be right; any other one of a wrong type is left out, and a text that is too long or holds NUL is cut or cleaned. Each is
+//! counted, and the message is kept.
+//!
+//! A document is read strictly first, which is as fast as without all of this. Only one that fails is read again, member by
+//! member where it says [`Optional`] or [`Each`].
+
+use std::borrow::Cow;
+use std::cell::Cell;
+
+use serde::de::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::{Refusal, field};
+
+/// How members are read on this thread.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// The first time: anything wrong is an error.
+    Strict,
+    /// The second time, outside of optional members.
+    Lenient,
+    /// The second time, inside of one: texts are cut.
+    Inside,
+}
+
+thread_local! {
+    static MODE: Cell<Mode> = const { Cell::new(Mode::Strict) };
+    static DROPPED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Reads with a mode, and goes back to the one before, even by a panic.
+fn with<T>(mode: Mode, read: impl FnOnce() -> T) -> T {
+    struct Before(Mode);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            MODE.set(self.0);
+        }
+    }
+    let _before = Before(MODE.replace(mode));
+    read()
+}
+
+/// The result of `read`, and how many details it has dropped or cut.
+pub fn counted<T>(read: impl FnOnce() -> T) -> (T, u64) {
+    let before = DROPPED.replace(0);
+    let result = read();
+    (result, DROPPED.replace(before))
+}
+
+/// Counts a detail that is dropped or cut.
+pub fn dropped() {
+    DROPPED.set(DROPPED.get() + 1);
+}
+
+/// Whether a detail of this message was dropped or cut so far.
+pub fn has_dropped() -> bool {
+    DROPPED.get() > 0
+}
+
+/// Whether texts are cut rather than refused.
+pub(super) fn cuts() -> bool {
+    MODE.get() == Mode::Inside
+}
+
+/// Reads a document into a source's raw type; details that cannot be kept are dropped and counted.
+///
+/// # Errors
+/// A refusal that names the path of a member that is needed and cannot be read.
+pub fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Refusal> {
+    match with(Mode::Strict, || serde_json::from_str(text)) {
+        Ok(value) => Ok(value),
+        Err(_) => with(Mode::Lenient, || field::parse(text)),
+    }
+}
+
+/// The value of a raw member, by any reader: none, and counted, when that fails.
+pub fn read<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
+    let value = with(Mode::Inside, || serde_json::from_str::<Option<T>>(raw.get()));
+    value.unwrap_or_else(|_| {
+        dropped();
+        None
+    })
+}
+
+/// An optional member. `null`, a missing one and one of a wrong type are none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Optional<T>(pub Option<T>);
+
+impl<T> Default for Optional<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T> Optional<T> {
+    /// The value, if there is one.
+    pub fn as_ref(&self) -> Option<&T> {
+        self.0.as_ref()
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Optional<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match MODE.get() {
+            Mode::Strict => Option::deserialize(deserializer).map(Self),
+            Mode::Lenient | Mode::Inside => Ok(Self(read(<&RawValue>::deserialize(deserializer)?))),
+        }
+    }
+}
+
+/// A list; what is no list is empty, and an element of a wrong type is left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Each<T>(pub Vec<T>);
+
+impl<T> Default for Each<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Each<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match MODE.get() {
+            Mode::Strict => Ok(Self(Option::deserialize(deserializer)?.unwrap_or_default())),
+            Mode::Lenient | Mode::Inside => {
+                let items: Option<Vec<&RawValue>> = read(<&RawValue>::deserialize(deserializer)?);
+                Ok(Self(items.unwrap_or_default().into_iter().filter_map(read).collect()))
+            }
+        }
+    }
+}
+
+/// For `#[serde(deserialize_with)]`: a member that `strictly` reads, or none.
+///
+/// # Errors
+/// The first time, whatever `strictly` says.
+pub fn or_none<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    strictly: impl FnOnce(&'de RawValue) -> Result<Option<T>, serde_json::Error>,
+) -> Result<Option<T>, D::Error> {
+    let raw = <&RawValue>::deserialize(deserializer)?;
+    match (strictly(raw), MODE.get()) {
+        (Ok(value), _) => Ok(value),
+        (Err(error), Mode::Strict) => Err(serde::de::Error::custom(error)),
+        (Err(_), _) => {
+            dropped();
+            Ok(None)
+        }
+    }
+}
+
+/// A text of at most `most` bytes without NUL: as it is, or cut and cleaned, and counted.
+pub fn cut(text: Cow<'_, str>, most: usize) -> Cow<'_, str> {
+    let has_nul = memchr::memchr(0, text.as_bytes()).is_some();
+    if text.len() <= most && !has_nul {
+        return text;
+    }
+    dropped();
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    // As many bytes as before, or fewer: what replaces NUL has one, too.
+    Cow::Owned(text[..end].replace('\0', " "))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::envelope::field::{Bounded, Name};
+
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default)]
+    struct Doc<'a> {
+        #[serde(borrow)]
+        name: Name<'a>,
+        #[serde(borrow)]
+        title: Optional<Bounded<'a, 8>>,
+        number: Optional<i64>,
+        #[serde(borrow)]
+        list: Each<Bounded<'a, 4>>,
+        #[serde(borrow)]
+        part: Optional<Part<'a>>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Part<'a> {
+        #[serde(borrow)]
+        word: Name<'a>,
+        #[serde(default)]
+        count: Optional<u8>,
+    }
+
+    fn read_doc(text: &str) -> (Result<String, Refusal>, u64) {
+        counted(|| {
+            let doc: Doc<'_> = parse(text)?;
+            let list: Vec<&str> = doc.list.0.iter().map(Bounded::as_str).collect();
+            let part = doc.part.as_ref().map(|part| format!("{}{:?}", part.word.as_str(), part.count.0));
+            let title = doc.title.as_ref().map(Bounded::as_str);
+            Ok(format!("{} {title:?} {:?} {list:?} {part:?}", doc.name.as_str(), doc.number.0))
+        })
+    }
+
+    #[test]
+    fn details_are_dropped_or_cut_and_counted() {
+        for (text, expected, count) in [
+            (r#"{"name":"n"}"#, "n None None [] None", 0),
+            (
+                r#"{"name":"n","title":"t","number":1,"list":["a"],"part":{"word":"w","count":2}}"#,
+                "n Some(\"t\") Some(1) [\"a\"] Some(\"wSome(2)\")",
+                0,
+            ),
+            (r#"{"name":"n","title":7,"number":"x","list":{},"part":[]}"#, "n None None [] None", 4),
+            (r#"{"name":"n","title":null,"list":null}"#, "n None None [] None", 0),
+            (
+                r#"{"name":"n","title":"ßßßßßß","list":["abcdef","b\u0000c",3,"d"]}"#,
+                "n Some(\"ßßßß\") None [\"abcd\", \"b c\", \"d\"] None",
+                4,
+            ),
+            (r#"{"name":"n","part":{"word":"w","count":900}}"#, "n None None [] Some(\"wNone\")", 1),
+            (r#"{"name":"n","part":{"word":[]}}"#, "n None None [] None", 1),
+        ] {
+            let (result, dropped) = read_doc(text);
+            assert_eq!((result.as_deref().unwrap_or("refused"), dropped), (expected, count), "{text}");
+        }
+        // What is needed is refused as before, by name.
+        let refusal = read_doc(r#"{"title":7,"name":42}"#).0.expect_err("name");
+        assert!(
+            refusal.detail.starts_with("name: invalid type: integer `42`, expected a string"),
+            "{}",
+            refusal.detail
+        );
+        assert!(read_doc(r#"{"name":"n","title":"t""#).0.is_err());
+    }
+
+    #[test]
+    fn nothing_is_lenient_afterwards() {
+        let _ = read_doc(r#"{"name":"n","title":7}"#);
+        assert!(serde_json::from_str::<Bounded<'_, 2>>(r#""abc""#).is_err());
+    }
+}

@@ -1,0 +1,167 @@
+//! A bad detail never loses the state: whatever stands in the place of any member of any fixture, the message is kept, unless
+//! the member says which object it is about, in which state, or how new that is.
+
+use hummingbird_status::envelope::Delivery;
+use hummingbird_status::family::{Record, Settings};
+use hummingbird_status::pipeline::{Batch, read};
+use hummingbird_status::{gitlab, konflux};
+use serde_json::{Value, json};
+
+use crate::support::files;
+
+/// Members that may cause a rejection, by the end of their path; `*` stands for a place in a list.
+const NEEDED: &[&str] = &[
+    "apiVersion",
+    "kind",
+    "metadata",
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.uid",
+    "metadata.resourceVersion",
+    "metadata.creationTimestamp",
+    "status",
+    "status.conditions",
+    "status.conditions.*.status",
+    "object_kind",
+    "event_name",
+    "project",
+    "project.id",
+    "project.path_with_namespace",
+    "project_id",
+    "ref",
+    "after",
+    "object_attributes",
+    "object_attributes.iid",
+    "object_attributes.state",
+    "object_attributes.state_id",
+    "object_attributes.updated_at",
+    "object_attributes.target_project_id",
+    "object_attributes.target",
+    "object_attributes.target.id",
+    "object_attributes.target.path_with_namespace",
+    "path_with_namespace",
+    "old_path_with_namespace",
+];
+
+/// What is needed in some because nothing else says the same: the number is in the address; only the default branch is kept.
+const NEEDED_IN: &[(&str, &str)] = &[
+    ("gitlab/merge-request-sparse.json", "object_attributes.url"),
+    ("gitlab/push-default-branch.json", "project.default_branch"),
+    ("gitlab/push-default-branch-forced.json", "project.default_branch"),
+];
+
+/// What may stand in the place of a member.
+fn wrong() -> Vec<Value> {
+    let long = "ß".repeat(40_000);
+    vec![
+        json!(7),
+        json!(-1.5),
+        json!(true),
+        json!(null),
+        json!([]),
+        json!([[7]]),
+        json!({"x": []}),
+        json!("a\0b"),
+        json!(long),
+    ]
+}
+
+/// The paths of all members and elements.
+fn paths(value: &Value, path: &str, found: &mut Vec<String>) {
+    let join = |key: &str| if path.is_empty() { format!("/{key}") } else { format!("{path}/{key}") };
+    let mut into = |key: String, value: &Value| {
+        found.push(join(&key));
+        paths(value, &join(&key), found);
+    };
+    match value {
+        Value::Object(members) => {
+            members.iter().for_each(|(key, value)| into(key.replace('~', "~0").replace('/', "~1"), value))
+        }
+        Value::Array(items) => items.iter().enumerate().for_each(|(index, value)| into(index.to_string(), value)),
+        _ => {}
+    }
+}
+
+fn read_one(id: &str, body: &Value) -> Batch {
+    let delivery = Delivery { id: id.to_owned(), body: body.to_string().into_bytes(), ..Delivery::default() };
+    read(&[delivery], &Settings::default())
+}
+
+/// Identity, state and version of what was read.
+fn essence(batch: &Batch) -> Vec<String> {
+    let of = |identity: &konflux::Identity, state: &str| {
+        format!("{} {} {} {:?} {state}", identity.name, identity.uid, identity.resource_version, identity.created_at)
+    };
+    let essence = |(_, record): &(usize, Record)| match record {
+        Record::Konflux(konflux::Record::Component(r)) => of(&r.identity, ""),
+        Record::Konflux(konflux::Record::PipelineRun(r)) => of(&r.identity, r.status.as_deref().unwrap_or_default()),
+        Record::Konflux(konflux::Record::Snapshot(r)) => of(&r.identity, ""),
+        Record::Konflux(konflux::Record::Release(r)) => of(&r.identity, ""),
+        Record::Gitlab(gitlab::Record::Push(r)) => format!("{} {} {}", r.sha, r.repo, r.branch),
+        Record::Gitlab(gitlab::Record::MergeRequest(r, _)) => format!("{}!{} {}", r.project, r.iid, r.state),
+        other => format!("{other:?}"),
+    };
+    batch.records.iter().map(essence).collect()
+}
+
+#[test]
+fn whatever_stands_in_the_place_of_a_detail_the_message_is_kept() {
+    let (mut tried, mut broken) = (0, Vec::new());
+    for folder in ["konflux", "gitlab"] {
+        for (name, body) in files(&format!("events/{folder}"), ".json") {
+            let original: Value = serde_json::from_slice(&body).unwrap();
+            let name = format!("{folder}/{name}");
+            let expected = essence(&read_one(&name, &original));
+            if expected.is_empty() {
+                continue;
+            }
+            let mut all = Vec::new();
+            paths(&original, "", &mut all);
+            for path in all {
+                let in_list = |part: &str| part.parse::<usize>().is_ok();
+                let parts: Vec<&str> =
+                    path.split('/').skip(1).map(|part| if in_list(part) { "*" } else { part }).collect();
+                let dotted = parts.join(".");
+                let is_needed =
+                    NEEDED.contains(&dotted.as_str()) || NEEDED_IN.contains(&(name.as_str(), dotted.as_str()));
+                if is_needed {
+                    continue;
+                }
+                for value in wrong() {
+                    let mut changed = original.clone();
+                    *changed.pointer_mut(&path).unwrap() = value.clone();
+                    let batch = read_one(&name, &changed);
+                    tried += 1;
+                    let refused: Vec<&str> = batch.refused.iter().map(|(_, refused)| refused.detail.as_str()).collect();
+                    // A condition without a type is none, so that its state is not there; an action may stand for a state.
+                    let tells_state = dotted.starts_with("status.conditions.*") || dotted.ends_with("action");
+                    if !refused.is_empty() || (!tells_state && essence(&batch) != expected) {
+                        let value = value.to_string();
+                        let value = value.get(..20).unwrap_or(&value);
+                        broken.push(format!("{name} {dotted} = {value}: {refused:?}"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(tried > 10_000, "{tried}");
+    assert!(broken.is_empty(), "{} of {tried}:\n{}", broken.len(), broken[..broken.len().min(40)].join("\n"));
+}
+
+/// The counter says so.
+#[test]
+fn details_that_are_dropped_are_counted() {
+    for (name, at_least) in [
+        ("konflux/pipelinerun-odd-details", 7),
+        ("gitlab/merge-request-odd-details", 12),
+        ("gitlab/push-odd-details", 9),
+    ] {
+        let body = std::fs::read_to_string(crate::support::project(&format!("events/{name}.json"))).unwrap();
+        let batch = read_one(name, &serde_json::from_str(&body).unwrap());
+        assert_eq!(batch.records.len(), 1, "{name}: {:?}", batch.refused);
+        let dropped: u64 = batch.dropped.values().sum();
+        assert!(dropped >= at_least, "{name}: {dropped}");
+    }
+    let body = std::fs::read_to_string(crate::support::project("events/gitlab/push-main.json")).unwrap();
+    assert_eq!(read_one("x", &serde_json::from_str(&body).unwrap()).dropped.len(), 0);
+}
