@@ -39,7 +39,8 @@ pub async fn refuse(tx: &Tx<'_>, refused: &[&Refused]) -> Result<(), StoreError>
     }
     let mut rows = refused.to_vec();
     sorted::by(&mut rows, |a, b| (&a.id, a.sent_at, &a.body).cmp(&(&b.id, b.sent_at, &b.body)));
-    rows.dedup_by(|a, b| (&a.id, a.sent_at, &a.body) == (&b.id, b.sent_at, &b.body));
+    // A message with a time is known by id and time; one without is a file, which only its bytes tell apart.
+    rows.dedup_by(|a, b| (&a.id, a.sent_at) == (&b.id, b.sent_at) && (a.sent_at.is_some() || a.body == b.body));
     // PostgreSQL takes no NUL in text or jsonb; what is refused may well hold some.
     let clean = |text: &str| text.replace('\0', "\u{fffd}");
     // An id may be a path, which can be longer than a key of an index.

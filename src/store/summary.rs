@@ -27,7 +27,7 @@ pub async fn summary(tx: &Tx<'_>) -> Result<Vec<TableSummary>, StoreError> {
     Ok(rows.iter().map(read).collect())
 }
 
-/// Names of the tables that hold something, the list of migrations apart; partitions by their own names. A table whose
+/// Names of the tables that hold data; those that a migration or a deliverer fills by itself do not count. Partitions by their own names. A table whose
 /// rows were deleted may be among them until it is vacuumed.
 ///
 /// # Errors

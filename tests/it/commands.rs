@@ -181,7 +181,7 @@ async fn files_of_one_name_keep_their_bytes() {
     let bodies = |word: &str| found.iter().filter(|body| body.contains(word)).count();
     assert_eq!((bodies("first"), bodies("second"), bodies("third")), (3, 3, 3), "{found:?}");
 
-    // The same for messages with a time, delivered together or one after the other.
+    // A message with a time is one message, whatever bytes a carrier makes of it, together or one after the other.
     let dated = |body: &str| Delivery {
         id: "dated".to_owned(),
         body: body.into(),
@@ -191,9 +191,8 @@ async fn files_of_one_name_keep_their_bytes() {
     for batch in [vec![dated("one"), dated("two"), dated("one")], vec![dated("two"), dated("three")]] {
         ingest(&db.store, &batch, &Settings::default(), deadline()).await;
     }
-    let found =
-        render::rows(&db.store, "SELECT encode(body, 'escape') FROM refused WHERE id = 'dated' ORDER BY 1").await;
-    assert_eq!(found, ["one", "three", "two"]);
+    let found = render::rows(&db.store, "SELECT encode(body, 'escape') FROM refused WHERE id = 'dated'").await;
+    assert_eq!(found, ["one"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -123,7 +123,7 @@ async fn events_of_unknown_transports_fail_and_are_not_lost() {
         let file = Delivery { id: "file".to_owned(), body: event.to_string().into_bytes(), ..Delivery::default() };
         let report = ingest(&db.store, &[file], &Settings::default(), deadline()).await;
         let ignored = event["records"]["t-0"] == json!([]);
-        assert!(report.counts().refused == 1 || ignored, "{event}");
+        assert!(report.counts().refused >= 1 || ignored, "{event}");
     }
 }
 

@@ -158,7 +158,9 @@ mod tests {
             (format!("kind = 'travis_webhook'\n{hosts}\n{pages}\nformat = 'xml'"), "format: xml"),
             (format!("kind = 'irc'\n{hosts}\n{pages}\nsecret = 'env:SECRET'"), "url: missing"),
             (
-                format!("kind = 'check_run'\n{hosts}\n{pages}\ntoken = 'env:SECRET'\napi = 'http://ghe.example'"),
+                format!(
+                    "kind = 'check_run'\nhosts = ['ghe.example']\n{pages}\ntoken = 'env:SECRET'\napi = 'http://ghe.example'"
+                ),
                 "api: expected https",
             ),
             (format!("kind = 'fax'\n{hosts}"), "kind: fax: expected github, gitlab"),

@@ -1,6 +1,6 @@
 -- refuse
--- Each message once: an id and its bytes, and its time where it has one. Other bytes under the same id, such as another file of the
--- same name, are another message; a microsecond between them makes their keys differ.
+-- Each message once. A message with a time is known by its id and time, whatever carrier its bytes come in (live, archive). A message
+-- without one is a file: other bytes under the same name are another message; a microsecond between them makes their keys differ.
 INSERT INTO refused (id, sent_at, family, reason, detail, attributes, body)
 SELECT i.id,
     coalesce(i.sent_at, now())
@@ -13,7 +13,7 @@ FROM (
 ) AS i
 CROSS JOIN LATERAL (
     SELECT count(*) AS taken, coalesce(bool_or(r.body = i.body), false) AS is_known FROM refused AS r
-    WHERE r.id = i.id AND (i.sent_at IS NULL OR r.sent_at BETWEEN i.sent_at AND i.sent_at + interval '1 millisecond')
+    WHERE r.id = i.id AND i.sent_at IS NULL
 ) AS k
 WHERE NOT k.is_known
 ORDER BY i.id, i.sent_at
