@@ -45,6 +45,7 @@ fn variables(sources: &[Source]) -> BTreeSet<String> {
         "src/page/access.rs",
         "src/deliver/targets",
         "src/secret.rs",
+        "src/aws/invoke.rs",
         "src/aws/secrets.rs",
         "src/intake/tokens.rs",
     ];

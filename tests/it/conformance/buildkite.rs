@@ -209,7 +209,8 @@ async fn ordering(document: &Value, samples: &Path) -> Result {
         for event in cases(case, "events") {
             let name = event.as_str().unwrap_or_default();
             let body = sample(&files, name);
-            let delivery = Delivery { id: name.to_owned(), body, ..Delivery::default() };
+            let delivery =
+                Delivery { id: name.to_owned(), body, sent_at: Some(Timestamp::now()), ..Delivery::default() };
             ingest(&db.store, &[delivery], &Settings::default(), deadline()).await;
             drain(&db.store, &targets).await;
         }
