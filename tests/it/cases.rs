@@ -13,7 +13,6 @@ use serde_json::Value;
 use crate::support::{self, project};
 
 // Why a case is in the list below.
-const DEPLOYMENT: &str = "a later change about deployment repairs it";
 const BUILDS: &str = "of builds and deliveries: not repaired yet";
 const KCIDB: &str = "of KCIDB and bots: not repaired yet";
 const IDENTITY: &str = "of identity and of what builds count for: not repaired yet";
@@ -22,16 +21,9 @@ const SECURITY: &str = "a later change about security repairs it";
 
 /// Cases of faults that are not repaired yet, and what repairs them.
 const LATER: &[(&str, &str)] = &[
-    ("aws/reconcile-no-way-out", DEPLOYMENT),
-    ("buildkite-travis/backfill-tells-old-news", BUILDS),
     ("buildkite-travis/build-without-jobs", BUILDS),
-    ("buildkite-travis/check-run-restart", BUILDS),
-    ("buildkite-travis/context-with-braces-in-branch", BUILDS),
     ("buildkite-travis/encrypted-slack-room-plain-forms", BUILDS),
-    ("buildkite-travis/first-target-hears-all-history", BUILDS),
     ("buildkite-travis/message-over-64-KiB", BUILDS),
-    ("buildkite-travis/once-with-paced-target", BUILDS),
-    ("buildkite-travis/outbox-without-targets-grows", BUILDS),
     ("buildkite-travis/pipeline-recreated", BUILDS),
     ("buildkite-travis/two-mails-to-one-address", BUILDS),
     ("kcidb-bots/bot-comment-noncharacter", KCIDB),
@@ -44,10 +36,8 @@ const LATER: &[(&str, &str)] = &[
     ("konflux-gitlab/mr-project-renamed", IDENTITY),
     ("konflux-gitlab/reconcile-renamed-project", IDENTITY),
     ("pages/build-running-9h", PAGES),
-    ("pages/closed-pipe-is-quiet", PAGES),
     ("pages/failed-test-in-explain", PAGES),
     ("pages/failed-test-on-overview", PAGES),
-    ("pages/ingest-reasons", PAGES),
     ("pages/mr-runs-order", PAGES),
     ("pages/openapi-operation-ids", PAGES),
     ("security/future-time-bot", SECURITY),

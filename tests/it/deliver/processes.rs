@@ -221,7 +221,7 @@ async fn figures() {
 
 /// The Lambda function, for one invocation that has so many seconds more than it keeps back: what it answered, and after how
 /// long.
-async fn invocation(db: &Db, forge: &Forge, seconds: i64) -> (serde_json::Value, Duration) {
+async fn invocation(db: &Db, forge: &Forge, seconds: i64) -> serde_json::Value {
     let mut events = 0;
     let lambda = Forge::start(move |post| match (post.method.as_str(), events) {
         ("GET", 0) => {
@@ -253,19 +253,17 @@ async fn invocation(db: &Db, forge: &Forge, seconds: i64) -> (serde_json::Value,
     let find = |end: &str| lambda.posts().into_iter().find(|post| post.path.ends_with(end));
     support::until("an answer", async || find("/1/response").is_some()).await;
     drop(running);
-    let (asked, answered) = (find("/invocation/next").unwrap(), find("/1/response").unwrap());
-    (answered.body, answered.at - asked.at)
+    find("/1/response").unwrap().body
 }
 
 #[tokio::test]
-async fn the_function_delivers_until_its_time_is_over() {
+async fn the_function_delivers_until_it_is_idle() {
     let db = support::database().await;
     let forge = Forge::start(|_| created()).await;
     take_in(&db.store, &[event("passed", 1)]).await;
     // On a machine that is so busy that a few seconds are not enough even to begin, it gets more.
     for seconds in [8, 30, 120, 500] {
-        let (said, took) = invocation(&db, &forge, seconds).await;
-        assert!(took >= Duration::from_secs(7), "{took:?}");
+        let said = invocation(&db, &forge, seconds).await;
         if said["delivered"] == 1 {
             assert_eq!(said, serde_json::json!({"routed": 1, "delivered": 1, "again": 0, "dead": 0}));
             break;
