@@ -285,7 +285,10 @@ async fn hostile_names_are_names() {
     for start in DETAILS {
         assert!(shown(start), "no page of {start}: {:?}", pages.keys());
     }
-    let found: Vec<String> = pages.iter().flat_map(|(path, answer)| problems(path, answer)).collect();
+    // A hash that only a run or a version names, and no push, has no page.
+    let is_unknown = |path: &str, answer: &Answer| path.starts_with("/commits/") && answer.status == 404;
+    let known = pages.iter().filter(|(path, answer)| !is_unknown(path, answer));
+    let found: Vec<String> = known.flat_map(|(path, answer)| problems(path, answer)).collect();
     assert!(found.is_empty(), "{}", found.join("\n"));
     for (path, answer) in &pages {
         if !answer.headers["content-type"].starts_with("application/json") {
