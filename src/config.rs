@@ -170,6 +170,9 @@ pub fn settings(lookup: Lookup<'_>) -> Result<Settings, ConfigError> {
         let branches = branches.split(',').map(|branch| branch.trim().to_owned());
         settings.gitlab.branches = branches.filter(|branch| !branch.is_empty()).collect();
     }
+    // Reconcile says what is wrong with them; here only their order counts.
+    let hosts: Vec<String> = gitlab(lookup).unwrap_or_default().iter().filter_map(GitLab::page_host).collect();
+    settings.gitlab.hosts = hosts.into();
     settings.kcidb.silence = match number(lookup, "KCIDB_SILENCE_HOURS", 0)? {
         0 => None,
         // A century: more is no time that PostgreSQL can subtract.

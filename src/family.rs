@@ -158,6 +158,10 @@ impl Family {
 /// path of ingest, page by page, and goes on where it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Task {
+    /// See [`konflux::fill_hosts`].
+    KonfluxHosts,
+    /// See [`gitlab::fill_hosts`].
+    GitlabHosts,
     /// See [`kcidb::requeue`].
     KcidbRequeue,
     /// See [`kcidb::triage`].
@@ -166,12 +170,14 @@ pub enum Task {
 
 impl Task {
     /// All of them, each before those that it makes work for.
-    pub const ALL: &[Self] = &[Self::KcidbRequeue, Self::KcidbTriage];
+    pub const ALL: &[Self] = &[Self::KonfluxHosts, Self::GitlabHosts, Self::KcidbRequeue, Self::KcidbTriage];
 
     /// The name, as in reports and metrics.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::KonfluxHosts => "konflux_hosts",
+            Self::GitlabHosts => "gitlab_hosts",
             Self::KcidbRequeue => "kcidb_requeue",
             Self::KcidbTriage => "kcidb_triage",
         }
@@ -181,8 +187,11 @@ impl Task {
     ///
     /// # Errors
     /// When a statement fails.
-    pub async fn page(self, tx: &Tx<'_>) -> Result<(Step, Due), StoreError> {
+    pub async fn page(self, tx: &Tx<'_>, settings: &Settings) -> Result<(Step, Due), StoreError> {
+        let host = settings.gitlab.hosts.first().map(String::as_str);
         let page = async |announcer: &mut Announcer| match self {
+            Self::KonfluxHosts => konflux::fill_hosts(tx, host).await,
+            Self::GitlabHosts => gitlab::fill_hosts(tx, host).await,
             Self::KcidbRequeue => kcidb::requeue(tx, kcidb::PAGE, announcer).await,
             Self::KcidbTriage => kcidb::triage(tx, kcidb::PAGE, announcer).await,
         };

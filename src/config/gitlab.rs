@@ -19,6 +19,18 @@ pub struct GitLab {
     pub ca_bundle: Option<String>,
 }
 
+impl GitLab {
+    /// The host of its pages, in lower case.
+    #[must_use]
+    pub fn page_host(&self) -> Option<String> {
+        let host = self.host.as_deref().or_else(|| {
+            let (_, rest) = self.url.split_once("://")?;
+            rest.split(['/', ':']).next()
+        });
+        host.map(str::to_ascii_lowercase).filter(|host| !host.is_empty())
+    }
+}
+
 /// The instances: those of `GITLAB_INSTANCES`, else the one of `GITLAB_URL` (or gitlab.com) with `GITLAB_TOKEN`.
 ///
 /// # Errors
@@ -63,6 +75,8 @@ mod tests {
             r#"[{"url":"https://gitlab.com","token":"a"},{"url":"https://api.example.com","host":"git.example.com"}]"#;
         let found = read(&[("GITLAB_INSTANCES", json), ("GITLAB_URL", "https://x")]).expect("instances");
         assert_eq!((found.len(), found[1].host.as_deref()), (2, Some("git.example.com")));
+        let hosts: Vec<_> = found.iter().filter_map(GitLab::page_host).collect();
+        assert_eq!(hosts, ["gitlab.com", "git.example.com"]);
     }
 
     #[test]

@@ -5,14 +5,18 @@
 
 mod difference;
 mod message;
+mod placed;
+mod places;
 mod record;
 mod rules;
 mod store;
 
 pub use self::difference::{Change, Comparison, compare, gone};
 pub use self::message::{Answer, decode, read_merge_requests, read_project_id, read_versions};
-pub use self::record::{Author, Heads, MergeRequest, MrVersion, Push, Record, Stamp};
-pub use self::store::{Checked, Project, keep_checked, known, projects, reads, timed_heads, untimed, write};
+pub use self::record::{Author, Heads, Hosts, MergeRequest, MrVersion, Push, Record, Renamed, Stamp};
+pub use self::store::{
+    Checked, Project, fill_hosts, keep_checked, known, projects, reads, timed_heads, untimed, write,
+};
 
 use crate::envelope::Message;
 
@@ -21,11 +25,13 @@ use crate::envelope::Message;
 pub struct Settings {
     /// Branches whose pushes are kept, beside each project's default branch; `*` stands for all.
     pub branches: Vec<String>,
+    /// Hosts of the instances that are configured, in their order.
+    pub hosts: Hosts,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { branches: vec!["main".to_owned()] }
+        Self { branches: vec!["main".to_owned()], hosts: Hosts::from(["gitlab.com".to_owned()]) }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -18,6 +19,28 @@ pub enum Record {
     MergeRequest(Box<MergeRequest>, Vec<MrVersion>),
     /// Heads alone, as only the API lists them.
     Versions(Vec<MrVersion>),
+    /// A project that has another path now.
+    Renamed(Box<Renamed>),
+}
+
+/// Hosts that are configured, in their order: of two projects with one path on two of them, the first keeps it.
+pub type Hosts = Arc<[String]>;
+
+/// A project that was renamed or transferred, as hooks tell, or as it was found when it was asked for.
+#[derive(Clone, Debug)]
+pub struct Renamed {
+    /// Its host, if that is known: hooks do not tell.
+    pub host: Option<String>,
+    /// Its number.
+    pub project_id: i64,
+    /// Its path before.
+    pub before: Option<String>,
+    /// Its path now.
+    pub path: String,
+    /// Since when.
+    pub at: Timestamp,
+    /// See [`Hosts`].
+    pub hosts: Hosts,
 }
 
 /// A push to a branch that is kept. Key: (sha, repo, ref). A branch may be pushed back to a commit that it has had: that is
@@ -32,6 +55,10 @@ pub struct Push {
     pub branch: String,
     /// Number of the project.
     pub project_id: Option<i64>,
+    /// Host of the project, in lower case.
+    pub host: Option<String>,
+    /// See [`Hosts`]; not kept.
+    pub hosts: Hosts,
     /// The project's default branch.
     pub default_branch: Option<String>,
     /// Head before; none if the branch is new.
@@ -66,6 +93,13 @@ impl Push {
     /// back to it.
     fn order(&self) -> (Timestamp, &str) {
         (self.message_at.unwrap_or(Timestamp::MAX), &self.message_id)
+    }
+
+    /// When the project had this path, as far as the push itself tells: the time of its head commit, unless that is ahead of the
+    /// message. The time of the message would be another one whenever it is sent again.
+    pub(super) fn said_at(&self) -> Timestamp {
+        let at = self.committed_at.filter(|at| rules::is_plausible(*at, self.message_at));
+        at.unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
     /// Unites what two messages tell of one commit on one branch. Commutative and associative.
@@ -199,6 +233,12 @@ pub struct MergeRequest {
     pub iid: i64,
     /// Number of that project.
     pub project_id: Option<i64>,
+    /// Host of that project, in lower case.
+    pub host: Option<String>,
+    /// See [`Hosts`]; not kept.
+    pub hosts: Hosts,
+    /// Path of that project as the API tells it, which after a redirect is another one; not kept.
+    pub told_path: Option<String>,
     /// `opened`, `locked`, `closed` or `merged`.
     pub state: &'static str,
     /// Title.
@@ -241,6 +281,8 @@ pub struct MergeRequest {
     pub author: Option<Author>,
     /// When it was merged, by the earliest message that says so.
     pub merged_at: Option<Timestamp>,
+    /// The latest second that any message about it tells, also one whose state does not count.
+    pub heard_at: Timestamp,
 }
 
 impl MergeRequest {
@@ -252,6 +294,7 @@ impl MergeRequest {
         newer.head = united(newer.head, older.head, Heads::merge);
         newer.author = united(newer.author, older.author, Author::merge);
         newer.merged_at = united(newer.merged_at, older.merged_at, Ord::min);
+        newer.heard_at = newer.heard_at.max(older.heard_at);
         newer
     }
 

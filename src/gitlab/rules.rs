@@ -109,6 +109,17 @@ pub(super) fn iid_of(url: &str) -> Option<i64> {
     number.split(['/', '?', '#']).next()?.parse().ok()
 }
 
+/// The host in the address of a page or a repository, in lower case.
+#[must_use]
+pub(super) fn host_of(url: &str) -> Option<String> {
+    let authority = match url.trim().split_once("://") {
+        Some((_, rest)) => rest.split(['/', '?', '#']).next()?,
+        None => return None,
+    };
+    let host = authority.rsplit('@').next()?.split(':').next()?;
+    Some(host.to_ascii_lowercase()).filter(|host| !host.is_empty())
+}
+
 /// A title without control characters at its ends.
 #[must_use]
 pub(super) fn title(text: &str) -> String {

@@ -1,14 +1,18 @@
 //! Upserts of pushes, merge requests and versions.
 
+mod follow;
+mod hosts;
 mod known;
 pub mod reads;
 
 use std::collections::{HashMap, HashSet};
 
+use self::follow::follow;
 use super::record::{Heads, MergeRequest, MrVersion, Push, Record};
 use crate::sorted;
 use crate::store::{StoreError, Tx, column};
 
+pub use self::hosts::fill_hosts;
 pub use self::known::{Checked, Project, keep_checked, known, projects, timed_heads, untimed};
 
 /// Writes a batch and returns the numbers of the records that changed something.
@@ -16,10 +20,16 @@ pub use self::known::{Checked, Project, keep_checked, known, projects, timed_hea
 /// # Errors
 /// When a statement fails.
 pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>, StoreError> {
+    let records: Vec<&Record> = batch.iter().map(|(_, record)| *record).collect();
+    let hosts =
+        records.iter().filter_map(|record| record.hosts()).find(|hosts| !hosts.is_empty()).cloned().unwrap_or_default();
+    let followed = follow(tx, &records, &hosts).await?;
+    let placed: Vec<(usize, Record)> =
+        batch.iter().map(|(number, record)| (*number, followed.placed(record))).collect();
     let mut pushes = Vec::new();
     let mut merge_requests = Vec::new();
     let mut versions = Vec::new();
-    for (number, record) in batch {
+    for (number, record) in &placed {
         match record {
             Record::Push(push) => pushes.push((*number, &**push)),
             Record::MergeRequest(merge_request, heads) => {
@@ -27,11 +37,14 @@ pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>
                 versions.extend(heads.iter().map(|head| (*number, head)));
             }
             Record::Versions(heads) => versions.extend(heads.iter().map(|head| (*number, head))),
+            Record::Renamed(_) => {}
         }
     }
     let mut kept = write_pushes(tx, &pushes).await?;
     kept.extend(write_merge_requests(tx, &merge_requests).await?);
     kept.extend(write_versions(tx, &versions).await?);
+    followed.put_away(tx).await?;
+    kept.extend(followed.renamed(batch));
     Ok(sorted::unique(kept))
 }
 
@@ -62,6 +75,7 @@ async fn write_pushes(tx: &Tx<'_>, records: &[(usize, &Push)]) -> Result<Vec<usi
                 /* repo */ &column(&rows, |r| r.repo.as_str()),
                 /* ref */ &column(&rows, |r| r.branch.as_str()),
                 /* project_id */ &column(&rows, |r| r.project_id),
+                /* host */ &column(&rows, |r| r.host.as_deref()),
                 /* default_branch */ &column(&rows, |r| r.default_branch.as_deref()),
                 /* before_sha */ &column(&rows, |r| r.before_sha.as_deref()),
                 /* times */ &column(&rows, |r| serde_json::json!(r.times).to_string()),
@@ -116,6 +130,7 @@ async fn write_merge_requests(tx: &Tx<'_>, records: &[(usize, &MergeRequest)]) -
     let project = column(&rows, |r| r.project.as_str());
     let iid = column(&rows, |r| r.iid);
     let merged_at = column(&rows, |r| r.merged_at);
+    let heard_at = column(&rows, |r| r.heard_at);
     let changed = tx
         .query(
             include_str!("sql/upsert_merge_requests.sql"),
@@ -123,6 +138,7 @@ async fn write_merge_requests(tx: &Tx<'_>, records: &[(usize, &MergeRequest)]) -
                 &project,
                 &iid,
                 /* project_id */ &column(&rows, |r| r.project_id),
+                /* host */ &column(&rows, |r| r.host.as_deref()),
                 /* state */ &column(&rows, |r| r.state),
                 /* state_rank */ &column(&rows, |r| r.stamp.state_rank),
                 /* title */ &column(&rows, |r| r.title.as_deref()),
@@ -156,6 +172,7 @@ async fn write_merge_requests(tx: &Tx<'_>, records: &[(usize, &MergeRequest)]) -
                 &author_message_at,
                 &author_message_id,
                 &merged_at,
+                &heard_at,
             ],
         )
         .await?;
@@ -174,6 +191,7 @@ async fn write_merge_requests(tx: &Tx<'_>, records: &[(usize, &MergeRequest)]) -
                 &author_message_at,
                 &author_message_id,
                 &merged_at,
+                &heard_at,
             ],
         )
         .await?;

@@ -12,7 +12,7 @@ mod store;
 
 pub use self::message::decode;
 pub use self::record::{Component, Identity, PipelineRun, Record, Release, Snapshot};
-pub use self::store::{reads, sweep, write};
+pub use self::store::{fill_hosts, reads, sweep, write};
 
 use crate::envelope::Message;
 

@@ -96,6 +96,8 @@ pub struct Component {
     pub git_url: Option<String>,
     /// Path of the project: no host, no `.git`.
     pub git_project: Option<String>,
+    /// Its host, in lower case.
+    pub host: Option<String>,
     /// Branch or commit to build.
     pub git_revision: Option<String>,
     /// Folder whose files affect the component; empty for the whole repository.
@@ -128,6 +130,8 @@ pub struct PipelineRun {
     pub sha: Option<String>,
     /// Path of the project: no host, no `.git`.
     pub project: Option<String>,
+    /// Its host, in lower case.
+    pub host: Option<String>,
     /// Number of the merge or pull request. A push may carry that of the one whose merge it is; see `event`.
     pub mr_iid: Option<i64>,
     /// Event of Pipelines as Code, raw (`push`, `Merge Request`, `retest-comment`, ..).
@@ -192,6 +196,8 @@ pub struct Snapshot {
     pub sha: Option<String>,
     /// Path of the project.
     pub project: Option<String>,
+    /// Its host, in lower case.
+    pub host: Option<String>,
     /// Number of the merge request.
     pub mr_iid: Option<i64>,
     /// Event of Pipelines as Code, raw.
@@ -239,6 +245,8 @@ pub struct Release {
     pub sha: Option<String>,
     /// Path of the project.
     pub project: Option<String>,
+    /// Its host, in lower case.
+    pub host: Option<String>,
     /// Number of the merge request.
     pub mr_iid: Option<i64>,
     /// Whether made by auto-release.

@@ -153,6 +153,18 @@ pub(super) fn project_of(url: &str) -> Option<String> {
     Some(path.to_owned()).filter(|path| !path.is_empty())
 }
 
+/// The host in a repository URL of any form, in lower case, without user and port.
+#[must_use]
+pub(super) fn host_of(url: &str) -> Option<String> {
+    let url = url.trim();
+    let authority = match url.split_once("://") {
+        Some((_, rest)) => rest.split(['/', '?', '#']).next()?,
+        None => url.split_once(':').filter(|(host, _)| host.contains('@') || host.contains('.'))?.0,
+    };
+    let host = authority.rsplit('@').next()?.split(':').next()?;
+    Some(host.to_ascii_lowercase()).filter(|host| !host.is_empty())
+}
+
 /// A folder of a repository without decoration; empty for its root, which every file affects.
 #[must_use]
 pub(super) fn context(text: &str) -> String {
@@ -278,6 +290,19 @@ mod tests {
         }
         assert_eq!(project_of("nonsense"), None);
         assert_eq!(project_of("https://host/"), None);
+    }
+
+    #[test]
+    fn hosts_come_out_of_any_url() {
+        for url in [
+            "https://GitLab.example/acme/app.git",
+            "ssh://git@gitlab.example:2222/acme/app",
+            "git@gitlab.example:acme/app.git",
+            "https://user:secret@gitlab.example:8443?x",
+        ] {
+            assert_eq!(host_of(url).as_deref(), Some("gitlab.example"), "{url}");
+        }
+        assert_eq!(host_of("nonsense"), None);
     }
 
     #[test]

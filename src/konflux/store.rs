@@ -2,6 +2,7 @@
 
 mod effects;
 mod flaky;
+mod hosts;
 pub mod reads;
 mod stale;
 
@@ -11,8 +12,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::record::{Component, Identity, Keyed, PipelineRun, Record, Release, Snapshot};
+use crate::sorted;
 use crate::store::{Param, StoreError, Tx, column};
 
+pub use self::hosts::fill_hosts;
 pub use self::stale::sweep;
 
 /// Writes a batch and returns the numbers of the records that changed something.
@@ -33,10 +36,22 @@ pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>
         }
     }
     let mut kept = write_kind(tx, &components).await?;
+    settle_components(tx, &components).await?;
     kept.extend(write_kind(tx, &runs).await?);
     kept.extend(write_kind(tx, &snapshots).await?);
     kept.extend(write_kind(tx, &releases).await?);
     Ok(kept)
+}
+
+/// Lets the object hold each name that is there: a Component that was deleted on one cluster gives its name to one that lives on
+/// another. Runs, Snapshots and Releases are pruned when they have come to their end, and stay what they were.
+async fn settle_components(tx: &Tx<'_>, records: &[(usize, &Component)]) -> Result<(), StoreError> {
+    if records.is_empty() {
+        return Ok(());
+    }
+    let names = sorted::unique(records.iter().map(|(_, component)| component.identity.name.as_str()));
+    tx.query(include_str!("sql/settle_components.sql"), &[&names]).await?;
+    Ok(())
 }
 
 /// A kind, as its table.
@@ -217,6 +232,7 @@ impl Table for Component {
             /* application */ &column(rows, |r| r.application.as_deref()),
             /* git_url */ &column(rows, |r| r.git_url.as_deref()),
             /* git_project */ &column(rows, |r| r.git_project.as_deref()),
+            /* host */ &column(rows, |r| r.host.as_deref()),
             /* git_revision */ &column(rows, |r| r.git_revision.as_deref()),
             /* git_context */ &column(rows, |r| r.git_context.as_str()),
             /* git_versions */ &column(rows, |r| r.git_versions.to_string()),
@@ -241,6 +257,7 @@ impl Table for PipelineRun {
             /* component */ &column(rows, |r| r.component.as_deref()),
             /* sha */ &column(rows, |r| r.sha.as_deref()),
             /* project */ &column(rows, |r| r.project.as_deref()),
+            /* host */ &column(rows, |r| r.host.as_deref()),
             /* mr_iid */ &column(rows, |r| r.mr_iid),
             /* event */ &column(rows, |r| r.event.as_deref()),
             /* target_branch */ &column(rows, |r| r.target_branch.as_deref()),
@@ -281,6 +298,7 @@ impl Table for Snapshot {
             /* image_digest */ &column(rows, |r| r.image_digest.as_deref()),
             /* sha */ &column(rows, |r| r.sha.as_deref()),
             /* project */ &column(rows, |r| r.project.as_deref()),
+            /* host */ &column(rows, |r| r.host.as_deref()),
             /* mr_iid */ &column(rows, |r| r.mr_iid),
             /* event */ &column(rows, |r| r.event.as_deref()),
             /* target_branch */ &column(rows, |r| r.target_branch.as_deref()),
@@ -312,6 +330,7 @@ impl Table for Release {
             /* target */ &column(rows, |r| r.target.as_deref()),
             /* sha */ &column(rows, |r| r.sha.as_deref()),
             /* project */ &column(rows, |r| r.project.as_deref()),
+            /* host */ &column(rows, |r| r.host.as_deref()),
             /* mr_iid */ &column(rows, |r| r.mr_iid),
             /* automated */ &column(rows, |r| r.automated),
             /* author */ &column(rows, |r| r.author.as_deref()),

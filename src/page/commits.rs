@@ -20,6 +20,7 @@ use super::{Page, html};
 use crate::gitlab::reads::{self, MergeRequestRow, PushRow, WantedPushes};
 use crate::konflux::reads::{self as konflux, Changed, Inherited, ReleaseRow, RunRow};
 use crate::routing::Routes;
+use crate::sorted;
 use crate::store::{Reader, StoreError};
 
 /// A build that nobody has asked for by then is missing.
@@ -70,10 +71,16 @@ async fn effects(
     runs: impl IntoIterator<Item = &RunRow>,
     application: Option<&str>,
 ) -> Result<HashMap<String, Effect>, StoreError> {
+    let projects: Vec<&str> = sorted::unique(pushes.iter().map(|push| push.repo.as_str()));
+    // GitLab redirects git from the paths that a project had, so Components may name one of them still.
+    let former = reads::former_paths(reader, &projects).await?;
     let mut changed = Vec::new();
     for push in pushes {
-        let (sha, project, branch) = (push.sha.as_str(), push.repo.as_str(), push.branch.as_str());
-        changed.extend(push.changed_files.iter().map(|path| Changed { sha, project, branch, path }));
+        let (sha, branch) = (push.sha.as_str(), push.branch.as_str());
+        let former = former.iter().filter(|path| path.project == push.repo).map(|path| path.former.as_str());
+        for project in former.chain([push.repo.as_str()]) {
+            changed.extend(push.changed_files.iter().map(|path| Changed { sha, project, branch, path }));
+        }
     }
     let mut effects: HashMap<String, Effect> = HashMap::new();
     for row in konflux::affected(reader, &changed, application).await? {

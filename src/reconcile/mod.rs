@@ -366,7 +366,7 @@ impl Run<'_> {
             let mut more = false;
             let mut able = Vec::new();
             for task in tasks {
-                match self.store.in_tx(task.name(), async |tx| task.page(tx).await).await {
+                match self.store.in_tx(task.name(), async |tx| task.page(tx, &self.options.settings).await).await {
                     Ok((step, due)) => {
                         let mut state = self.state();
                         state.report.work(task.name(), step);

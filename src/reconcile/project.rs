@@ -38,6 +38,8 @@ pub(super) struct Check<'c> {
     untimed: BTreeSet<i64>,
     /// Whether the project was seen to be the one that we know.
     confirmed: bool,
+    /// Its path now: another one once a redirect led there.
+    path: String,
 }
 
 /// What to do about one merge request.
@@ -65,6 +67,7 @@ impl<'c> Check<'c> {
             compared: HashSet::new(),
             untimed: BTreeSet::new(),
             confirmed: false,
+            path: project.path.clone(),
         }
     }
 
@@ -100,7 +103,8 @@ impl<'c> Check<'c> {
         let pages = self.client.pages(url, self.deadline, read).await?;
         let mut answer = Answer::default();
         for page in pages {
-            self.look_at(&page);
+            let mut page = page;
+            self.look_at(&mut page).await?;
             answer.merge_requests.extend(page.content.merge_requests);
             answer.refused.extend(page.content.refused);
         }
@@ -134,21 +138,22 @@ impl<'c> Check<'c> {
     async fn sweep(&mut self, started: Timestamp) -> Result<(), Trouble> {
         let since = self.options.since.or(self.project.swept_at.and_then(|at| at.checked_sub(OVERLAP).ok()));
         let since = since.or_else(|| started.checked_sub(FIRST_SWEEP).ok()).unwrap_or(Timestamp::UNIX_EPOCH);
-        let path = self.project.path.as_str();
-        let mut next = Some(address::updated_after(&self.client.root, path, since));
+        let asked = self.path.clone();
+        let mut next = Some(address::updated_after(&self.client.root, &asked, since));
         let mut seen = HashSet::new();
         while let Some(url) = next {
             if !seen.insert(url.clone()) {
                 return Err(ApiError::Redirected.into());
             }
             let asked_at = clock::now();
-            let read = |text: &str| gitlab::read_merge_requests(text, path, asked_at);
-            let page = self.client.get(url, self.deadline, read).await?;
-            self.look_at(&page);
+            let read = |text: &str| gitlab::read_merge_requests(text, &asked, asked_at);
+            let mut page = self.client.get(url, self.deadline, read).await?;
+            self.look_at(&mut page).await?;
             next = page.next;
             let answer = page.content;
             self.confirm(&answer, false).await?;
             let iids: Vec<i64> = answer.merge_requests.iter().map(|found| found.iid).collect();
+            let path = self.path.as_str();
             let known = self.store.in_tx("reconcile_known", async |tx| gitlab::known(tx, path, Some(&iids)).await);
             let known = known.await?;
             let known: HashMap<i64, &MergeRequest> = known.iter().map(|known| (known.iid, known)).collect();
@@ -159,11 +164,36 @@ impl<'c> Check<'c> {
         Ok(())
     }
 
-    /// Notes where the project is now, and what could not be read.
-    fn look_at(&mut self, page: &Page<Answer>) {
-        let project = &self.project.path;
-        if let Some(to) = page.moved_to.as_ref().filter(|to| *to != project && self.found.moved.is_empty()) {
-            self.found.moved.push(Moved { project: project.clone(), to: to.clone() });
+    /// Notes where the project is now, and what could not be read. After a redirect each merge request tells its own path, and the
+    /// rows that are kept follow it: nothing is written under the path that was asked for.
+    async fn look_at(&mut self, page: &mut Page<Answer>) -> Result<(), StoreError> {
+        let project = self.project.path.clone();
+        if let Some(to) = page.moved_to.as_ref().filter(|to| **to != project) {
+            if self.found.moved.is_empty() {
+                self.found.moved.push(Moved { project: project.clone(), to: to.clone() });
+            }
+            let told = |found: &MergeRequest| found.told_path.as_ref().filter(|path| **path != self.path).cloned();
+            let renamed = page.content.merge_requests.iter().find_map(|found| Some((told(found)?, found)));
+            if let Some((path, found)) = renamed.filter(|(_, found)| self.is_known(found)) {
+                let record = gitlab::Renamed {
+                    host: found.host.clone(),
+                    project_id: found.project_id.unwrap_or_default(),
+                    before: Some(project.clone()),
+                    path: path.clone(),
+                    at: found.stamp.message_at,
+                    hosts: self.options.settings.gitlab.hosts.clone(),
+                };
+                self.write(&[Record::Renamed(Box::new(record))]).await?;
+                // In a dry run the rows stay where they are.
+                if !self.options.dry_run {
+                    self.path = path;
+                }
+            }
+            for found in &mut page.content.merge_requests {
+                if let Some(path) = &found.told_path {
+                    path.clone_into(&mut found.project);
+                }
+            }
         }
         let refused = page.content.refused.iter().map(|(iid, refusal)| RefusedItem {
             project: project.clone(),
@@ -171,6 +201,12 @@ impl<'c> Check<'c> {
             detail: refusal.detail.clone(),
         });
         self.found.refused.extend(refused);
+        Ok(())
+    }
+
+    /// Whether a merge request is of the project that we know, as far as both tell.
+    fn is_known(&self, found: &MergeRequest) -> bool {
+        found.project_id.is_some_and(|id| self.project.id.is_none_or(|known| known == id))
     }
 
     /// Makes sure, where there is doubt, that this is not another project that took the path of the one we know: its
@@ -197,6 +233,8 @@ impl<'c> Check<'c> {
         let mut findings = Vec::new();
         for answer in answers {
             match known.get(&answer.iid).map(|known| gitlab::compare(known, answer.clone())) {
+                // After a redirect an answer that does not name its path could only be written under the path that was asked for.
+                None if answer.told_path.is_none() && !self.found.moved.is_empty() => {}
                 None => findings.push(Finding { record: answer, changes: Vec::new(), is_new: true }),
                 Some(Comparison::Same) => {}
                 Some(Comparison::Older) => self.found.overtaken += 1,
@@ -215,7 +253,8 @@ impl<'c> Check<'c> {
         }
         let record = |finding: &Finding| {
             let versions = finding.record.mentioned().into_iter().collect();
-            Record::MergeRequest(Box::new(finding.record.clone()), versions)
+            let hosts = self.options.settings.gitlab.hosts.clone();
+            Record::MergeRequest(Box::new(MergeRequest { hosts, ..finding.record.clone() }), versions)
         };
         let kept = self.write(&findings.iter().map(record).collect::<Vec<_>>()).await?;
         for (number, Finding { record, changes, is_new }) in findings.into_iter().enumerate() {
@@ -251,7 +290,8 @@ impl<'c> Check<'c> {
         if self.options.dry_run {
             return Ok(());
         }
-        let path = self.project.path.as_str();
+        let path = self.path.clone();
+        let path = path.as_str();
         let since = started.checked_sub(UNTIMED).unwrap_or(started);
         let left = self.store.in_tx("reconcile_untimed", async |tx| gitlab::untimed(tx, path, since).await);
         self.untimed.extend(left.await?);

@@ -27,6 +27,9 @@ pub enum StoreError {
         /// What was tried.
         name: &'static str,
     },
+    /// What a transaction found is somewhere else by now, or has to be moved: it is tried again, alone.
+    #[error("rows have to be moved")]
+    Moved,
     /// TLS cannot be set up.
     #[error("TLS: {0}")]
     Tls(String),
@@ -64,7 +67,7 @@ impl StoreError {
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         match self {
-            Self::Connect { .. } | Self::Timeout { .. } => Verdict::Again,
+            Self::Connect { .. } | Self::Timeout { .. } | Self::Moved => Verdict::Again,
             Self::Tls(_) | Self::Schema { .. } | Self::Changed { .. } => Verdict::Bug,
             Self::Statement { source, .. } => match source.code() {
                 // No SQLSTATE: the connection broke, or a value did not fit its parameter.
@@ -81,6 +84,7 @@ impl StoreError {
         match self {
             Self::Connect { .. } => "DatabaseUnreachable",
             Self::Timeout { .. } => "DatabaseTimeout",
+            Self::Moved => "DatabaseBusy",
             Self::Tls(_) => "DatabaseTls",
             Self::Schema { .. } => "SchemaTooOld",
             Self::Changed { .. } => "MigrationChanged",
@@ -95,15 +99,16 @@ impl StoreError {
     /// Whether two transactions got into each other's way, so that trying again at once is right.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Statement { source, .. } if matches!(
-            source.code(),
-            Some(
-                &SqlState::T_R_SERIALIZATION_FAILURE
-                    | &SqlState::T_R_DEADLOCK_DETECTED
-                    // A row that was not there when we looked. Whatever else may be there is a matter of ON CONFLICT.
-                    | &SqlState::UNIQUE_VIOLATION
-            )
-        ))
+        matches!(self, Self::Moved)
+            || matches!(self, Self::Statement { source, .. } if matches!(
+                source.code(),
+                Some(
+                    &SqlState::T_R_SERIALIZATION_FAILURE
+                        | &SqlState::T_R_DEADLOCK_DETECTED
+                        // A row that was not there when we looked. Whatever else may be there is a matter of ON CONFLICT.
+                        | &SqlState::UNIQUE_VIOLATION
+                )
+            ))
     }
 
     /// Whether the server only reads, so that the connection is of no use to whoever writes.

@@ -78,6 +78,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 19, name: "receivers", sql: include_str!("migrations/0019_receivers.sql") },
     Migration { version: 20, name: "builds_count", sql: include_str!("migrations/0020_builds_count.sql") },
     Migration { version: 21, name: "final_states", sql: include_str!("migrations/0021_final_states.sql") },
+    Migration { version: 22, name: "identity", sql: include_str!("migrations/0022_identity.sql") },
+    Migration { version: 23, name: "identity_indexes", sql: include_str!("migrations/0023_identity_indexes.sql") },
 ];
 
 /// What [`migrate`] did.

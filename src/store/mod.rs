@@ -65,6 +65,8 @@ pub struct Store {
 /// A transaction; ends with the closure that was given it.
 pub struct Tx<'t> {
     inner: Transaction<'t>,
+    /// How often it has been tried before.
+    attempt: u32,
 }
 
 /// How often a transaction that lost a conflict is tried again at once.
@@ -99,7 +101,7 @@ impl Store {
             let run = async {
                 let begin =
                     object.transaction().await.map_err(|source| StoreError::Statement { name: "begin", source })?;
-                let mut tx = Tx { inner: begin };
+                let mut tx = Tx { inner: begin, attempt };
                 let value = body(&mut tx).await?;
                 tx.inner.commit().await.map_err(|source| StoreError::Statement { name: "commit", source })?;
                 Ok(value)
@@ -214,13 +216,22 @@ impl Tx<'_> {
         writer.finish().await.map(drop).map_err(failed)
     }
 
+    /// Whether the transaction lost a conflict before, and is tried again.
+    #[must_use]
+    pub fn is_retry(&self) -> bool {
+        self.attempt > 0
+    }
+
     /// A part of this transaction that may fail by itself; lost unless [`Tx::keep`] is called.
     ///
     /// # Errors
     /// When the connection breaks.
     pub async fn savepoint(&mut self) -> Result<Tx<'_>, StoreError> {
         let inner = self.inner.savepoint("part").await;
-        Ok(Tx { inner: inner.map_err(|source| StoreError::Statement { name: "savepoint", source })? })
+        Ok(Tx {
+            inner: inner.map_err(|source| StoreError::Statement { name: "savepoint", source })?,
+            attempt: self.attempt,
+        })
     }
 
     /// Makes a savepoint part of the transaction around it.

@@ -15,7 +15,6 @@ use crate::support::{self, project};
 // Why a case is in the list below.
 const BUILDS: &str = "of builds and deliveries: not repaired yet";
 const KCIDB: &str = "of KCIDB and bots: not repaired yet";
-const IDENTITY: &str = "of identity and of what builds count for: not repaired yet";
 const PAGES: &str = "of the web UI and the commands: not repaired yet";
 const SECURITY: &str = "a later change about security repairs it";
 
@@ -31,10 +30,6 @@ const LATER: &[(&str, &str)] = &[
     ("kcidb-bots/mr-title-noncharacter", KCIDB),
     ("kcidb-bots/progress-counts-builds-not-failures", KCIDB),
     ("kcidb-bots/submit-answers-201", KCIDB),
-    ("konflux-gitlab/component-on-two-clusters-younger-deleted", IDENTITY),
-    ("konflux-gitlab/mr-path-taken-by-other-project", IDENTITY),
-    ("konflux-gitlab/mr-project-renamed", IDENTITY),
-    ("konflux-gitlab/reconcile-renamed-project", IDENTITY),
     ("pages/build-running-9h", PAGES),
     ("pages/failed-test-in-explain", PAGES),
     ("pages/failed-test-on-overview", PAGES),
@@ -52,10 +47,13 @@ const DECIDED: &[&str] = &[
     "konflux-gitlab/branch-odd-characters",
     "konflux-gitlab/component-versions-push-to-second",
     "konflux-gitlab/kubearchive-deleted-type",
+    "konflux-gitlab/mr-two-instances-same-path",
     "konflux-gitlab/mr-two-pushes-one-second-reversed",
     "konflux-gitlab/mr-updated-at-in-the-future",
     "konflux-gitlab/mr-webhook-then-system-hook",
     "konflux-gitlab/pipelinerun-same-name-two-namespaces",
+    "konflux-gitlab/project-rename-system-hook",
+    "konflux-gitlab/push-after-rename-affects-nothing",
     "konflux-gitlab/push-commit-date-neg",
     "konflux-gitlab/push-commit-date-offset-518h",
     "konflux-gitlab/push-main-forced-back",

@@ -16,6 +16,7 @@ mod e2e;
 mod explain;
 mod faults;
 mod fixtures;
+mod identity;
 mod ingest;
 mod intake;
 mod kcidb;

@@ -12,7 +12,7 @@ use crate::envelope::field::{Name, Text, owned};
 use crate::envelope::lenient::{self, Each, Optional};
 use crate::envelope::time::second;
 use crate::envelope::{Refusal, parse};
-use crate::gitlab::record::{Author, Heads, MergeRequest, MrVersion, Stamp};
+use crate::gitlab::record::{Author, Heads, Hosts, MergeRequest, MrVersion, Stamp};
 use crate::gitlab::rules;
 use crate::sorted;
 
@@ -63,6 +63,8 @@ struct Item<'a> {
     #[serde(default)]
     web_url: Optional<Name<'a>>,
     #[serde(default)]
+    references: Optional<References<'a>>,
+    #[serde(default)]
     merge_user: Optional<User<'a>>,
     #[serde(default)]
     merged_by: Optional<User<'a>>,
@@ -74,6 +76,14 @@ struct Item<'a> {
     updated_at: Option<Timestamp>,
     #[serde(default, deserialize_with = "time::detail")]
     merged_at: Option<Timestamp>,
+}
+
+/// `full` is `group/project!7`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct References<'a> {
+    #[serde(borrow)]
+    full: Optional<Name<'a>>,
 }
 
 /// A title, or with `with_labels_details` an object.
@@ -136,7 +146,12 @@ fn merge_request(text: &str, project: &str, asked_at: Timestamp) -> Result<Merge
         Label::Title(name) | Label::Details { name } => name,
     });
     let labels = sorted::unique(labels.filter_map(Name::filled).map(str::to_owned));
+    let url = owned(item.web_url.as_ref());
+    let full = item.references.as_ref().and_then(|references| references.full.as_ref());
     Ok(MergeRequest {
+        host: url.as_deref().and_then(rules::host_of),
+        hosts: Hosts::default(),
+        told_path: full.and_then(|full| full.as_str().rsplit_once('!')).map(|(path, _)| path.to_owned()),
         project: project.to_owned(),
         iid: item.iid,
         project_id: item.project_id,
@@ -153,7 +168,7 @@ fn merge_request(text: &str, project: &str, asked_at: Timestamp) -> Result<Merge
         author_id: item.author.as_ref().and_then(|author| author.id.0),
         merge_commit_sha: owned(item.merge_commit_sha.as_ref()),
         labels,
-        url: owned(item.web_url.as_ref()),
+        url,
         // The API tells states, not actions; who acted it tells of the last two.
         last_action: None,
         last_actor: match state {
@@ -168,6 +183,7 @@ fn merge_request(text: &str, project: &str, asked_at: Timestamp) -> Result<Merge
         head: owned(item.sha.as_ref()).filter(|sha| !rules::is_no_commit(sha)).map(heads),
         author: username(item.author.as_ref()).map(|name| Author { version_at, name, message: said.clone() }),
         merged_at: item.merged_at.filter(|_| state == "merged"),
+        heard_at: version_at,
         stamp,
     })
 }

@@ -3,13 +3,13 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
-use super::{Project, User, time};
+use super::{Project, User, host, time};
 use crate::envelope::field::{Name, Text, owned};
 use crate::envelope::lenient::{Each, Optional, parse};
 use crate::envelope::time::second;
 use crate::envelope::{Message, Refusal};
 use crate::gitlab::record::{Author, Heads, MergeRequest, MrVersion, Stamp};
-use crate::gitlab::rules;
+use crate::gitlab::{Settings, rules};
 use crate::sorted;
 
 #[derive(Deserialize)]
@@ -98,7 +98,7 @@ struct Label<'a> {
 }
 
 /// Reads a merge request and the heads that it mentions.
-pub(super) fn read(message: &Message<'_>) -> Result<(MergeRequest, Vec<MrVersion>), Refusal> {
+pub(super) fn read(message: &Message<'_>, settings: &Settings) -> Result<(MergeRequest, Vec<MrVersion>), Refusal> {
     let hook: Hook<'_> = parse(message.payload)?;
     let attributes = hook.object_attributes;
     let url = owned(attributes.url.as_ref());
@@ -161,7 +161,13 @@ pub(super) fn read(message: &Message<'_>) -> Result<(MergeRequest, Vec<MrVersion
     let labels = sorted::unique(labels.0.iter().filter_map(|label| owned(label.title.as_ref())));
     let previous = hook.changes.0.and_then(|changes| changes.updated_at.0).and_then(|change| change.previous);
 
+    let project_url = hook.project.as_ref().and_then(|project| project.web_url.as_ref());
+    let target_url = attributes.target.as_ref().and_then(|project| project.web_url.as_ref());
+    let host = host(message, &[project_url, attributes.url.as_ref(), target_url]);
     let mut merge_request = MergeRequest {
+        host,
+        hosts: settings.hosts.clone(),
+        told_path: None,
         project_id: attributes.target_project_id.or_else(|| hook.project.as_ref().and_then(|project| project.id)),
         iid,
         state,
@@ -186,6 +192,7 @@ pub(super) fn read(message: &Message<'_>) -> Result<(MergeRequest, Vec<MrVersion
         author: actor.filter(|_| by_author).map(|name| Author { version_at, name, message: said.clone() }),
         // The first message about a merged one is that of the merge, as far as we know.
         merged_at: updated_at.or(message.sent_at).filter(|_| state == "merged"),
+        heard_at: version_at,
         project,
         stamp: Stamp {
             version_at,

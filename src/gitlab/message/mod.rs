@@ -2,6 +2,7 @@
 
 mod api;
 mod merge_request;
+mod project;
 mod push;
 mod time;
 
@@ -9,8 +10,8 @@ use serde::Deserialize;
 
 pub(super) use self::api::ASKED;
 pub use self::api::{Answer, read_merge_requests, read_project_id, read_versions};
-use super::Settings;
 use super::record::Record;
+use super::{Settings, rules};
 use crate::envelope::field::Name;
 use crate::envelope::lenient::Optional;
 use crate::envelope::{Decoded, Message, Refusal};
@@ -25,9 +26,10 @@ pub fn decode(message: &Message<'_>, settings: &Settings) -> Result<Decoded<Reco
     match kind.as_deref() {
         Some("push") => push::read(message, settings),
         Some("merge_request") => {
-            let (merge_request, versions) = merge_request::read(message)?;
+            let (merge_request, versions) = merge_request::read(message, settings)?;
             Ok(Decoded::Records(vec![Record::MergeRequest(Box::new(merge_request), versions)]))
         }
+        Some("project_rename" | "project_transfer") => project::read(message, settings),
         Some(_) => Ok(Decoded::Ignored("kind")),
         None => Err(Refusal::new("bad-field", "object_kind: expected a string")),
     }
@@ -41,6 +43,21 @@ struct Project<'a> {
     path_with_namespace: Option<Name<'a>>,
     #[serde(default)]
     default_branch: Optional<Name<'a>>,
+    #[serde(default)]
+    web_url: Optional<Name<'a>>,
+}
+
+/// The host of a webhook's project: of the first of these addresses that has one, else of the header that GitLab sends with each
+/// hook, where that is passed on.
+fn host(message: &Message<'_>, urls: &[Option<&Name<'_>>]) -> Option<String> {
+    let of_url = urls.iter().flatten().find_map(|url| rules::host_of(url.as_str()));
+    let header = || {
+        let is_named =
+            |name: &str| name.eq_ignore_ascii_case("x-gitlab-instance") || name.eq_ignore_ascii_case("gitlab_instance");
+        let found = message.attributes.iter().find(|(name, _)| is_named(name));
+        found.and_then(|(_, value)| rules::host_of(value))
+    };
+    of_url.or_else(header)
 }
 
 /// `user` of a webhook: who acted.

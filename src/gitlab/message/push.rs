@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Project, time};
+use super::{Project, host, time};
 use crate::envelope::field::{Bounded, Document, Name, owned};
 use crate::envelope::lenient::{self, Each, Optional, parse};
 use crate::envelope::{Decoded, Message, Refusal};
@@ -92,6 +92,11 @@ pub(super) fn read(message: &Message<'_>, settings: &Settings) -> Result<Decoded
         repo: repo.to_owned(),
         branch: rules::kept_branch(branch),
         project_id: hook.project_id.or_else(|| project.and_then(|project| project.id)),
+        host: host(
+            message,
+            &[project.and_then(|project| project.web_url.as_ref()), head.and_then(|head| head.url.as_ref())],
+        ),
+        hosts: settings.hosts.clone(),
         default_branch: default_branch.map(str::to_owned),
         times: pushed_at.map(|at| (before.clone().unwrap_or_default(), at.as_microsecond())).into_iter().collect(),
         before_sha: before,

@@ -12,13 +12,15 @@ UPDATE gitlab_merge_requests AS t SET
     author_message_at = CASE WHEN n.author THEN i.author_message_at ELSE t.author_message_at END,
     author_message_id = CASE WHEN n.author THEN i.author_message_id ELSE t.author_message_id END,
     merged_at = LEAST(t.merged_at, i.merged_at),
+    heard_at = GREATEST(t.heard_at, i.heard_at),
     received_at = now()
 FROM (
     SELECT unnest($1::text[]) AS project, unnest($2::bigint[]) AS iid, unnest($3::text[]) AS head_claims,
         unnest($4::timestamptz[]) AS head_version_at, unnest($5::timestamptz[]) AS head_message_at,
         unnest($6::text[]) AS head_message_id, unnest($7::text[]) AS author,
         unnest($8::timestamptz[]) AS author_version_at, unnest($9::timestamptz[]) AS author_message_at,
-        unnest($10::text[]) AS author_message_id, unnest($11::timestamptz[]) AS merged_at
+        unnest($10::text[]) AS author_message_id, unnest($11::timestamptz[]) AS merged_at,
+        unnest($12::timestamptz[]) AS heard_at
 ) AS i
 JOIN gitlab_merge_requests AS o ON o.project = i.project AND o.iid = i.iid
 CROSS JOIN LATERAL (SELECT
@@ -40,7 +42,8 @@ CROSS JOIN LATERAL (SELECT
     i.author IS NOT NULL AND (o.author IS NULL OR (o.author_version_at, o.author COLLATE "C")
         < (i.author_version_at, i.author COLLATE "C") OR ((o.author_version_at, o.author) = (i.author_version_at, i.author)
             AND (o.author_message_at, o.author_message_id) > (i.author_message_at, i.author_message_id))) AS author,
-    i.merged_at IS NOT NULL AND (o.merged_at IS NULL OR i.merged_at < o.merged_at) AS merged
+    i.merged_at IS NOT NULL AND (o.merged_at IS NULL OR i.merged_at < o.merged_at) AS merged,
+    o.heard_at IS NULL OR o.heard_at < i.heard_at AS heard
 ) AS n
-WHERE t.project = i.project AND t.iid = i.iid AND (n.head OR n.author OR n.merged)
+WHERE t.project = i.project AND t.iid = i.iid AND (n.head OR n.author OR n.merged OR n.heard)
 RETURNING t.project, t.iid

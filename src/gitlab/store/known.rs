@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use crate::gitlab::record::{Author, Heads, MergeRequest, Stamp};
+use crate::gitlab::record::{Author, Heads, Hosts, MergeRequest, Stamp};
 use crate::gitlab::rules;
 use crate::store::{StoreError, Tx, column};
 
@@ -103,6 +103,9 @@ fn merge_request(row: &Row) -> MergeRequest {
         project: row.get("project"),
         iid: row.get("iid"),
         project_id: row.get("project_id"),
+        host: row.get("host"),
+        hosts: Hosts::default(),
+        told_path: None,
         state,
         title: row.get("title"),
         draft: row.get("draft"),
@@ -123,6 +126,7 @@ fn merge_request(row: &Row) -> MergeRequest {
         head: head(),
         author: author(),
         merged_at: row.get("merged_at"),
+        heard_at: row.get("version_at"),
         stamp: Stamp {
             version_at: row.get("version_at"),
             place: row.get("place"),

@@ -87,6 +87,14 @@ rows! {
         pub message_id: String,
     }
 
+    /// A path that a project had.
+    pub struct FormerPath {
+        /// Its path now.
+        pub project: String,
+        /// The path before.
+        pub former: String,
+    }
+
     /// A push.
     pub struct PushRow {
         /// New head.
@@ -224,6 +232,14 @@ pub async fn pushes(reader: &mut Reader, wanted: &WantedPushes<'_>, most: i64) -
     let (newest, oldest) = (include_str!("sql/list_pushes.sql"), include_str!("sql/list_pushes_oldest.sql"));
     let sql = if *oldest_first { oldest } else { newest };
     reader.read(sql, &[of, branch, text, &at, &sha, &project, &most, projects]).await
+}
+
+/// Paths that projects had before: those who build them may still name these.
+///
+/// # Errors
+/// As [`Reader::read`].
+pub async fn former_paths(reader: &mut Reader, projects: &[&str]) -> Result<Vec<FormerPath>, StoreError> {
+    reader.read(include_str!("sql/former_paths.sql"), &[&projects]).await
 }
 
 /// All pushes of a commit.

@@ -84,6 +84,7 @@ pub(super) fn read(message: &Message<'_>) -> Result<Component, Refusal> {
         application: owned(spec.application.as_ref())
             .or_else(|| metadata.labels().name("appstudio.openshift.io/application")),
         git_project: git_url.as_deref().and_then(rules::project_of),
+        host: git_url.as_deref().and_then(rules::host_of),
         git_url,
         git_revision: owned(git.revision.as_ref()).or_else(|| owned(first.and_then(|v| v.revision.as_ref()))),
         git_context: rules::context(context.map_or("", Name::as_str)),

@@ -157,6 +157,14 @@ impl<'a> Metadata<'a> {
         told.or_else(|| queued(self.target_branch(build))).or_else(|| queued(self.source_branch(build)))
     }
 
+    /// The address of the project: of an annotation that has it.
+    fn project_url(&self, build: bool) -> Option<String> {
+        let annotations = self.annotations();
+        let is_url = |url: &String| rules::project_of(url).is_some();
+        let url = Self::pac_in(annotations, build, "repo-url").filter(is_url);
+        url.or_else(|| annotations.name("build.appstudio.openshift.io/repo").filter(is_url))
+    }
+
     /// The path of the project: of an annotation with a URL, else with organisation and repository, else of the mangled
     /// labels, which are right for names without `/`.
     pub(super) fn project(&self, build: bool) -> Option<String> {
@@ -168,6 +176,12 @@ impl<'a> Metadata<'a> {
             .or_else(|| parts(mark("url-org"), mark("url-repository")))
             .or_else(|| rules::project_of(&annotations.name("build.appstudio.openshift.io/repo")?))
             .or_else(|| parts(self.pac(build, "url-org"), self.pac(build, "url-repository")))
+    }
+
+    /// The host of the project.
+    pub(super) fn host(&self, build: bool) -> Option<String> {
+        let url = self.project_url(build).or_else(|| self.annotations().name("git-provider-url"));
+        url.and_then(|url| rules::host_of(&url))
     }
 
     /// The branch that the change goes to.

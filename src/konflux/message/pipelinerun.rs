@@ -114,6 +114,7 @@ pub(super) fn read(message: &Message<'_>) -> Result<PipelineRun, Refusal> {
         component,
         sha: sha.or_else(|| named(&params, "revision").filter(|revision| rules::is_commit(revision))),
         project: metadata.project(build).or_else(|| rules::project_of(url.as_deref()?)),
+        host: metadata.host(build).or_else(|| rules::host_of(url.as_deref()?)),
         mr_iid: metadata.mr_iid(build),
         event: metadata.pac(build, "event-type"),
         target_branch: metadata.target_branch(build),

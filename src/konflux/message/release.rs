@@ -138,6 +138,7 @@ pub(super) fn read(message: &Message<'_>) -> Result<Release, Refusal> {
         target: target(status.target),
         sha: metadata.sha(false),
         project: metadata.project(false),
+        host: metadata.host(false),
         mr_iid: metadata.mr_iid(false),
         automated: status.automated.0.or_else(automated),
         author: author.or_else(|| labels.name("release.appstudio.openshift.io/author")),

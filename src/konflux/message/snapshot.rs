@@ -116,6 +116,7 @@ pub(super) fn read(message: &Message<'_>) -> Result<Snapshot, Refusal> {
         image,
         sha: sha.or_else(|| revision.map(str::to_owned)),
         project: metadata.project(false).or_else(|| own.and_then(Member::url).and_then(rules::project_of)),
+        host: metadata.host(false).or_else(|| own.and_then(Member::url).and_then(rules::host_of)),
         mr_iid: metadata.mr_iid(false),
         event: metadata.pac(false, "event-type"),
         target_branch: metadata.target_branch(false),

@@ -2,13 +2,13 @@
 -- The guard is Identity::version. RETURNING tells which rows this batch changed.
 INSERT INTO snapshots AS t (
     name, namespace, cluster, uid, resource_version, created_at, rank, tie, type, application, component,
-    component_count, image, image_digest, sha, project, mr_iid, event, target_branch, source_plr, group_members,
+    component_count, image, image_digest, sha, project, host, mr_iid, event, target_branch, source_plr, group_members,
     scenarios, test_state, test_reason, test_message, release_state, release_message, conditions, deleted_at,
     message_id, message_at
 )
 SELECT
     i.name, i.namespace, i.cluster, i.uid, i.resource_version, i.created_at, i.rank, i.tie, i.type,
-    i.application, i.component, i.component_count, i.image, i.image_digest, i.sha, i.project, i.mr_iid, i.event,
+    i.application, i.component, i.component_count, i.image, i.image_digest, i.sha, i.project, i.host, i.mr_iid, i.event,
     i.target_branch, i.source_plr, i.group_members::jsonb, i.scenarios::jsonb, i.test_state, i.test_reason,
     i.test_message, i.release_state, i.release_message, i.conditions::jsonb, i.deleted_at, i.message_id,
     i.message_at
@@ -18,13 +18,13 @@ FROM (
         unnest($7::smallint[]) AS rank, unnest($8::bigint[]) AS tie, unnest($9::text[]) AS type,
         unnest($10::text[]) AS application, unnest($11::text[]) AS component, unnest($12::bigint[]) AS component_count,
         unnest($13::text[]) AS image, unnest($14::text[]) AS image_digest, unnest($15::text[]) AS sha,
-        unnest($16::text[]) AS project, unnest($17::bigint[]) AS mr_iid, unnest($18::text[]) AS event,
-        unnest($19::text[]) AS target_branch, unnest($20::text[]) AS source_plr, unnest($21::text[]) AS group_members,
-        unnest($22::text[]) AS scenarios, unnest($23::text[]) AS test_state, unnest($24::text[]) AS test_reason,
-        unnest($25::text[]) AS test_message, unnest($26::text[]) AS release_state,
-        unnest($27::text[]) AS release_message, unnest($28::text[]) AS conditions,
-        unnest($29::timestamptz[]) AS deleted_at, unnest($30::text[]) AS message_id,
-        unnest($31::timestamptz[]) AS message_at
+        unnest($16::text[]) AS project, unnest($17::text[]) AS host, unnest($18::bigint[]) AS mr_iid, unnest($19::text[]) AS event,
+        unnest($20::text[]) AS target_branch, unnest($21::text[]) AS source_plr, unnest($22::text[]) AS group_members,
+        unnest($23::text[]) AS scenarios, unnest($24::text[]) AS test_state, unnest($25::text[]) AS test_reason,
+        unnest($26::text[]) AS test_message, unnest($27::text[]) AS release_state,
+        unnest($28::text[]) AS release_message, unnest($29::text[]) AS conditions,
+        unnest($30::timestamptz[]) AS deleted_at, unnest($31::text[]) AS message_id,
+        unnest($32::timestamptz[]) AS message_at
 ) AS i
 ORDER BY i.name
 ON CONFLICT (name) DO UPDATE SET
@@ -32,7 +32,7 @@ ON CONFLICT (name) DO UPDATE SET
     resource_version = excluded.resource_version, created_at = excluded.created_at, rank = excluded.rank,
     tie = excluded.tie, type = excluded.type, application = excluded.application,
     component = excluded.component, component_count = excluded.component_count, image = excluded.image,
-    image_digest = excluded.image_digest, sha = excluded.sha, project = excluded.project,
+    image_digest = excluded.image_digest, sha = excluded.sha, project = excluded.project, host = excluded.host,
     mr_iid = excluded.mr_iid, event = excluded.event, target_branch = excluded.target_branch,
     source_plr = excluded.source_plr, group_members = excluded.group_members, scenarios = excluded.scenarios,
     test_state = excluded.test_state, test_reason = excluded.test_reason, test_message = excluded.test_message,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hummingbird_status::config::GitLab;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::fake::{Fake, answer, fixed};
@@ -87,6 +87,68 @@ async fn a_moved_project_is_followed_and_reported() {
     assert_eq!(gitlab.asked(), ["g/p/merge_requests 1 iids", "7/merge_requests 1 iids"]);
     assert_eq!((report.moved[0].project.as_str(), report.moved[0].to.as_str()), ("g/p", "7"));
     assert_eq!(corrections(&report), ["g/p!1 state: opened -> merged"]);
+}
+
+/// Redirects from the path `g/p` to the number 7, for ever.
+fn redirected() -> super::fake::Answer {
+    Arc::new(|state: &mut super::fake::State, uri: &axum::http::Uri| {
+        let to = uri.to_string().replace("g%2Fp", "7");
+        match to == uri.to_string() {
+            true => state.truth(uri),
+            false => answer(301, &[("location", &to)], "This resource has been moved permanently"),
+        }
+    })
+}
+
+/// The rows follow the project, with the sweep, too: nothing is written under the path that was asked for, at no run.
+#[tokio::test]
+async fn nothing_is_written_under_a_path_that_redirects() {
+    let (db, gitlab) = merged_behind(&[]).await;
+    let mut items = gitlab.state().projects.remove("g/p").unwrap();
+    let now = jiff::Timestamp::now().to_string();
+    items.insert(2, super::item(2, "opened", &now));
+    for (iid, item) in &mut items {
+        item["references"] = json!({"full": format!("new/home!{iid}")});
+        item["web_url"] = json!(format!("https://gitlab.example.com/new/home/-/merge_requests/{iid}"));
+    }
+    gitlab.state().projects.insert("new/home".to_owned(), items);
+    gitlab.state().ids.insert("new/home".to_owned(), 7);
+    gitlab.state().always = Some(redirected());
+    let projects = || vec!["g/p".to_owned()];
+    let dry = run(&db, &gitlab, Options { projects: projects(), dry_run: true, ..options() }).await;
+    assert_eq!(corrections(&dry), ["new/home!1 state: opened -> merged"], "one that is known is compared with its row");
+    assert_eq!(dry.missing.iter().map(|missing| missing.iid).collect::<Vec<_>>(), [2]);
+    assert_eq!(render::rows(&db.store, "SELECT project FROM gitlab_merge_requests").await, ["g/p"]);
+    for run_number in 0..2 {
+        let report = run(&db, &gitlab, Options { projects: projects(), ..options() }).await;
+        assert_eq!(report.unreachable.len(), 0, "{run_number}: {:?}", report.unreachable);
+        let found =
+            render::table(&db.store, &["project", "iid", "state"], "FROM gitlab_merge_requests ORDER BY project, iid")
+                .await;
+        assert_eq!(found, "new/home | 1 | merged\nnew/home | 2 | opened", "{run_number}");
+        assert_eq!(
+            render::rows(&db.store, "SELECT project FROM gitlab_mr_versions WHERE project = 'g/p'").await,
+            [""; 0]
+        );
+    }
+}
+
+/// An answer that does not name its path could only be written under the path that redirects.
+#[tokio::test]
+async fn what_names_no_path_after_a_redirect_is_compared_and_makes_no_rows() {
+    let (db, gitlab) = merged_behind(&[]).await;
+    let mut items = gitlab.state().projects.remove("g/p").unwrap();
+    items.insert(2, super::item(2, "opened", &jiff::Timestamp::now().to_string()));
+    items.values_mut().for_each(|item| item["references"] = Value::Null);
+    gitlab.state().projects.insert("new/home".to_owned(), items);
+    gitlab.state().ids.insert("new/home".to_owned(), 7);
+    gitlab.state().always = Some(redirected());
+    let report = run(&db, &gitlab, options()).await;
+    assert_eq!((corrections(&report).len(), report.missing.len()), (1, 0));
+    assert_eq!(
+        render::rows(&db.store, "SELECT project || '!' || iid || state FROM gitlab_merge_requests").await,
+        ["g/p!1merged"]
+    );
 }
 
 /// The token goes to the configured host only.

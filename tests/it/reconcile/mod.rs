@@ -79,8 +79,15 @@ async fn with_open(iids: impl IntoIterator<Item = i64>) -> (Db, Fake) {
 
 async fn add_open(db: &Db, gitlab: &Fake, project: &str, iids: impl IntoIterator<Item = i64>) {
     let mut deliveries = Vec::new();
+    // Each project has a number of its own.
+    let id = if project == "g/p" { 7 } else { 1000 + project.bytes().map(i64::from).sum::<i64>() };
+    if id != 7 {
+        gitlab.state().ids.insert(project.to_owned(), id);
+    }
     for iid in iids {
-        let item = item(iid, "opened", UPDATED);
+        let mut item = item(iid, "opened", UPDATED);
+        item["project_id"] = json!(id);
+        item["target_project_id"] = json!(id);
         deliveries.push(sns(&webhook(project, &item, "open"), SENT));
         gitlab.put(project, item);
     }

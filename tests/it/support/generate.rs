@@ -108,8 +108,9 @@ fn kubernetes() -> impl Strategy<Value = Said> {
 
 fn merge_request() -> impl Strategy<Value = Said> {
     let times = (0..3_u32, 0..3_u32);
-    (1..3_u8, times, 0..6_usize, 0..5_usize, 0..4_u8, prop::option::weighted(0.3, 0..3_u8), 1..3_u8).prop_map(
-        |(iid, (updated, sent), state, action, head, oldrev, actor)| {
+    let rest = (0..4_u8, prop::option::weighted(0.3, 0..3_u8), 1..3_u8, project());
+    (1..3_u8, times, 0..6_usize, 0..5_usize, rest).prop_map(
+        |(iid, (updated, sent), state, action, (head, oldrev, actor, project))| {
             let mut attributes = json!({
                 "iid": iid, "author_id": 1, "title": format!("t{updated}{sent}"),
                 "created_at": format!("{} UTC", at(0).replace('T', " ").trim_end_matches('Z')),
@@ -129,7 +130,7 @@ fn merge_request() -> impl Strategy<Value = Said> {
             let payload = json!({
                 "object_kind": "merge_request",
                 "user": {"id": actor, "username": format!("user{actor}")},
-                "project": {"id": 7, "path_with_namespace": "g/p"},
+                "project": project,
                 "object_attributes": attributes,
                 "labels": [{"title": "b"}, {"title": format!("a{updated}")}],
             });
@@ -138,14 +139,22 @@ fn merge_request() -> impl Strategy<Value = Said> {
     )
 }
 
+/// A project by its number and its path of the time, mostly one of them: it is renamed, and another one gets its path.
+fn project() -> impl Strategy<Value = Value> {
+    let other = prop::sample::select(vec![(7, "g/q", "a.example"), (8, "g/p", "a.example"), (7, "g/p", "gitlab.com")]);
+    prop_oneof![6 => Just((7, "g/p", "a.example")), 1 => other].prop_map(|(id, path, host)| {
+        json!({"id": id, "path_with_namespace": path, "default_branch": "main", "web_url": format!("https://{host}/{path}")})
+    })
+}
+
 fn push() -> impl Strategy<Value = Said> {
-    (0..2_u8, 0..4_u32, 0..3_u8).prop_map(|(sha, sent, before)| {
+    (0..2_u8, 0..4_u32, 0..3_u8, project()).prop_map(|(sha, sent, before, project)| {
         let commit = json!({"id": format!("sha{sha}"), "title": "t", "timestamp": at(1),
             "added": ["b", "a"], "modified": [format!("m{before}")], "removed": []});
         let payload = json!({
             "object_kind": "push", "ref": "refs/heads/main", "after": format!("sha{sha}"),
             "before": format!("before{before}"), "total_commits_count": 1 + before, "commits": [commit],
-            "project": {"id": 7, "path_with_namespace": "g/p", "default_branch": "main"},
+            "project": project,
         });
         Said { payload, event_type: "push", sent, packed: false }
     })
