@@ -145,6 +145,33 @@ async fn a_renamed_project_takes_its_rows_along() {
     gives("and back", &and_back, &expected.concat().iter().map(String::as_str).collect::<Vec<_>>()).await;
 }
 
+/// Releases before kept a merge request under each path that its project had.
+#[tokio::test]
+async fn what_releases_before_kept_twice_is_there_once() {
+    let (old, new) = (("a.example", 7, "acme/old"), ("a.example", 7, "acme/new"));
+    // Of another number, so that both are kept, until the rows are made as they were.
+    let doubled =
+        |of: Project<'_>| [merge_request(of, 5, "merged", 12), merge_request(of, 6, "opened", 9), push(of, "s", 9)];
+    let db = support::database().await;
+    take(&db.store, &[merge_request(old, 5, "opened", 10), merge_request(old, 6, "closed", 11), push(old, "s", 9)])
+        .await;
+    take(&db.store, &doubled(("a.example", 8, new.2))).await;
+    let before = "UPDATE gitlab_merge_requests SET project_id = 7, host = NULL; UPDATE gitlab_pushes SET project_id = 7, host = NULL;
+        DELETE FROM gitlab_projects";
+    db.store.script(before, deadline()).await.unwrap();
+    take(&db.store, &[merge_request(new, 7, "opened", 13)]).await;
+    let expected = [
+        "acme/new!5 head 65",
+        "acme/new!5 merged of a.example:7 merged",
+        "acme/new!6 closed of a.example:7",
+        "acme/new!6 head 66",
+        "acme/new!7 head 67",
+        "acme/new!7 opened of a.example:7",
+        "acme/new@s of a.example:7",
+    ];
+    assert_eq!(rows(&db.store).await, expected);
+}
+
 #[tokio::test]
 async fn a_path_that_another_project_has_now_inherits_nothing() {
     let (first, second) = (("a.example", 7, "acme/p"), ("a.example", 8, "acme/p"));

@@ -206,7 +206,7 @@ impl Followed {
     }
 }
 
-/// Gives rows of projects another key.
+/// Gives rows of projects another key; of what is under several of the keys before, the newest row.
 async fn rekey(tx: &Tx<'_>, moves: &[(&Id, String, String)]) -> Result<(), StoreError> {
     if moves.is_empty() {
         return Ok(());
@@ -214,8 +214,11 @@ async fn rekey(tx: &Tx<'_>, moves: &[(&Id, String, String)]) -> Result<(), Store
     let (host, number) = (column(moves, |m| m.0.0.as_str()), column(moves, |m| m.0.1));
     let (from, to) = (column(moves, |m| m.1.as_str()), column(moves, |m| m.2.as_str()));
     for sql in [
+        include_str!("sql/single_mr_versions.sql"),
         include_str!("sql/rekey_mr_versions.sql"),
+        include_str!("sql/single_merge_requests.sql"),
         include_str!("sql/rekey_merge_requests.sql"),
+        include_str!("sql/single_pushes.sql"),
         include_str!("sql/rekey_pushes.sql"),
     ] {
         tx.query(sql, &[&host, &number, &from, &to]).await?;
