@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use self::follow::follow;
 use super::record::{Heads, MergeRequest, MrVersion, Push, Record};
 use crate::sorted;
-use crate::store::{StoreError, Tx, column};
+use crate::store::{Param, StoreError, Tx, column};
 
 pub use self::hosts::fill_hosts;
 pub use self::known::{Checked, Project, keep_checked, known, projects, timed_heads, untimed};
@@ -117,84 +117,57 @@ async fn write_merge_requests(tx: &Tx<'_>, records: &[(usize, &MergeRequest)]) -
     let rows: Vec<&MergeRequest> = united.values().map(|(_, merge_request)| merge_request).collect();
     let head = rows.iter().map(|r| r.head.as_ref()).collect::<Vec<_>>();
     let author = rows.iter().map(|r| r.author.as_ref()).collect::<Vec<_>>();
-    let claims =
-        |head: &Option<&Heads>| head.map_or_else(|| "[]".to_owned(), |head| serde_json::json!(head.claims).to_string());
-    let head_claims = column(&head, claims);
-    let head_version_at = column(&head, |h| h.map(|head| head.version_at));
-    let head_message_at = column(&head, |h| h.map(|head| head.message.0));
-    let head_message_id = column(&head, |h| h.map(|head| head.message.1.as_str()));
-    let author_name = column(&author, |a| a.map(|author| author.name.as_str()));
-    let author_version_at = column(&author, |a| a.map(|author| author.version_at));
-    let author_message_at = column(&author, |a| a.map(|author| author.message.0));
-    let author_message_id = column(&author, |a| a.map(|author| author.message.1.as_str()));
     let project = column(&rows, |r| r.project.as_str());
     let iid = column(&rows, |r| r.iid);
-    let merged_at = column(&rows, |r| r.merged_at);
-    let heard_at = column(&rows, |r| r.heard_at);
-    let changed = tx
-        .query(
-            include_str!("sql/upsert_merge_requests.sql"),
-            &[
-                &project,
-                &iid,
-                /* project_id */ &column(&rows, |r| r.project_id),
-                /* host */ &column(&rows, |r| r.host.as_deref()),
-                /* state */ &column(&rows, |r| r.state),
-                /* state_rank */ &column(&rows, |r| r.stamp.state_rank),
-                /* title */ &column(&rows, |r| r.title.as_deref()),
-                /* draft */ &column(&rows, |r| r.draft),
-                /* source_branch */ &column(&rows, |r| r.source_branch.as_deref()),
-                /* target_branch */ &column(&rows, |r| r.target_branch.as_deref()),
-                /* source_project_id */ &column(&rows, |r| r.source_project_id),
-                /* target_project_id */ &column(&rows, |r| r.target_project_id),
-                /* author_id */ &column(&rows, |r| r.author_id),
-                /* merge_commit_sha */ &column(&rows, |r| r.merge_commit_sha.as_deref()),
-                /* labels */ &column(&rows, |r| serde_json::json!(r.labels).to_string()),
-                /* url */ &column(&rows, |r| r.url.as_deref()),
-                /* last_action */ &column(&rows, |r| r.last_action.as_deref()),
-                /* last_actor */ &column(&rows, |r| r.last_actor.as_deref()),
-                /* created_at */ &column(&rows, |r| r.created_at),
-                /* updated_at */ &column(&rows, |r| r.updated_at),
-                /* version_at */ &column(&rows, |r| r.stamp.version_at),
-                /* place */ &column(&rows, |r| r.stamp.place),
-                /* told */ &column(&rows, |r| r.stamp.told),
-                /* content */ &column(&rows, |r| r.stamp.content),
-                /* source */ &column(&rows, |r| r.source),
-                /* deleted_at */ &column(&rows, |r| r.deleted_at),
-                /* message_id */ &column(&rows, |r| r.stamp.message_id.as_str()),
-                /* message_at */ &column(&rows, |r| r.stamp.message_at),
-                &head_claims,
-                &head_version_at,
-                &head_message_at,
-                &head_message_id,
-                &author_name,
-                &author_version_at,
-                &author_message_at,
-                &author_message_id,
-                &merged_at,
-                &heard_at,
-            ],
-        )
-        .await?;
-    let enriched = tx
-        .query(
-            include_str!("sql/enrich_merge_requests.sql"),
-            &[
-                &project,
-                &iid,
-                &head_claims,
-                &head_version_at,
-                &head_message_at,
-                &head_message_id,
-                &author_name,
-                &author_version_at,
-                &author_message_at,
-                &author_message_id,
-                &merged_at,
-                &heard_at,
-            ],
-        )
-        .await?;
+    let upsert = include_str!("sql/upsert_merge_requests.sql");
+    let key: [Param<'_>; 2] = [&project, &iid];
+    let state: [Param<'_>; 26] = [
+        /* project_id */ &column(&rows, |r| r.project_id),
+        /* host */ &column(&rows, |r| r.host.as_deref()),
+        /* state */ &column(&rows, |r| r.state),
+        /* state_rank */ &column(&rows, |r| r.stamp.state_rank),
+        /* title */ &column(&rows, |r| r.title.as_deref()),
+        /* draft */ &column(&rows, |r| r.draft),
+        /* source_branch */ &column(&rows, |r| r.source_branch.as_deref()),
+        /* target_branch */ &column(&rows, |r| r.target_branch.as_deref()),
+        /* source_project_id */ &column(&rows, |r| r.source_project_id),
+        /* target_project_id */ &column(&rows, |r| r.target_project_id),
+        /* author_id */ &column(&rows, |r| r.author_id),
+        /* merge_commit_sha */ &column(&rows, |r| r.merge_commit_sha.as_deref()),
+        /* labels */ &column(&rows, |r| serde_json::json!(r.labels).to_string()),
+        /* url */ &column(&rows, |r| r.url.as_deref()),
+        /* last_action */ &column(&rows, |r| r.last_action.as_deref()),
+        /* last_actor */ &column(&rows, |r| r.last_actor.as_deref()),
+        /* created_at */ &column(&rows, |r| r.created_at),
+        /* updated_at */ &column(&rows, |r| r.updated_at),
+        /* version_at */ &column(&rows, |r| r.stamp.version_at),
+        /* place */ &column(&rows, |r| r.stamp.place),
+        /* told */ &column(&rows, |r| r.stamp.told),
+        /* content */ &column(&rows, |r| r.stamp.content),
+        /* source */ &column(&rows, |r| r.source),
+        /* deleted_at */ &column(&rows, |r| r.deleted_at),
+        /* message_id */ &column(&rows, |r| r.stamp.message_id.as_str()),
+        /* message_at */ &column(&rows, |r| r.stamp.message_at),
+    ];
+    // What has an order of its own, from `head_claims` to `heard_at`.
+    let claims =
+        |head: &Option<&Heads>| head.map_or_else(|| "[]".to_owned(), |head| serde_json::json!(head.claims).to_string());
+    let rest: [Param<'_>; 10] = [
+        &column(&head, claims),
+        &column(&head, |h| h.map(|head| head.version_at)),
+        &column(&head, |h| h.map(|head| head.message.0)),
+        &column(&head, |h| h.map(|head| head.message.1.as_str())),
+        &column(&author, |a| a.map(|author| author.name.as_str())),
+        &column(&author, |a| a.map(|author| author.version_at)),
+        &column(&author, |a| a.map(|author| author.message.0)),
+        &column(&author, |a| a.map(|author| author.message.1.as_str())),
+        &column(&rows, |r| r.merged_at),
+        &column(&rows, |r| r.heard_at),
+    ];
+    let new = [&key[..], &state, &rest].concat();
+    let changed = tx.query(upsert, &new).await?;
+    let more = [&key[..], &rest].concat();
+    let enriched = tx.query(include_str!("sql/enrich_merge_requests.sql"), &more).await?;
     let keys: HashSet<(&str, i64)> =
         changed.iter().chain(&enriched).map(|row| (row.get("project"), row.get("iid"))).collect();
     Ok(united.iter().filter(|(key, _)| keys.contains(*key)).map(|(_, (newest, _))| *newest).collect())
