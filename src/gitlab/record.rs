@@ -191,6 +191,32 @@ pub struct Heads {
 }
 
 impl Heads {
+    /// How the claim of an answer begins.
+    pub(super) const ANSWER: char = '!';
+
+    /// A head that a webhook names, and the head that it replaced.
+    pub(super) fn of_webhook(
+        sha: String,
+        before: Option<&str>,
+        version_at: Timestamp,
+        message: (Timestamp, String),
+    ) -> Self {
+        let claim = before.map_or_else(|| sha.clone(), |before| format!("{sha} {before}"));
+        Self { claims: vec![claim], version_at, message, sha }
+    }
+
+    /// A head that an answer of the API names; `asked_at` if the second was over by then, so that the answer decides.
+    pub(super) fn of_answer(
+        sha: String,
+        asked_at: Option<Timestamp>,
+        version_at: Timestamp,
+        message: (Timestamp, String),
+    ) -> Self {
+        let claim =
+            asked_at.map_or_else(|| sha.clone(), |at| format!("{}{:020} {sha}", Self::ANSWER, at.as_microsecond()));
+        Self { claims: vec![claim], version_at, message, sha }
+    }
+
     fn merge(self, other: Self) -> Self {
         let (mut newer, older) = if self.version_at >= other.version_at { (self, other) } else { (other, self) };
         if newer.version_at == older.version_at {

@@ -3,7 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
-use super::record::Stamp;
+use super::record::{Heads, Stamp};
+use crate::envelope::field::Name;
 use crate::envelope::lenient;
 use crate::envelope::time::second;
 
@@ -70,15 +71,33 @@ pub(super) fn is_plausible(at: Timestamp, sent_at: Option<Timestamp>) -> bool {
 
 /// Whether a title marks a draft, for payloads from before 2022 that have no field for it.
 #[must_use]
-pub(super) fn draft_title(title: &str) -> bool {
+fn draft_title(title: &str) -> bool {
     let title = title.trim_start().to_ascii_lowercase();
     ["draft:", "[draft]", "(draft)", "wip:", "[wip]"].iter().any(|mark| title.starts_with(mark))
+}
+
+/// Whether a merge request is a draft: as a message says, else by its title.
+#[must_use]
+pub(super) fn is_draft(told: Option<bool>, title: Option<&str>) -> bool {
+    told.unwrap_or_else(|| title.is_some_and(draft_title))
 }
 
 /// A hash of 40 or 64 zeros, or none: GitLab's word for 'no commit' (a branch created or deleted).
 #[must_use]
 pub(super) fn is_no_commit(sha: &str) -> bool {
     sha.bytes().all(|byte| byte == b'0')
+}
+
+/// The hash of a commit that a member names, if there is one. A text with white space, or with the mark of an
+/// answer's claim in front ([`Heads::ANSWER`]), names none: it is a detail that is dropped.
+#[must_use]
+pub(super) fn commit(member: Option<&Name<'_>>) -> Option<String> {
+    let sha = member.and_then(Name::filled).filter(|sha| !is_no_commit(sha))?;
+    if sha.starts_with(Heads::ANSWER) || sha.contains(char::is_whitespace) {
+        lenient::dropped();
+        return None;
+    }
+    Some(sha.to_owned())
 }
 
 /// Whether pushes to a branch are kept.
@@ -137,6 +156,21 @@ mod tests {
         assert_eq!(state(Some("new word"), Some(2)), Some("closed"));
         assert_eq!(state(None, None), None);
         assert_eq!((state_after(Some("merge")), state_after(Some("approved"))), (Some("merged"), None));
+    }
+
+    #[test]
+    fn what_is_no_hash_is_no_commit() {
+        let read = |text: &str| {
+            let json = serde_json::json!(text).to_string();
+            let name: Name<'_> = serde_json::from_str(&json).expect("a text");
+            lenient::counted(|| commit(Some(&name)))
+        };
+        assert_eq!(read("abc"), (Some("abc".to_owned()), 0));
+        assert_eq!(read(&"0".repeat(40)), (None, 0));
+        for text in ["a b", "!0001 b", "a\u{a0}b", "!a"] {
+            assert_eq!(read(text), (None, 1), "{text}");
+        }
+        assert_eq!(commit(None), None);
     }
 
     #[test]

@@ -76,10 +76,10 @@ async fn effects(
     let former = reads::former_paths(reader, &projects).await?;
     let mut changed = Vec::new();
     for push in pushes {
-        let (sha, branch) = (push.sha.as_str(), push.branch.as_str());
+        let (sha, host, branch) = (push.sha.as_str(), push.host.as_deref(), push.branch.as_str());
         let former = former.iter().filter(|path| path.project == push.repo).map(|path| path.former.as_str());
         for project in former.chain([push.repo.as_str()]) {
-            changed.extend(push.changed_files.iter().map(|path| Changed { sha, project, branch, path }));
+            changed.extend(push.changed_files.iter().map(|path| Changed { sha, project, host, branch, path }));
         }
     }
     let mut effects: HashMap<String, Effect> = HashMap::new();
@@ -231,13 +231,17 @@ async fn find(page: &Page, sha: &str) -> Result<Detail, Problem> {
     let sha = params::name(sha);
     let mut reader = page.reader().await?;
     let pushes = reads::pushes_of(&mut reader, &sha).await?;
-    let runs = konflux::runs_of_commits(&mut reader, &[&sha]).await?;
+    let mut runs = konflux::runs_of_commits(&mut reader, &[&sha]).await?;
     let releases = konflux::releases_of_commits(&mut reader, &[&sha]).await?;
     let merge_requests = reads::merge_requests_of(&mut reader, &sha).await?;
     let builds = builds::of_commits(&mut reader, &[&sha]).await?;
     let nothing = pushes.is_empty() && runs.is_empty() && releases.is_empty() && merge_requests.is_empty();
     if nothing && builds.is_empty() {
-        return Err(Problem::NotFound(format!("nothing is known of the commit {sha:?}")));
+        // Pages link each commit that they name, so one that only these name has a page, too.
+        runs = konflux::other_runs_of_commit(&mut reader, &sha).await?;
+        if runs.is_empty() {
+            return Err(Problem::NotFound(format!("nothing is known of the commit {sha:?}")));
+        }
     }
     let effect = effects(&mut reader, &pushes, &runs, None).await?.remove(&sha).unwrap_or_default();
     let (missing, affected) = (effect.missing(), effect.affected);
@@ -245,7 +249,7 @@ async fn find(page: &Page, sha: &str) -> Result<Detail, Problem> {
     let mut inherited = Vec::new();
     for push in &pushes {
         if let Some(at) = push.pushed_at {
-            let place = (push.repo.as_str(), push.branch.as_str(), at);
+            let place = (push.host.as_deref(), push.repo.as_str(), push.branch.as_str(), at);
             inherited.extend(konflux::inherited(&mut reader, place, &names, INHERITED).await?);
         }
     }

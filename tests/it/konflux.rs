@@ -296,6 +296,33 @@ async fn the_image_is_that_of_the_version_that_was_built() {
     }
 }
 
+/// A project of the same path on another host is another one: Components may be built of GitHub.
+#[tokio::test]
+async fn a_push_affects_components_of_its_own_host() {
+    let db = support::database().await;
+    let urls = [
+        ("same", "https://GitLab.example/acme/app.git"),
+        ("other", "https://github.com/acme/app"),
+        ("ssh", "git@ssh.gitlab.example:acme/app.git"),
+    ];
+    let component = |(name, url): (&str, &str)| {
+        let metadata =
+            json!({"name": name, "uid": name, "resourceVersion": "1", "creationTimestamp": "2026-03-01T00:00:00Z"});
+        delivery(name, &object(&json!({"metadata": metadata, "spec": {"source": {"git": {"url": url}}}}), "Component"))
+    };
+    take(&db.store, &urls.map(component)).await;
+    let mut reader = db.store.reader(deadline()).await.unwrap();
+    for (host, expected) in [
+        (Some("gitlab.example"), &["same", "ssh"][..]),
+        (Some("github.com"), &["other", "ssh"]),
+        (None, &["other", "same", "ssh"]),
+    ] {
+        let changed = [reads::Changed { sha: "s", project: "acme/app", host, branch: "main", path: "x" }];
+        let found = reads::affected(&mut reader, &changed, None).await.unwrap();
+        assert_eq!(found.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), expected, "{host:?}");
+    }
+}
+
 /// A push to the branch of any version of a component affects it, as far as that version is built.
 #[tokio::test]
 async fn versions_have_branches_and_folders_of_their_own() {
@@ -311,7 +338,7 @@ async fn versions_have_branches_and_folders_of_their_own() {
     for (branch, path, affects) in
         [("main", "a/x", true), ("v1", "b/x", true), ("main", "b/x", false), ("v1", "a/x", false), ("v0", "a/x", false)]
     {
-        let changed = [reads::Changed { sha: "s", project: "acme/mono", branch, path }];
+        let changed = [reads::Changed { sha: "s", project: "acme/mono", host: None, branch, path }];
         let found = reads::affected(&mut reader, &changed, None).await.unwrap();
         assert_eq!(!found.is_empty(), affects, "{branch} {path}");
     }

@@ -134,12 +134,7 @@ fn merge_request(text: &str, project: &str, asked_at: Timestamp) -> Result<Merge
         message_at: said.0,
         message_id: said.1.clone(),
     };
-    let heads = |sha: String| Heads {
-        claims: vec![if is_over { format!("!{:020} {sha}", asked_at.as_microsecond()) } else { sha.clone() }],
-        version_at,
-        message: said.clone(),
-        sha,
-    };
+    let heads = |sha: String| Heads::of_answer(sha, Some(asked_at).filter(|_| is_over), version_at, said.clone());
     let username = |user: Option<&User<'_>>| owned(user.and_then(|user| user.username.as_ref()));
     let title = item.title.as_ref().and_then(Text::filled).map(rules::title);
     let labels = item.labels.0.iter().map(|label| match label {
@@ -156,10 +151,7 @@ fn merge_request(text: &str, project: &str, asked_at: Timestamp) -> Result<Merge
         iid: item.iid,
         project_id: item.project_id,
         state,
-        draft: match item.draft.0.or(item.work_in_progress.0) {
-            Some(draft) => draft,
-            None => title.as_deref().is_some_and(rules::draft_title),
-        },
+        draft: rules::is_draft(item.draft.0.or(item.work_in_progress.0), title.as_deref()),
         title,
         source_branch: owned(item.source_branch.as_ref()),
         target_branch: owned(item.target_branch.as_ref()),
@@ -180,7 +172,7 @@ fn merge_request(text: &str, project: &str, asked_at: Timestamp) -> Result<Merge
         updated_at: item.updated_at,
         source: "reconcile",
         deleted_at: None,
-        head: owned(item.sha.as_ref()).filter(|sha| !rules::is_no_commit(sha)).map(heads),
+        head: rules::commit(item.sha.as_ref()).map(heads),
         author: username(item.author.as_ref()).map(|name| Author { version_at, name, message: said.clone() }),
         merged_at: item.merged_at.filter(|_| state == "merged"),
         heard_at: version_at,
@@ -205,13 +197,13 @@ struct Version<'a> {
 pub fn read_versions(text: &str, project: &str, iid: i64) -> Result<Vec<MrVersion>, Refusal> {
     let versions: Vec<Version<'_>> = parse(text)?;
     let read = |version: Version<'_>| {
-        let sha = version.head_commit_sha.filled().filter(|sha| !rules::is_no_commit(sha))?;
+        let sha = rules::commit(Some(&version.head_commit_sha))?;
         let at = version.created_at?;
         let told = match version.id {
             Some(id) => (at, at, format!("{ASKED}version-{id}")),
             None => (at, at, format!("{ASKED}version")),
         };
-        Some(MrVersion { project: project.to_owned(), iid, sha: sha.to_owned(), head: Some(told.clone()), seen: told })
+        Some(MrVersion { project: project.to_owned(), iid, sha, head: Some(told.clone()), seen: told })
     };
     Ok(versions.into_iter().filter_map(read).collect())
 }

@@ -125,8 +125,8 @@ pub(super) fn read(message: &Message<'_>, settings: &Settings) -> Result<(MergeR
     let version_at = if known.is_some() { second(event_at) } else { Timestamp::UNIX_EPOCH };
     let said = (message.sent_at.unwrap_or(event_at), message.id.clone());
 
-    let head = owned(attributes.last_commit.as_ref().and_then(|commit| commit.id.as_ref()));
-    let oldrev = owned(attributes.oldrev.as_ref()).filter(|sha| !rules::is_no_commit(sha));
+    let head = rules::commit(attributes.last_commit.as_ref().and_then(|commit| commit.id.as_ref()));
+    let oldrev = rules::commit(attributes.oldrev.as_ref());
     let became_head = oldrev.is_some() || matches!(action, Some("open" | "reopen"));
     let said_by = |at: Timestamp| (at, said.0, said.1.clone());
     let version = |sha: &String, head, seen| MrVersion { project: project.clone(), iid, sha: sha.clone(), head, seen };
@@ -139,12 +139,7 @@ pub(super) fn read(message: &Message<'_>, settings: &Settings) -> Result<(MergeR
         let before = event_at.saturating_sub(SignedDuration::from_secs(1)).unwrap_or(event_at);
         versions.push(version(sha, None, said_by(before)));
     }
-    let heads = |sha: String| Heads {
-        claims: vec![oldrev.as_ref().map_or_else(|| sha.clone(), |oldrev| format!("{sha} {oldrev}"))],
-        version_at,
-        message: said.clone(),
-        sha,
-    };
+    let heads = |sha: String| Heads::of_webhook(sha, oldrev.as_deref(), version_at, said.clone());
 
     // `user` is who acted, which is the author only sometimes; no field names the author.
     let user = hook.user.as_ref();
@@ -154,7 +149,6 @@ pub(super) fn read(message: &Message<'_>, settings: &Settings) -> Result<(MergeR
     let by_author = by_author || (action == Some("open") && user.is_some_and(|user| user.id.0.is_none()));
 
     let title = attributes.title.as_ref().and_then(Text::filled).map(rules::title);
-    let draft = attributes.draft.0.or(attributes.work_in_progress.0);
     let labels = attributes.labels.filter(|labels| !labels.0.is_empty()).or(hook.labels);
     let tells_labels = labels.is_some();
     let labels = labels.unwrap_or_default();
@@ -171,7 +165,7 @@ pub(super) fn read(message: &Message<'_>, settings: &Settings) -> Result<(MergeR
         project_id: attributes.target_project_id.or_else(|| hook.project.as_ref().and_then(|project| project.id)),
         iid,
         state,
-        draft: draft.unwrap_or_else(|| title.as_deref().is_some_and(rules::draft_title)),
+        draft: rules::is_draft(attributes.draft.0.or(attributes.work_in_progress.0), title.as_deref()),
         title,
         source_branch: owned(attributes.source_branch.as_ref()),
         target_branch: owned(attributes.target_branch.as_ref()),

@@ -101,6 +101,8 @@ rows! {
         pub sha: String,
         /// Path of the project.
         pub repo: String,
+        /// Host of the project; none if no message has named it.
+        pub host: Option<String>,
         /// Branch.
         pub branch: String,
         /// When it was pushed.

@@ -65,6 +65,8 @@ pub struct Changed<'a> {
     pub sha: &'a str,
     /// Path of its project.
     pub project: &'a str,
+    /// Host of its project, if that is known.
+    pub host: Option<&'a str>,
     /// Branch that it was pushed to.
     pub branch: &'a str,
     /// Path in the project.
@@ -83,7 +85,10 @@ pub async fn affected(
 ) -> Result<Vec<Affected>, StoreError> {
     let (shas, projects) = (column(changed, |file| file.sha), column(changed, |file| file.project));
     let (branches, paths) = (column(changed, |file| file.branch), column(changed, |file| file.path));
-    reader.read(include_str!("sql/list_affected.sql"), &[&shas, &projects, &branches, &paths, &application]).await
+    let hosts = column(changed, |file| file.host);
+    reader
+        .read(include_str!("sql/list_affected.sql"), &[&shas, &projects, &branches, &paths, &hosts, &application])
+        .await
 }
 
 /// Projects that have components of an application.
@@ -95,17 +100,17 @@ pub async fn projects_of(reader: &mut Reader, application: &str) -> Result<Vec<S
     Ok(rows.into_iter().map(|row| row.name).collect())
 }
 
-/// Components of a project and branch that a push leaves as they were: all but those in `affected`.
+/// Components of a project, on a host if that is known, and of a branch, that a push leaves as they were: all but those in `affected`.
 ///
 /// # Errors
 /// As [`Reader::read`].
 pub async fn inherited(
     reader: &mut Reader,
-    (project, branch, pushed_at): (&str, &str, Timestamp),
+    (host, project, branch, pushed_at): (Option<&str>, &str, &str, Timestamp),
     affected: &[&str],
     most: i64,
 ) -> Result<Vec<Inherited>, StoreError> {
-    reader.read(include_str!("sql/list_inherited.sql"), &[&project, &branch, &pushed_at, &affected, &most]).await
+    reader.read(include_str!("sql/list_inherited.sql"), &[&project, &branch, &pushed_at, &affected, &most, &host]).await
 }
 
 /// What came to a halt between two times, newest first.

@@ -218,6 +218,14 @@ pub async fn runs_of_commits(reader: &mut Reader, shas: &[&str]) -> Read<Vec<Run
     reader.read(include_str!("sql/list_runs_of_commits.sql"), &[&shas]).await
 }
 
+/// Runs of a commit that neither build nor test it, newest first.
+///
+/// # Errors
+/// As [`Reader::read`].
+pub async fn other_runs_of_commit(reader: &mut Reader, sha: &str) -> Read<Vec<RunRow>> {
+    reader.read(include_str!("sql/list_other_runs_of_commit.sql"), &[&sha]).await
+}
+
 /// Runs of a component, newest first.
 ///
 /// # Errors

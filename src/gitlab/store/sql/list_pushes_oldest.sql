@@ -1,7 +1,7 @@
 -- list_pushes_oldest
 -- Oldest first, after a key if given. A push whose time nobody told is in no order, and not here. A text is looked for in the
 -- first 10,000 that fit the rest: it has no index.
-SELECT p.sha, p.repo, p.ref AS branch, p.pushed_at, p.title, p.author, p.pushed_by, p.url, p.commit_count,
+SELECT p.sha, p.repo, p.host, p.ref AS branch, p.pushed_at, p.title, p.author, p.pushed_by, p.url, p.commit_count,
     p.changed_files, p.files_complete, p.message_id
 FROM (
     SELECT * FROM gitlab_pushes AS k

@@ -1,9 +1,10 @@
 -- list_affected
 -- Of files that commits changed on a branch of a project: the components that they belong to, which are those of the folders that
--- hold one of them, and those of the whole project; of these the ones that are built of that branch.
+-- hold one of them, and those of the whole project; of these the ones that are built of that branch. A project of the same path on another
+-- host is another one; by SSH it may be reached at a host of another name.
 WITH folders AS MATERIALIZED (
-    SELECT DISTINCT i.sha, i.project, i.branch, folder.name
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS i (sha, project, branch, path)
+    SELECT DISTINCT i.sha, i.project, i.branch, i.host, folder.name
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) AS i (sha, project, branch, path, host)
     CROSS JOIN LATERAL (
         SELECT '' AS name
         UNION ALL
@@ -13,7 +14,7 @@ WITH folders AS MATERIALIZED (
 ), near AS MATERIALIZED (
     -- Once each: by its index every folder would read all components of its project. In the model with versions each has a branch
     -- and a folder of its own, and some are not built.
-    SELECT c.name, c.application, c.git_project, v.context AS git_context, coalesce(v.revision, '') AS revision
+    SELECT c.name, c.application, c.git_project, CASE WHEN c.git_url LIKE 'http%' THEN c.host END AS host, v.context AS git_context, coalesce(v.revision, '') AS revision
     FROM components AS c
     CROSS JOIN LATERAL (
         SELECT c.git_context AS context, c.git_revision AS revision WHERE c.git_versions = '[]'
@@ -21,11 +22,11 @@ WITH folders AS MATERIALIZED (
         SELECT coalesce(x ->> 'context', ''), x ->> 'revision'
         FROM jsonb_array_elements(c.git_versions) AS x WHERE x ->> 'skip_builds' IS DISTINCT FROM 'true'
     ) AS v
-    WHERE c.git_project = ANY ($2) AND c.deleted_at IS NULL AND ($5::text IS NULL OR c.application = $5)
+    WHERE c.git_project = ANY ($2) AND c.deleted_at IS NULL AND ($6::text IS NULL OR c.application = $6)
 )
 SELECT f.sha, c.name, c.application
 FROM folders AS f
-JOIN near AS c ON c.git_project = f.project AND c.git_context = f.name
+JOIN near AS c ON c.git_project = f.project AND c.git_context = f.name AND coalesce(c.host, f.host, '') = coalesce(f.host, c.host, '')
     AND c.revision IN ('', f.branch, 'refs/heads/' || f.branch)
 GROUP BY f.sha, c.name, c.application
 ORDER BY f.sha, c.name

@@ -1,5 +1,5 @@
 -- list_inherited
--- Components of a project ($1) and branch ($2) that a push at a time ($3) leaves as they were, which are all but some ($4): what
+-- Components of a project ($1, on the host $6 as list_affected has it) and branch ($2) that a push at a time ($3) leaves as they were, which are all but some ($4): what
 -- each was built to before, and what became of that. Those that are broken first.
 SELECT c.name, c.application, b.name AS build, b.state AS build_state, b.sha AS build_sha, b.finished_at AS built_at, s.test_state
 FROM components AS c
@@ -14,7 +14,8 @@ LEFT JOIN LATERAL (
     WHERE n.source_plr = b.name
     ORDER BY n.created_at DESC LIMIT 1
 ) AS s ON true
-WHERE c.git_project = $1 AND c.deleted_at IS NULL AND (coalesce(c.git_revision, '') IN ('', $2::text, 'refs/heads/' || $2::text))
+WHERE c.git_project = $1 AND ($6::text IS NULL OR c.host IS NULL OR c.host = $6 OR c.git_url NOT LIKE 'http%') AND c.deleted_at IS NULL
+    AND (coalesce(c.git_revision, '') IN ('', $2::text, 'refs/heads/' || $2::text))
     AND c.name <> ALL ($4::text[])
 ORDER BY (b.state IN ('failed', 'timed_out') OR s.test_state IN ('failed', 'error')) IS TRUE DESC, c.name
 LIMIT $5
