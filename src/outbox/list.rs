@@ -79,6 +79,9 @@ pub async fn retry(tx: &Tx<'_>, ids: Option<&[String]>, target: Option<&str>) ->
     targets.sort_unstable();
     targets.dedup();
     tx.query(include_str!("sql/reopen_targets.sql"), &[&targets]).await?;
+    if !rows.is_empty() {
+        super::place::notify(tx).await?;
+    }
     Ok(rows.len())
 }
 

@@ -74,8 +74,13 @@ pub(super) async fn place(tx: &Tx<'_>, rows: &[Row]) -> Result<Due, StoreError> 
     if !some {
         return Ok(Due::default());
     }
-    let asleep = tx.query(include_str!("sql/notify_due.sql"), &[]).await?;
-    Ok(Due { something: true, asleep: asleep.first().is_none_or(|row| row.get("asleep")) })
+    notify(tx).await
+}
+
+/// Notifies the processes that listen, when the transaction commits, that something is due.
+pub(super) async fn notify(tx: &Tx<'_>) -> Result<Due, StoreError> {
+    let rows = tx.query(include_str!("sql/notify_due.sql"), &[]).await?;
+    Ok(Due { something: true, asleep: rows.first().is_none_or(|row| row.get("asleep")) })
 }
 
 /// The ids of events: those that they have, or new ones, in their order; and the time of the transaction.

@@ -82,7 +82,8 @@ pub async fn later(store: &Store) {
     let sql = "UPDATE commit_statuses SET next_attempt_at = now() WHERE lease_until IS NULL; \
                UPDATE deliveries SET next_attempt_at = now() WHERE lease_until IS NULL; \
                UPDATE delivery_targets SET next_at = now(); \
-               UPDATE delivery_targets SET open_until = now() WHERE open_until > now()";
+               UPDATE delivery_targets SET open_until = now() WHERE open_until > now(); \
+               NOTIFY hummingbird_status_due";
     store.script(sql, deadline()).await.unwrap();
 }
 
