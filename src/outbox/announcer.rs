@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
-use super::place::{Due, Row, place};
+use super::place::{Due, Row, notify, place};
 use super::plan::{Candidate, age, plan};
 use super::receiver::{Receiver, Rules};
 use super::registry::{Registered, receivers};
@@ -164,12 +164,24 @@ impl Announcer {
     /// # Errors
     /// When a statement fails.
     pub async fn flush(&mut self, tx: &Tx<'_>) -> Result<Due, StoreError> {
+        self.write(tx, false).await
+    }
+
+    /// As [`Announcer::flush`], as the last act of the transaction, which is committed with it where something is due.
+    ///
+    /// # Errors
+    /// As there; also when the transaction cannot be committed.
+    pub async fn finish(&mut self, tx: &Tx<'_>) -> Result<Due, StoreError> {
+        self.write(tx, true).await
+    }
+
+    async fn write(&mut self, tx: &Tx<'_>, is_last: bool) -> Result<Due, StoreError> {
         let events = std::mem::take(&mut self.events);
         let (known, unknown): (Vec<Row>, Vec<Row>) = events.into_iter().partition(|row| row.plan.is_some());
         if !unknown.is_empty() {
             write_unrouted(tx, &unknown).await?;
         }
-        place(tx, &known).await
+        if place(tx, &known).await? { notify(tx, is_last).await } else { Ok(Due::default()) }
     }
 
     /// Drops the events that were added: their cause was rolled back.

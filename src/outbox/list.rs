@@ -80,7 +80,7 @@ pub async fn retry(tx: &Tx<'_>, ids: Option<&[String]>, target: Option<&str>) ->
     targets.dedup();
     tx.query(include_str!("sql/reopen_targets.sql"), &[&targets]).await?;
     if !rows.is_empty() {
-        super::place::notify(tx).await?;
+        super::place::notify(tx, false).await?;
     }
     Ok(rows.len())
 }

@@ -53,13 +53,13 @@ impl Due {
     }
 }
 
-/// Writes events with the deliveries and commit statuses that they lead to, and notifies those who listen if something is due.
-pub(super) async fn place(tx: &Tx<'_>, rows: &[Row]) -> Result<Due, StoreError> {
+/// Writes events with the deliveries and commit statuses that they lead to. Says whether something is due by that: then the
+/// caller calls [`notify`].
+pub(super) async fn place(tx: &Tx<'_>, rows: &[Row]) -> Result<bool, StoreError> {
     if rows.is_empty() {
-        return Ok(Due::default());
+        return Ok(false);
     }
     let (ids, now) = ids(tx, rows).await?;
-    write(tx, rows, &ids, now).await?;
     let numbered = || ids.iter().zip(rows);
     let deliveries: Vec<(i64, &Row, &str)> = numbered()
         .flat_map(|(id, row)| {
@@ -70,16 +70,17 @@ pub(super) async fn place(tx: &Tx<'_>, rows: &[Row]) -> Result<Due, StoreError> 
         newest(numbered().flat_map(|(id, row)| {
             row.plan.iter().flat_map(move |plan| plan.statuses.iter().map(move |w| (*id, row, w)))
         }));
-    let some = lead(tx, &deliveries).await? | want(tx, &statuses).await?;
-    if !some {
-        return Ok(Due::default());
-    }
-    notify(tx).await
+    // No table refers to another one, so that none of them has to wait for an answer about another one.
+    let ((), leads, wants) =
+        tokio::try_join!(biased; write(tx, rows, &ids, now), lead(tx, &deliveries), want(tx, &statuses))?;
+    Ok(leads || wants)
 }
 
-/// Notifies the processes that listen, when the transaction commits, that something is due.
-pub(super) async fn notify(tx: &Tx<'_>) -> Result<Due, StoreError> {
-    let rows = tx.query(include_str!("sql/notify_due.sql"), &[]).await?;
+/// Notifies the processes that listen, when the transaction commits, that something is due. With `is_last` it is committed with
+/// that.
+pub(super) async fn notify(tx: &Tx<'_>, is_last: bool) -> Result<Due, StoreError> {
+    let sql = include_str!("sql/notify_due.sql");
+    let rows = if is_last { tx.query_last(sql, &[]).await? } else { tx.query(sql, &[]).await? };
     Ok(Due { something: true, asleep: rows.first().is_none_or(|row| row.get("asleep")) })
 }
 

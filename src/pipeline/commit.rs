@@ -66,7 +66,7 @@ async fn once(
             let mut announcer = announcer(batch, settings);
             let kept = family::write(tx, &batch.records.iter().collect::<Vec<_>>(), &mut announcer).await?;
             refuse(tx, &refusals(batch)).await?;
-            let due = announcer.flush(tx).await?;
+            let due = announcer.finish(tx).await?;
             Ok(Committed { kept: kept.into_iter().collect(), poison: HashMap::new(), due })
         })
         .await;

@@ -19,16 +19,14 @@ mod runs;
 mod stale;
 mod summary;
 mod tls;
+mod tx;
 pub mod upkeep;
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use deadpool_postgres::{Object, Pool, PoolError, Transaction};
-use tokio_postgres::Row;
-use tokio_postgres::binary_copy::BinaryCopyInWriter;
+use deadpool_postgres::{Object, Pool, PoolError};
 use tokio_postgres::types::ToSql;
 /// What rows of a `COPY` are of.
 pub use tokio_postgres::types::{Json, Type};
@@ -47,6 +45,8 @@ pub use self::refused_rows::{RefusedCount, RefusedRow, count_refused, list_refus
 pub use self::runs::{Progress, Run, cancel_run, claim_run, create_run, end_run, runs, save_run};
 pub use self::stale::{Stale, Step};
 pub use self::summary::{TableSummary, filled_tables, summary};
+use self::tx::Open;
+pub use self::tx::Tx;
 use crate::clock::{self, Deadline};
 use crate::config::Database;
 
@@ -60,13 +60,6 @@ pub struct Store {
     target: String,
     database: Arc<Database>,
     schema_is_right: Arc<AtomicBool>,
-}
-
-/// A transaction; ends with the closure that was given it.
-pub struct Tx<'t> {
-    inner: Transaction<'t>,
-    /// How often it has been tried before.
-    attempt: u32,
 }
 
 /// How often a transaction that lost a conflict is tried again at once.
@@ -97,35 +90,29 @@ impl Store {
     ) -> Result<T, StoreError> {
         let mut attempt = 0;
         loop {
-            let mut object = self.connection(name, deadline).await?;
+            let open = Open::new(self.connection(name, deadline).await?);
             let run = async {
-                let begin =
-                    object.transaction().await.map_err(|source| StoreError::Statement { name: "begin", source })?;
-                let mut tx = Tx { inner: begin, attempt };
-                let value = body(&mut tx).await?;
-                tx.inner.commit().await.map_err(|source| StoreError::Statement { name: "commit", source })?;
-                Ok(value)
+                let mut tx = open.tx(attempt);
+                let value = body(&mut tx).await;
+                tx.end(value).await
             };
             let result: Result<T, StoreError> = match tokio::time::timeout(deadline.remaining(), run).await {
                 Ok(result) => result,
-                Err(_) => {
-                    // A statement is still under way on this connection: it must not be used again.
-                    drop(Object::take(object));
-                    return Err(StoreError::Timeout { name });
-                }
+                // A statement is still under way on this connection, which is closed.
+                Err(_) => return Err(StoreError::Timeout { name }),
             };
             match result {
                 Err(error) if error.is_conflict() && attempt < CONFLICT_RETRIES => {
                     attempt += 1;
                     tracing::debug!(tx = name, attempt, error = chain(&error), "conflict, trying again");
-                    drop(object);
+                    open.give_back();
                     tokio::time::sleep(clock::backoff(attempt, Duration::from_millis(5), Duration::from_millis(500)))
                         .await;
                 }
                 result => {
-                    if result.as_ref().is_err_and(StoreError::is_of_a_reader) {
-                        // A fail-over made a reader of the server that it leads to; a new one finds the writer.
-                        drop(Object::take(object));
+                    // A fail-over made a reader of the server that the connection leads to; a new one finds the writer.
+                    if !result.as_ref().is_err_and(StoreError::is_of_a_reader) {
+                        open.give_back();
                     }
                     return result;
                 }
@@ -174,84 +161,6 @@ impl Store {
             Ok(Err(error)) => Err(failed(error.into())),
             Err(_) => Err(StoreError::Timeout { name }),
         }
-    }
-}
-
-impl Tx<'_> {
-    /// Runs a statement and returns its rows. `sql` is the text of a file that begins with `-- name`.
-    ///
-    /// # Errors
-    /// When the statement fails; the transaction is then lost.
-    pub async fn query(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Row>, StoreError> {
-        let failed = |source| StoreError::Statement { name: name_of(sql), source };
-        let statement = self.inner.prepare_cached(sql).await.map_err(failed)?;
-        self.inner.query(&statement, params).await.map_err(failed)
-    }
-
-    /// As [`Tx::query`], with the rows as a type whose fields are the columns, by name.
-    ///
-    /// # Errors
-    /// As there; also when a column is missing or of another type.
-    pub async fn read<T: FromRow>(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<T>, StoreError> {
-        let failed = |source| StoreError::Statement { name: name_of(sql), source };
-        self.query(sql, params).await?.iter().map(T::from_row).collect::<Result<_, _>>().map_err(failed)
-    }
-
-    /// Runs a `COPY .. FROM STDIN (FORMAT binary)` with rows, whose columns are of these types.
-    ///
-    /// # Errors
-    /// When the statement fails; the transaction is then lost.
-    pub async fn copy<'r>(
-        &self,
-        sql: &'static str,
-        types: &[Type],
-        rows: impl Iterator<Item = impl AsRef<[Param<'r>]>>,
-    ) -> Result<(), StoreError> {
-        let failed = |source| StoreError::Statement { name: name_of(sql), source };
-        let statement = self.inner.prepare_cached(sql).await.map_err(failed)?;
-        let mut writer = pin!(BinaryCopyInWriter::new(self.inner.copy_in(&statement).await.map_err(failed)?, types));
-        for row in rows {
-            writer.as_mut().write(row.as_ref()).await.map_err(failed)?;
-        }
-        writer.finish().await.map(drop).map_err(failed)
-    }
-
-    /// Whether the transaction lost a conflict before, and is tried again.
-    #[must_use]
-    pub fn is_retry(&self) -> bool {
-        self.attempt > 0
-    }
-
-    /// A part of this transaction that may fail by itself; lost unless [`Tx::keep`] is called.
-    ///
-    /// # Errors
-    /// When the connection breaks.
-    pub async fn savepoint(&mut self) -> Result<Tx<'_>, StoreError> {
-        let inner = self.inner.savepoint("part").await;
-        Ok(Tx {
-            inner: inner.map_err(|source| StoreError::Statement { name: "savepoint", source })?,
-            attempt: self.attempt,
-        })
-    }
-
-    /// Makes a savepoint part of the transaction around it.
-    ///
-    /// # Errors
-    /// When the connection breaks.
-    pub async fn keep(self) -> Result<(), StoreError> {
-        self.inner.commit().await.map_err(|source| StoreError::Statement { name: "release", source })
-    }
-
-    /// Takes back all since the savepoint.
-    ///
-    /// # Errors
-    /// When the connection breaks.
-    pub async fn take_back(self) -> Result<(), StoreError> {
-        self.inner.rollback().await.map_err(|source| StoreError::Statement { name: "rollback", source })
-    }
-
-    async fn script(&self, sql: &str) -> Result<(), StoreError> {
-        self.inner.batch_execute(sql).await.map_err(|source| StoreError::Statement { name: "script", source })
     }
 }
 

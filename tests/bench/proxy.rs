@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A question to the server and the time until its answer was complete.
+/// What was asked without waiting for an answer, and the time until all of it was answered.
 pub type Trip = (String, Duration);
 
 /// A running proxy. Lives until the process ends, as its connections do.
@@ -105,7 +105,11 @@ struct Talk {
     names: HashMap<Vec<u8>, String>,
     /// What the next Sync asks for.
     asked: Option<String>,
-    waiting: Option<(String, Instant)>,
+    /// What waits for answers, and since when.
+    waiting: Vec<String>,
+    since: Instant,
+    /// Answers that are still missing.
+    missing: usize,
     trips: Arc<Mutex<Vec<Trip>>>,
 }
 
@@ -117,7 +121,9 @@ impl Talk {
             answers: frames(true),
             names: HashMap::new(),
             asked: None,
-            waiting: None,
+            waiting: Vec::new(),
+            since: Instant::now(),
+            missing: 0,
             trips,
         }
     }
@@ -139,9 +145,12 @@ impl Talk {
                 }
                 b'Q' => {
                     let sql = String::from_utf8_lossy(body.strip_suffix(b"\0").unwrap_or(&body)).into_owned();
-                    self.waiting = Some((sql, Instant::now()));
+                    self.ask(sql);
                 }
-                b'S' => self.waiting = Some((self.asked.take().unwrap_or_default(), Instant::now())),
+                b'S' => {
+                    let asked = self.asked.take().unwrap_or_default();
+                    self.ask(asked);
+                }
                 _ => {}
             }
         }
@@ -149,12 +158,23 @@ impl Talk {
 
     fn answer(&mut self, bytes: &[u8]) {
         for (kind, _) in self.answers.read(bytes) {
-            if kind == b'Z'
-                && let Some((question, since)) = self.waiting.take()
-            {
-                self.trips.lock().unwrap().push((question, since.elapsed()));
+            // Data of a COPY follows the first answer to it, and has an answer of its own.
+            if matches!(kind, b'Z' | b'G') && self.missing > 0 {
+                self.missing -= 1;
+                if self.missing == 0 {
+                    let asked = std::mem::take(&mut self.waiting).join(" + ");
+                    self.trips.lock().unwrap().push((asked, self.since.elapsed()));
+                }
             }
         }
+    }
+
+    fn ask(&mut self, question: String) {
+        if self.missing == 0 {
+            self.since = Instant::now();
+        }
+        self.missing += 1;
+        self.waiting.push(question);
     }
 }
 

@@ -10,6 +10,8 @@ mod chaos;
 mod commands;
 mod conformance;
 mod contention;
+#[path = "../bench/proxy.rs"]
+mod counting;
 mod deliver;
 mod details;
 mod e2e;
@@ -36,5 +38,6 @@ mod support;
 mod tls;
 mod transports;
 mod travis;
+mod trips;
 mod upkeep;
 mod worker;
