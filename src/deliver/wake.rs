@@ -1,9 +1,9 @@
 //! When a drain looks at the rows again: as soon as a transaction says that something is due, where notifications of PostgreSQL
 //! arrive; else with pauses that grow.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
+
+use tokio::task::JoinHandle;
 
 use crate::clock::Deadline;
 use crate::store::{Listener, Store, StoreError, chain};
@@ -19,12 +19,19 @@ const CONNECT: Duration = Duration::from_secs(15);
 /// When it is tried again to hear notifications.
 const AGAIN: Duration = Duration::from_secs(60);
 
-type Listening<'s> = Pin<Box<dyn Future<Output = Result<Option<Listener>, StoreError>> + 's>>;
+/// A task that connects. Nobody may be waiting for it while it has a connection of the pool, so it does not depend on that.
+struct Connecting(JoinHandle<Result<Option<Listener>, StoreError>>);
 
-enum State<'s> {
+impl Drop for Connecting {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+enum State {
     /// Notifications are not asked for.
     Off,
-    Connecting(Listening<'s>),
+    Connecting(Connecting),
     Listening(Listener),
     /// No notification arrives; it is tried again then.
     Deaf(Deadline),
@@ -33,7 +40,7 @@ enum State<'s> {
 /// Waits for what is due.
 pub(super) struct Wake<'s> {
     store: &'s Store,
-    state: State<'s>,
+    state: State,
     /// Looks in a row that found nothing.
     looks: u32,
 }
@@ -67,19 +74,25 @@ impl<'s> Wake<'s> {
                 State::Off => std::future::pending().await,
                 State::Deaf(until) => {
                     tokio::time::sleep(until.remaining()).await;
-                    self.state = State::Connecting(Box::pin(self.store.listen(Deadline::within(CONNECT))));
+                    let store = self.store.clone();
+                    let listen = async move { store.listen(Deadline::within(CONNECT)).await };
+                    self.state = State::Connecting(Connecting(tokio::spawn(listen)));
                 }
                 State::Connecting(listening) => {
-                    let listener = listening.await;
+                    let listener = (&mut listening.0).await;
                     self.state = match listener {
-                        Ok(Some(listener)) => State::Listening(listener),
-                        Ok(None) => {
+                        Ok(Ok(Some(listener))) => State::Listening(listener),
+                        Ok(Ok(None)) => {
                             tracing::warn!("no notifications arrive (is there a pooler between?), so rows are polled");
                             State::Deaf(Deadline::within(AGAIN))
                         }
-                        Err(error) => {
+                        Ok(Err(error)) => {
                             tracing::debug!(error = chain(&error), "cannot listen to notifications");
                             State::Deaf(Deadline::within(LONGEST_POLL))
+                        }
+                        Err(error) => {
+                            tracing::error!(%error, alarm = true, "the task that connects ended");
+                            State::Deaf(Deadline::within(AGAIN))
                         }
                     };
                     if matches!(self.state, State::Listening(_)) {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use futures_util::stream::{StreamExt, poll_fn};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio_postgres::{AsyncMessage, Client};
+use tokio_postgres::{AsyncMessage, Client, Row};
 
-use super::{Store, StoreError, pool};
+use super::{FromRow, Store, StoreError, pool};
 use crate::clock::Deadline;
 
 /// Notifications that wait to be looked at; they all say the same.
@@ -24,6 +24,15 @@ pub struct Listener {
     connection: JoinHandle<()>,
 }
 
+/// An answer of which nothing is read.
+struct Done;
+
+impl FromRow for Done {
+    fn from_row(_: &Row) -> Result<Self, tokio_postgres::Error> {
+        Ok(Self)
+    }
+}
+
 impl Drop for Listener {
     fn drop(&mut self) {
         self.connection.abort();
@@ -32,7 +41,7 @@ impl Drop for Listener {
 
 impl Store {
     /// Listens to a channel, once a notification of our own has arrived on it; `None` when it has not within two seconds, for instance
-    /// because there is a pooler between.
+    /// because there is a pooler between. It takes a connection of the pool for a moment, so it must be polled until it ends.
     ///
     /// # Errors
     /// When there is no connection, or a statement fails.
@@ -58,10 +67,7 @@ impl Store {
             Err(_) => return Err(StoreError::Timeout { name: "listen" }),
         };
         // By the pool, as the notifications of others come.
-        self.in_tx("notify_self", deadline, async |tx| {
-            tx.query(include_str!("sql/notify_self.sql"), &[]).await.map(drop)
-        })
-        .await?;
+        self.reader(deadline).await?.read::<Done>(include_str!("sql/notify_self.sql"), &[]).await?;
         let heard = tokio::time::timeout(PROOF, listener.payloads.recv()).await;
         Ok(matches!(heard, Ok(Some(_))).then_some(listener))
     }

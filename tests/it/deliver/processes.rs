@@ -13,7 +13,7 @@ use super::{TOKEN, apps, ghe, read, take_in, target};
 use crate::support::buildkite::{Event, HOST, event};
 use crate::support::forge::{Forge, Reply, answer, created};
 use crate::support::random::Random;
-use crate::support::{self, Db, deadline, render, schema};
+use crate::support::{self, Db, deadline, render, schema, store_of};
 
 /// The program with a database and a document of targets.
 fn program(db: &Db, document: &str, arguments: &[&str]) -> Command {
@@ -196,6 +196,25 @@ async fn what_is_committed_is_posted_at_once() {
     let (idle, times) = tokio::join!(at_once(10), latency(10));
     let (allowed, took) = (Duration::from_millis(500) + 10 * idle[idle.len() / 2], times[times.len() / 2]);
     assert!(took < allowed, "{took:?}, of {allowed:?} beside {idle:?}");
+}
+
+/// Connecting to hear notifications takes a connection of the pool, and so does the work: neither waits for the other for ever.
+#[tokio::test]
+async fn one_connection_is_enough_to_listen_and_to_deliver() {
+    let db = support::database().await;
+    let store = store_of(&db.url, 1);
+    for n in 0..20 {
+        let forge = Forge::start(|_| created()).await;
+        let deliverer = Deliverer::new(store.clone(), ghe(&forge), None).unwrap().listening();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let watch = async {
+            let sha = format!("{n:040x}");
+            take_in(&db.store, &[Event { build: &sha, sha: &sha, ..event("passed", 1) }]).await;
+            support::until("a post", async || forge.count() > 0).await;
+            stop.send(()).unwrap();
+        };
+        tokio::join!(deliverer.run(Until::Stopped(async { drop(stopped.await) })), watch);
+    }
 }
 
 /// `cargo test --test it -- --ignored --nocapture figures`
