@@ -7,7 +7,7 @@ use super::{answer, bots, jobs, submit};
 
 #[derive(OpenApi)]
 #[openapi(
-    paths(submit::submit, submit::status, jobs::state, bots::report),
+    paths(submit::submit, submit::status, submit::authtest, submit::health, jobs::state, bots::report),
     // Of what every address may answer: those are not found by themselves.
     components(schemas(answer::Body, answer::Reason)),
     modifiers(&Tokens),

@@ -6,7 +6,9 @@
 //!
 //! | | who may | answers |
 //! |---|---|---|
-//! | `POST /submit` | a token with `origins` | 201; 400 or 403 with the reasons, object by object |
+//! | `POST /submit` | a token with `origins` | 200 (201 for `{"data": ..}`); 400 or 403 with the reasons, object by object |
+//! | `GET /authtest` | the same token | 200 |
+//! | `GET /health` | all | 200 |
 //! | `GET /status?id=` | the token that submitted it | what became of a submission |
 //! | `PATCH /jobs/{id}/state` | a signed token for that job | 200, also for a state that it has already; 409 for a canceled job |
 //! | `POST /bots` | a token with `bots` | 200; 400 with the reason |
@@ -115,6 +117,8 @@ impl Intake {
         Routes::new()
             .post("/submit", submit::submit)
             .get("/status", submit::status)
+            .get("/authtest", submit::authtest)
+            .get("/health", submit::health)
             .patch("/jobs/{id}/state", jobs::state)
             .post("/bots", bots::report)
             .around(|router| router.layer(DefaultBodyLimit::max(most)))

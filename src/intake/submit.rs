@@ -43,6 +43,8 @@ pub(super) struct Status {
 struct Judged {
     delivery: Delivery,
     verdict: Verdict,
+    /// What is answered when it is kept.
+    created: StatusCode,
 }
 
 enum Verdict {
@@ -59,7 +61,11 @@ enum Verdict {
 #[utoipa::path(
     post, path = "/submit", tag = "intake", security(("token" = [])),
     request_body(content = serde_json::Value, description = "A submission of KCIDB"),
-    responses((status = 201, description = "It is kept", body = Submitted), Problems)
+    responses(
+        (status = 200, description = "It is kept", body = Submitted),
+        (status = 201, description = "It is kept, and came as `{\"data\": ..}`", body = Submitted),
+        Problems
+    )
 )]
 pub(super) async fn submit(State(intake): State<Intake>, request: Request) -> Result<Response, Problem> {
     let grant = intake.tokens.allow(request.headers(), Use::Submit, intake.now())?;
@@ -68,16 +74,14 @@ pub(super) async fn submit(State(intake): State<Intake>, request: Request) -> Re
     let (settings, now, name) = (Arc::clone(&intake.settings), intake.now(), grant.name.clone());
     // Large ones take a while to read.
     let judged = on_a_thread(move || async move { judge(&bytes, grant, &settings, now) }).await;
-    let Judged { delivery, verdict } = judged.map_err(|error| {
+    let Judged { delivery, verdict, created } = judged.map_err(|error| {
         tracing::error!(error = %error, alarm = true, "a request panicked");
         Problem::Bug
     })??;
     let id = delivery.id.clone();
     match verdict {
         Verdict::Fine => match intake.ingest(delivery).await? {
-            outcome @ (Outcome::Kept | Outcome::Stale) => {
-                Ok(json(StatusCode::CREATED, &Submitted { id, status: "ok", outcome }))
-            }
+            outcome @ (Outcome::Kept | Outcome::Stale) => Ok(json(created, &Submitted { id, status: "ok", outcome })),
             // PostgreSQL did not take it, or this deployment takes no such family.
             _ => {
                 let why = find(&intake, &id, &name).await?.and_then(|receipt| receipt.detail);
@@ -101,7 +105,7 @@ pub(super) async fn submit(State(intake): State<Intake>, request: Request) -> Re
 
 /// Everything that can be said of a body without the database. Pure.
 fn judge(bytes: &[u8], grant: Grant, settings: &Settings, now: Timestamp) -> Result<Judged, Problem> {
-    let document = data(document(bytes, settings.limits)?);
+    let (document, created) = data(document(bytes, settings.limits)?);
     let rights = grant.submit.unwrap_or(Rights { origins: Some(Vec::new()), own_ids: true });
     let problems = kcidb::problems(&document, &rights);
     let delivery = Delivery {
@@ -131,14 +135,45 @@ fn judge(bytes: &[u8], grant: Grant, settings: &Settings, now: Timestamp) -> Res
             Verdict::Wrong { errors, refused: is_submission && read().records.is_empty() }
         }
     };
-    Ok(Judged { delivery, verdict })
+    Ok(Judged { delivery, verdict, created })
 }
 
-/// What is in `{"data": ..}`, which is how `DataWarehouse` is sent submissions; else the document itself.
-fn data(document: String) -> String {
+/// What is in `{"data": ..}`, which is how `DataWarehouse` is sent submissions and answers 201; else the document itself, for which
+/// clients of kcidb-restd-rs take nothing but 200.
+fn data(document: String) -> (String, StatusCode) {
     let inner = Head::read(&document).ok().filter(|head| head.names().eq(["data"]));
     let inner = inner.and_then(|head| head.get("data").map(|data| data.get().to_owned()));
-    inner.unwrap_or(document)
+    match inner {
+        Some(inner) => (inner, StatusCode::CREATED),
+        None => (document, StatusCode::OK),
+    }
+}
+
+/// Says that the service runs, as kcidb-restd-rs does.
+#[utoipa::path(get, path = "/health", tag = "intake", responses((status = 200, description = "It runs", body = String)))]
+pub(super) async fn health() -> &'static str {
+    "OK"
+}
+
+/// What a token is worth, without a submission.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Authenticated {
+    /// Of no submission: `0`.
+    id: &'static str,
+    /// Always `ok`.
+    status: &'static str,
+    /// A sentence for people.
+    message: &'static str,
+}
+
+/// Says whether a token may submit anything, as kcidb-restd-rs does.
+#[utoipa::path(
+    get, path = "/authtest", tag = "intake", security(("token" = [])),
+    responses((status = 200, description = "It may", body = Authenticated), Problems)
+)]
+pub(super) async fn authtest(State(intake): State<Intake>, headers: HeaderMap) -> Result<Response, Problem> {
+    intake.tokens.allow(&headers, Use::Submit, intake.now())?;
+    Ok(json(StatusCode::OK, &Authenticated { id: "0", status: "ok", message: "Authentication successful" }))
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]

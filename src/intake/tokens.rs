@@ -215,8 +215,9 @@ impl Tokens {
             return Err(Problem::Closed);
         }
         let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let given =
-            given.and_then(|value| value.split_once(' ')).filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer"));
+        // Clients of DataWarehouse call the scheme `Token`.
+        let is_known = |kind: &str| kind.eq_ignore_ascii_case("bearer") || kind.eq_ignore_ascii_case("token");
+        let given = given.and_then(|value| value.split_once(' ')).filter(|(kind, _)| is_known(kind));
         let token = given.map(|(_, token)| token.trim()).ok_or(Problem::Token)?;
         // All of them are compared, so that the time tells nothing.
         let found =
@@ -356,6 +357,7 @@ mod tests {
         let is_for = ["nightly-x", "one", "onex", "night", ""].map(|name| grant.is_for_bot(name));
         assert_eq!(is_for, [true, true, false, false, false]);
         assert!(!grant.is_for_job(1) && grant.submit.is_none());
+        assert!(allow(&tokens, &format!("Token {TOKEN}"), Use::Bots).is_ok());
         for given in ["Bearer x", "Basic eDp5", TOKEN, "Bearer ", "Bearer a.b.c"] {
             assert_eq!(allow(&tokens, given, Use::Bots).err().as_deref(), Some("Token"), "{given}");
         }
