@@ -1,24 +1,18 @@
 //! Heartbeats as they come: `{"name", "status", "comment"?, "meta"?, "interval"?, "ts"?}`. Pure.
 //!
 //! Protocol: openSUSE/bot-status `lib/SUSE/BotStatus/Model/Status.pm`, which takes any name and any status. What decides
-//! about a bot (name, status, comment) is refused where it is wrong. What only adds to it, or means nothing to
-//! bot-status (`meta`, `interval`, `ts`), is left out with a warning instead: the status still counts.
-
-use std::collections::HashSet;
-use std::fmt;
+//! about a bot (name and status) is refused where it is wrong or is there twice. What only adds to it (`comment`, `meta`, `interval`,
+//! `ts`) is cut or left out with a warning instead, whatever is wrong with it: the status still counts.
 
 use jiff::{SignedDuration, Timestamp};
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::record::{Beat, Record, Status};
-use crate::envelope::field::Text;
+use crate::envelope::field::{Text, parse};
 use crate::envelope::time::{micros, rfc3339};
-use crate::envelope::{Decoded, Message, Refusal, parse};
+use crate::envelope::{Decoded, Message, Refusal};
 
-/// Bytes of a heartbeat.
-const LONGEST: usize = 16 << 10;
 /// Characters of a name.
 const NAME: usize = 100;
 /// Characters of a comment that are kept.
@@ -35,14 +29,9 @@ const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 /// Reads a heartbeat.
 ///
 /// # Errors
-/// A refusal that names the field when the name, status or comment is wrong, or a key is there twice.
+/// A refusal that names the field when the name or the status is wrong, or is there twice.
 pub fn decode(message: &Message<'_>) -> Result<Decoded<Record>, Refusal> {
     let text = message.payload;
-    if text.len() > LONGEST {
-        let detail = format!("a heartbeat of {} bytes, at most {LONGEST} are taken", text.len());
-        return Err(Refusal::new("too-large", detail));
-    }
-    parse::<UniqueKeys>(text)?;
     let raw: Raw<'_> = parse(text)?;
     let name = raw.name.as_str().trim();
     if name.is_empty() || name.chars().count() > NAME || name.chars().any(char::is_control) {
@@ -56,17 +45,19 @@ pub fn decode(message: &Message<'_>) -> Result<Decoded<Record>, Refusal> {
         return Err(Refusal::new("bad-field", shape));
     };
     let mut warnings = Vec::new();
-    let comment = raw.comment.as_ref().and_then(Text::filled).map(|text| cut(text, &mut warnings));
+    // Of a detail that is there twice the last one counts, as everywhere in JSON.
+    let detail = |name| message.head.get(name).filter(|raw| raw.get() != "null");
+    let comment = comment(detail("comment"), &mut warnings);
     let mut or_warn = |what: &str, reason: Result<(), &'static str>| {
         if let Err(reason) = reason {
             warnings.push(format!("{what}: {reason}, left out"));
         }
     };
-    let meta = meta(raw.meta);
+    let meta = meta(detail("meta"));
     or_warn("meta", meta.as_ref().map(|_| ()).map_err(|reason| *reason));
-    let interval = interval(raw.interval);
+    let interval = interval(detail("interval"));
     or_warn("interval", interval.map(|_| ()));
-    let ts = time(raw.ts, message.sent_at);
+    let ts = time(detail("ts"), message.sent_at);
     or_warn("ts", ts.map(|_| ()));
     let at = ts.ok().flatten().or(message.sent_at).unwrap_or(Timestamp::UNIX_EPOCH);
     Ok(Decoded::Records(vec![Box::new(Beat {
@@ -88,25 +79,21 @@ struct Raw<'a> {
     name: Text<'a>,
     #[serde(borrow)]
     status: Text<'a>,
-    #[serde(borrow)]
-    comment: Option<Text<'a>>,
-    #[serde(borrow)]
-    meta: Option<&'a RawValue>,
-    #[serde(borrow)]
-    interval: Option<&'a RawValue>,
-    #[serde(borrow)]
-    ts: Option<&'a RawValue>,
 }
 
-fn cut(text: &str, warnings: &mut Vec<String>) -> String {
-    match text.char_indices().nth(COMMENT) {
-        None => text.to_owned(),
-        Some(_) => {
-            warnings.push(format!("comment: longer than {COMMENT} characters, cut"));
-            // The mark is one of them.
-            text.chars().take(COMMENT - 1).chain(['…']).collect()
-        }
+/// The comment, cut to its length and without what PostgreSQL does not store; none for one that is no text.
+fn comment(raw: Option<&RawValue>, warnings: &mut Vec<String>) -> Option<String> {
+    let Ok(text) = serde_json::from_str::<String>(raw?.get()) else {
+        warnings.push("comment: not a string of characters, left out".to_owned());
+        return None;
+    };
+    let text = text.replace('\0', "\u{fffd}");
+    if text.chars().nth(COMMENT).is_none() {
+        return Some(text).filter(|text| !text.is_empty());
     }
+    warnings.push(format!("comment: longer than {COMMENT} characters, cut"));
+    // The mark is one of them.
+    Some(text.chars().take(COMMENT - 1).chain(['…']).collect())
 }
 
 fn meta(raw: Option<&RawValue>) -> Result<String, &'static str> {
@@ -166,59 +153,78 @@ fn epoch_seconds(seconds: f64) -> Option<Timestamp> {
     (0.0..=253_402_207_200.0 * 1e6).contains(&micros).then(|| Timestamp::from_microsecond(micros as i64).ok())?
 }
 
-/// Any JSON whose objects have each key once. serde keeps one of two and says nothing.
-struct UniqueKeys;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope::{Delivery, Limits, Unwrapped, unwrap};
 
-impl<'de> Deserialize<'de> for UniqueKeys {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Self)
+    fn read(body: &str) -> Result<Beat, Refusal> {
+        let delivery = Delivery { id: "m".to_owned(), body: body.into(), ..Delivery::default() };
+        let mut found = None;
+        unwrap(&delivery, Limits::default(), &mut |part| {
+            if let Unwrapped::Message(message) = part {
+                found = Some(decode(&message));
+            }
+        });
+        match found.expect("a message")? {
+            Decoded::Records(beats) => Ok(*beats.into_iter().next().expect("a heartbeat")),
+            Decoded::Ignored(why) => panic!("{why}"),
+        }
     }
-}
 
-impl<'de> Visitor<'de> for UniqueKeys {
-    type Value = Self;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("JSON")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
-        let mut keys: HashSet<String> = HashSet::new();
-        while let Some(key) = map.next_key::<String>()? {
-            map.next_value::<Self>()?;
-            if !keys.insert(key) {
-                return Err(A::Error::custom("a key that is there twice"));
+    /// Whatever is wrong with what only adds to a heartbeat, its status counts.
+    #[test]
+    fn a_bad_detail_never_loses_the_state() {
+        let long = format!("\"{}\"", "x".repeat(100_000));
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(2_000), "]".repeat(2_000));
+        let wrong = [
+            "null",
+            "true",
+            "-1",
+            "1e400",
+            "1e308",
+            "\"\"",
+            "\"\\ud800\"",
+            "\"a\\u0000b\"",
+            "[]",
+            "{}",
+            "[1]",
+            "{\"a\":{\"a\":1},\"a\":2}",
+            "\"9999-12-31T23:59:59.9999999Z\"",
+            "\"0000-00-00T00:00:00Z\"",
+            "99999999999999999999999",
+            &long,
+            &deep,
+        ];
+        for member in ["comment", "meta", "interval", "ts", "other"] {
+            for value in wrong {
+                let body = format!(r#"{{"name":"b","status":"failed","{member}":{value},"{member}":{value}}}"#);
+                let beat = read(&body).unwrap_or_else(|refusal| panic!("{member} {value:.60}: {refusal:?}"));
+                assert_eq!((beat.name.as_str(), beat.status), ("b", Status::Failed));
+                assert!(
+                    beat.comment.is_none_or(|comment| comment.chars().count() <= COMMENT && !comment.contains('\0'))
+                );
+                assert!(serde_json::from_str::<Value>(&beat.meta).is_ok_and(|meta| meta.is_object()));
             }
         }
-        Ok(self)
+        assert_eq!(
+            read(r#"{"name":"b","status":"ok","comment":7}"#).expect("kept").warnings,
+            ["comment: not a string of characters, left out"]
+        );
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
-        while items.next_element::<Self>()?.is_some() {}
-        Ok(self)
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Self, E> {
-        Ok(self)
+    #[test]
+    fn name_and_status_decide() {
+        for body in [
+            r#"{"name":"b","status":"ok","name":"b"}"#,
+            r#"{"name":"b","status":"ok","status":"failed"}"#,
+            r#"{"name":["b"],"status":"ok"}"#,
+            r#"{"name":"b","status":null}"#,
+            r#"{"name":"b","status":"OK"}"#,
+            r#"{"name":"a\u0000b","status":"ok"}"#,
+            r#"{"name":" ","status":"ok"}"#,
+        ] {
+            assert!(read(body).is_err_and(|refusal| refusal.reason == "bad-field"), "{body}");
+        }
     }
 }

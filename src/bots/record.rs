@@ -55,7 +55,7 @@ pub struct Beat {
     pub name: String,
     /// How it is.
     pub status: Status,
-    /// What it adds, at most 500 characters.
+    /// What it adds, at most 500 characters, without NUL.
     pub comment: Option<String>,
     /// An object of at most 4 KiB and 5 levels, as JSON; `{}` when none was sent or it could not be kept.
     pub meta: String,

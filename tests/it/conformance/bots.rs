@@ -15,6 +15,14 @@ use crate::support::{self, deadline, render, schema};
 /// Cases in which we do otherwise, and why.
 const ON_PURPOSE: &[(&str, &str)] = &[
     ("[]", "an empty list is an empty batch to every family: nothing is kept, nothing to refuse"),
+    (
+        r#"{"name":"x","status":"ok","comment":{"a":1}}"#,
+        "a comment that is no text is left out with a warning: a bad detail never loses the status",
+    ),
+    (
+        r#"{"name":"x","status":"ok","comment":["a","b"]}"#,
+        "a comment that is no text is left out with a warning: a bad detail never loses the status",
+    ),
     ("-c 0", "a comment \"0\" is a comment"),
     ("(publish rejected)", "what was not taken is a failure"),
 ];
