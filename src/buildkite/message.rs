@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::record::{Build, Record};
 use super::rules;
 use crate::envelope::field::{Name, Text, owned};
-use crate::envelope::time::{micros, rfc3339};
+use crate::envelope::time::rfc3339;
 use crate::envelope::{Decoded, Head, Message, Refusal, parse};
 
 #[derive(Deserialize)]
@@ -140,7 +140,7 @@ fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>,
 
 fn read_time(text: &str) -> Option<Timestamp> {
     match text.strip_suffix("UTC").map(str::trim_end) {
-        Some(local) => format!("{}Z", local.replacen(' ', "T", 1)).parse().ok().map(micros),
+        Some(local) => rfc3339(&format!("{}Z", local.replacen(' ', "T", 1))),
         None => rfc3339(text),
     }
 }

@@ -124,6 +124,17 @@ impl<'de: 'a, 'a> Deserialize<'de> for NumberOrName<'a> {
     }
 }
 
+/// An address without the user and the password that it may hold before its host; any other text as it is.
+#[must_use]
+pub fn without_credentials(url: Cow<'_, str>) -> Cow<'_, str> {
+    let Some(start) = url.find("://").map(|at| at + 3) else { return url };
+    let authority = url[start..].split(['/', '?', '#']).next().unwrap_or_default();
+    match authority.rfind('@') {
+        Some(at) => Cow::Owned([&url[..start], &url[start + at + 1..]].concat()),
+        None => url,
+    }
+}
+
 /// The owned text of an optional field, with `""` as none.
 #[must_use]
 pub fn owned<const MAX: usize>(field: Option<&Bounded<'_, MAX>>) -> Option<String> {
@@ -150,9 +161,15 @@ pub fn parse_seed<'a, S: DeserializeSeed<'a>>(text: &'a str, seed: S) -> Result<
 
 fn refusal(text: &str, error: &serde_json::Error) -> Refusal {
     let reason = if error.is_data() { "bad-field" } else { "not-json" };
+    let what = error.to_string();
     match path_at(text, error.line(), error.column()) {
-        path if path.is_empty() => Refusal::new(reason, error.to_string()),
-        path => Refusal::new(reason, format!("{path}: {error}")),
+        path if path.is_empty() => Refusal::new(reason, what),
+        path => {
+            // A reader that could not rely on the path names the member itself.
+            let member = path.rsplit('.').next().unwrap_or_default();
+            let what = what.strip_prefix(member).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&what);
+            Refusal::new(reason, format!("{path}: {what}"))
+        }
     }
 }
 
@@ -230,6 +247,23 @@ mod tests {
     struct Meta<'a> {
         #[serde(borrow)]
         name: Name<'a>,
+    }
+
+    #[test]
+    fn addresses_lose_their_credentials() {
+        for (url, kept) in [
+            ("https://user:p%40ss@h/a.git", "https://h/a.git"),
+            ("https://token@h:8443/a@b?c=d@e", "https://h:8443/a@b?c=d@e"),
+            ("https://u@x:p@h", "https://h"),
+            ("https://h/a@b", "https://h/a@b"),
+            ("https://h?a@b", "https://h?a@b"),
+            ("https://@h/", "https://h/"),
+            ("mailto:a@b", "mailto:a@b"),
+            ("https://", "https://"),
+            ("", ""),
+        ] {
+            assert_eq!(without_credentials(Cow::Borrowed(url)), kept, "{url}");
+        }
     }
 
     #[test]

@@ -1,9 +1,31 @@
 //! Points in time as the transports and Kubernetes write them.
+//!
+//! One rule for times at the edge: a time of the calendar that this program or its output formats do not hold counts as the nearest one
+//! that they do ([`EARLIEST`], [`LATEST`]). It is a usual word for *never* (.NET's `DateTime.MaxValue`, the year 1 of Go), and its order is
+//! kept. What is no time at all is none.
 
+use jiff::fmt::temporal::DateTimeParser;
 use jiff::{Timestamp, Unit};
 use serde::{Deserialize, Deserializer};
 
 use super::lenient;
+
+/// The earliest time that is stored and shown: the first of RFC 3339 that Python and .NET read as well.
+pub const EARLIEST: Timestamp = Timestamp::constant(-62_135_596_800, 0);
+/// The latest: the last whole second of [`Timestamp`], 9999-12-30T22:00:00Z. PostgreSQL goes further, and rounds to the year 10000.
+pub const LATEST: Timestamp = Timestamp::constant(253_402_207_200, 0);
+
+/// A time within [`EARLIEST`] and [`LATEST`].
+#[must_use]
+pub fn bounded(time: Timestamp) -> Timestamp {
+    time.clamp(EARLIEST, LATEST)
+}
+
+/// The same of microseconds since 1970.
+#[must_use]
+pub fn bounded_micros(micros: i64) -> i64 {
+    micros.clamp(EARLIEST.as_microsecond(), LATEST.as_microsecond())
+}
 
 /// Cut to microseconds, which is what PostgreSQL keeps: what is compared here must compare the same there.
 #[must_use]
@@ -11,16 +33,27 @@ pub fn micros(time: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
 }
 
-/// Reads RFC 3339 with any offset. `None` for anything else.
+/// Reads RFC 3339 with any offset, within the bounds. `None` for anything else.
 #[must_use]
 pub fn rfc3339(text: &str) -> Option<Timestamp> {
-    text.trim().parse().ok().map(micros)
+    let text = text.trim();
+    let time = text.parse().ok().or_else(|| beyond(text))?;
+    Some(bounded(micros(time)))
+}
+
+/// A time of the calendar that a [`Timestamp`] does not hold, as the nearest one: the last day of the year 9999, and the first of
+/// the year -9999.
+fn beyond(text: &str) -> Option<Timestamp> {
+    let pieces = DateTimeParser::new().parse_pieces(text).ok()?;
+    let civil = pieces.date().to_datetime(pieces.time()?);
+    let offset = pieces.to_numeric_offset()?;
+    Some(offset.to_timestamp(civil).unwrap_or(if civil.year() > 0 { LATEST } else { EARLIEST }))
 }
 
 /// Reads whole milliseconds since 1970, as SQS gives `SentTimestamp`.
 #[must_use]
 pub fn epoch_millis(text: &str) -> Option<Timestamp> {
-    Timestamp::from_millisecond(text.trim().parse().ok()?).ok()
+    Timestamp::from_millisecond(text.trim().parse().ok()?).ok().map(bounded)
 }
 
 /// The second that `time` lies in: webhooks of GitLab know no more.
@@ -64,7 +97,39 @@ mod tests {
         assert_eq!(rfc3339("2026-03-04T08:49:27+01:00"), rfc3339("2026-03-04T07:49:27Z"));
         assert_eq!(epoch_millis("1772610591200").map(|t| t.to_string()).as_deref(), Some("2026-03-04T07:49:51.2Z"));
         assert_eq!(rfc3339("yesterday"), None);
+        assert_eq!(rfc3339("infinity"), None);
         let before = rfc3339("1969-12-31T23:59:59.5Z").expect("time");
         assert_eq!(second(before).to_string(), "1969-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn a_time_beyond_the_edge_is_the_edge() {
+        let (earliest, latest) = ("0001-01-01T00:00:00Z", "9999-12-30T22:00:00Z");
+        assert_eq!((EARLIEST.to_string().as_str(), LATEST.to_string().as_str()), (earliest, latest));
+        for (text, expected) in [
+            (earliest, earliest),
+            (latest, latest),
+            ("9999-12-30T22:00:00.5Z", latest),
+            ("9999-12-31T23:59:59.9999999Z", latest),
+            ("9999-12-31T23:59:59-12:00", latest),
+            ("9999-12-30T21:59:59.999999Z", "9999-12-30T21:59:59.999999Z"),
+            ("0000-12-31T23:59:59Z", earliest),
+            ("0001-01-01T00:00:00+14:00", earliest),
+            ("-009999-01-01T00:00:00Z", earliest),
+            ("-000044-03-15T12:00:00Z", earliest),
+            ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(rfc3339(text).map(|time| time.to_string()).as_deref(), Some(expected), "{text}");
+        }
+        for text in [
+            "9999-12-31",
+            "9999-12-31T23:59:59",
+            "10000-01-01T00:00:00Z",
+            "+010000-01-01T00:00:00Z",
+            "9999-13-01T00:00:00Z",
+        ] {
+            assert_eq!(rfc3339(text), None, "{text}");
+        }
+        assert_eq!(bounded_micros(i64::MAX), LATEST.as_microsecond());
     }
 }

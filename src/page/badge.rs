@@ -3,14 +3,14 @@
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use maud::{PreEscaped, html};
+use maud::html;
 use serde_json::json;
 
 use super::html::Tone;
 use super::merge_requests::Tally;
 use super::params::{self, Params};
 use super::problem::Problem;
-use super::{Page, bots, builds};
+use super::{Page, bots, builds, text};
 use crate::bots::Effective;
 use crate::gitlab::reads as gitlab;
 use crate::konflux::reads as konflux;
@@ -139,6 +139,6 @@ fn svg(badge: &Badge) -> Response {
             }
         }
     };
-    let document = PreEscaped(svg.into_string()).into_string();
+    let document = text::document(svg.into_string());
     ([CACHED, (header::CONTENT_TYPE, "image/svg+xml")], document).into_response()
 }

@@ -11,7 +11,7 @@ use super::builds::{self, Build};
 use super::html::short;
 use super::params::{self, encode, encode_path};
 use super::problem::Problem;
-use super::{Page, merge_requests};
+use super::{Page, merge_requests, text};
 use crate::bots::reads::{self as bots, Transition};
 use crate::konflux::reads::{self as konflux, ReleaseRow, RunRow, WantedReleases};
 use crate::routing::Routes;
@@ -202,28 +202,23 @@ fn atom(title: &str, path: &str, mut entries: Vec<Entry>, headers: &HeaderMap) -
         (PreEscaped("<?xml version=\"1.0\" encoding=\"utf-8\"?>"))
         feed xmlns="http://www.w3.org/2005/Atom" {
             id { "urn:hummingbird-status:" (path) }
-            title { (text(title)) " · Hummingbird Status" }
+            title { (title) " · Hummingbird Status" }
             updated { (updated) }
             (link("self", &format!("{base}{path}")))
             author { name { "Hummingbird Status" } }
             @for entry in &entries {
                 entry {
                     id { "urn:hummingbird-status:" (entry.id) }
-                    title { (text(&entry.title)) }
+                    title { (entry.title) }
                     updated { (entry.at) }
                     (link("alternate", &format!("{base}{}", entry.path)))
-                    content type="text" { (text(&entry.text)) }
+                    content type="text" { (entry.text) }
                 }
             }
         }
     };
     let kind = [(header::CONTENT_TYPE, "application/atom+xml; charset=utf-8"), (header::CACHE_CONTROL, "max-age=60")];
-    (kind, feed.into_string()).into_response()
-}
-
-/// XML takes few control characters.
-fn text(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+    (kind, text::document(feed.into_string())).into_response()
 }
 
 /// maud writes `link` as HTML does, without an end, which XML wants.

@@ -5,7 +5,7 @@ use axum::response::{Html, IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
 use maud::{DOCTYPE, Markup, PreEscaped, Render, html};
 
-use super::PAGES;
+use super::{PAGES, text};
 
 /// The one stylesheet.
 const STYLE: &str = include_str!("style.css");
@@ -67,7 +67,7 @@ pub(super) fn shell(shell: Shell<'_>, content: &Markup) -> Html<String> {
             }
         }
     };
-    Html(page.into_string())
+    Html(text::document(page.into_string()))
 }
 
 /// The stylesheet, as an answer.
@@ -168,8 +168,8 @@ pub(super) fn span(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
         60..5400 => format!("{} min", seconds.div_ceil(60).max(1)),
-        5400..172_800 => format!("{} h", (seconds + 1800) / 3600),
-        _ => format!("{} d", (seconds + 43_200) / 86_400),
+        5400..172_800 => format!("{} h", seconds.saturating_add(1800) / 3600),
+        _ => format!("{} d", seconds.saturating_add(43_200) / 86_400),
     }
 }
 

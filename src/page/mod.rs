@@ -27,6 +27,7 @@ mod params;
 mod problem;
 mod refused;
 mod releases;
+mod text;
 mod trends;
 
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{StoreError, Tx};
+use super::{StoreError, StoredJson, StoredTime, Tx};
 
 /// What can be explained.
 #[derive(Clone, Copy, Debug)]
@@ -78,9 +78,9 @@ impl Part {
 pub async fn explain(tx: &Tx<'_>, thing: &Explained, key: &str) -> Result<Vec<Part>, StoreError> {
     let read = |row: &tokio_postgres::Row| Part {
         part: row.get("part"),
-        at: row.get("at"),
+        at: row.get::<_, Option<StoredTime>>("at").map(|at| at.0),
         what: row.get("what"),
-        row: row.get("row"),
+        row: row.get::<_, StoredJson>("row").0,
     };
     let mut rest: Vec<Part> = tx.query(thing.sql, &[&key]).await?.iter().map(read).collect();
     rest.sort_by(|a, b| (a.at, &a.part).cmp(&(b.at, &b.part)));

@@ -32,7 +32,7 @@ macro_rules! rows {
 
         impl $crate::store::FromRow for $Name {
             fn from_row(row: &tokio_postgres::Row) -> Result<Self, tokio_postgres::Error> {
-                Ok(Self { $($field: row.try_get(stringify!($field))?,)* })
+                Ok(Self { $($field: $crate::store::shown(row, stringify!($field))?,)* })
             }
         })*
     };

@@ -4,6 +4,7 @@ mod builds;
 mod checkouts;
 mod commits;
 mod deliveries;
+mod extremes;
 mod feeds;
 mod hostile;
 pub mod lambda;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::envelope::field::Name;
 use crate::envelope::lenient;
-use crate::envelope::time::micros;
+use crate::envelope::time::rfc3339;
 
 /// Reads `2025-08-05 21:48:27 UTC` (webhooks), RFC 3339 (documentation, system hooks, API, commits),
 /// `2024-05-06 05:34:38 -0500`, and without a zone, which is taken for UTC. `None` for anything else.
@@ -20,7 +20,7 @@ pub(super) fn read(text: &str) -> Option<Timestamp> {
         zone if zone.len() == 5 => format!("{}:{}", &zone.get(..3)?, &zone.get(3..)?),
         zone => zone.to_owned(),
     };
-    format!("{date}T{time}{zone}").parse().ok().map(micros)
+    rfc3339(&format!("{date}T{time}{zone}"))
 }
 
 /// For `#[serde(deserialize_with)]`: `null`, `""` and the literal `None` of some senders are none.
@@ -53,6 +53,8 @@ mod tests {
             ("2024-05-06 05:34:38 -0500", "2024-05-06T10:34:38Z"),
             ("2024-05-06 05:34:38", "2024-05-06T05:34:38Z"),
             ("2024-05-06 05:34:38.123456789 UTC", "2024-05-06T05:34:38.123456Z"),
+            ("9999-12-31 23:59:59 UTC", "9999-12-30T22:00:00Z"),
+            ("0000-01-01 00:00:00 UTC", "0001-01-01T00:00:00Z"),
         ] {
             assert_eq!(read(text).map(|time| time.to_string()).as_deref(), Some(expected), "{text}");
         }

@@ -273,20 +273,29 @@ fn branch_of(commit: Option<&Map<String, Value>>) -> Option<String> {
     commit?.get("branch")?.as_str().filter(|branch| branch.len() <= 1024 && !branch.contains('\0')).map(str::to_owned)
 }
 
-/// The known keys of an object, as far as they are plain and PostgreSQL can store them.
-fn kept(object: Option<&Map<String, Value>>, keys: &[&str]) -> Map<String, Value> {
-    let fits = |value: &Value| match value {
-        Value::String(text) => text.len() <= 65_536 && !text.contains('\0'),
+/// Whether a member is plain and PostgreSQL can store it. A hash is in an index, which holds no longer key.
+fn fits(key: &str, value: &Value) -> bool {
+    match value {
+        Value::String(text) => {
+            let most = if matches!(key, "sha" | "number") { 1_024 } else { 65_536 };
+            text.len() <= most && !text.contains('\0')
+        }
         Value::Number(_) | Value::Bool(_) => true,
         _ => false,
-    };
-    let members = object.into_iter().flatten().filter(|(key, value)| keys.contains(&key.as_str()) && fits(value));
+    }
+}
+
+/// The known keys of an object, as far as they can be kept.
+fn kept(object: Option<&Map<String, Value>>, keys: &[&str]) -> Map<String, Value> {
+    let members = object.into_iter().flatten().filter(|(key, value)| keys.contains(&key.as_str()) && fits(key, value));
     sorted::object(members.map(|(key, value)| (key.clone(), value.clone())))
 }
 
 fn pull_request(columns: &Columns<'_>) -> Option<Map<String, Value>> {
     let mut kept = kept(columns.pull_request.as_ref(), PULL_REQUEST);
-    if let Some(number @ (Value::Number(_) | Value::String(_))) = &columns.pull_request_number {
+    if let Some(number @ (Value::Number(_) | Value::String(_))) =
+        columns.pull_request_number.as_ref().filter(|number| fits("number", number))
+    {
         kept.entry("number").or_insert_with(|| number.clone());
     }
     if let Some(title) = owned(columns.pull_request_title.as_ref()) {

@@ -20,7 +20,8 @@ WITH folders AS MATERIALIZED (
         SELECT c.git_context AS context, c.git_revision AS revision WHERE c.git_versions = '[]'
         UNION ALL
         SELECT coalesce(x ->> 'context', ''), x ->> 'revision'
-        FROM jsonb_array_elements(c.git_versions) AS x WHERE x ->> 'skip_builds' IS DISTINCT FROM 'true'
+        FROM jsonb_array_elements(CASE jsonb_typeof(c.git_versions) WHEN 'array' THEN c.git_versions ELSE '[]' END) AS x
+        WHERE x ->> 'skip_builds' IS DISTINCT FROM 'true'
     ) AS v
     WHERE c.git_project = ANY ($2) AND c.deleted_at IS NULL AND ($6::text IS NULL OR c.application = $6)
 )
