@@ -5,6 +5,12 @@
 //! order, parents last, and again with more properties: which value counts is in `rules.rs`. What is announced, in the
 //! transaction that wrote it, is in `events.rs`: each new or changed object, and once for each checkout that its builds
 //! are set up, its tests finished and its failures explained.
+//!
+//! **What is kept of a submission.** All of it or nothing, as KCIDB's schema has it: one member of a wrong type makes a submission invalid to
+//! all services of KCIDB, and its submitter is told so. What is valid is kept, but for what upstream's own database does not
+//! store (NUL and halves of surrogate pairs in `misc`). Values at the edge are kept within the edge: a time beyond RFC 3339's last day is that day.
+//! Addresses lose the user and the password before their host. CI systems write the address that they cloned from with its token, and what is
+//! stored is shown and announced; no consumer can use a token that has expired, and none should have one that has not.
 
 mod events;
 mod message;

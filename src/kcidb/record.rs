@@ -129,7 +129,7 @@ pub enum Cell {
     Text(Box<str>),
     /// JSON as text, fit for jsonb.
     Json(Box<str>),
-    /// Microseconds since 1970: the years 1 to 9999, which is more than a `Timestamp` holds.
+    /// Microseconds since 1970, within the bounds of [`envelope::time`](crate::envelope::time).
     Time(i64),
     /// Yes or no.
     Flag(bool),

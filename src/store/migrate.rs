@@ -80,6 +80,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 21, name: "final_states", sql: include_str!("migrations/0021_final_states.sql") },
     Migration { version: 22, name: "identity", sql: include_str!("migrations/0022_identity.sql") },
     Migration { version: 23, name: "identity_indexes", sql: include_str!("migrations/0023_identity_indexes.sql") },
+    Migration { version: 24, name: "kcidb_addresses", sql: include_str!("migrations/0024_kcidb_addresses.sql") },
 ];
 
 /// What [`migrate`] did.

@@ -111,6 +111,22 @@ mod tests {
         assert_eq!(found[3..], ["issues : expected a list", "x : unknown member `x`"]);
     }
 
+    #[test]
+    fn a_member_is_named_once() {
+        let long = "x".repeat(16_385);
+        for (member, said) in [
+            (format!(r#""log_excerpt":"{long}""#), "log_excerpt: a string of 16385 characters"),
+            (r#""log_excerpt":5"#.to_owned(), "log_excerpt: expected a string"),
+            (r#""misc":[]"#.to_owned(), "misc: expected an object"),
+            (r#""misc":{"a":"\u0000"}"#.to_owned(), "misc: a NUL"),
+            (r#""comment":5"#.to_owned(), "comment: invalid type"),
+        ] {
+            let payload = format!(r#"{{"version":{{"major":5}},"checkouts":[{{"id":"o:1","origin":"o",{member}}}]}}"#);
+            let found = found(&payload, &Rights::default());
+            assert!(found.len() == 1 && found[0].starts_with(&format!("checkouts o:1: {said}")), "{found:?}");
+        }
+    }
+
     /// Found by `tests/fuzz`: only the last one was judged, while the first is read as well.
     #[test]
     fn a_list_that_comes_twice_is_judged_twice() {

@@ -14,6 +14,8 @@ use super::schema::{self, Field, Into, Value};
 use super::upgrade::{self, Draft};
 use super::value::{Files, Integer, Key, Misc, Number, Text, Texts, unknown};
 use super::version::Version;
+use crate::envelope::field::without_credentials;
+use crate::envelope::time::bounded_micros;
 use crate::kcidb::record::{Cell, Excerpt, Kind, Object};
 
 /// Why a document is refused, beside what the schema says: set just before the error is returned.
@@ -53,6 +55,14 @@ impl Judge {
             return Err(self.unstorable("a NUL (\\u0000), which PostgreSQL does not store"));
         }
         Ok(())
+    }
+
+    /// An address without the user and password that it may hold: CI systems write the address that they cloned from, with its token.
+    pub(super) fn address<'a>(&self, rule: Rule, text: Cow<'a, str>) -> Cow<'a, str> {
+        match rule {
+            Rule::Repository | Rule::Uri => without_credentials(text),
+            _ => text,
+        }
     }
 
     /// The name of a file as the newest version has it: in 1.1 it could be a path.
@@ -258,7 +268,7 @@ impl<'de> Visitor<'de> for Members<'_, 'de, '_> {
 impl<'de> Members<'_, 'de, '_> {
     fn read<A: MapAccess<'de>>(&mut self, field: &Field, map: &mut A) -> Result<(), A::Error> {
         let judge = &self.reader.judge;
-        // Once a value has been read as raw JSON, the parser knows the place of the object around it only.
+        // Once a value has been read as raw JSON, the parser may know the place of the object around it only.
         let named = |error: A::Error| A::Error::custom(format_args!("{}: {error}", field.name));
         let cell = match field.value {
             Value::Text(rule) => {
@@ -267,11 +277,11 @@ impl<'de> Members<'_, 'de, '_> {
                     self.draft.id = Some(text.into_owned());
                     return Ok(());
                 }
-                Cell::Text(text.into())
+                Cell::Text(judge.address(rule, text).into())
             }
             Value::Time => {
                 let text = map.next_value_seed(Text(judge, Rule::Time))?;
-                Cell::Time(super::time::parse(&text).unwrap_or_default())
+                Cell::Time(bounded_micros(super::time::parse(&text).unwrap_or_default()))
             }
             Value::Texts(rule) => Cell::Json(map.next_value_seed(Texts(judge, rule))?.into()),
             Value::Files => Cell::Json(map.next_value_seed(Files(judge))?.into()),

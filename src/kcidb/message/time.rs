@@ -101,7 +101,7 @@ mod tests {
             let expected: Timestamp = expected.parse().unwrap();
             assert_eq!(parse(text), Some(expected.as_microsecond()), "{text}");
         }
-        // Beyond what jiff holds.
+        // Beyond what is stored: the reader brings it into the bounds.
         assert_eq!(parse("9999-12-31T23:59:59Z"), Some(253_402_300_799_000_000));
     }
 

@@ -205,7 +205,7 @@ impl<'de> Visitor<'de> for OneFile<'_> {
         }
         let name = name.ok_or_else(|| A::Error::missing_field("name"))?;
         let url = url.ok_or_else(|| A::Error::missing_field("url"))?;
-        Ok(File { name: self.0.file_name(name)?, url })
+        Ok(File { name: self.0.file_name(name)?, url: self.0.address(Rule::Uri, url) })
     }
 }
 

@@ -9,6 +9,7 @@ pub mod reads;
 mod receipts;
 mod triage;
 mod values;
+mod whole;
 
 use std::collections::HashMap;
 

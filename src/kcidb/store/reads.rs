@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+pub use super::whole::{BuildMore, CheckoutMore, Full, TestMore, build, checkout, test};
 use crate::kcidb::rules;
 use crate::store::{Reader, StoreError, rows};
 
@@ -66,7 +67,7 @@ rows! {
         pub builds_unplanned: i64,
         /// Tests without a result.
         pub tests_running: i64,
-        /// Failures of which nobody has said whether the cause is known.
+        /// Failed builds and failed tests without a known cause.
         pub untriaged: i64,
     }
 
@@ -226,14 +227,6 @@ pub async fn checkouts(reader: &mut Reader, wanted: &Wanted<'_>, most: i64) -> R
     reader.read(sql, &[origin, tree, branch, text, failed, finished, since, &at, &id, &most]).await
 }
 
-/// One of them.
-///
-/// # Errors
-/// As [`Reader::read`].
-pub async fn checkout(reader: &mut Reader, id: &str) -> Result<Option<CheckoutRow>, StoreError> {
-    reader.first(include_str!("sql/kcidb_find_checkout.sql"), &[&id]).await
-}
-
 /// Of checkouts: how many builds of each status there are, and (with a count of 1) which statuses tests have.
 ///
 /// # Errors
@@ -266,14 +259,6 @@ pub async fn builds(reader: &mut Reader, checkout: &str, most: i64) -> Result<Ve
     reader.read(include_str!("sql/kcidb_list_builds.sql"), &[&checkout, &&STATUSES[..], &most]).await
 }
 
-/// A build.
-///
-/// # Errors
-/// As [`Reader::read`].
-pub async fn build(reader: &mut Reader, id: &str) -> Result<Option<CheckoutBuild>, StoreError> {
-    reader.first(include_str!("sql/kcidb_find_build.sql"), &[&id]).await
-}
-
 /// Of builds: how many tests of each status there are.
 ///
 /// # Errors
@@ -288,14 +273,6 @@ pub async fn count_tests(reader: &mut Reader, builds: &[&str]) -> Result<Vec<Sta
 /// As [`Reader::read`].
 pub async fn tests(reader: &mut Reader, build: &str, most: i64) -> Result<Vec<TestRow>, StoreError> {
     reader.read(include_str!("sql/kcidb_list_tests.sql"), &[&build, &&STATUSES[..], &most]).await
-}
-
-/// A test.
-///
-/// # Errors
-/// As [`Reader::read`].
-pub async fn test(reader: &mut Reader, id: &str) -> Result<Option<TestRow>, StoreError> {
-    reader.first(include_str!("sql/kcidb_find_test.sql"), &[&id]).await
 }
 
 /// What issues are looked for in.
@@ -328,13 +305,13 @@ pub async fn issues(reader: &mut Reader, seen: Seen<'_>, most: i64) -> Result<Ve
     reader.read(include_str!("sql/kcidb_list_issues.sql"), &[&checkout, &build, &test, &most]).await
 }
 
-/// The end of the log of a build or test.
+/// The end of the log of a checkout, build or test.
 ///
 /// # Errors
 /// As [`Reader::read`].
 pub async fn excerpt(reader: &mut Reader, of: Seen<'_>) -> Result<Option<Excerpt>, StoreError> {
-    let [_, build, test] = of.ids();
-    reader.first(include_str!("sql/kcidb_read_excerpt.sql"), &[&build, &test]).await
+    let [checkout, build, test] = of.ids();
+    reader.first(include_str!("sql/kcidb_read_excerpt.sql"), &[&checkout, &build, &test]).await
 }
 
 /// Numbers of checkouts: those begun since `lately`, and those begun since `long` that have not ended.

@@ -6,6 +6,7 @@ use bytes::BytesMut;
 use tokio_postgres::Row;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
+use crate::envelope::time::bounded_micros;
 use crate::kcidb::record::{Cell, Column, Holds};
 use crate::store::Param;
 
@@ -109,7 +110,7 @@ impl ToSql for OfCell<'_> {
     to_sql_checked!();
 }
 
-/// Wider than a `Timestamp`, which ends a day before the year 9999 does.
+/// Wider than a `Timestamp`: rows of earlier releases hold times of the last day of the year 9999, and of the first of the next.
 fn system_time(micros: i64) -> SystemTime {
     let distance = Duration::from_micros(micros.unsigned_abs());
     if micros < 0 { SystemTime::UNIX_EPOCH - distance } else { SystemTime::UNIX_EPOCH + distance }
@@ -129,7 +130,7 @@ pub(super) fn cell(row: &Row, place: usize, column: &Column) -> Option<Cell> {
     match column.holds {
         Holds::Text => text().map(Cell::Text),
         Holds::Json => text().map(Cell::Json),
-        Holds::Time => row.get::<_, Option<SystemTime>>(place).map(|time| Cell::Time(micros(time))),
+        Holds::Time => row.get::<_, Option<SystemTime>>(place).map(|time| Cell::Time(bounded_micros(micros(time)))),
         Holds::Flag => row.get::<_, Option<bool>>(place).map(Cell::Flag),
         Holds::Number => row.get::<_, Option<f64>>(place).map(Cell::Number),
         Holds::Integer => row.get::<_, Option<i64>>(place).map(Cell::Integer),

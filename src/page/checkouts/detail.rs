@@ -8,8 +8,11 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Serialize;
 
+use super::objects::{excerpt, files, json_fact};
 use super::{completion, counts, path};
-use crate::kcidb::reads::{self, CheckoutBuild, CheckoutProgress, CheckoutRow, IssueRow, Seen, StatusCount};
+use crate::kcidb::reads::{
+    self, CheckoutBuild, CheckoutMore, CheckoutProgress, CheckoutRow, Full, IssueRow, Seen, StatusCount,
+};
 use crate::page::Page;
 use crate::page::components::maybe;
 use crate::page::html::{Tone, empty, facts, or_none, outside, table, time, toned};
@@ -34,7 +37,10 @@ pub(super) struct Build {
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = CheckoutDetail)]
 pub(in crate::page) struct Detail {
-    checkout: CheckoutRow,
+    /// Its id.
+    id: String,
+    /// None when only builds of it have been heard of.
+    checkout: Option<Full<CheckoutRow, CheckoutMore>>,
     /// The worst of its builds and tests.
     status: Option<&'static str>,
     progress: Option<CheckoutProgress>,
@@ -43,6 +49,8 @@ pub(in crate::page) struct Detail {
     /// The worst 500 of its builds.
     builds: Vec<Build>,
     issues: Vec<IssueRow>,
+    /// The end of its log.
+    log_excerpt: Option<String>,
 }
 
 /// A checkout with its builds.
@@ -59,40 +67,81 @@ pub(in crate::page) async fn checkout(
         return Ok(json(&found));
     }
     let now = page.now();
-    let row = &found.checkout;
     let of = |kind: &str| -> Vec<StatusCount> { found.counts.iter().filter(|c| c.kind == kind).cloned().collect() };
     let content = html! {
-        h1 { (row.id) " " (maybe(found.status, "no result yet")) }
-        (facts(&[
-            ("Completion", html! { (completion(row)) " " span.dim { (row.milestones.join(", ").replace('_', " ")) } }),
-            ("Origin, tree", html! { (row.origin) ", " (or_none(row.tree_name.as_deref())) }),
-            ("Repository", row.git_repository_url.as_deref().map_or_else(|| or_none(None), |url| outside(Some(url), url))),
-            ("Branch", or_none(row.git_repository_branch.as_deref())),
-            ("Commit", html! { (or_none(row.git_commit_hash.as_deref())) " " (row.git_commit_name.as_deref().unwrap_or_default()) }),
-            ("Checked out", match row.valid { Some(true) => toned(Tone::Good, "yes"), Some(false) => toned(Tone::Bad, "no"), None => toned(Tone::Quiet, "unknown") }),
-            ("Comment", or_none(row.comment.as_deref())),
-            ("Began", time(row.start_time, now)),
-            ("Log", log(row.log_url.as_deref())),
-            ("Builds", counts(&of("build"))),
-            ("Tests", counts(&of("test"))),
-            ("Last message", html! { (row.message_id) " " (time(row.message_at, now)) }),
-        ]))
+        h1 { (found.id) " " (maybe(found.status, "no result yet")) }
+        @match &found.checkout {
+            Some(Full { row, more }) => (checkout_facts(row, more, (&of("build"), &of("test")), now)),
+            None => {
+                (empty("The checkout itself has not been heard of; these builds name it."))
+                (facts(&[("Builds", counts(&of("build"))), ("Tests", counts(&of("test")))]))
+            },
+        }
         @if let Some(progress) = &found.progress { (still_open(progress)) }
+        (excerpt(found.log_excerpt.as_deref()))
         h2 { "Issues" }
         (issue_table(&found.issues))
         h2 { "Builds" }
         @if found.builds.is_empty() { (empty("No build of it is known.")) } @else { (build_table(&found.builds, now)) }
     };
-    let place = Place { title: &row.id, current: "/checkouts", path: &path(&row.id), feed: None };
+    let place = Place { title: &found.id, current: "/checkouts", path: &path(&found.id), feed: None };
     Ok(place.thing(&params, &content))
+}
+
+/// What is known of a checkout itself, and how many builds and tests of it there are.
+fn checkout_facts(
+    row: &CheckoutRow,
+    more: &CheckoutMore,
+    (builds, tests): (&[StatusCount], &[StatusCount]),
+    now: Timestamp,
+) -> Markup {
+    let yes_or_no = |flag: Option<bool>| match flag {
+        Some(true) => toned(Tone::Good, "yes"),
+        Some(false) => toned(Tone::Bad, "no"),
+        None => toned(Tone::Quiet, "unknown"),
+    };
+    let tags = more.git_commit_tags.as_ref().and_then(|tags| tags.as_array()).into_iter().flatten();
+    let tags: Vec<&str> = tags.filter_map(|tag| tag.as_str()).collect();
+    let branch = row.git_repository_branch.as_deref();
+    facts(&[
+        ("Completion", html! { (completion(row)) " " span.dim { (row.milestones.join(", ").replace('_', " ")) } }),
+        ("Origin, tree", html! { (row.origin) ", " (or_none(row.tree_name.as_deref())) }),
+        ("Repository", row.git_repository_url.as_deref().map_or_else(|| or_none(None), |url| outside(Some(url), url))),
+        (
+            "Branch",
+            html! { (or_none(branch)) @if more.git_repository_branch_tip == Some(true) { " " span.dim { "(its newest commit)" } } },
+        ),
+        (
+            "Commit",
+            html! { (or_none(row.git_commit_hash.as_deref())) " " (row.git_commit_name.as_deref().unwrap_or_default()) },
+        ),
+        ("Tags", or_none(Some(&tags.join(", ")))),
+        (
+            "Message",
+            html! { @match more.git_commit_message.as_deref() { Some(text) => pre { (text) }, None => (or_none(None)) } },
+        ),
+        ("Patches", files(more.patchset_files.as_ref())),
+        ("E-mail", or_none(more.mail_message_id.as_deref())),
+        ("Checked out", yes_or_no(row.valid)),
+        ("Comment", or_none(row.comment.as_deref())),
+        ("Began", time(row.start_time, now)),
+        ("Builds finished", time(more.origin_builds_finish_time, now)),
+        ("Tests finished", time(more.origin_tests_finish_time, now)),
+        ("Log", log(row.log_url.as_deref())),
+        ("Builds", counts(builds)),
+        ("Tests", counts(tests)),
+        ("More", json_fact(more.misc.as_ref())),
+        ("Last message", html! { (row.message_id) " " (time(row.message_at, now)) }),
+    ])
 }
 
 async fn find(page: &Page, id: &str) -> Result<Detail, Problem> {
     let mut reader = page.reader().await?;
-    let Some(checkout) = reads::checkout(&mut reader, id).await? else {
-        return Err(Problem::NotFound(format!("no checkout has the id {id:?}")));
-    };
+    let checkout = reads::checkout(&mut reader, id).await?;
     let counts = reads::counts_of(&mut reader, id).await?;
+    if checkout.is_none() && counts.is_empty() {
+        return Err(Problem::NotFound(format!("no checkout has the id {id:?}")));
+    }
     let rows = reads::builds(&mut reader, id, SHOWN).await?;
     let ids: Vec<&str> = rows.iter().map(|build| build.id.as_str()).collect();
     let mut tests: HashMap<String, Vec<StatusCount>> = HashMap::new();
@@ -101,26 +150,35 @@ async fn find(page: &Page, id: &str) -> Result<Detail, Problem> {
     }
     let build = |row: CheckoutBuild| Build { tests: tests.remove(&row.id).unwrap_or_default(), row };
     Ok(Detail {
+        id: id.to_owned(),
         checkout,
         status: reads::worst(&counts),
         progress: reads::progress(&mut reader, id).await?,
         counts,
         builds: rows.into_iter().map(build).collect(),
         issues: reads::issues(&mut reader, Seen::Checkout(id), SHOWN).await?,
+        log_excerpt: reads::excerpt(&mut reader, Seen::Checkout(id)).await?.map(|excerpt| excerpt.text),
     })
 }
 
 /// What a checkout waits for.
 fn still_open(progress: &CheckoutProgress) -> Markup {
     let parts = [
-        (progress.builds_running, "builds without a result"),
-        (progress.builds_unplanned, "builds passed, without tests so far"),
-        (progress.tests_running, "tests without a result"),
-        (progress.untriaged, "failures without a known cause"),
+        (progress.builds_running, "build", "without a result"),
+        (progress.builds_unplanned, "build", "passed, without tests so far"),
+        (progress.tests_running, "test", "without a result"),
+        (progress.untriaged, "failure", "without a known cause"),
     ];
     html! {
-        @if parts.iter().any(|(number, _)| *number > 0) {
-            ul.counts { @for (number, what) in parts { @if number > 0 { li { (toned(Tone::Running, html! { (number) " " (what) })) } } } }
+        @if parts.iter().any(|(number, ..)| *number > 0) {
+            ul.counts {
+                @for (number, thing, what) in parts {
+                    @if number > 0 {
+                        @let ending = if number == 1 { "" } else { "s" };
+                        li { (toned(Tone::Running, html! { (number) " " (thing) (ending) " " (what) })) }
+                    }
+                }
+            }
         }
     }
 }
@@ -143,7 +201,7 @@ pub(super) fn issue_table(issues: &[IssueRow]) -> Markup {
                     tr {
                         th scope="row" { (issue.id) " " span.dim { "version " (issue.version) } }
                         td { (or_none(issue.comment.as_deref())) } td { (culprits(issue)) } td { (issue.incidents) }
-                        td { @if issue.report_url.is_some() { (outside(issue.report_url.as_deref(), issue.report_subject.as_deref().unwrap_or("report"))) } }
+                        td { @if issue.report_url.is_some() || issue.report_subject.is_some() { (outside(issue.report_url.as_deref(), issue.report_subject.as_deref().unwrap_or("report"))) } }
                     }
                 }
             }))

@@ -5,10 +5,13 @@ use axum::response::Response;
 use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::detail::{SHOWN, issue_table, log};
 use super::{counts, path};
-use crate::kcidb::reads::{self, CheckoutBuild, CheckoutRow, IssueRow, Seen, StatusCount, TestRow};
+use crate::kcidb::reads::{
+    self, BuildMore, CheckoutBuild, CheckoutRow, Full, IssueRow, Seen, StatusCount, TestMore, TestRow,
+};
 use crate::page::Page;
 use crate::page::components::maybe;
 use crate::page::html::{empty, facts, or_none, outside, span, table, time};
@@ -20,7 +23,10 @@ use crate::page::problem::{Problem, ProblemResponses};
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = CheckoutBuildDetail)]
 pub(in crate::page) struct BuildDetail {
-    build: CheckoutBuild,
+    /// Its id.
+    id: String,
+    /// None when only tests of it have been heard of.
+    build: Option<Full<CheckoutBuild, BuildMore>>,
     /// None when only the build has been heard of.
     checkout: Option<CheckoutRow>,
     /// Tests by status.
@@ -43,53 +49,79 @@ pub(in crate::page) async fn build(
 ) -> Result<Response, Problem> {
     let id = params::name(&id);
     let mut reader = page.reader().await?;
-    let Some(build) = reads::build(&mut reader, &id).await? else {
+    let build: Option<Full<CheckoutBuild, BuildMore>> = reads::build(&mut reader, &id).await?;
+    let of_tests = reads::count_tests(&mut reader, &[&id]).await?;
+    if build.is_none() && of_tests.is_empty() {
         return Err(Problem::NotFound(format!("no build of a checkout has the id {id:?}")));
-    };
+    }
     let found = BuildDetail {
-        checkout: reads::checkout(&mut reader, &build.checkout_id).await?,
-        counts: reads::count_tests(&mut reader, &[&id]).await?,
+        checkout: match &build {
+            Some(build) => reads::checkout(&mut reader, &build.row.checkout_id).await?,
+            None => None,
+        },
+        counts: of_tests,
         tests: reads::tests(&mut reader, &id, SHOWN).await?,
         issues: reads::issues(&mut reader, Seen::Build(&id), SHOWN).await?,
         log_excerpt: reads::excerpt(&mut reader, Seen::Build(&id)).await?.map(|excerpt| excerpt.text),
+        id,
         build,
     };
     if params.wants_json {
         return Ok(json(&found));
     }
     let now = page.now();
-    let row = &found.build;
+    let status = found.build.as_ref().and_then(|build| build.row.status.as_deref());
     let content = html! {
-        h1 { (row.id) " " (maybe(row.status.as_deref(), "to come")) }
-        (facts(&[
-            ("Checkout", parent(&path(&row.checkout_id), &row.checkout_id, found.checkout.is_some())),
-            ("Origin", html! { (row.origin) }),
-            ("Architecture", or_none(row.architecture.as_deref())),
-            ("Compiler", or_none(row.compiler.as_deref())),
-            ("Configuration", row.config_name.as_deref().map_or_else(|| or_none(None), |name| outside(row.config_url.as_deref(), name))),
-            ("Command", or_none(row.command.as_deref())),
-            ("Comment", or_none(row.comment.as_deref())),
-            ("Began", html! { (time(row.start_time, now)) " " (seconds(row.duration)) }),
-            ("Log", log(row.log_url.as_deref())),
-            ("Tests", counts(&found.counts)),
-            ("Last message", html! { (row.message_id) " " (time(row.message_at, now)) }),
-        ]))
+        h1 { (found.id) " " (maybe(status, "to come")) }
+        @match &found.build {
+            Some(Full { row, more }) => (build_facts(&found, row, more, now)),
+            None => {
+                (empty("The build itself has not been heard of; these tests name it."))
+                (facts(&[("Tests", counts(&found.counts))]))
+            },
+        }
         (excerpt(found.log_excerpt.as_deref()))
         h2 { "Issues" }
         (issue_table(&found.issues))
         h2 { "Tests" }
         @if found.tests.is_empty() { (empty("No test of it is known.")) } @else { (test_table(&found.tests, now)) }
     };
-    let address = format!("/kcidb/builds/{}", encode_path(&row.id));
-    let place = Place { title: &row.id, current: "/checkouts", path: &address, feed: None };
+    let address = format!("/kcidb/builds/{}", encode_path(&found.id));
+    let place = Place { title: &found.id, current: "/checkouts", path: &address, feed: None };
     Ok(place.thing(&params, &content))
+}
+
+/// What is known of a build itself.
+fn build_facts(found: &BuildDetail, row: &CheckoutBuild, more: &BuildMore, now: Timestamp) -> Markup {
+    facts(&[
+        ("Checkout", parent(&path(&row.checkout_id), &row.checkout_id, found.checkout.is_some())),
+        ("Origin", html! { (row.origin) }),
+        ("Architecture", or_none(row.architecture.as_deref())),
+        ("Compiler", or_none(row.compiler.as_deref())),
+        (
+            "Configuration",
+            row.config_name
+                .as_deref()
+                .or(row.config_url.as_deref())
+                .map_or_else(|| or_none(None), |name| outside(row.config_url.as_deref(), name)),
+        ),
+        ("Command", or_none(row.command.as_deref())),
+        ("Comment", or_none(row.comment.as_deref())),
+        ("Began", html! { (time(row.start_time, now)) " " (seconds(row.duration)) }),
+        ("Log", log(row.log_url.as_deref())),
+        ("Input", files(more.input_files.as_ref())),
+        ("Output", files(more.output_files.as_ref())),
+        ("Tests", counts(&found.counts)),
+        ("More", json_fact(more.misc.as_ref())),
+        ("Last message", html! { (row.message_id) " " (time(row.message_at, now)) }),
+    ])
 }
 
 /// A run of a test.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = TestDetail)]
 pub(in crate::page) struct TestDetail {
-    test: TestRow,
+    test: Full<TestRow, TestMore>,
     /// None when only the test has been heard of.
     build: Option<CheckoutBuild>,
     issues: Vec<IssueRow>,
@@ -112,7 +144,7 @@ pub(in crate::page) async fn test(
         return Err(Problem::NotFound(format!("no test has the id {id:?}")));
     };
     let found = TestDetail {
-        build: reads::build(&mut reader, &test.build_id).await?,
+        build: reads::build(&mut reader, &test.row.build_id).await?,
         issues: reads::issues(&mut reader, Seen::Test(&id), SHOWN).await?,
         log_excerpt: reads::excerpt(&mut reader, Seen::Test(&id)).await?.map(|excerpt| excerpt.text),
         test,
@@ -121,7 +153,10 @@ pub(in crate::page) async fn test(
         return Ok(json(&found));
     }
     let now = page.now();
-    let row = &found.test;
+    let Full { row, more } = &found.test;
+    let compatible = more.environment_compatible.as_ref().and_then(Value::as_array).into_iter().flatten();
+    let compatible: Vec<&str> = compatible.filter_map(Value::as_str).collect();
+    let scale = more.number_prefix.as_deref().map(|prefix| format!("({prefix} prefixes)"));
     let build = format!("/kcidb/builds/{}", encode_path(&row.build_id));
     let content = html! {
         h1 { (row.id) " " (maybe(row.status.as_deref(), "to come")) }
@@ -131,10 +166,15 @@ pub(in crate::page) async fn test(
             ("Checkout", html! { @if let Some(build) = &found.build { (parent(&path(&build.checkout_id), &build.checkout_id, true)) } @else { (or_none(None)) } }),
             ("Origin", html! { (row.origin) }),
             ("Ran on", or_none(row.environment_comment.as_deref())),
-            ("Measured", html! { @if let Some(value) = row.number_value { (value) " " (row.number_unit.as_deref().unwrap_or_default()) } @else { (or_none(None)) } }),
+            ("Compatible with", or_none(Some(&compatible.join(", ")))),
+            ("Environment", json_fact(more.environment_misc.as_ref())),
+            ("Measured", html! { @if let Some(value) = row.number_value { (value) " " (row.number_unit.as_deref().unwrap_or_default()) " " (scale.unwrap_or_default()) } @else { (or_none(None)) } }),
             ("Comment", or_none(row.comment.as_deref())),
             ("Began", html! { (time(row.start_time, now)) " " (seconds(row.duration)) }),
             ("Log", log(row.log_url.as_deref())),
+            ("Input", files(more.input_files.as_ref())),
+            ("Output", files(more.output_files.as_ref())),
+            ("More", json_fact(more.misc.as_ref())),
             ("Last message", html! { (row.message_id) " " (time(row.message_at, now)) }),
         ]))
         (excerpt(found.log_excerpt.as_deref()))
@@ -146,9 +186,31 @@ pub(in crate::page) async fn test(
     Ok(place.thing(&params, &content))
 }
 
-/// What something belongs to; parents may come later than what belongs to them.
-fn parent(path: &str, id: &str, is_known: bool) -> Markup {
-    html! { @if is_known { a href=(path) { (id) } } @else { (id) " " span.dim { "(not heard of)" } } }
+/// What something belongs to. Parents may come later than what belongs to them, and have a page all the same.
+pub(super) fn parent(path: &str, id: &str, is_known: bool) -> Markup {
+    html! { a href=(path) { (id) } @if !is_known { " " span.dim { "(not heard of)" } } }
+}
+
+/// Names of files as links.
+pub(super) fn files(files: Option<&Value>) -> Markup {
+    let files = files.and_then(Value::as_array).into_iter().flatten();
+    let text = |file: &Value, name: &str| file[name].as_str().unwrap_or_default().to_owned();
+    let files: Vec<(String, String)> = files.map(|file| (text(file, "name"), text(file, "url"))).collect();
+    html! {
+        @if files.is_empty() { (or_none(None)) } @else {
+            ul { @for (name, url) in &files { li { (outside(Some(url), name)) } } }
+        }
+    }
+}
+
+/// Free JSON, folded away.
+pub(super) fn json_fact(value: Option<&Value>) -> Markup {
+    html! {
+        @match value.filter(|value| value.as_object().is_none_or(|members| !members.is_empty())) {
+            Some(value) => details { summary { "JSON" } pre.scroll tabindex="0" { (format!("{value:#}")) } },
+            None => (or_none(None)),
+        }
+    }
 }
 
 fn seconds(duration: Option<f64>) -> Markup {
@@ -157,7 +219,7 @@ fn seconds(duration: Option<f64>) -> Markup {
     html! { @if let Some(seconds) = seconds { "for " (span(seconds)) } }
 }
 
-fn excerpt(text: Option<&str>) -> Markup {
+pub(super) fn excerpt(text: Option<&str>) -> Markup {
     html! { @if let Some(text) = text { h2 { "End of the log" } pre.scroll tabindex="0" { (text) } } }
 }
 

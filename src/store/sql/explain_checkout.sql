@@ -4,8 +4,8 @@ SELECT 'checkout' AS part, t.message_at AS at,
     to_jsonb(t) AS "row"
 FROM kcidb_checkouts AS t WHERE t.id = $1::text
 UNION ALL
-SELECT 'progress', NULL, concat_ws(', ', p.builds || ' builds', p.builds_running || ' run', p.tests_running || ' tests run',
-    p.untriaged || ' failures unexplained'), to_jsonb(p)
+SELECT 'progress', NULL, concat_ws(', ', p.builds || ' builds', p.builds_running || ' of them running',
+    p.tests_running || ' with running tests', p.untriaged || ' with unexplained failures'), to_jsonb(p)
 FROM kcidb_progress AS p WHERE p.id = $1
 UNION ALL
 SELECT 'milestone', m.reached_at, m.milestone || CASE WHEN m.overdue THEN ', as nothing more came' ELSE '' END, to_jsonb(m)

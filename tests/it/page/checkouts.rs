@@ -112,3 +112,93 @@ async fn checkouts_are_read_page_by_page() {
     orders[0].dedup();
     assert_eq!(orders[0].len(), 120);
 }
+
+/// Numbers are of what the words say, one of a thing is one, and all that was submitted is there.
+#[tokio::test]
+async fn all_of_a_checkout_is_shown() {
+    let db = support::database().await;
+    let files = json!([{"name": "out.tar", "url": "https://user:hunter2@files.example.org/out.tar"}]);
+    let test = |id: usize, status: Option<&str>| {
+        let mut test = json!({"id": format!("o:t{id}"), "origin": "o", "build_id": "o:b1", "output_files": files, "input_files": files,
+            "environment": {"comment": "board", "compatible": ["acme,board"], "misc": {"platform": "qemu-arm"}}, "misc": {"runtime": "lava"},
+            "number": {"value": 1.5, "unit": "B/s", "prefix": "binary"}});
+        if let Some(status) = status {
+            test["status"] = json!(status);
+        }
+        test
+    };
+    let mut tests: Vec<Value> = (0..5).map(|id| test(id, Some("FAIL"))).collect();
+    tests.extend((5..8).map(|id| test(id, None)));
+    // Of a build and of a checkout that nobody has told of.
+    tests.push(json!({"id": "o:orphan", "origin": "o", "build_id": "o:ghost", "status": "PASS"}));
+    let mut first = checkout(1, "2026-03-10T12:00:00Z");
+    first.as_object_mut().unwrap().extend(
+        json!({"git_commit_message": "one\ntwo", "git_commit_tags": ["v6.1"], "log_excerpt": "fatal: no space", "misc": {"iid": 7},
+            "patchset_files": files, "git_repository_branch_tip": true}).as_object().unwrap().clone(),
+    );
+    let builds = json!([
+        {"id": "o:b1", "origin": "o", "checkout_id": "o:c001", "status": "PASS", "output_files": files, "misc": {"job": "gcc-12"}},
+        {"id": "o:b2", "origin": "o", "checkout_id": "o:c001", "status": "FAIL"},
+        {"id": "o:b3", "origin": "o", "checkout_id": "o:nowhere", "status": "PASS"}
+    ]);
+    let issues = json!([{"id": "o:i", "origin": "o", "version": 1, "report_subject": "boot hangs"}]);
+    let incidents = json!([{"id": "o:n", "origin": "o", "issue_id": "o:i", "issue_version": 1, "test_id": "o:t0", "present": true}]);
+    let lists =
+        json!({"checkouts": [first], "builds": builds, "tests": tests, "issues": issues, "incidents": incidents});
+    take(&db.store, &[submission("m", &lists)]).await;
+    let site = Site::of(&db.store, NOW).await;
+    let found = site.json("/api/v1/checkouts/o:c001").await;
+    assert_eq!((&found["progress"]["tests_running"], &found["progress"]["untriaged"]), (&json!(3), &json!(5)));
+    assert_eq!((&found["progress"]["builds"], &found["progress"]["builds_running"]), (&json!(2), &json!(0)));
+    let of = &found["checkout"];
+    assert_eq!(
+        (&of["misc"]["iid"], &of["git_commit_tags"], &found["log_excerpt"]),
+        (&json!(7), &json!(["v6.1"]), &json!("fatal: no space"))
+    );
+    assert_eq!(of["git_repository_url"], "https://git.example.org/linux.git");
+    assert_eq!(of["patchset_files"][0]["url"], "https://files.example.org/out.tar");
+    let page = site.get("/checkouts/o:c001").await.body;
+    for said in [
+        "3 tests without a result",
+        "5 failures without a known cause",
+        "fatal: no space",
+        "v6.1",
+        "one\ntwo",
+        "boot hangs",
+        "&quot;iid&quot;: 7",
+    ] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
+    assert!(!page.contains("hunter2"));
+    let build = site.json("/api/v1/kcidb/builds/o:b1").await;
+    assert_eq!(
+        (&build["build"]["output_files"][0]["name"], &build["build"]["misc"]["job"]),
+        (&json!("out.tar"), &json!("gcc-12"))
+    );
+    assert!(site.get("/kcidb/builds/o:b1").await.body.contains("https://files.example.org/out.tar"));
+    let test = site.json("/api/v1/kcidb/tests/o:t1").await;
+    assert_eq!(
+        (&test["test"]["environment_misc"]["platform"], &test["test"]["number_prefix"]),
+        (&json!("qemu-arm"), &json!("binary"))
+    );
+    let page = site.get("/kcidb/tests/o:t1").await.body;
+    for said in ["qemu-arm", "acme,board", "out.tar", "lava", "binary prefixes"] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
+    // Known by what belongs to it alone.
+    let ghost = site.json("/api/v1/kcidb/builds/o:ghost").await;
+    assert_eq!(
+        (&ghost["id"], &ghost["build"], &ghost["tests"][0]["id"]),
+        (&json!("o:ghost"), &Value::Null, &json!("o:orphan"))
+    );
+    assert!(site.get("/kcidb/builds/o:ghost").await.body.contains("o:orphan"));
+    assert!(site.get("/kcidb/tests/o:orphan").await.body.contains("href=\"/kcidb/builds/o%3Aghost\""));
+    assert!(site.get("/checkouts/o:nowhere").await.body.contains("o:b3"));
+    for path in ["/checkouts/o:none", "/kcidb/builds/o:none"] {
+        assert_eq!(site.get(path).await.status, 404, "{path}");
+    }
+    // One of each.
+    let one = json!({"checkouts": [checkout(2, "2026-03-10T12:00:00Z")], "builds": [{"id": "o:b4", "origin": "o", "checkout_id": "o:c002"}]});
+    take(&db.store, &[submission("n", &one)]).await;
+    assert!(site.get("/checkouts/o:c002").await.body.contains("1 build without a result"));
+}

@@ -1,7 +1,7 @@
 -- kcidb_list_checkouts_oldest
 -- Oldest first, after a place if given. $5: whether anything of it failed; $6: whether all of its tests have ended. What
 -- has no index is looked for in the first that fit the rest: a text and an end in 10,000, failures in 1,000.
-SELECT c.id, c.origin, c.tree_name, regexp_replace(c.git_repository_url, '//[^/@]*@', '//') AS git_repository_url,
+SELECT c.id, c.origin, c.tree_name, c.git_repository_url,
     c.git_repository_branch, c.git_commit_hash, c.git_commit_name,
     c.patchset_hash, c.comment, c.start_time, c.log_url, c.valid, coalesce(c.start_time, c.message_at, c.received_at) AS at,
     m.milestones, m.overdue, c.message_id, c.message_at
