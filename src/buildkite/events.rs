@@ -56,6 +56,7 @@ pub fn event(build: &Build) -> Event {
         attributes,
         payload,
         at: None,
+        texts: BTreeMap::new(),
     }
 }
 
@@ -73,7 +74,15 @@ pub(super) fn earlier(build: &Build, newest: &Build) -> Option<Event> {
     let mut payload = sorted::object([("id".to_owned(), json!(build.id))]);
     status.put_into(&mut payload);
     let event = "notify:commit_status".to_owned();
-    Some(Event { family: "buildkite", event, key: build.id.clone(), attributes: BTreeMap::new(), payload, at: None })
+    Some(Event {
+        family: "buildkite",
+        event,
+        key: build.id.clone(),
+        attributes: BTreeMap::new(),
+        payload,
+        at: None,
+        texts: BTreeMap::new(),
+    })
 }
 
 /// The status that the commit of a build is to have.

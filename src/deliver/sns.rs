@@ -1,6 +1,6 @@
 //! Events to a topic of SNS, ten a call. The topic is one of its own, never the one that feeds the queue.
 //!
-//! A message that would be too large goes without the long texts of its object and says so (`omitted`); one that still is
+//! A message that would be too large goes without the long texts of its object and names them (attribute `omitted`); one that still is
 //! goes as a pointer to a bucket, where the target has one, and else is dead.
 
 use std::collections::BTreeMap;
@@ -72,23 +72,29 @@ impl Message {
     /// The payload, and `source` and `event` beside the event's own attributes. SNS takes no empty ones. Long texts of the
     /// object are left out where they would make it too large.
     fn of(due: &EventDue) -> Self {
-        let whole = Self::with(due, due.whole().to_string(), None);
+        let whole = Self::with(due, due.whole(), true, None);
         if due.texts.is_empty() || whole.bytes() <= BYTES {
             return whole;
         }
-        Self { body: due.payload.to_string(), ..whole }
+        Self::with(due, due.short(), false, None)
     }
 
-    fn with(due: &EventDue, body: String, left: Option<usize>) -> Self {
+    fn with(due: &EventDue, body: String, is_whole: bool, left: Option<usize>) -> Self {
         // The attribute that a pointer has counts, too.
         let most = ATTRIBUTES - usize::from(left.is_some());
-        let mut attributes =
-            BTreeMap::from([("source".to_owned(), due.family.clone()), ("event".to_owned(), due.event.clone())]);
-        let own = due.attributes.iter().filter(|(name, value)| is_name(name) && !value.is_empty());
-        for (name, value) in own {
+        let own = due.attributes(is_whole);
+        let mut attributes = BTreeMap::from([("source".to_owned(), due.family.clone())]);
+        let event = ("event".to_owned(), due.event.clone());
+        // An event with a routing key of its own says twice what happened.
+        let is_said = own.get("routing_key") == Some(&due.event);
+        attributes.extend((!is_said).then(|| event.clone()));
+        for (name, value) in own.into_iter().filter(|(name, value)| is_name(name) && !value.is_empty()) {
             if attributes.len() < most {
-                attributes.entry(name.clone()).or_insert_with(|| value.clone());
+                attributes.entry(name).or_insert(value);
             }
+        }
+        if attributes.len() < most {
+            attributes.entry(event.0).or_insert(event.1);
         }
         Self { body, attributes, left }
     }
@@ -150,9 +156,9 @@ impl SnsPublisher {
     async fn message(&self, due: &EventDue) -> (Message, Option<Decision>) {
         let message = Message::of(due);
         let (Some(place), true) = (&self.overflow, message.bytes() > BYTES) else { return (message, None) };
-        let payload = due.whole().to_string();
+        let payload = due.whole();
         match overflow::leave(&self.topics.s3, place, &format!("{}/{}", due.family, due.id), &payload).await {
-            Ok(pointer) => (Message::with(due, pointer, Some(payload.len())), None),
+            Ok(pointer) => (Message::with(due, pointer, true, Some(payload.len())), None),
             // The bucket's fault and not the topic's, which takes all others.
             Err(why) => (message, Some(Decision { fault: false, ..Decision::backoff(due.tries, why) })),
         }
@@ -276,7 +282,8 @@ mod tests {
             event: "job:started".to_owned(),
             key: "1".to_owned(),
             attributes: own.collect(),
-            payload: serde_json::json!({"id": 1}),
+            payload: serde_json::json!({"id": 1}).into(),
+            omitted: BTreeMap::new(),
             texts: BTreeMap::new(),
             created_at: jiff::Timestamp::UNIX_EPOCH,
             age: Duration::ZERO,
@@ -286,7 +293,7 @@ mod tests {
         assert_eq!(message.attributes.len(), ATTRIBUTES);
         assert_eq!((&*message.attributes["event"], &*message.attributes["source"]), ("job:started", "travis"));
         assert!(message.entry(0).is_some());
-        let pointer = Message::with(&due, "[]".to_owned(), Some(300_000)).entry(0).unwrap();
+        let pointer = Message::with(&due, "[]".to_owned(), true, Some(300_000)).entry(0).unwrap();
         let attributes = pointer.message_attributes.unwrap();
         assert_eq!(attributes.len(), ATTRIBUTES);
         assert_eq!(attributes[overflow::SIZE].string_value.as_deref(), Some("300000"));

@@ -1,12 +1,15 @@
 //! One event to an address, signed as Standard Webhooks has it: `webhook-id` (the same at each attempt, for receivers that
 //! count), `webhook-timestamp`, and `webhook-signature`, HMAC-SHA256 over `id.timestamp.body`.
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use reqwest::Url;
-use serde_json::json;
+use serde::Serialize;
+use serde_json::value::RawValue;
 use sha2::Sha256;
 
 use super::http::{Header, Poster, Ways};
@@ -63,15 +66,25 @@ pub(super) fn signed(secret: &Secret, event: i64, body: &str, now: Timestamp) ->
 
 /// What is posted.
 fn document(due: &EventDue) -> String {
-    let document = json!({
-        "type": due.event,
-        "timestamp": due.created_at,
-        "source": due.family,
-        "key": due.key,
-        "attributes": due.attributes,
-        "data": *due.whole(),
-    });
-    document.to_string()
+    #[derive(Serialize)]
+    struct Document<'d> {
+        attributes: BTreeMap<String, String>,
+        data: Box<RawValue>,
+        key: &'d str,
+        source: &'d str,
+        timestamp: Timestamp,
+        r#type: &'d str,
+    }
+    let document = Document {
+        attributes: due.attributes(true),
+        // What is whole is JSON.
+        data: RawValue::from_string(due.whole()).unwrap_or_default(),
+        key: &due.key,
+        source: &due.family,
+        timestamp: due.created_at,
+        r#type: &due.event,
+    };
+    serde_json::to_string(&document).unwrap_or_default()
 }
 
 /// `v1,` and the base64 of the code. A secret in the form of the standard (`whsec_` and base64) is taken as what it encodes.

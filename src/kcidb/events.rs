@@ -10,7 +10,7 @@ use super::record::{Cell, Kind, View};
 use super::render;
 use super::rules::Milestone;
 use crate::envelope::Head;
-use crate::outbox::{Event, Payload};
+use crate::outbox::{Event, OMITTED, Payload};
 
 /// What happened to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,16 +50,13 @@ impl What {
     }
 }
 
-/// The body of a message.
+/// The body of a message: these four members and no others, as consumers of `DataWarehouse` know it.
 #[derive(Debug, Serialize)]
 pub struct Body {
     timestamp: String,
     status: &'static str,
     object_type: &'static str,
     object: Box<RawValue>,
-    /// Members that the object has and that are not shown here, with what names them.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    omitted: BTreeMap<&'static str, String>,
 }
 
 impl Payload for Body {}
@@ -76,7 +73,7 @@ pub(super) fn event(view: &View<'_>, what: What, at: Timestamp) -> Event<Body> {
     let routing_key = name(view.kind, what);
     // Unwrap safety: `render::object` writes JSON, and what it takes over as JSON has been read as such.
     let object = RawValue::from_string(render::object(view, |_| None)).expect("an object of JSON");
-    let omitted = match view.cell("log_excerpt_sha256") {
+    let texts = match view.cell("log_excerpt_sha256") {
         Some(Cell::Excerpt(hash)) => BTreeMap::from([("log_excerpt", format!("sha256:{}", hex(&hash[..])))]),
         _ => BTreeMap::new(),
     };
@@ -84,17 +81,22 @@ pub(super) fn event(view: &View<'_>, what: What, at: Timestamp) -> Event<Body> {
         Kind::Issue => format!("issue {} {}", view.id, view.version),
         _ => format!("{object_type} {}", view.id),
     };
+    let mut attributes = attributes(view, &routing_key, status);
+    if !texts.is_empty() {
+        attributes.insert(OMITTED.to_owned(), texts.keys().copied().collect::<Vec<_>>().join(","));
+    }
     Event {
         family: "kcidb",
-        attributes: attributes(view, &routing_key, status),
+        attributes,
         event: routing_key,
         key,
-        payload: Body { timestamp: render::time(at.as_microsecond()), status, object_type, object, omitted },
+        payload: Body { timestamp: render::time(at.as_microsecond()), status, object_type, object },
         at: None,
+        texts,
     }
 }
 
-/// By which subscribers filter; at most 9. A value that is empty, long or holds control characters is left out: SNS
+/// By which subscribers filter; at most 8, with what is omitted 9. A value that is empty, long or holds control characters is left out: SNS
 /// takes no such values.
 fn attributes(view: &View<'_>, routing_key: &str, status: &str) -> BTreeMap<String, String> {
     let mut attributes = BTreeMap::new();
@@ -164,6 +166,7 @@ mod tests {
             [
                 "architecture=arm64",
                 "object_type=build",
+                "omitted=log_excerpt",
                 "origin=o",
                 "result=FAIL",
                 "retrigger=true",
@@ -176,7 +179,9 @@ mod tests {
         assert_eq!((&body["status"], &body["object_type"]), (&"new".into(), &"build".into()));
         assert_eq!(body["object"]["misc"]["retrigger"], true);
         assert_eq!(body["object"].get("log_excerpt"), None);
-        assert_eq!(body["omitted"]["log_excerpt"], format!("sha256:{}", "ab".repeat(32)));
+        let members: Vec<&String> = body.as_object().unwrap().keys().collect();
+        assert_eq!(members, ["object", "object_type", "status", "timestamp"]);
+        assert_eq!(event.texts, BTreeMap::from([("log_excerpt", format!("sha256:{}", "ab".repeat(32)))]));
     }
 
     #[test]

@@ -113,7 +113,7 @@ impl Announcer {
 
     /// Adds an event; ids follow the order in which events are added. Dropped if no target can receive it.
     pub fn add<P: Payload>(&mut self, event: Event<P>) {
-        let (attributes, payload) = (event.attributes, event.payload);
+        let (attributes, payload, texts) = (event.attributes, event.payload, event.texts);
         let mut row = Row {
             id: None,
             family: event.family.to_owned(),
@@ -121,6 +121,7 @@ impl Announcer {
             key: event.key,
             attributes: None,
             payload: None,
+            texts: None,
             created_at: None,
             message_at: event.at,
             plan: None,
@@ -150,6 +151,8 @@ impl Announcer {
         match (to_raw_value(&attributes), to_raw_value(&payload)) {
             (Ok(attributes), Ok(payload)) => {
                 (row.attributes, row.payload) = (Some(attributes), Some(payload));
+                // A map of texts is always JSON.
+                row.texts = if texts.is_empty() { None } else { to_raw_value(&texts).ok() };
                 self.events.push(row);
             }
             // A key that is no string: a fault of the source, which must not cost the message.
@@ -205,12 +208,14 @@ pub async fn announcing<T>(
 
 /// Writes events that wait until it is known who receives them.
 async fn write_unrouted(tx: &Tx<'_>, events: &[Row]) -> Result<(), StoreError> {
-    let json: Vec<_> =
-        events.iter().map(|row| (row.attributes.as_deref().map(Json), row.payload.as_deref().map(Json))).collect();
-    let rows = events.iter().zip(&json).map(|(row, (attributes, payload))| -> [Param<'_>; 6] {
-        [&row.family, &row.event, &row.key, attributes, payload, &row.message_at]
+    let json: Vec<_> = events
+        .iter()
+        .map(|row| [&row.attributes, &row.payload, &row.texts].map(|raw| raw.as_deref().map(Json)))
+        .collect();
+    let rows = events.iter().zip(&json).map(|(row, [attributes, payload, texts])| -> [Param<'_>; 7] {
+        [&row.family, &row.event, &row.key, attributes, payload, texts, &row.message_at]
     });
-    let types = [Type::TEXT, Type::TEXT, Type::TEXT, Type::JSON, Type::JSON, Type::TIMESTAMPTZ];
+    let types = [Type::TEXT, Type::TEXT, Type::TEXT, Type::JSON, Type::JSON, Type::JSON, Type::TIMESTAMPTZ];
     tx.copy(include_str!("sql/announce_unrouted.sql"), &types, rows).await
 }
 

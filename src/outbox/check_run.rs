@@ -27,8 +27,7 @@ pub struct CheckRun {
 /// What the check run in a payload is of: repository, commit and external id.
 fn subject(due: &EventDue) -> Option<(String, String, String)> {
     // Only few events are notices; those of Slack and mail are not taken apart for this.
-    due.payload.get("notice")?.get("kind").filter(|kind| *kind == "check_run")?;
-    let Notice::CheckRun { path, body, .. } = Notice::of(due.payload.as_object()?)? else { return None };
+    let Notice::CheckRun { path, body, .. } = Notice::of(&due.payload.ours())? else { return None };
     let text = |member: &str| body.get(member).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
     Some((path, text("head_sha"), text("external_id")))
 }

@@ -114,9 +114,9 @@ pub enum Told {
 }
 
 /// Member of a payload that holds a [`CommitStatus`].
-const STATUS: &str = "commit_status";
+pub(super) const STATUS: &str = "commit_status";
 /// Member that says why there is none.
-const UNDELIVERABLE: &str = "undeliverable";
+pub(super) const UNDELIVERABLE: &str = "undeliverable";
 
 impl CommitStatus {
     /// Puts it into the payload of an event.

@@ -43,6 +43,7 @@ pub use self::commit_status::{CommitStatus, State, Told, Version};
 pub use self::filter::Filter;
 pub use self::notice::{Notice, PAGES, PAGES_HOST};
 pub use self::place::Due;
+pub use self::texts::{OMITTED, StoredPayload};
 
 /// What happened, for whoever must know.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,4 +61,7 @@ pub struct Event<P = Map<String, Value>> {
     pub payload: P,
     /// When the message was sent that caused it; `None` for now.
     pub at: Option<Timestamp>,
+    /// Long texts that belong into the payload's `object` and are kept elsewhere: the member of each, and `sha256:` with its
+    /// hash. The attribute [`OMITTED`] names them.
+    pub texts: BTreeMap<&'static str, String>,
 }

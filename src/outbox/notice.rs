@@ -67,7 +67,7 @@ pub enum Notice {
 }
 
 /// Member of a payload that holds one.
-const NOTICE: &str = "notice";
+pub(super) const NOTICE: &str = "notice";
 
 impl Notice {
     /// Puts it into the payload of an event.

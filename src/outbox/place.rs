@@ -23,6 +23,8 @@ pub(super) struct Row {
     pub(super) attributes: Option<Raw>,
     /// `None`: it is not written, and only its statuses are known.
     pub(super) payload: Option<Raw>,
+    /// What the payload leaves out, by member and hash.
+    pub(super) texts: Option<Raw>,
     pub(super) created_at: Option<Timestamp>,
     /// When the message was sent that caused it.
     pub(super) message_at: Option<Timestamp>,
@@ -107,11 +109,12 @@ async fn write(tx: &Tx<'_>, rows: &[Row], ids: &[i64], now: Timestamp) -> Result
         .iter()
         .map(|(_, row)| {
             let note = row.plan.as_ref().and_then(|plan| plan.note.as_deref());
-            (row.attributes.as_deref().map(Json), row.payload.as_deref().map(Json), note)
+            let json = [&row.attributes, &row.payload, &row.texts].map(|raw| raw.as_deref().map(Json));
+            (json, note)
         })
         .collect();
-    let rows = written.iter().zip(&json).map(|((id, row), (attributes, payload, note))| -> [Param<'_>; 9] {
-        [*id, &row.family, &row.event, &row.key, attributes, payload, &row.message_at, note, &now]
+    let rows = written.iter().zip(&json).map(|((id, row), ([attributes, payload, texts], note))| -> [Param<'_>; 10] {
+        [*id, &row.family, &row.event, &row.key, attributes, payload, texts, &row.message_at, note, &now]
     });
     let text = Type::TEXT;
     let types = [
@@ -119,6 +122,7 @@ async fn write(tx: &Tx<'_>, rows: &[Row], ids: &[i64], now: Timestamp) -> Result
         text.clone(),
         text.clone(),
         text.clone(),
+        Type::JSON,
         Type::JSON,
         Type::JSON,
         Type::TIMESTAMPTZ,

@@ -1,6 +1,5 @@
 //! Leases: who delivers what, and what became of it. Time is the database's everywhere, so that clocks need not agree.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -8,8 +7,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::check_run::{self, CheckRun};
-use super::texts;
-use crate::store::{StoreError, Tx, column};
+use super::texts::{self, StoredPayload};
+use crate::store::{Json, StoreError, Tx, column};
 
 /// What became of one delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,8 +140,10 @@ pub struct EventDue {
     /// For filters of subscribers.
     pub attributes: BTreeMap<String, String>,
     /// What consumers read.
-    pub payload: Value,
-    /// Texts that the payload leaves out, by member.
+    pub payload: StoredPayload,
+    /// Hashes of the texts that the payload leaves out, by member.
+    pub omitted: BTreeMap<String, Vec<u8>>,
+    /// Those of the texts that are still kept.
     pub texts: BTreeMap<String, String>,
     /// When.
     pub created_at: Timestamp,
@@ -153,10 +154,22 @@ pub struct EventDue {
 }
 
 impl EventDue {
-    /// The payload with the texts that it leaves out.
+    /// The payload with the texts that it leaves out, as JSON.
     #[must_use]
-    pub fn whole(&self) -> Cow<'_, Value> {
+    pub fn whole(&self) -> String {
         texts::whole(&self.payload, &self.texts)
+    }
+
+    /// The payload without them.
+    #[must_use]
+    pub fn short(&self) -> String {
+        texts::whole(&self.payload, &BTreeMap::new())
+    }
+
+    /// The attributes of either form: `omitted` names the texts that are not in it.
+    #[must_use]
+    pub fn attributes(&self, is_whole: bool) -> BTreeMap<String, String> {
+        texts::attributes(self, is_whole)
     }
 }
 
@@ -218,6 +231,7 @@ pub async fn claim_events(tx: &Tx<'_>, free: &[Room<'_>], lease: Duration) -> Re
     let due = rows.iter().map(|row| {
         let attributes: Value = row.get("attributes");
         let attributes = attributes.as_object().into_iter().flatten();
+        let payload = StoredPayload::new(row.get::<_, Json<_>>("payload").0);
         EventDue {
             target: row.get("target"),
             lease: row.get("lease"),
@@ -229,7 +243,8 @@ pub async fn claim_events(tx: &Tx<'_>, free: &[Room<'_>], lease: Duration) -> Re
             attributes: attributes
                 .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
                 .collect(),
-            payload: row.get("payload"),
+            omitted: texts::omitted(row.get::<_, Option<Value>>("texts").as_ref(), &payload),
+            payload,
             texts: BTreeMap::new(),
             created_at: row.get("created_at"),
             age: seconds(row.get("age_s")),

@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::place::{Due, Row, notify, place};
 use super::plan::{Candidate, age, plan};
 use super::registry::{Registered, receivers};
+use super::texts::StoredPayload;
 use super::{Notice, Told};
-use crate::store::{StoreError, Tx, column};
+use crate::store::{Json, StoreError, Tx, column};
 
 /// An event as it waits in the outbox.
 struct Waiting {
     row: Row,
     created_at: Timestamp,
-    payload: Value,
+    payload: StoredPayload,
 }
 
 /// Routes the oldest events that were not routed yet, at most so many; none while another process does so, or while it is still not
@@ -31,7 +31,7 @@ pub async fn route(tx: &Tx<'_>, most: i64) -> Result<(usize, Due), StoreError> {
     let Registered::Known { receivers, now } = receivers(tx).await? else { return Ok((0, Due::default())) };
     let mut rows = Vec::new();
     for Waiting { mut row, payload, created_at } in waiting {
-        let payload = payload.as_object().cloned().unwrap_or_default();
+        let payload = payload.ours();
         let (told, notice) = (Told::of(&payload), Notice::of(&payload));
         let candidate = Candidate {
             family: &row.family,
@@ -75,11 +75,12 @@ async fn take(tx: &Tx<'_>, most: i64) -> Result<Vec<Waiting>, StoreError> {
             key: row.get("key"),
             attributes: None,
             payload: None,
+            texts: None,
             created_at: Some(created_at),
             message_at: row.get("message_at"),
             plan: None,
         };
-        Waiting { row: event, created_at, payload: row.get("payload") }
+        Waiting { row: event, created_at, payload: StoredPayload::new(row.get::<_, Json<_>>("payload").0) }
     });
     Ok(events.collect())
 }

@@ -81,6 +81,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 22, name: "identity", sql: include_str!("migrations/0022_identity.sql") },
     Migration { version: 23, name: "identity_indexes", sql: include_str!("migrations/0023_identity_indexes.sql") },
     Migration { version: 24, name: "kcidb_addresses", sql: include_str!("migrations/0024_kcidb_addresses.sql") },
+    Migration { version: 25, name: "outbox_texts", sql: include_str!("migrations/0025_outbox_texts.sql") },
 ];
 
 /// What [`migrate`] did.

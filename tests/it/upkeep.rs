@@ -380,7 +380,7 @@ async fn texts_go_when_nothing_names_them() {
         format!(
             "INSERT INTO deliveries (outbox_id, target, created_at, family, key, state)
             SELECT id, 't', created_at, family, key, '{state}' FROM outbox
-            WHERE payload #>> '{{omitted,log_excerpt}}' = 'sha256:' || encode(sha256('{text}'), 'hex')"
+            WHERE texts ->> 'log_excerpt' = 'sha256:' || encode(sha256('{text}'), 'hex')"
         )
     };
     script(&db, &delivery("dead", "first")).await;

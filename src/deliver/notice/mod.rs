@@ -14,7 +14,7 @@ use super::policy::Decision;
 use super::targets::{NoticeTarget, NoticeWay};
 use crate::outbox::check_run::CheckRun;
 use crate::outbox::queue::EventDue;
-use crate::outbox::{Notice, PAGES, PAGES_HOST};
+use crate::outbox::{Notice, PAGES, PAGES_HOST, StoredPayload};
 
 pub use self::slack::address as slack_address;
 
@@ -99,14 +99,14 @@ impl NoticePoster {
 }
 
 /// The notice in a payload, with the address of the pages in its texts.
-fn notice(payload: &Value, pages: &str) -> Option<Notice> {
-    Notice::of(filled(payload, pages).as_object()?)
+fn notice(payload: &StoredPayload, pages: &str) -> Option<Notice> {
+    Notice::of(filled(&Value::Object(payload.ours()), pages).as_object()?)
 }
 
-/// A payload with the address of the pages in its texts.
-fn filled(payload: &Value, pages: &str) -> Value {
+/// A notice with the address of the pages in its texts.
+fn filled(notice: &Value, pages: &str) -> Value {
     let host = pages.split_once("://").map_or(pages, |(_, rest)| rest).split('/').next().unwrap_or_default();
-    match payload {
+    match notice {
         Value::String(text) => Value::String(text.replace(PAGES, pages).replace(PAGES_HOST, host)),
         Value::Array(items) => items.iter().map(|item| filled(item, pages)).collect(),
         Value::Object(members) => {

@@ -40,6 +40,7 @@ pub(super) async fn save(
             },
             attributes: happened.attributes.clone(),
             payload: happened.payload.clone(),
+            texts: BTreeMap::new(),
             at: match happened.message {
                 Some(message) => announcer.time_of(message),
                 None => announcer.time_of_last(),

@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex};
 use base64::Engine;
 use hmac::{Hmac, KeyInit, Mac};
 use hummingbird_status::deliver::{Deliverer, Topics};
+use hummingbird_status::envelope::Delivery;
+use hummingbird_status::family::Settings;
 use hummingbird_status::outbox::{Event, announcing};
+use hummingbird_status::pipeline::ingest;
 use hummingbird_status::store::Store;
 use serde_json::json;
 use sha2::Sha256;
@@ -26,6 +29,7 @@ fn event(name: &str, key: &str, number: u64) -> Event {
         ]),
         payload: json!({"id": number}).as_object().unwrap().clone(),
         at: None,
+        texts: BTreeMap::new(),
     }
 }
 
@@ -81,6 +85,37 @@ async fn webhooks_are_signed_filtered_and_counted_by_their_id() {
     drain(&db.store, &targets).await;
     assert_eq!((forge.count(), other.count()), (2, 0));
     assert_eq!(render::rows(&db.store, "SELECT state FROM deliveries ORDER BY outbox_id").await, ["delivered", "dead"]);
+}
+
+/// One submission that no tree of JSON holds stops no delivery: neither its own nor those behind it.
+#[tokio::test]
+async fn payloads_are_delivered_byte_for_byte() {
+    let db = support::database().await;
+    let forge = Forge::start(|_| created()).await;
+    let targets = read(&webhook(&forge, "allow_private = true"));
+    let deep = format!("{}1{}", "[".repeat(500), "]".repeat(500));
+    let body = format!(
+        r#"{{"version":{{"major":5,"minor":3}},"checkouts":[{{"id":"o:1","origin":"o","misc":{{"n":1e400,"deep":{deep}}}}}],
+           "tests":[{{"id":"o:t","origin":"o","build_id":"o:b","status":"FAIL","log_excerpt":"end \"of\" log","misc":{{"n":1e400}}}}]}}"#
+    );
+    let delivery = Delivery { id: "m".to_owned(), body: body.into_bytes(), ..Delivery::default() };
+    let report = ingest(&db.store, &[delivery], &Settings::default(), deadline()).await;
+    assert_eq!(report.counts().kept, 1, "{:?} {:?}", report.error, report.reasons);
+    said(&db.store, &[event("job:started", "1", 11)]).await;
+    drain(&db.store, &targets).await;
+    let posts: Vec<String> = forge.posts().iter().map(|post| post.text.clone()).collect();
+    assert_eq!(posts.len(), 3, "{posts:?}");
+    let of =
+        |what: &str| posts.iter().find(|post| post.contains(what)).unwrap_or_else(|| panic!("no post with {what}"));
+    let checkout = of("datawarehouse.checkout.new");
+    assert!(checkout.contains(&format!(r#""deep":{deep}"#)) && checkout.contains(r#""n":1e400"#));
+    let test = of("datawarehouse.test.new");
+    assert!(test.contains(r#""log_excerpt":"end \"of\" log""#) && !test.contains("omitted"), "{test}");
+    assert!(of("job:started").contains(r#""id":11"#));
+    let names = "SELECT attributes ->> 'omitted' FROM outbox WHERE attributes ->> 'omitted' IS NOT NULL";
+    assert_eq!(render::rows(&db.store, names).await, ["log_excerpt"]);
+    let members = "SELECT DISTINCT k FROM outbox, json_object_keys(payload) AS k WHERE family = 'kcidb' ORDER BY k";
+    assert_eq!(render::rows(&db.store, members).await, ["object", "object_type", "status", "timestamp"]);
 }
 
 #[tokio::test]
