@@ -48,7 +48,8 @@ impl fmt::Display for Status {
     }
 }
 
-/// A heartbeat. Key: (name, at, `message_id`).
+/// A heartbeat. Key: (name, at, `message_id`); one of the same time that says the same is the same. Of a bot the one of the newest time counts, of
+/// these the worst.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Beat {
     /// The bot: trimmed, 1 to 100 characters, none of them a control character.
@@ -69,12 +70,4 @@ pub struct Beat {
     pub message_id: String,
     /// When that was sent.
     pub message_at: Option<Timestamp>,
-}
-
-impl Beat {
-    /// Of several heartbeats of one bot the greatest counts.
-    #[must_use]
-    pub fn order(&self) -> (Timestamp, &str) {
-        (self.at, &self.message_id)
-    }
 }

@@ -15,16 +15,11 @@ use crate::store::{StoreError, Tx, column};
 /// # Errors
 /// When a statement fails.
 pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>, StoreError> {
-    let mut newest: HashMap<&str, &Beat> = HashMap::new();
     let mut beats: HashMap<_, (usize, &Beat)> = HashMap::new();
     for (number, beat) in batch {
-        let best = newest.entry(&beat.name).or_insert(beat);
-        if best.order() < beat.order() {
-            *best = beat;
-        }
         beats.entry((&*beat.name, beat.at, &*beat.message_id)).or_insert((*number, beat));
     }
-    let rows: Vec<&Beat> = newest.into_values().collect();
+    let rows: Vec<&Beat> = beats.values().map(|(_, beat)| *beat).collect();
     tx.query(
         include_str!("sql/upsert_bots.sql"),
         &[
@@ -40,7 +35,6 @@ pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>
         ],
     )
     .await?;
-    let rows: Vec<&Beat> = beats.values().map(|(_, beat)| *beat).collect();
     let new = tx
         .query(
             include_str!("sql/insert_beats.sql"),

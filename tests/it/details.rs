@@ -41,6 +41,7 @@ const NEEDED: &[&str] = &[
     "object_attributes.target.path_with_namespace",
     "path_with_namespace",
     "old_path_with_namespace",
+    "name",
 ];
 
 /// What is needed in some because nothing else says the same: the number is in the address; only the default branch is kept.
@@ -99,6 +100,7 @@ fn essence(batch: &Batch) -> Vec<String> {
         Record::Konflux(konflux::Record::Release(r)) => of(&r.identity, ""),
         Record::Gitlab(gitlab::Record::Push(r)) => format!("{} {} {}", r.sha, r.repo, r.branch),
         Record::Gitlab(gitlab::Record::MergeRequest(r, _)) => format!("{}!{} {}", r.project, r.iid, r.state),
+        Record::Bots(r) => format!("{} {} {}", r.name, r.status, r.at),
         other => format!("{other:?}"),
     };
     batch.records.iter().map(essence).collect()
@@ -107,7 +109,7 @@ fn essence(batch: &Batch) -> Vec<String> {
 #[test]
 fn whatever_stands_in_the_place_of_a_detail_the_message_is_kept() {
     let (mut tried, mut broken) = (0, Vec::new());
-    for folder in ["konflux", "gitlab"] {
+    for folder in ["konflux", "gitlab", "bots"] {
         for (name, body) in files(&format!("events/{folder}"), ".json") {
             let original: Value = serde_json::from_slice(&body).unwrap();
             let name = format!("{folder}/{name}");
@@ -133,8 +135,10 @@ fn whatever_stands_in_the_place_of_a_detail_the_message_is_kept() {
                     let batch = read_one(&name, &changed);
                     tried += 1;
                     let refused: Vec<&str> = batch.refused.iter().map(|(_, refused)| refused.detail.as_str()).collect();
-                    // A condition without a type is none, so that its state is not there; an action may stand for a state.
-                    let tells_state = dotted.starts_with("status.conditions.*") || dotted.ends_with("action");
+                    // A condition without a type is none, so that its state is not there; an action may stand for a state. The time of a
+                    // heartbeat is in the place of the time at which it is sent.
+                    let tells_state =
+                        dotted.starts_with("status.conditions.*") || dotted.ends_with("action") || dotted == "ts";
                     if !refused.is_empty() || (!tells_state && essence(&batch) != expected) {
                         let value = value.to_string();
                         let value = value.get(..20).unwrap_or(&value);
@@ -146,6 +150,49 @@ fn whatever_stands_in_the_place_of_a_detail_the_message_is_kept() {
     }
     assert!(tried > 10_000, "{tried}");
     assert!(broken.is_empty(), "{} of {tried}:\n{}", broken.len(), broken[..broken.len().min(40)].join("\n"));
+}
+
+/// A submission is valid as a whole or not at all, by the schema of KCIDB, and whoever submits it is answered so. So nothing of it is dropped
+/// without a word: it is kept whole, or rejected with the name of the member that is wrong.
+#[test]
+fn whatever_stands_in_a_submission_it_is_kept_whole_or_rejected_by_name() {
+    let (mut kept, mut rejected, mut broken) = (0, 0, Vec::new());
+    for (name, body) in files("events/kcidb", ".json") {
+        let original: Value = serde_json::from_slice(&body).unwrap();
+        let mut all = Vec::new();
+        paths(&original, "", &mut all);
+        // By its version, or its type and object, a message is known; without them it is another system's.
+        for path in all
+            .iter()
+            .filter(|path| !path.starts_with("/version") && !path.starts_with("/object_type") && *path != "/object")
+        {
+            let named: Vec<&str> = path.split('/').skip(1).filter(|part| part.parse::<usize>().is_err()).collect();
+            let named = named.iter().find(|part| **part == "misc").or(named.last()).unwrap();
+            for value in wrong() {
+                let mut changed = original.clone();
+                *changed.pointer_mut(path).unwrap() = value.clone();
+                let batch = read_one(&name, &changed);
+                let is_fine = match (batch.records.as_slice(), batch.refused.as_slice()) {
+                    ([_], []) => {
+                        kept += 1;
+                        batch.dropped.is_empty()
+                    }
+                    ([], [(_, refused)]) => {
+                        rejected += 1;
+                        refused.detail.contains(*named)
+                    }
+                    _ => false,
+                };
+                if !is_fine {
+                    let value = value.to_string();
+                    let refused: Vec<&str> = batch.refused.iter().map(|(_, refused)| refused.detail.as_str()).collect();
+                    broken.push(format!("{name} {path} = {}: {refused:?}", value.get(..20).unwrap_or(&value)));
+                }
+            }
+        }
+    }
+    assert!(kept > 100 && rejected > 1_000, "{kept} kept, {rejected} rejected");
+    assert!(broken.is_empty(), "{}:\n{}", broken.len(), broken[..broken.len().min(40)].join("\n"));
 }
 
 /// The counter says so.

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use serde_json::{Value, json};
 
+use crate::kcidb;
 use crate::support::generate::{Said, said};
 use crate::support::{self, deadline, difference, files, render, schema};
 
@@ -16,17 +17,16 @@ use crate::support::{self, deadline, difference, files, render, schema};
 const UNDATED: &[(&str, &str)] = &[
     (
         "kcidb",
-        "an object has no version: a submission that is sent again is one more word of its origin, and the last one counts",
+        "an object has no version: a submission that is sent again is one more word of its origin, and the last one counts; what holds is below",
     ),
     (
         "travis",
         "a message is an order to the state machine of a job, without a version: a restart that is sent again restarts again",
     ),
-    ("bots", "each message is a heartbeat, and one without a time says that the bot is alive when it is sent"),
 ];
 
-/// Fixtures of the other sources that say nothing of their own time.
-const UNDATED_FILES: &[&str] = &["buildkite/detail-only.json"];
+/// Fixtures of the other sources that say nothing of their own time. A heartbeat without one says that the bot is alive when it is sent.
+const UNDATED_FILES: &[&str] = &["buildkite/detail-only.json", "bots/extensions-dropped.json", "bots/undated.json"];
 
 /// A message as SNS brings it.
 fn sns(id: &str, message: &Value, attributes: &Value, at: &str) -> Delivery {
@@ -99,7 +99,7 @@ async fn fixtures_that_are_delivered_again_change_nothing() {
 fn messages_that_are_delivered_again_change_nothing() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let db = runtime.block_on(support::database());
-    let is_dated = |said: &Said| said.payload.get("name").is_none();
+    let is_dated = |said: &Said| said.payload.get("name").is_none() || said.payload.get("ts").is_some();
     let all = prop::collection::vec(said().prop_filter("dated", is_dated), 1..24);
     let config = Config { cases: 150, failure_persistence: None, max_shrink_iters: 300, ..Config::default() };
     let result = TestRunner::new(config).run(&(all, any::<prop::sample::Index>()), |(all, which)| {
@@ -113,6 +113,90 @@ fn messages_that_are_delivered_again_change_nothing() {
             (before, rows(&db.store).await)
         });
         if before == after { Ok(()) } else { Err(TestCaseError::fail(difference(&before, &after))) }
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+}
+
+/// Tables of KCIDB.
+const OBJECTS: &[&str] =
+    &["checkouts", "builds", "tests", "issues", "incidents", "milestones", "occurrences", "issue_regexes"];
+
+/// All values of all objects: a line for each object and column, without those that say which message changed it. And how many events there are.
+async fn values(store: &Store) -> (Vec<String>, String) {
+    let mut all = Vec::new();
+    for table in OBJECTS {
+        let sql = format!(
+            "SELECT x FROM (
+                SELECT concat_ws(' ', '{table}', coalesce(r ->> 'id', r ->> 'incident_id', r ->> 'checkout_id'),
+                    coalesce(r ->> 'version', r ->> 'milestone', '-'), c.key, c.value::text)
+                FROM (SELECT to_jsonb(t) - '{{message_id,message_at,received_at,reached_at,older}}'::text[] FROM kcidb_{table} AS t) AS s (r),
+                    jsonb_each(r) AS c
+                WHERE c.value <> 'null'
+            ) AS l (x) ORDER BY x COLLATE \"C\""
+        );
+        all.extend(render::rows(store, &sql).await);
+    }
+    (all, render::rows(store, "SELECT count(*)::text FROM outbox").await.concat())
+}
+
+/// Objects and columns that have a value.
+fn filled(values: &[String]) -> Vec<String> {
+    values.iter().map(|line| line.split(' ').take(4).collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// A submission has no version: the last word counts. So all that was said, said again, changes no value and announces nothing; the newest word
+/// said again does neither; and an older one takes nothing away: what has a result goes on having one.
+#[test]
+fn submissions_that_are_delivered_again_undo_nothing() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let db = runtime.block_on(support::database());
+    let config =
+        Config { cases: support::cases(40), failure_persistence: None, max_shrink_iters: 100, ..Config::default() };
+    let strategy = (kcidb::submissions(), any::<prop::sample::Index>());
+    let result = TestRunner::new(config).run(&strategy, |(all, which)| {
+        let mut said: Vec<(i64, String, &Value)> =
+            all.iter().enumerate().map(|(n, (second, lists))| (*second, format!("m{n:02}"), lists)).collect();
+        let send = |said: &[(i64, String, &Value)]| -> Vec<Delivery> {
+            said.iter().map(|(second, id, lists)| kcidb::said(*second, id, lists)).collect()
+        };
+        let first = send(&said);
+        said.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        let later = |(n, (_, id, lists)): (usize, &(i64, String, &'_ Value))| {
+            kcidb::said(100 + n as i64, &format!("a{n:02} {id}"), lists)
+        };
+        let again: Vec<Delivery> = said.iter().enumerate().map(later).collect();
+        let newest = said.last().map(|(_, id, lists)| kcidb::said(200, &format!("b {id}"), lists)).unwrap();
+        let (_, id, lists) = &said[which.index(said.len())];
+        let older = kcidb::said(300, &format!("c {id}"), lists);
+        runtime.block_on(async {
+            schema::clear(&db.store).await;
+            let store = &db.store;
+            let batch = |deliveries: Vec<Delivery>| async move {
+                let report = ingest(store, &deliveries, &Settings::default(), deadline()).await;
+                assert_eq!((report.error.as_ref(), report.counts().refused), (None, 0));
+            };
+            batch(first).await;
+            let before = values(&db.store).await;
+            for (what, deliveries) in [("all", again), ("the newest", vec![newest])] {
+                batch(deliveries).await;
+                let after = values(&db.store).await;
+                if after != before {
+                    let difference = difference(&before.0.join("\n"), &after.0.join("\n"));
+                    return Err(TestCaseError::fail(format!(
+                        "{what}: {} then {} events: {difference}",
+                        before.1, after.1
+                    )));
+                }
+            }
+            batch(vec![older]).await;
+            let (before, after) = (filled(&before.0), filled(&values(&db.store).await.0));
+            match before.iter().find(|place| place.split(' ').next() != Some("occurrences") && !after.contains(place)) {
+                Some(lost) => Err(TestCaseError::fail(format!("an older one took away {lost}"))),
+                None => Ok(()),
+            }
+        })
     });
     if let Err(error) = result {
         panic!("{error}");
