@@ -145,8 +145,8 @@ impl Family {
             // Merge requests are asked for one by one, by the room reconcile.
             Self::Gitlab => Ok(Vec::new()),
             Self::Kcidb => kcidb::sweep(tx, &settings.kcidb, write, announcer).await,
-            // Buildkite itself ends what runs for too long, and says so.
-            Self::Buildkite => Ok(Vec::new()),
+            // Buildkite itself ends what runs for too long, and says so. Of what never starts it says nothing.
+            Self::Buildkite => buildkite::sweep(tx, now, write, announcer).await,
             Self::Travis => travis::sweep(tx, now, write, announcer).await,
             // A silent bot is stale to whoever looks. Only old heartbeats are thrown away.
             Self::Bots => bots::sweep(tx, now, write).await,

@@ -115,8 +115,14 @@ pub fn event_of(build: &Build) -> Result<CommitStatus, &'static str> {
         state,
         description: rules::description(build.number, &build.state, build.blocked_state.as_deref(), seconds),
         url: build.organization.as_deref().map(|organization| rules::url(organization, pipeline, build.number)),
-        version: Version { number: build.number, at: build.event_at, tie: tie(build) },
+        version: Version { line: line(build), number: build.number, at: build.event_at, tie: tie(build) },
     })
+}
+
+/// What numbers the build: its pipeline, by id, or where that is not known by its name.
+fn line(build: &Build) -> String {
+    let name = || Some(format!("{}/{}", build.organization.as_deref()?, build.pipeline.as_deref()?));
+    build.pipeline_id.clone().or_else(name).unwrap_or_default()
 }
 
 /// What orders events of one second, so that it compares byte by byte as [`Build::version`] does, as far as a status
@@ -130,5 +136,5 @@ fn tie(build: &Build) -> String {
     let times = [build.finished_at, build.failing_at, build.started_at].map(part);
     let said = [Some(&build.message_id), Some(&build.state), build.blocked_state.as_ref(), build.organization.as_ref()];
     let said: Vec<&str> = said.into_iter().map(|text| text.map_or("", String::as_str)).collect();
-    format!("{} {}", times.join(" "), said.join(" ").trim_end())
+    format!("{} {} {}", build.rank(), times.join(" "), said.join(" ").trim_end())
 }

@@ -1,21 +1,22 @@
 //! Events as they come (buildkite/docs `pages/pipelines/integrations/observability/amazon_eventbridge.md`). Pure.
 //!
-//! Fields came and went over the years: all but `build.uuid`, `number` and `state` may be missing.
+//! Fields came and went over the years: all but `build.uuid`, `number` and `state` may be missing, or be of any form: these three
+//! are what a build is known by, where it stands and what makes it newer, and nothing beside them must lose them.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
 
 use super::record::{Build, Record};
 use super::rules;
-use crate::envelope::field::{Name, Text, owned};
-use crate::envelope::time::rfc3339;
-use crate::envelope::{Decoded, Head, Message, Refusal, parse};
+use crate::envelope::field::{Name, NumberOrName, Text, owned};
+use crate::envelope::lenient::{Optional, parse};
+use crate::envelope::time::{self, rfc3339};
+use crate::envelope::{Decoded, Head, Message, Refusal};
 
 #[derive(Deserialize)]
 struct Event<'a> {
-    #[serde(borrow, rename = "detail-type")]
-    detail_type: Option<Name<'a>>,
+    #[serde(borrow, default, rename = "detail-type")]
+    detail_type: Optional<Name<'a>>,
     #[serde(borrow)]
     detail: Option<Detail<'a>>,
 }
@@ -24,24 +25,30 @@ struct Event<'a> {
 struct Detail<'a> {
     #[serde(borrow)]
     build: BuildPart<'a>,
-    #[serde(borrow)]
-    pipeline: Option<Pipeline<'a>>,
-    #[serde(borrow)]
-    organization: Option<Organization<'a>>,
+    #[serde(borrow, default)]
+    pipeline: Optional<Pipeline<'a>>,
+    #[serde(borrow, default)]
+    organization: Optional<Organization<'a>>,
 }
 
 #[derive(Deserialize)]
 struct BuildPart<'a> {
     #[serde(borrow)]
     uuid: Name<'a>,
-    number: i64,
+    #[serde(borrow)]
+    number: NumberOrName<'a>,
     #[serde(borrow)]
     state: Name<'a>,
-    blocked_state: Option<Name<'a>>,
-    commit: Option<Name<'a>>,
-    branch: Option<Name<'a>>,
-    message: Option<Text<'a>>,
-    source: Option<Name<'a>>,
+    #[serde(borrow, default)]
+    blocked_state: Optional<Name<'a>>,
+    #[serde(borrow, default)]
+    commit: Optional<Name<'a>>,
+    #[serde(borrow, default)]
+    branch: Optional<Name<'a>>,
+    #[serde(borrow, default)]
+    message: Optional<Text<'a>>,
+    #[serde(borrow, default)]
+    source: Optional<Name<'a>>,
     #[serde(default, deserialize_with = "time")]
     started_at: Option<Timestamp>,
     #[serde(default, deserialize_with = "time")]
@@ -52,17 +59,20 @@ struct BuildPart<'a> {
 
 #[derive(Deserialize)]
 struct Pipeline<'a> {
-    #[serde(borrow)]
-    uuid: Option<Name<'a>>,
-    slug: Option<Name<'a>>,
-    repo: Option<Name<'a>>,
+    #[serde(borrow, default)]
+    uuid: Optional<Name<'a>>,
+    #[serde(borrow, default)]
+    slug: Optional<Name<'a>>,
+    #[serde(borrow, default)]
+    repo: Optional<Name<'a>>,
 }
 
 #[derive(Deserialize)]
 struct Organization<'a> {
-    #[serde(borrow)]
-    uuid: Option<Name<'a>>,
-    slug: Option<Name<'a>>,
+    #[serde(borrow, default)]
+    uuid: Optional<Name<'a>>,
+    #[serde(borrow, default)]
+    slug: Optional<Name<'a>>,
 }
 
 /// Reads one event. Those about jobs, agents and tokens are ignored.
@@ -92,9 +102,13 @@ pub fn decode(message: &Message<'_>) -> Result<Decoded<Record>, Refusal> {
     let Some(id) = owned(Some(&build.uuid)) else {
         return Err(Refusal::new("bad-field", format!("{prefix}build.uuid: an empty string")));
     };
-    if build.number < 1 {
-        return Err(Refusal::new("bad-field", format!("{prefix}build.number: {}, expected 1 or more", build.number)));
-    }
+    let number = match &build.number {
+        NumberOrName::Number(number) => Some(*number),
+        NumberOrName::Name(digits) => digits.as_str().parse().ok(),
+    };
+    let Some(number) = number.filter(|number| *number > 0) else {
+        return Err(Refusal::new("bad-field", format!("{prefix}build.number: expected a whole number from 1")));
+    };
     let Some(state) = owned(Some(&build.state)) else {
         return Err(Refusal::new("bad-field", format!("{prefix}build.state: an empty string")));
     };
@@ -102,9 +116,10 @@ pub fn decode(message: &Message<'_>) -> Result<Decoded<Record>, Refusal> {
     let repo = pipeline.as_ref().and_then(|pipeline| pipeline.repo.as_ref());
     Ok(Decoded::Records(vec![Box::new(Build {
         id,
-        number: build.number,
+        number,
         state,
         blocked_state: owned(build.blocked_state.as_ref()),
+        skipped_from: None,
         commit: owned(build.commit.as_ref()),
         branch: owned(build.branch.as_ref()),
         title: build.message.as_ref().and_then(title),
@@ -131,11 +146,9 @@ fn title(text: &Text<'_>) -> Option<String> {
     Some(line.chars().take(200).collect())
 }
 
-/// `2019-08-11 06:01:16 UTC`, or RFC 3339. Anything else is none: a state must not be lost because of a time beside it.
+/// `2019-08-11 06:01:16 UTC`, or RFC 3339. Anything else is none.
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-    let raw: Option<&'de RawValue> = Option::deserialize(deserializer)?;
-    let text = raw.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
-    Ok(text.and_then(|text| read_time(text.trim())))
+    time::known_in(deserializer, read_time)
 }
 
 fn read_time(text: &str) -> Option<Timestamp> {
@@ -153,7 +166,7 @@ mod tests {
     fn odd_times_are_read_or_left_out() {
         let read = |json: &str| {
             let text = format!(r#"{{"uuid":"u","number":1,"state":"passed","started_at":{json}}}"#);
-            let build: BuildPart<'_> = serde_json::from_str(&text).expect(json);
+            let build: BuildPart<'_> = parse(&text).expect(json);
             build.started_at.map(|time| time.to_string())
         };
         for (json, expected) in [

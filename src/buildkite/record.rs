@@ -1,6 +1,8 @@
 //! What the family keeps, and what makes one record newer than another.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+
+use super::rules::WAITING;
 
 /// A repository on a host, from the URL that a pipeline checks out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub struct Build {
     pub state: String,
     /// `passed`, `failed` or `running` where the state is `blocked`, if it is told.
     pub blocked_state: Option<String>,
+    /// What the build said itself where `state` is `skipped` because a later build of its branch has started.
+    pub skipped_from: Option<String>,
     /// Commit as given: 40 hex digits, or `HEAD` or a short one until Buildkite has resolved it.
     pub commit: Option<String>,
     /// Branch.
@@ -63,15 +67,33 @@ pub type Record = Box<Build>;
 type Version<'b> = (Order<'b>, [Option<&'b str>; 13], Option<Timestamp>);
 
 /// What events that EventBridge made differ in.
-type Order<'b> = (i64, Timestamp, Option<Timestamp>, Option<Timestamp>, Option<Timestamp>, &'b str);
+type Order<'b> = (i64, Timestamp, u8, Option<Timestamp>, Option<Timestamp>, Option<Timestamp>, &'b str);
+
+/// A build that has started longer ago than this when it says that it runs goes on after something.
+const START: SignedDuration = SignedDuration::from_secs(1);
 
 impl Build {
+    /// How far a build is within a second, which is as exact as times of events are. A build that says that it runs, and
+    /// started before, was unblocked or tried again: so it counts over `blocked`, which one that has just started or failed does not.
+    #[must_use]
+    pub fn rank(&self) -> u8 {
+        let just_started = self.started_at.is_none_or(|start| self.event_at.duration_since(start) <= START);
+        match self.state.as_str() {
+            state if WAITING.contains(&state) => 0,
+            "skipped" if self.skipped_from.is_some() => 1,
+            "failing" | "started_failing" => 2,
+            "started" | "running" if just_started => 2,
+            "blocked" => 3,
+            _ => 4,
+        }
+    }
+
     /// The number first; then the time; within one second, what has got further; then the id of the message, so that any
     /// two machines agree; of two that bear one id, which nobody should send, what they say.
     #[must_use]
     pub fn version(&self) -> Version<'_> {
-        let order =
-            (self.number, self.event_at, self.finished_at, self.failing_at, self.started_at, self.message_id.as_str());
+        let times = (self.finished_at, self.failing_at, self.started_at);
+        let order = (self.number, self.event_at, self.rank(), times.0, times.1, times.2, self.message_id.as_str());
         let said = [
             Some(&self.state),
             self.blocked_state.as_ref(),

@@ -40,6 +40,9 @@ pub fn is_resolved(commit: &str) -> bool {
     matches!(commit.len(), 40 | 64) && commit.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
+/// States of a build that has not started.
+pub const WAITING: [&str; 3] = ["creating", "scheduled", "waiting"];
+
 /// What a state means to whoever waits for the commit; `None` for one that Buildkite does not document.
 ///
 /// The union of four pages of its documentation (`_build_states.md`, `conditionals.md`, `rest_api/builds.md`,
@@ -52,8 +55,13 @@ pub fn state(state: &str, blocked_state: Option<&str>) -> Option<State> {
         "failing" | "started_failing" => State::Failing,
         "passed" => State::Passed,
         "failed" | "waiting_failed" => State::Failed,
-        "blocked" if blocked_state == Some("failed") => State::BlockedFailed,
-        "blocked" => State::Blocked,
+        "blocked" => match blocked_state.map(str::to_ascii_lowercase).as_deref() {
+            // What the build is set to where nothing else is said (`passed` is the default of a block step).
+            None | Some("" | "passed") => State::Blocked,
+            Some("failed") => State::BlockedFailed,
+            // `running`, or a word to come: nothing says that it is good.
+            Some(_) => State::BlockedRunning,
+        },
         "canceling" => State::Canceling,
         "canceled" => State::Canceled,
         "skipped" => State::Skipped,

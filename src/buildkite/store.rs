@@ -4,13 +4,19 @@ pub mod reads;
 
 use std::collections::{HashMap, HashSet};
 
+use jiff::{SignedDuration, Timestamp};
 use tokio_postgres::Row;
 
 use super::events;
 use super::record::{Build, Record, Repo};
 use crate::outbox::{self, Announcer};
 use crate::sorted;
-use crate::store::{StoreError, Tx, column};
+use crate::store::{Stale, StoreError, Tx, column};
+
+/// Jobs that no agent has taken within 30 days expire (docs of Buildkite, 'Job limits'); a day more for their event to arrive.
+const WAITING_LONGEST: SignedDuration = SignedDuration::from_hours(31 * 24);
+/// Builds that one sweep ends at most; the next one goes on.
+const SWEPT: i64 = 1000;
 
 /// Writes a batch and returns the numbers of the records that changed something. What changed is announced in the same
 /// transaction.
@@ -61,6 +67,7 @@ pub async fn write(
     let mut changed: Vec<(usize, &Build)> =
         changed.iter().filter_map(|row| newest.get(row.get::<_, &str>("id")).copied()).collect();
     sorted::by(&mut changed, |a, b| a.1.id.cmp(&b.1.id));
+    let skipped = skip(tx, &column(&changed, |(_, build)| build.id.as_str())).await?;
     let written: HashSet<usize> = changed.iter().map(|(number, _)| *number).collect();
     let others =
         batch.iter().filter(|(number, _)| !written.contains(number)).map(|(number, build)| (*number, &***build));
@@ -68,11 +75,59 @@ pub async fn write(
     if !announcer.is_idle() {
         announce_earlier(tx, others.collect(), announcer).await?;
         for (number, build) in &changed {
-            let at = announcer.time_of(*number);
+            if !skipped.iter().any(|skipped| skipped.id == build.id) {
+                let at = announcer.time_of(*number);
+                announcer.add(outbox::Event { at, ..events::event(build) });
+            }
+        }
+        for build in &skipped {
+            let at = announcer.time_of_last();
             announcer.add(outbox::Event { at, ..events::event(build) });
         }
     }
     Ok(changed.into_iter().map(|(number, _)| number).collect())
+}
+
+/// Marks builds as skipped that wait although a later build of their pipeline and branch has started: of those that changed, and of
+/// those before them. They are returned in order.
+async fn skip(tx: &Tx<'_>, changed: &[&str]) -> Result<Vec<Build>, StoreError> {
+    if changed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = tx.query(include_str!("sql/skip_builds.sql"), &[&changed]).await?;
+    let mut skipped: Vec<Build> = rows.iter().map(kept).collect();
+    sorted::by(&mut skipped, |a, b| a.id.cmp(&b.id));
+    Ok(skipped)
+}
+
+/// Ends builds that have waited for so long that Buildkite has given up their jobs. Without `write`, only finds them.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn sweep(
+    tx: &Tx<'_>,
+    now: Timestamp,
+    write: bool,
+    announcer: &mut Announcer,
+) -> Result<Vec<Stale>, StoreError> {
+    let before = now.saturating_sub(WAITING_LONGEST).unwrap_or(now);
+    let stale = |build: &Build| Stale {
+        kind: "buildkite_build",
+        name: build.id.clone(),
+        state: build.skipped_from.clone().unwrap_or_else(|| build.state.clone()),
+        since: build.event_at,
+    };
+    let sql = if write { include_str!("sql/give_up_builds.sql") } else { include_str!("sql/waiting_builds.sql") };
+    let rows = tx.query(sql, &[&before, &SWEPT]).await?;
+    let mut builds: Vec<Build> = rows.iter().map(kept).collect();
+    sorted::by(&mut builds, |a, b| a.id.cmp(&b.id));
+    if write {
+        announcer.open(tx).await?;
+        for build in &builds {
+            announcer.add(events::event(build));
+        }
+    }
+    Ok(builds.iter().map(stale).collect())
 }
 
 /// What is to be told of events that are not their build's newest. While its commit stays that is nothing, as the newest
@@ -108,18 +163,19 @@ fn kept(row: &Row) -> Build {
         number: row.get("number"),
         state: row.get("state"),
         blocked_state: row.get("blocked_state"),
+        skipped_from: row.get("skipped_from"),
         commit: row.get("commit"),
         branch: row.get("branch"),
         title: None,
         source: row.get("source"),
         repo: repo(row.get("repo_host"), row.get("repo_path")),
         pipeline: row.get("pipeline"),
-        pipeline_id: None,
+        pipeline_id: row.get("pipeline_id"),
         organization: row.get("organization"),
         organization_id: None,
-        started_at: None,
-        failing_at: None,
-        finished_at: None,
+        started_at: row.get("started_at"),
+        failing_at: row.get("failing_at"),
+        finished_at: row.get("finished_at"),
         event_at: row.get("event_at"),
         detail_type: None,
         message_id: row.get("message_id"),

@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 
+use serde::de::value::StringDeserializer;
 use serde::de::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -68,19 +69,73 @@ pub(super) fn cuts() -> bool {
 /// # Errors
 /// A refusal that names the path of a member that is needed and cannot be read.
 pub fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Refusal> {
+    let before = DROPPED.get();
     match with(Mode::Strict, || serde_json::from_str(text)) {
         Ok(value) => Ok(value),
-        Err(_) => with(Mode::Lenient, || field::parse(text)),
+        Err(_) => {
+            DROPPED.set(before);
+            with(Mode::Lenient, || field::parse(text))
+        }
     }
 }
 
 /// The value of a raw member, by any reader: none, and counted, when that fails.
 pub fn read<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
-    let value = with(Mode::Inside, || serde_json::from_str::<Option<T>>(raw.get()));
-    value.unwrap_or_else(|_| {
+    let value = with(Mode::Inside, || match serde_json::from_str::<Option<T>>(raw.get()) {
+        Ok(value) => Some(value),
+        Err(_) => {
+            let text = whole_surrogates(raw.get())?;
+            let value = T::deserialize(StringDeserializer::<serde_json::Error>::new(text)).ok()?;
+            dropped();
+            Some(Some(value))
+        }
+    });
+    value.unwrap_or_else(|| {
         dropped();
         None
     })
+}
+
+/// The string in a raw value that holds halves of surrogate pairs, which no parser of JSON takes: senders that cut texts in the
+/// middle of a character write them. Each is replaced; none where there are no halves.
+fn whole_surrogates(raw: &str) -> Option<String> {
+    if !raw.starts_with('"') {
+        return None;
+    }
+    let code = |at: usize| {
+        let digits = raw.get(at..at + 6)?.strip_prefix("\\u")?;
+        u32::from_str_radix(digits, 16).ok()
+    };
+    let mut text = String::with_capacity(raw.len());
+    let (mut at, mut has_halves) = (0, false);
+    while let Some(character) = raw.get(at..).and_then(|rest| rest.chars().next()) {
+        let length = match (character, code(at), code(at + 6)) {
+            ('\\', Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
+            ('\\', Some(0xd800..=0xdfff), _) => {
+                text.push('\u{fffd}');
+                has_halves = true;
+                at += 6;
+                continue;
+            }
+            ('\\', ..) => 1 + raw[at + 1..].chars().next().map_or(0, char::len_utf8),
+            _ => character.len_utf8(),
+        };
+        text.push_str(&raw[at..at + length]);
+        at += length;
+    }
+    if has_halves { serde_json::from_str(&text).ok() } else { None }
+}
+
+/// For `#[serde(deserialize_with)]`: a member that is needed where it is an object, and else a detail.
+///
+/// # Errors
+/// When it is an object that cannot be read.
+pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let raw = <&RawValue>::deserialize(deserializer)?;
+    match raw.get().starts_with('{') {
+        true => serde_json::from_str(raw.get()).map(Some).map_err(serde::de::Error::custom),
+        false => Ok(read(raw)),
+    }
 }
 
 /// An optional member. `null`, a missing one and one of a wrong type are none.
@@ -222,6 +277,10 @@ mod tests {
             ),
             (r#"{"name":"n","part":{"word":"w","count":900}}"#, "n None None [] Some(\"wNone\")", 1),
             (r#"{"name":"n","part":{"word":[]}}"#, "n None None [] None", 1),
+            // Halves of characters.
+            (r#"{"name":"n","title":"a\ud83d"}"#, "n Some(\"a\u{fffd}\") None [] None", 1),
+            (r#"{"name":"n","title":"\ud83d\udc26\udc26\\n"}"#, "n Some(\"🐦\u{fffd}\\\\\") None [] None", 2),
+            (r#"{"name":"n","list":["\udc26\"",7]}"#, "n None None [\"\u{fffd}\\\"\"] None", 2),
         ] {
             let (result, dropped) = read_doc(text);
             assert_eq!((result.as_deref().unwrap_or("refused"), dropped), (expected, count), "{text}");

@@ -85,6 +85,37 @@ pub fn detail<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Times
     lenient::or_none(deserializer, optional)
 }
 
+/// As [`detail`], and none for the year 1, which is how Go writes that it knows no time.
+///
+/// # Errors
+/// As [`lenient::or_none`].
+pub fn known<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    known_in(deserializer, rfc3339)
+}
+
+/// The same in another form than RFC 3339.
+///
+/// # Errors
+/// As [`lenient::or_none`].
+pub fn known_in<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    read: impl FnOnce(&str) -> Option<Timestamp>,
+) -> Result<Option<Timestamp>, D::Error> {
+    lenient::or_none(deserializer, |raw| {
+        let text = Option::<super::field::Name<'_>>::deserialize(raw)?;
+        match text.as_ref().map_or("", |text| text.as_str().trim()) {
+            unknown if unknown.is_empty() || unknown.starts_with("0001-") => Ok(None),
+            text => {
+                let time = read(text).filter(|at| *at >= FIRST);
+                time.map(Some).ok_or_else(|| serde::de::Error::custom("expected a time"))
+            }
+        }
+    })
+}
+
+/// The beginning of the year 2: nothing that is known happened before.
+const FIRST: Timestamp = Timestamp::constant(-62_104_060_800, 0);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -256,8 +256,8 @@ impl Unwrapper<'_> {
                 false => self.too_large(context, text.as_bytes()),
             };
         }
-        if let (Some(kind), Some(detail)) = (head.string("detail-type"), head.get("detail")) {
-            inner.read_eventbridge(&head, &kind);
+        if let (Some(_), Some(detail)) = (head.get("detail-type"), head.get("detail")) {
+            inner.read_eventbridge(&head, &head.string("detail-type").unwrap_or_default());
             // An announcement that says what it is needs its carrier no longer; others are told by source and type.
             let plain = Head::read(detail.get()).is_ok_and(|detail| {
                 detail.says_what_it_is() || detail.has("specversion") || tekton::event(&detail).is_some()

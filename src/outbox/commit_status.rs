@@ -27,6 +27,8 @@ pub enum State {
     Blocked,
     /// Waits for somebody to let it go on, although something failed.
     BlockedFailed,
+    /// Waits for somebody to let it go on; nothing says yet whether it is good.
+    BlockedRunning,
     /// About to be cancelled.
     Canceling,
     /// Cancelled.
@@ -48,6 +50,7 @@ impl State {
         Self::Errored,
         Self::Blocked,
         Self::BlockedFailed,
+        Self::BlockedRunning,
         Self::Canceling,
         Self::Canceled,
         Self::Skipped,
@@ -55,10 +58,12 @@ impl State {
     ];
 }
 
-/// What makes one status newer than another for the same commit and context: the number of the build, then its time, then
-/// a text that compares byte by byte.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// What makes one status newer than another for the same commit and context, see [`Version::is_newer_than`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Version {
+    /// What numbers the builds: the id of the pipeline. Empty where there is one line of numbers only.
+    #[serde(default)]
+    pub line: String,
     /// Number of the build in its pipeline: a rebuild counts over the late end of the build before it.
     pub number: i64,
     /// When it was so.
@@ -70,6 +75,16 @@ pub struct Version {
 impl Version {
     /// What is told later is newer: for families that tell of one thing under a lock.
     pub const AS_TOLD: &str = "";
+
+    /// Whether this one is newer. Within a line of numbers the number decides, then the time, then the tie, byte by byte. Between
+    /// lines (a pipeline was deleted and created anew, or two have one name) numbers say nothing, and the time decides.
+    /// An empty line is part of all: rows from before there were lines have one.
+    #[must_use]
+    pub fn is_newer_than(&self, other: &Self) -> bool {
+        let one_line = self.line == other.line || self.line.is_empty() || other.line.is_empty();
+        let number = |version: &Self| if one_line { version.number } else { 0 };
+        (number(self), self.at, &self.tie) > (number(other), other.at, &other.tie)
+    }
 
     /// This one, said by an event.
     #[must_use]

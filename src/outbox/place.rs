@@ -178,6 +178,7 @@ async fn want(tx: &Tx<'_>, newest: &BTreeMap<Key<'_>, Said<'_>>) -> Result<bool,
                 &column(&rows, |(id, ..)| *id),
                 &column(&rows, |(_, row, _)| row.message_at),
                 &column(&rows, |(.., w)| state(w)),
+                &column(&rows, |(.., w)| w.version.line.as_str()),
             ],
         )
         .await?;
@@ -198,7 +199,7 @@ fn newest<'w>(wanted: impl Iterator<Item = Said<'w>>) -> BTreeMap<Key<'w>, Said<
         let status = &one.status;
         let key = (one.target.as_str(), status.repo.as_str(), status.sha.as_str(), status.name.to_lowercase());
         let best = newest.entry(key).or_insert(said);
-        if best.2.version.told_by(best.0) < one.version.told_by(id) {
+        if one.version.told_by(id).is_newer_than(&best.2.version.told_by(best.0)) {
             *best = said;
         }
     }

@@ -232,7 +232,7 @@ mod tests {
             state: State::Passed,
             description: String::new(),
             url: None,
-            version: Version { number: 1, at: Timestamp::UNIX_EPOCH, tie: String::new() },
+            version: Version { line: String::new(), number: 1, at: Timestamp::UNIX_EPOCH, tie: String::new() },
         };
         context(&rules, &status)
     }

@@ -26,20 +26,20 @@ impl Forge {
 
     /// Its word for a state, where a target does not choose another.
     ///
-    /// As Buildkite reports to GitHub itself: a failing build fails at once, a blocked one is good so far, a skipped one
-    /// has failed. What it does not document (cancelled: `error`, as Travis CI has it; not run: `success`, as GitHub has
+    /// As Buildkite reports to GitHub itself: a failing build fails at once, a blocked one is good so far (or what its block step
+    /// says), a skipped one has failed. What it does not document (cancelled: `error`, as Travis CI has it; not run: `success`, as GitHub has
     /// skipped jobs) is our choice.
     #[must_use]
     pub fn word(self, state: State) -> &'static str {
         match self {
             Self::Github => match state {
-                State::Pending | State::Running | State::Canceling => "pending",
+                State::Pending | State::Running | State::Canceling | State::BlockedRunning => "pending",
                 State::Failing | State::Failed | State::BlockedFailed | State::Skipped => "failure",
                 State::Passed | State::Blocked | State::NotRun => "success",
                 State::Errored | State::Canceled => "error",
             },
             Self::Gitlab => match state {
-                State::Pending | State::Blocked | State::BlockedFailed => "pending",
+                State::Pending | State::Blocked | State::BlockedFailed | State::BlockedRunning => "pending",
                 State::Running | State::Failing | State::Canceling => "running",
                 State::Passed => "success",
                 State::Failed | State::Errored => "failed",

@@ -82,6 +82,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 23, name: "identity_indexes", sql: include_str!("migrations/0023_identity_indexes.sql") },
     Migration { version: 24, name: "kcidb_addresses", sql: include_str!("migrations/0024_kcidb_addresses.sql") },
     Migration { version: 25, name: "outbox_texts", sql: include_str!("migrations/0025_outbox_texts.sql") },
+    Migration { version: 26, name: "builds", sql: include_str!("migrations/0026_builds.sql") },
+    Migration { version: 27, name: "buildkite_waiting", sql: include_str!("migrations/0027_buildkite_waiting.sql") },
 ];
 
 /// What [`migrate`] did.

@@ -5,6 +5,7 @@
 mod architecture;
 mod archive;
 mod bot_status;
+mod buildkite;
 mod cases;
 mod chaos;
 mod commands;

@@ -1,5 +1,5 @@
 -- upsert_builds
--- The guard is Build::version.
+-- The guard is Build::version; what a later build made of the state (skipped_from) is not part of it.
 INSERT INTO buildkite_builds AS t (
     id, number, state, blocked_state, commit, branch, title, source, repo_host, repo_path, pipeline, pipeline_id,
     organization, organization_id, started_at, failing_at, finished_at, event_at, detail_type, message_id, message_at
@@ -40,18 +40,29 @@ ON CONFLICT (id) DO UPDATE SET
     detail_type = excluded.detail_type,
     message_id = excluded.message_id,
     message_at = excluded.message_at,
+    skipped_from = NULL,
     received_at = now()
-WHERE (t.number, t.event_at, coalesce(t.finished_at, '-infinity'), coalesce(t.failing_at, '-infinity'),
+WHERE (t.number, t.event_at,
+        CASE WHEN coalesce(t.skipped_from, t.state) IN ('creating', 'scheduled', 'waiting') THEN 0
+            WHEN coalesce(t.skipped_from, t.state) IN ('failing', 'started_failing') THEN 2
+            WHEN coalesce(t.skipped_from, t.state) IN ('started', 'running') AND t.event_at <= coalesce(t.started_at, t.event_at) + interval '1 second' THEN 2
+            WHEN coalesce(t.skipped_from, t.state) = 'blocked' THEN 3 ELSE 4 END,
+        coalesce(t.finished_at, '-infinity'), coalesce(t.failing_at, '-infinity'),
         coalesce(t.started_at, '-infinity'), t.message_id,
-        t.state COLLATE "C", coalesce(t.blocked_state, '') COLLATE "C", coalesce(t.organization, '') COLLATE "C",
+        coalesce(t.skipped_from, t.state) COLLATE "C", coalesce(t.blocked_state, '') COLLATE "C", coalesce(t.organization, '') COLLATE "C",
         coalesce(t.pipeline, '') COLLATE "C", coalesce(t.commit, ''), coalesce(t.branch, '') COLLATE "C",
         coalesce(t.source, '') COLLATE "C", coalesce(t.repo_host, '') COLLATE "C",
         coalesce(t.repo_path, '') COLLATE "C", coalesce(t.title, '') COLLATE "C",
         coalesce(t.pipeline_id, '') COLLATE "C", coalesce(t.organization_id, '') COLLATE "C",
         coalesce(t.detail_type, '') COLLATE "C", coalesce(t.message_at, '-infinity'))
-    < (excluded.number, excluded.event_at, coalesce(excluded.finished_at, '-infinity'),
+    < (excluded.number, excluded.event_at,
+        CASE WHEN coalesce(excluded.skipped_from, excluded.state) IN ('creating', 'scheduled', 'waiting') THEN 0
+            WHEN coalesce(excluded.skipped_from, excluded.state) IN ('failing', 'started_failing') THEN 2
+            WHEN coalesce(excluded.skipped_from, excluded.state) IN ('started', 'running') AND excluded.event_at <= coalesce(excluded.started_at, excluded.event_at) + interval '1 second' THEN 2
+            WHEN coalesce(excluded.skipped_from, excluded.state) = 'blocked' THEN 3 ELSE 4 END,
+        coalesce(excluded.finished_at, '-infinity'),
         coalesce(excluded.failing_at, '-infinity'), coalesce(excluded.started_at, '-infinity'), excluded.message_id,
-        excluded.state COLLATE "C", coalesce(excluded.blocked_state, '') COLLATE "C",
+        coalesce(excluded.skipped_from, excluded.state) COLLATE "C", coalesce(excluded.blocked_state, '') COLLATE "C",
         coalesce(excluded.organization, '') COLLATE "C", coalesce(excluded.pipeline, '') COLLATE "C",
         coalesce(excluded.commit, ''), coalesce(excluded.branch, '') COLLATE "C",
         coalesce(excluded.source, '') COLLATE "C", coalesce(excluded.repo_host, '') COLLATE "C",

@@ -1,21 +1,22 @@
 -- want_statuses
 -- What commits are to be told, or (state 'outdated') what is only known of them.
--- The latest wins. What is delivered already, and not under way otherwise, needs no post. Once a commit has had its fill of
+-- The latest wins; the guard is Version::is_newer_than. What is delivered already, and not under way otherwise, needs no post. Once a commit has had its fill of
 -- statuses (`status_cap`), no newer one is tried.
 INSERT INTO commit_statuses AS t (
     target, repo, sha, context, name, wanted_state, wanted_description, wanted_url, version_number, version_at, version_tie,
-    outbox_id, message_at, state
+    outbox_id, message_at, state, version_line
 )
 SELECT
     i.target, i.repo, i.sha, i.context, i.name, i.wanted_state, i.wanted_description, i.wanted_url, i.version_number,
-    i.version_at, i.version_tie, i.outbox_id, i.message_at, i.state
+    i.version_at, i.version_tie, i.outbox_id, i.message_at, i.state, i.version_line
 FROM (
     SELECT unnest($1::text[]) AS target, unnest($2::text[]) AS repo, unnest($3::text[]) AS sha,
         unnest($4::text[]) AS context, unnest($5::text[]) AS name, unnest($6::text[]) AS wanted_state,
         unnest($7::text[]) AS wanted_description, unnest($8::text[]) AS wanted_url,
         unnest($9::bigint[]) AS version_number, unnest($10::timestamptz[]) AS version_at,
         unnest($11::text[]) AS version_tie, unnest($12::bigint[]) AS outbox_id,
-        unnest($13::timestamptz[]) AS message_at, unnest($14::text[]) AS state
+        unnest($13::timestamptz[]) AS message_at, unnest($14::text[]) AS state,
+        unnest($15::text[]) AS version_line
 ) AS i
 ORDER BY i.target, i.repo, i.sha, i.context
 ON CONFLICT (target, repo, sha, context) DO UPDATE SET
@@ -27,6 +28,7 @@ ON CONFLICT (target, repo, sha, context) DO UPDATE SET
     version_number = excluded.version_number,
     version_at = excluded.version_at,
     version_tie = excluded.version_tie,
+    version_line = excluded.version_line,
     outbox_id = excluded.outbox_id,
     message_at = excluded.message_at,
     state = CASE
@@ -38,6 +40,7 @@ ON CONFLICT (target, repo, sha, context) DO UPDATE SET
     attempts = 0,
     refusals = 0,
     next_attempt_at = coalesce(t.lease_until, now())
-WHERE (t.version_number, t.version_at, t.version_tie)
-    < (excluded.version_number, excluded.version_at, excluded.version_tie)
+WHERE CASE WHEN t.version_line = excluded.version_line OR '' IN (t.version_line, excluded.version_line)
+    THEN (t.version_number, t.version_at, t.version_tie) < (excluded.version_number, excluded.version_at, excluded.version_tie)
+    ELSE (t.version_at, t.version_tie) < (excluded.version_at, excluded.version_tie) END
 RETURNING t.state
