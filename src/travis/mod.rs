@@ -9,14 +9,17 @@
 //! * Receive, start and finish of a run, delivered in any order and however often, give the same rows, as long as they do
 //!   not contradict each other. So do those of different jobs, and of different builds.
 //! * A message that comes before its `build:create` waits in `travis_pending`. When the build comes, the messages that wait
-//!   are applied in the order in which they were sent. `previous_state`, if `build:create` does not bring it, is looked up
-//!   when the build is created, and so is what was known then.
+//!   are applied in the order in which they were sent.
+//! * `previous_state`, if `build:create` does not bring it, is how the newest build before it on its branch ended, by ids, whichever of
+//!   them arrives first. A notification says what was known when it was written.
 //! * Restart, reset and cancel begin or end a run, so they do not commute with its messages: a job that ended before it was
 //!   canceled has ended, one that was canceled before its end came is canceled. A duplicate of them does nothing, an older
 //!   one that comes after a newer restart or reset neither.
 //! * A message is of an older run when it was sent before the restart or reset that began the present one, when the earliest
 //!   time that it tells lies more than 2 s (clocks differ) before that, when it carries the worker's uuid of the run before, or
 //!   when it has a lower `attempt`. It changes nothing.
+//! * A report (receive, start, finish, create) that is sent again later, under another id, changes nothing, as long as it tells its time.
+//!   A repository is called what its newest build, by id, says.
 //! * What stands in for a time that nobody told is the time when the message was sent, never this machine's clock.
 //!
 //! # Deviations from upstream
@@ -52,6 +55,8 @@
 //! | `received-is-pending` | no word and no commit status for `received` | pending | |
 //! | `number-of-pull-request` | looked for where it is not, so that Slack shows `#` | shown | |
 //! | `config-not-kept` | webhooks get the configurations of build and jobs | `{}` | no payload is kept whole, and they hold secrets |
+//! | `build-without-jobs` | its events are applied to its jobs, so nothing happens | the build is moved itself; the commit hears of its end alone | a configuration that cannot be read gives such a build; the commit stayed pending for ever |
+//! | `previous-by-id` | looked up once, when a build is created | of the newest build before it that has ended, also if that ends later | any order gives the same rows |
 //! | `no-value-is-none` | a configuration that is no value is handed on | no value | |
 //!
 //! Of what is told to people, these have no recorded cases; `tests/it/deliver/notices.rs` shows them:
@@ -59,9 +64,11 @@
 //! | upstream | here | why |
 //! |---|---|---|
 //! | posts to whatever host a configuration names, follows redirects | to hosts that a target allows, over https (http where private addresses are allowed), redirects are refused | who writes a configuration does not choose hosts |
-//! | token, user and password of the configuration, decrypted | those of the target; in rows there is `_` in their place. What is encrypted goes to a Slack target for all accounts (`*`), or nowhere | no secret in rows; the keys of repositories are upstream's |
+//! | token, user and password of the configuration, decrypted | those of the target; in rows there is `_` in their place. What is encrypted, in whatever place, goes to a Slack target for all accounts (`*`), or nowhere; recipients that are encrypted are not replaced by the authors | no secret in rows; the keys of repositories are upstream's |
 //! | mail to authors that may see the repository, unless they unsubscribed | to authors in the domains of the target, but for its `except` | users and permissions are not here |
-//! | one mail to all | one each | one bad address holds up no other |
+//! | one mail to all | one each, one for two spellings of an address | one bad address holds up no other |
+//! | a build that a newer one canceled is mailed about | no mail; webhooks hear of it | nobody canceled it, and the newer one is mailed about (upstream meant it so, pull request 230) |
+//! | `0 min 0 sec` where no time is known | `?` | |
 //! | a webhook is tried once | again for a while; what goes to one place waits for nothing that goes to another | |
 //! | a check run is made when a build is created, or never | on any state, if it is not there | a message may be lost or late |
 //! | a pull request, author or branch stands in a message of Slack as it is | `&`, `<` and `>` are escaped | a branch could call `<!channel>` |

@@ -123,6 +123,8 @@ pub struct Told {
     pub restarted_by: Option<i64>,
     /// Why it was canceled.
     pub reason: Option<String>,
+    /// Whether a newer build was the reason, and no person.
+    pub auto: bool,
 }
 
 /// A message about what is there already.
@@ -217,7 +219,7 @@ pub struct Build {
     pub number: Option<String>,
     /// Where it stands.
     pub state: Option<State>,
-    /// How the build before it on its branch had ended, when this one was created.
+    /// How the build before it on its branch ended, or what the message that created this one says.
     pub previous_state: Option<State>,
     /// `push`, `pull_request`, `api`, `cron`.
     pub event_type: Option<String>,

@@ -1,5 +1,7 @@
 //! Builds and jobs: any order gives the same rows, several writers lose nothing, and each event is told once.
 
+mod endings;
+
 use std::thread;
 
 use hummingbird_status::envelope::{Decoded, Delivery, Limits, Unwrapped, unwrap};

@@ -2,53 +2,57 @@
 //!
 //! The columns of the build stand in the payload itself or in its member `build`; `repository`, `stages`, `jobs` and
 //! `commit` beside them, or in `build` as well. A payload with an id alone moves a build that is there.
+//!
+//! Ids of the build, its repository and its jobs can make the message be rejected, nothing else: a detail is cut or left out, a job
+//! of a stage that is not there is in none.
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::notifications;
-use super::payload::{id, time};
+use super::payload::Id;
 use crate::envelope::field::{Name, NumberOrName, Text, owned};
-use crate::envelope::{Refusal, parse};
+use crate::envelope::lenient::{self, Each, Optional, parse};
+use crate::envelope::{Head, Refusal, time};
 use crate::sorted;
 use crate::travis::record::{Build, Create, Job, Message, Object, Repository, Resets, Run, Stage, State};
 
 /// Columns of the build, or what stands around them.
 #[derive(Deserialize)]
 struct Columns<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "lenient::object")]
     build: Option<Box<Columns<'a>>>,
-    #[serde(default, deserialize_with = "id::optional")]
-    repository_id: Option<i64>,
+    repository_id: Option<Id>,
     #[serde(borrow, default)]
-    number: Option<NumberOrName<'a>>,
+    number: Optional<NumberOrName<'a>>,
     #[serde(borrow, default)]
-    state: Option<Name<'a>>,
+    state: Optional<Name<'a>>,
     #[serde(borrow, default)]
-    previous_state: Option<Name<'a>>,
+    previous_state: Optional<Name<'a>>,
     #[serde(borrow, default)]
-    event_type: Option<Name<'a>>,
+    event_type: Optional<Name<'a>>,
     #[serde(borrow, default)]
-    branch: Option<Name<'a>>,
-    #[serde(default)]
-    commit: Option<Map<String, Value>>,
-    #[serde(default)]
-    pull_request: Option<Map<String, Value>>,
-    #[serde(default)]
-    pull_request_number: Option<Value>,
+    branch: Optional<Name<'a>>,
     #[serde(borrow, default)]
-    pull_request_title: Option<Text<'a>>,
-    #[serde(default)]
-    config: Option<Value>,
-    #[serde(default, deserialize_with = "time")]
+    commit: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pull_request: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pull_request_number: Optional<NumberOrName<'a>>,
+    #[serde(borrow, default)]
+    pull_request_title: Optional<Text<'a>>,
+    #[serde(borrow, default)]
+    config: Option<&'a RawValue>,
+    #[serde(default, deserialize_with = "time::known")]
     created_at: Option<Timestamp>,
-    #[serde(default, deserialize_with = "time")]
+    #[serde(default, deserialize_with = "time::known")]
     received_at: Option<Timestamp>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "lenient::object")]
     repository: Option<RawRepository<'a>>,
     #[serde(borrow, default)]
-    stages: Option<Vec<RawStage<'a>>>,
+    stages: Optional<Each<RawStage<'a>>>,
     #[serde(borrow, default)]
     jobs: Option<Vec<RawJob<'a>>>,
 }
@@ -63,51 +67,53 @@ fn numeral(number: &NumberOrName<'_>) -> Option<String> {
 
 #[derive(Deserialize)]
 struct RawRepository<'a> {
-    #[serde(default, deserialize_with = "id::optional")]
-    id: Option<i64>,
-    #[serde(borrow)]
-    owner_name: Option<Name<'a>>,
-    #[serde(borrow)]
-    name: Option<Name<'a>>,
-    #[serde(borrow)]
-    slug: Option<Name<'a>>,
-    #[serde(borrow)]
-    url: Option<Name<'a>>,
-    private: Option<bool>,
+    id: Option<Id>,
+    #[serde(borrow, default)]
+    owner_name: Optional<Name<'a>>,
+    #[serde(borrow, default)]
+    name: Optional<Name<'a>>,
+    #[serde(borrow, default)]
+    slug: Optional<Name<'a>>,
+    #[serde(borrow, default)]
+    url: Optional<Name<'a>>,
+    #[serde(default)]
+    private: Optional<bool>,
 }
 
 #[derive(Deserialize)]
 struct RawStage<'a> {
-    #[serde(default, deserialize_with = "id::optional")]
-    id: Option<i64>,
-    number: Option<i32>,
-    #[serde(borrow)]
-    name: Option<Name<'a>>,
-    #[serde(borrow)]
-    state: Option<Name<'a>>,
+    #[serde(default)]
+    id: Optional<Id>,
+    #[serde(default)]
+    number: Optional<i32>,
+    #[serde(borrow, default)]
+    name: Optional<Name<'a>>,
+    #[serde(borrow, default)]
+    state: Optional<Name<'a>>,
 }
 
 #[derive(Deserialize)]
 struct RawJob<'a> {
-    #[serde(default, deserialize_with = "id::optional")]
-    id: Option<i64>,
-    #[serde(default, deserialize_with = "id::optional")]
-    stage_id: Option<i64>,
-    #[serde(borrow)]
-    stage_number: Option<Name<'a>>,
+    id: Option<Id>,
+    #[serde(default)]
+    stage_id: Optional<Id>,
     #[serde(borrow, default)]
-    number: Option<NumberOrName<'a>>,
-    #[serde(borrow)]
-    state: Option<Name<'a>>,
-    allow_failure: Option<bool>,
-    #[serde(borrow)]
-    queue: Option<Name<'a>>,
-    priority: Option<i32>,
-    #[serde(borrow)]
-    vm_size: Option<Name<'a>>,
-    #[serde(default, deserialize_with = "time")]
+    stage_number: Optional<Name<'a>>,
+    #[serde(borrow, default)]
+    number: Optional<NumberOrName<'a>>,
+    #[serde(borrow, default)]
+    state: Optional<Name<'a>>,
+    #[serde(default)]
+    allow_failure: Optional<bool>,
+    #[serde(borrow, default)]
+    queue: Optional<Name<'a>>,
+    #[serde(default)]
+    priority: Optional<i32>,
+    #[serde(borrow, default)]
+    vm_size: Optional<Name<'a>>,
+    #[serde(default, deserialize_with = "time::known")]
     created_at: Option<Timestamp>,
-    #[serde(default, deserialize_with = "time")]
+    #[serde(default, deserialize_with = "time::known")]
     queued_at: Option<Timestamp>,
 }
 
@@ -139,7 +145,10 @@ pub(super) fn read(text: &str, message: Message) -> Result<Create, Refusal> {
     let columns = own.build.as_deref().unwrap_or(&own);
     let repository = columns.repository.as_ref().or(own.repository.as_ref());
     let repository_id = repository.and_then(|repository| repository.id).or(columns.repository_id).or(own.repository_id);
-    let Some(repository_id) = repository_id else {
+    let Some(Id(repository_id)) = repository_id else {
+        if columns.jobs.is_some() || own.jobs.is_some() {
+            return Err(Refusal::new("bad-field", "repository.id: missing beside jobs"));
+        }
         return Ok(Create { message, build: None, stages: Vec::new(), jobs: Vec::new() });
     };
     // The store puts its own clock in where the sender gave no time.
@@ -147,11 +156,15 @@ pub(super) fn read(text: &str, message: Message) -> Result<Create, Refusal> {
     let repository = Repository { id: repository_id, ..repository.map(repository_row).unwrap_or_default() };
 
     let mut stages = Vec::new();
-    for (index, raw) in columns.stages.as_ref().or(own.stages.as_ref()).into_iter().flatten().enumerate() {
+    for raw in columns.stages.as_ref().or(own.stages.as_ref()).into_iter().flat_map(|stages| &stages.0) {
+        let Some(Id(stage)) = raw.id.0 else {
+            lenient::dropped();
+            continue;
+        };
         stages.push(Stage {
-            id: raw.id.ok_or_else(|| missing("stages", index))?,
+            id: stage,
             build_id: id,
-            number: raw.number,
+            number: raw.number.0,
             name: owned(raw.name.as_ref()),
             state: fresh(raw.state.as_ref()).or(Some(State::Created)),
             started_at: None,
@@ -161,21 +174,18 @@ pub(super) fn read(text: &str, message: Message) -> Result<Create, Refusal> {
     }
     let mut jobs = Vec::new();
     for (index, raw) in columns.jobs.as_ref().or(own.jobs.as_ref()).into_iter().flatten().enumerate() {
-        let stage_number = owned(raw.stage_number.as_ref());
-        if !stage_number.as_deref().is_none_or(is_path) {
-            return Err(Refusal::new("bad-field", format!("jobs[{index}].stage_number: expected numbers, as in 1.2")));
-        }
+        let stage_number = owned(raw.stage_number.as_ref()).filter(|number| kept_if(is_path(number)));
         jobs.push(Job {
-            id: raw.id.ok_or_else(|| missing("jobs", index))?,
+            id: raw.id.ok_or_else(|| Refusal::new("bad-field", format!("jobs[{index}].id: missing")))?.0,
             build_id: id,
             repository_id,
-            stage_id: raw.stage_id,
+            stage_id: raw.stage_id.as_ref().map(|id| id.0),
             stage_number,
             number: raw.number.as_ref().and_then(numeral),
             state: fresh(raw.state.as_ref()),
-            allow_failure: raw.allow_failure.unwrap_or(false),
+            allow_failure: raw.allow_failure.0.unwrap_or(false),
             queue: owned(raw.queue.as_ref()),
-            priority: raw.priority,
+            priority: raw.priority.0,
             worker: None,
             vm_size: owned(raw.vm_size.as_ref()),
             created_at: raw.created_at.or(columns.created_at).or(message.sent_at),
@@ -196,12 +206,12 @@ pub(super) fn read(text: &str, message: Message) -> Result<Create, Refusal> {
     let known: Vec<i64> = stages.iter().map(|stage| stage.id).collect();
     distinct("stages", &known)?;
     distinct("jobs", &jobs.iter().map(|job| job.id).collect::<Vec<_>>())?;
-    let is_known = |stage: &i64| known.binary_search(stage).is_ok();
-    if let Some(job) = jobs.iter().find(|job| job.stage_id.is_some_and(|stage| !is_known(&stage))) {
-        return Err(Refusal::new("bad-field", format!("jobs: job {} is in a stage that is not in stages", job.id)));
+    for job in &mut jobs {
+        job.stage_id = job.stage_id.filter(|stage| kept_if(known.binary_search(stage).is_ok()));
     }
 
-    let config = columns.config.as_ref();
+    let config = columns.config.or(own.config);
+    let commit = kept(columns.commit.or(own.commit), COMMIT);
     let build = Build {
         id,
         repository_id,
@@ -209,10 +219,10 @@ pub(super) fn read(text: &str, message: Message) -> Result<Create, Refusal> {
         state: fresh(columns.state.as_ref()),
         previous_state: columns.previous_state.as_ref().and_then(|word| State::named(word.as_str())),
         event_type: owned(columns.event_type.as_ref()),
-        branch: owned(columns.branch.as_ref()).or_else(|| branch_of(columns.commit.as_ref())),
-        commit: kept(columns.commit.as_ref().or(own.commit.as_ref()), COMMIT),
+        branch: owned(columns.branch.as_ref()).or_else(|| branch_of(&commit)),
+        commit,
         pull_request: pull_request(columns),
-        notifications: config.and_then(|config| config.get("notifications")).map(notifications::kept),
+        notifications: member(config, &["notifications"]).as_ref().map(notifications::kept),
         fast_finish: fast_finish(config),
         config_error: config_error(config),
         duration: None,
@@ -226,10 +236,6 @@ pub(super) fn read(text: &str, message: Message) -> Result<Create, Refusal> {
         source,
     };
     Ok(Create { message, build: Some((repository, build)), stages, jobs })
-}
-
-fn missing(list: &str, index: usize) -> Refusal {
-    Refusal::new("bad-field", format!("{list}[{index}].id: missing"))
 }
 
 /// Numbers with dots between them, each of which fits an integer of PostgreSQL.
@@ -256,7 +262,7 @@ fn repository_row(raw: &RawRepository<'_>) -> Repository {
         id: 0,
         owner_name: owned(raw.owner_name.as_ref()).or_else(|| slug.map(|(owner, _)| owner.to_owned())),
         name: owned(raw.name.as_ref()).or_else(|| slug.map(|(_, name)| name.to_owned())),
-        private: raw.private,
+        private: raw.private.0,
         url: owned(raw.url.as_ref()).filter(|url| is_page(url)),
     }
 }
@@ -269,34 +275,53 @@ fn is_page(text: &str) -> bool {
     })
 }
 
-fn branch_of(commit: Option<&Map<String, Value>>) -> Option<String> {
-    commit?.get("branch")?.as_str().filter(|branch| branch.len() <= 1024 && !branch.contains('\0')).map(str::to_owned)
-}
-
-/// Whether a member is plain and PostgreSQL can store it. A hash is in an index, which holds no longer key.
-fn fits(key: &str, value: &Value) -> bool {
-    match value {
-        Value::String(text) => {
-            let most = if matches!(key, "sha" | "number") { 1_024 } else { 65_536 };
-            text.len() <= most && !text.contains('\0')
-        }
-        Value::Number(_) | Value::Bool(_) => true,
-        _ => false,
+/// Whether something is kept; counted if not.
+fn kept_if(fits: bool) -> bool {
+    if !fits {
+        lenient::dropped();
     }
+    fits
 }
 
-/// The known keys of an object, as far as they can be kept.
-fn kept(object: Option<&Map<String, Value>>, keys: &[&str]) -> Map<String, Value> {
-    let members = object.into_iter().flatten().filter(|(key, value)| keys.contains(&key.as_str()) && fits(key, value));
-    sorted::object(members.map(|(key, value)| (key.clone(), value.clone())))
+fn branch_of(commit: &Map<String, Value>) -> Option<String> {
+    let branch = commit.get("branch")?.as_str()?;
+    Some(branch[..branch.floor_char_boundary(1024)].to_owned())
+}
+
+/// The known keys of an object, as far as they are plain. A hash is in an index, which holds no longer key.
+fn kept(object: Option<&RawValue>, keys: &[&str]) -> Map<String, Value> {
+    let Some(object) = object else { return Map::new() };
+    let Ok(head) = Head::read(object.get()) else {
+        lenient::dropped();
+        return Map::new();
+    };
+    let most = |key: &str| if matches!(key, "sha" | "number") { 1_024 } else { 65_536 };
+    let value = |key: &str, raw: &RawValue| match raw.get().as_bytes().first()? {
+        b'"' => lenient::read::<Text<'_>>(raw)
+            .filter(|text| kept_if(text.as_str().len() <= most(key)))
+            .map(|text| Value::String(text.as_str().to_owned())),
+        b'n' => None,
+        _ => {
+            let plain =
+                serde_json::from_str(raw.get()).ok().filter(|value: &Value| value.is_number() || value.is_boolean());
+            plain.or_else(|| {
+                lenient::dropped();
+                None
+            })
+        }
+    };
+    let members = head.members().filter(|(key, _)| keys.contains(key));
+    sorted::object(members.filter_map(|(key, raw)| Some((key.to_owned(), value(key, raw)?))))
 }
 
 fn pull_request(columns: &Columns<'_>) -> Option<Map<String, Value>> {
-    let mut kept = kept(columns.pull_request.as_ref(), PULL_REQUEST);
-    if let Some(number @ (Value::Number(_) | Value::String(_))) =
-        columns.pull_request_number.as_ref().filter(|number| fits("number", number))
-    {
-        kept.entry("number").or_insert_with(|| number.clone());
+    let mut kept = kept(columns.pull_request, PULL_REQUEST);
+    let number = columns.pull_request_number.as_ref().map(|number| match number {
+        NumberOrName::Number(number) => Value::from(*number),
+        NumberOrName::Name(name) => Value::from(name.as_str()),
+    });
+    if let Some(number) = number {
+        kept.entry("number").or_insert(number);
     }
     if let Some(title) = owned(columns.pull_request_title.as_ref()) {
         kept.entry("title").or_insert(Value::String(title));
@@ -304,14 +329,21 @@ fn pull_request(columns: &Columns<'_>) -> Option<Map<String, Value>> {
     Some(kept).filter(|kept| !kept.is_empty())
 }
 
+/// A value in a configuration, by the names that lead to it. Read level by level: what is beside it may be anything.
+fn member(config: Option<&RawValue>, path: &[&str]) -> Option<Value> {
+    let (name, rest) = path.split_first()?;
+    let head = Head::read(config?.get()).ok()?;
+    let raw = head.get(name)?;
+    if rest.is_empty() { serde_json::from_str(raw.get()).ok() } else { member(Some(raw), rest) }
+}
+
 /// `fast_finish` under `jobs` or, as it was once called, `matrix`.
-fn fast_finish(config: Option<&Value>) -> bool {
-    let under = |key: &str| config.and_then(|config| config.get(key)?.get("fast_finish")?.as_bool());
+fn fast_finish(config: Option<&RawValue>) -> bool {
+    let under = |key: &str| member(config, &[key, "fast_finish"]).and_then(|value| value.as_bool());
     under("jobs").or_else(|| under("matrix")).unwrap_or(false)
 }
 
 /// Whether reading the configuration has failed.
-fn config_error(config: Option<&Value>) -> bool {
-    let result = config.and_then(|config| config.get(".result")?.as_str());
-    result.is_some_and(|result| result.contains("error"))
+fn config_error(config: Option<&RawValue>) -> bool {
+    member(config, &[".result"]).is_some_and(|result| result.as_str().is_some_and(|result| result.contains("error")))
 }

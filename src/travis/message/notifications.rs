@@ -40,12 +40,10 @@ fn kept_of(addon: &str, config: &Value) -> Value {
     match config {
         Value::String(text) => Value::String(places(addon, text)),
         Value::Array(items) => Value::Array(items.iter().map(|item| kept_of(addon, item)).collect()),
-        Value::Object(members) if members.contains_key("secure") => {
-            Value::Object(sorted::object([("secure".to_owned(), HIDDEN.into())]))
-        }
         Value::Object(members) => {
             let kept = members.iter().filter_map(|(key, value)| match key.as_str() {
                 key if PLAIN.contains(&key) => Some((key.to_owned(), value.clone())),
+                "secure" => Some((key.clone(), HIDDEN.into())),
                 key @ ("recipients" | "channels" | "rooms" | "urls" | "url" | "users") => {
                     Some((key.to_owned(), kept_of(addon, value)))
                 }

@@ -1,4 +1,5 @@
-//! The payload of messages about what is there: an allow-list, so that no message writes columns by their names.
+//! The payload of messages about what is there: an allow-list, so that no message writes columns by their names. Only what a message
+//! is about, and the state that a `finish` reports, can make it be rejected.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
@@ -6,42 +7,47 @@ use serde::{Deserialize, Deserializer};
 use super::State;
 use crate::envelope::Refusal;
 use crate::envelope::field::{Bounded, Name, NumberOrName, Text, owned};
-use crate::envelope::time::rfc3339;
+use crate::envelope::lenient::Optional;
+use crate::envelope::time;
 use crate::travis::record::Told;
 
 #[derive(Deserialize)]
 pub(super) struct Raw<'a> {
-    #[serde(default, deserialize_with = "id::optional")]
-    id: Option<i64>,
-    #[serde(borrow)]
-    state: Option<Name<'a>>,
-    #[serde(default, deserialize_with = "time")]
+    id: Option<Id>,
+    #[serde(borrow, default)]
+    state: Optional<Name<'a>>,
+    #[serde(default, deserialize_with = "time::known")]
     queued_at: Option<Timestamp>,
-    #[serde(default, deserialize_with = "time")]
+    #[serde(default, deserialize_with = "time::known")]
     received_at: Option<Timestamp>,
-    #[serde(default, deserialize_with = "time")]
+    #[serde(default, deserialize_with = "time::known")]
     started_at: Option<Timestamp>,
-    #[serde(default, deserialize_with = "time")]
+    #[serde(default, deserialize_with = "time::known")]
     finished_at: Option<Timestamp>,
-    #[serde(borrow)]
-    vm_size: Option<Name<'a>>,
-    #[serde(default, deserialize_with = "id::optional")]
-    restarted_by: Option<i64>,
-    #[serde(borrow)]
-    reason: Option<Text<'a>>,
-    attempt: Option<i32>,
-    #[serde(borrow)]
-    meta: Option<Meta<'a>>,
+    #[serde(borrow, default)]
+    vm_size: Optional<Name<'a>>,
+    #[serde(default)]
+    restarted_by: Optional<Id>,
+    #[serde(borrow, default)]
+    reason: Optional<Text<'a>>,
+    #[serde(default)]
+    attempt: Optional<i32>,
+    #[serde(borrow, default)]
+    meta: Optional<Meta<'a>>,
 }
 
 #[derive(Deserialize)]
 struct Meta<'a> {
-    #[serde(borrow)]
-    uuid: Option<Name<'a>>,
-    state_update_count: Option<i64>,
-    attempt: Option<i32>,
-    #[serde(borrow)]
-    reason: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    uuid: Optional<Name<'a>>,
+    #[serde(default)]
+    state_update_count: Optional<i64>,
+    #[serde(default)]
+    attempt: Optional<i32>,
+    #[serde(borrow, default)]
+    reason: Optional<Text<'a>>,
+    #[serde(default)]
+    auto: Optional<bool>,
 }
 
 /// A payload and its text, of which `build:create` reads more.
@@ -52,7 +58,7 @@ pub(super) struct Payload<'a> {
 
 impl Payload<'_> {
     pub(super) fn id(&self) -> Result<i64, Refusal> {
-        self.raw.id.ok_or_else(|| Refusal::new("bad-field", "payload.id: missing"))
+        self.raw.id.map(|id| id.0).ok_or_else(|| Refusal::new("bad-field", "payload.id: missing"))
     }
 
     /// The state that `finish` reports.
@@ -75,40 +81,29 @@ impl Payload<'_> {
             started_at: raw.started_at,
             finished_at: raw.finished_at,
             uuid: owned(meta.and_then(|meta| meta.uuid.as_ref())),
-            count: meta.and_then(|meta| meta.state_update_count),
-            attempt: raw.attempt.or(meta.and_then(|meta| meta.attempt)),
+            count: meta.and_then(|meta| meta.state_update_count.0),
+            attempt: raw.attempt.0.or(meta.and_then(|meta| meta.attempt.0)),
             vm_size: owned(raw.vm_size.as_ref()),
-            restarted_by: raw.restarted_by,
+            restarted_by: raw.restarted_by.as_ref().map(|id| id.0),
             reason: owned(raw.reason.as_ref()).or_else(|| owned(meta.and_then(|meta| meta.reason.as_ref()))),
+            auto: meta.and_then(|meta| meta.auto.0).unwrap_or(false),
         }
     }
 }
 
-/// Ids are numbers, or strings of digits.
-pub(super) mod id {
-    use super::{Deserialize, Deserializer, NumberOrName};
+/// An id: a positive number, or a string of its digits.
+#[derive(Clone, Copy)]
+pub(super) struct Id(pub(super) i64);
 
-    pub(in crate::travis::message) fn optional<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<i64>, D::Error> {
-        let id = match Option::<NumberOrName<'de>>::deserialize(deserializer)? {
-            None => return Ok(None),
-            Some(NumberOrName::Number(id)) => Some(id),
-            Some(NumberOrName::Name(digits)) => digits.as_str().parse().ok(),
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let id = match NumberOrName::deserialize(deserializer)? {
+            NumberOrName::Number(id) => Some(id),
+            NumberOrName::Name(digits) => digits.as_str().parse().ok(),
         };
         match id.filter(|id| *id > 0) {
-            Some(id) => Ok(Some(id)),
+            Some(id) => Ok(Self(id)),
             None => Err(serde::de::Error::custom("id: expected a positive number, or a string of its digits")),
         }
-    }
-}
-
-/// RFC 3339; none for `null`, `""` and the year 1, which is how Go writes that it knows no time.
-pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-    let Some(text) = Option::<Name<'de>>::deserialize(deserializer)? else { return Ok(None) };
-    match text.as_str() {
-        "" => Ok(None),
-        text if text.starts_with("0001-") => Ok(None),
-        text => rfc3339(text).map(Some).ok_or_else(|| serde::de::Error::custom("expected a time of RFC 3339")),
     }
 }

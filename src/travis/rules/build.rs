@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::guard::SKEW;
 use super::{Rows, matrix};
 use crate::travis::record::{Event, Job, Message, Object, Stage, State};
 
@@ -10,6 +11,51 @@ impl Rows {
         if matches!(self.build.state, None | Some(State::Queued)) {
             self.edit_build(|build| build.state = Some(State::Created));
             self.build_happened(message.event);
+        }
+        // One that ended before it had any job.
+        if let Some(state) = self.build.state.filter(|state| state.is_finished() && self.jobs.is_empty())
+            && self.build.finished_at.is_none()
+        {
+            self.edit_build(|build| build.finished_at = Some(message.at()));
+            self.outcome.is_last = true;
+            self.build_happened(Event::Finish(state));
+        }
+    }
+
+    /// Moves a build without jobs, for instance one whose configuration could not be read. Of two ends the higher one counts, as for
+    /// jobs, and its time with it.
+    pub(super) fn move_alone(&mut self, message: &Message) {
+        if self.is_of_older_run(message) {
+            return;
+        }
+        let before = (self.build.state, self.build.restarted_at);
+        let told = message.told.started_at.or((message.event == Event::Start).then(|| message.at()));
+        match message.event {
+            Event::Start => drop(self.start_build(message)),
+            Event::Finish(state) if self.build.state <= Some(state) => {
+                let end = message.told.finished_at.unwrap_or(message.at());
+                let is_new = self.build.state < Some(state);
+                self.edit_build(|build| {
+                    build.state = Some(state);
+                    build.finished_at = if is_new { Some(end) } else { build.finished_at.max(Some(end)) };
+                    if state == State::Canceled {
+                        build.canceled_at = build.canceled_at.max(Some(message.at()));
+                    }
+                });
+                self.outcome.is_last = true;
+                if is_new {
+                    self.build_happened(message.event);
+                }
+            }
+            Event::Cancel => drop(self.cancel_build(message)),
+            Event::Restart => drop(self.restart_build(message)),
+            _ => {}
+        }
+        if !message.event.begins_a_run() {
+            self.edit_build(|build| build.started_at = build.started_at.into_iter().chain(told).min());
+        }
+        if before != (self.build.state, self.build.restarted_at) {
+            self.build.source = message.source();
         }
     }
 
@@ -175,10 +221,18 @@ impl Rows {
         true
     }
 
-    /// Whether the build was begun anew since a message was sent: what it says of its job stands, of the build it says
-    /// nothing any more.
+    /// Whether the build was begun anew since a message was sent, or since what it tells of happened (it was sent again): what it
+    /// says of its job stands, of the build it says nothing any more.
     pub(super) fn is_of_older_run(&self, message: &Message) -> bool {
-        Some(message.at()) < self.build.run_at
+        let Some(began) = self.build.run_at else { return false };
+        let told = match message.event {
+            Event::Receive => message.told.received_at,
+            Event::Start => message.told.started_at,
+            Event::Finish(_) => message.told.finished_at,
+            _ => None,
+        };
+        let happened = told.and_then(|told| told.saturating_add(SKEW).ok());
+        message.at() < began || happened.is_some_and(|at| at < began)
     }
 
     /// The first of the jobs to be received and to be started gives its times to stage and build.

@@ -1,13 +1,13 @@
 //! What is told to the outside, as it happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::Rows;
 use super::notify::{self, About, Addon, On, Subject, github};
-use crate::outbox::PAGES;
+use crate::outbox::{Notice, PAGES};
 use crate::sorted;
 use crate::travis::record::{Event, Job, Message, Object, State};
 
@@ -87,7 +87,12 @@ impl Rows {
             all_jobs_finished: self.all_have_ended(),
             is_pull_request: self.build.event_type.as_deref() == Some("pull_request"),
         };
+        // One mail to each of them, whatever number of configurations names them.
+        let mut mailed = HashSet::new();
         for due in notify::due(self.build.notifications.as_ref(), about) {
+            if on == On::Canceled && self.outcome.is_automatic && due.addon == Addon::Email {
+                continue;
+            }
             let subject = self.subject();
             let (short, _) = subject.words();
             let mut payload = sorted::object([
@@ -106,6 +111,11 @@ impl Rows {
                 continue;
             }
             for (number, notice) in notify::notices(&subject, &due).into_iter().enumerate() {
+                if let Notice::Mail { address, .. } = &notice
+                    && !mailed.insert(address.to_lowercase())
+                {
+                    continue;
+                }
                 let mut payload = payload.clone();
                 notice.put_into(&mut payload);
                 self.tell_at(place(number), due.addon.event(), payload);
@@ -113,8 +123,12 @@ impl Rows {
         }
     }
 
-    /// Tells the host of the repository, if it is known and the commit is named whole.
+    /// Tells the host of the repository, if it is known and the commit is named whole. Of a build without jobs only its end, as
+    /// nothing else is sure to come.
     fn tell_host(&mut self) {
+        if self.jobs.is_empty() && !self.build.state.is_some_and(State::is_finished) {
+            return;
+        }
         let subject = self.subject();
         let is_whole = |sha: &str| matches!(sha.len(), 40 | 64) && sha.bytes().all(|byte| byte.is_ascii_hexdigit());
         let Some(host) = subject.host().filter(|_| is_whole(subject.head_sha()) && subject.slug().contains('/')) else {

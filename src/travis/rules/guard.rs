@@ -6,7 +6,7 @@ use super::Rows;
 use crate::travis::record::{Event, Job, Message, Object, State, Told};
 
 /// Clocks of workers and senders differ by so much, and some cut to seconds.
-const SKEW: SignedDuration = SignedDuration::from_secs(2);
+pub(super) const SKEW: SignedDuration = SignedDuration::from_secs(2);
 /// After so many resets ..
 const MOST_RESETS: i32 = 50;
 /// .. and so long a time since the first, a job is given up.

@@ -36,8 +36,20 @@ pub struct Rows {
     pub stages: Vec<Stage>,
     /// Its jobs, by id.
     pub jobs: Vec<Job>,
+    /// Where `previous_state` of the build comes from.
+    pub previous: Previous,
     /// What comes of the messages.
     pub outcome: Outcome,
+}
+
+/// Where the state that its branch had before a build comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Previous {
+    /// From the message that created the build.
+    #[default]
+    Told,
+    /// From the newest build before it that has ended, by its id, if there is one.
+    Found(Option<i64>),
 }
 
 /// What comes of messages, beside changed rows.
@@ -53,6 +65,8 @@ pub struct Outcome {
     pub is_last: bool,
     /// Whether the build has begun, and may be its repository's current one.
     pub is_current: bool,
+    /// Whether the message that is applied is of no person: a newer build takes the place of this one.
+    pub(super) is_automatic: bool,
     touched: bool,
 }
 
@@ -72,25 +86,45 @@ impl Rows {
     /// Rows as they were read.
     #[must_use]
     pub fn new(repository: Repository, build: Build, stages: Vec<Stage>, jobs: Vec<Job>) -> Self {
-        Self { repository, build, stages, jobs, outcome: Outcome::default() }
+        Self { repository, build, stages, jobs, previous: Previous::Told, outcome: Outcome::default() }
+    }
+
+    /// Takes the state before the build from those of its branch before it, where one of them is newer than what is known.
+    pub fn follow<'r>(&mut self, before: impl DoubleEndedIterator<Item = &'r Self>) {
+        let Previous::Found(known) = self.previous else { return };
+        let is_before = |other: &&Self| {
+            let counts = matches!(other.build.event_type.as_deref(), Some("push" | "api" | "cron"));
+            let one_branch = other.build.branch.is_some() && other.build.branch == self.build.branch;
+            let one_line = one_branch && other.build.repository_id == self.build.repository_id;
+            one_line && counts && other.build.state.is_some_and(State::is_finished)
+        };
+        if let Some(other) = before.rev().find(is_before)
+            && Some(other.build.id) >= known
+        {
+            self.previous = Previous::Found(Some(other.build.id));
+            self.build.previous_state = other.build.state;
+        }
     }
 
     /// Does what a message asks for, as far as it may. Returns whether anything changed.
     pub fn apply(&mut self, message: &Message) -> bool {
         self.outcome.touched = false;
+        self.outcome.is_automatic = message.told.auto;
         match message.object {
             Object::Job(id) => {
                 if let Some(index) = self.jobs.iter().position(|job| job.id == id) {
                     self.take_for_job(index, message);
                 }
             }
-            // The build itself is moved by its jobs alone; one without jobs stays as it is.
+            // The build itself is moved by its jobs; one without jobs has no other way to an end.
             Object::Build(_) => {
                 for index in 0..self.jobs.len() {
                     self.take_for_job(index, message);
                 }
                 if message.event == Event::Create {
                     self.create_build(message);
+                } else if self.jobs.is_empty() {
+                    self.move_alone(message);
                 }
             }
         }

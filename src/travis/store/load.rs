@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use super::Builds;
 use crate::store::{StoreError, Tx};
 use crate::travis::record::{Build, Job, Object, Repository, Resets, Run, Source, Stage, State};
-use crate::travis::rules::Rows;
+use crate::travis::rules::{Previous, Rows};
 
 /// The builds that jobs and builds belong to, as far as they are there.
 pub(super) async fn find(tx: &Tx<'_>, jobs: &[i64], builds: &[i64]) -> Result<HashMap<Object, i64>, StoreError> {
@@ -39,7 +39,9 @@ pub(super) async fn builds(tx: &Tx<'_>, ids: &[i64]) -> Result<Builds, StoreErro
     let rows = |row: &Row| {
         let build = build(row);
         let (stages, jobs) = (stages.remove(&build.id), jobs.remove(&build.id));
-        Rows::new(repository(row), build, stages.unwrap_or_default(), jobs.unwrap_or_default())
+        let rows = Rows::new(repository(row), build, stages.unwrap_or_default(), jobs.unwrap_or_default());
+        let told: bool = row.get("previous_told");
+        Rows { previous: if told { Previous::Told } else { Previous::Found(row.get("previous_id")) }, ..rows }
     };
     Ok(locked.iter().map(rows).collect())
 }

@@ -57,7 +57,11 @@ pub async fn write(
         }
     }
     let mut after = before.clone();
-    for rows in &mut after {
+    for number in 0..after.len() {
+        // In the order of their ids: a build may follow one that ends in this very batch.
+        let (earlier, rest) = after.split_at_mut(number);
+        let Some(rows) = rest.first_mut() else { continue };
+        rows.follow(earlier.iter());
         let Some(queue) = queues.get(&rows.build.id) else { continue };
         let creates = queue.create.iter().map(|message| (None, message));
         let others = queue.messages.iter().map(|(number, message)| (*number, message));

@@ -87,7 +87,7 @@ fn told(told: &Told) -> Value {
     let mut members = json!({
         "queued_at": time(told.queued_at), "received_at": time(told.received_at), "started_at": time(told.started_at),
         "finished_at": time(told.finished_at), "uuid": told.uuid, "count": told.count, "attempt": told.attempt,
-        "vm_size": told.vm_size, "restarted_by": told.restarted_by, "reason": told.reason,
+        "vm_size": told.vm_size, "restarted_by": told.restarted_by, "reason": told.reason, "auto": told.auto.then_some(true),
     });
     if let Value::Object(members) = &mut members {
         members.retain(|_, value| !value.is_null());
@@ -124,6 +124,7 @@ fn message(row: &Row) -> Option<Message> {
             vm_size: text("vm_size").map(str::to_owned),
             restarted_by: number("restarted_by"),
             reason: text("reason").map(str::to_owned),
+            auto: told.get("auto").is_some(),
         },
         id: row.get("message_id"),
         sent_at: Some(row.get("message_at")),

@@ -26,6 +26,7 @@ pub(super) async fn save(
     versions(tx, &after.iter().flat_map(|rows| &rows.outcome.versions).collect::<Vec<_>>()).await?;
     queueable(tx, after).await?;
     repositories(tx, after, creates, clock).await?;
+    follow(tx, after).await?;
     announcer.open(tx).await?;
     if announcer.is_idle() {
         return Ok(());
@@ -46,6 +47,15 @@ pub(super) async fn save(
                 None => announcer.time_of_last(),
             },
         });
+    }
+    Ok(())
+}
+
+/// Keeps what the branch of builds was before them, in whatever order they and their ends arrive.
+async fn follow(tx: &Tx<'_>, after: &Builds) -> Result<(), StoreError> {
+    let ids: Vec<i64> = after.iter().map(|rows| rows.build.id).collect();
+    if !ids.is_empty() {
+        tx.query(include_str!("sql/follow_builds.sql"), &[&ids]).await?;
     }
     Ok(())
 }
@@ -198,12 +208,14 @@ async fn repositories(
         newest.current = Some(build.id).filter(|_| outcome.is_current).or(newest.current);
     }
     let sent = |create: &Create| (create.message.sent_at.or(clock), create.message.id.clone());
+    // The newest build knows best what its repository is called, whenever it was announced.
+    let build_id = |create: &Create| create.build.as_ref().map_or(0, |(_, build)| build.id);
     for create in creates {
         let Some((repository, _)) = &create.build else { continue };
         let newest = newest.entry(repository.id).or_default();
         let names =
             |create: &Create| create.build.as_ref().is_some_and(|(repository, _)| repository.owner_name.is_some());
-        if newest.create.is_none_or(|known| (names(known), sent(known)) < (names(create), sent(create))) {
+        if newest.create.is_none_or(|known| (names(known), build_id(known)) < (names(create), build_id(create))) {
             newest.create = Some(create);
         }
     }
@@ -213,18 +225,20 @@ async fn repositories(
     let ids: Vec<i64> = newest.keys().copied().collect();
     tx.query(include_str!("sql/lock_repositories.sql"), &[&ids]).await?;
     let named: Vec<_> = newest.values().filter_map(|n| n.create).collect();
-    let named: Vec<_> = named.iter().filter_map(|create| Some((&create.build.as_ref()?.0, sent(create)))).collect();
+    let named: Vec<_> =
+        named.iter().filter_map(|create| Some((&create.build.as_ref()?.0, sent(create), build_id(create)))).collect();
     if !named.is_empty() {
         tx.query(
             include_str!("sql/upsert_repositories.sql"),
             &[
-                /* id */ &column(&named, |(r, _)| r.id),
-                /* owner_name */ &column(&named, |(r, _)| r.owner_name.as_deref()),
-                /* name */ &column(&named, |(r, _)| r.name.as_deref()),
-                /* private */ &column(&named, |(r, _)| r.private),
-                /* url */ &column(&named, |(r, _)| r.url.as_deref()),
-                &column(&named, |(_, sent)| sent.1.as_str()),
-                &column(&named, |(_, sent)| sent.0),
+                /* id */ &column(&named, |(r, ..)| r.id),
+                /* owner_name */ &column(&named, |(r, ..)| r.owner_name.as_deref()),
+                /* name */ &column(&named, |(r, ..)| r.name.as_deref()),
+                /* private */ &column(&named, |(r, ..)| r.private),
+                /* url */ &column(&named, |(r, ..)| r.url.as_deref()),
+                &column(&named, |(_, sent, _)| sent.1.as_str()),
+                &column(&named, |(_, sent, _)| sent.0),
+                &column(&named, |(.., build)| *build),
             ],
         )
         .await?;

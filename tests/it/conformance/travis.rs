@@ -233,6 +233,7 @@ pub fn filled(table: &str, row: &Value, initial: &Value) -> Value {
         }
         "builds" => {
             default("commit", json!({}));
+            default("previous_told", json!(true));
             let config = row["config"].clone();
             let fast = ["jobs", "matrix"].iter().any(|key| config[key]["fast_finish"] == json!(true));
             row["fast_finish"] = json!(fast);

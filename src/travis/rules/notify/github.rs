@@ -36,6 +36,7 @@ pub fn status(subject: &Subject<'_>, host: &str) -> CommitStatus {
         url: Some(format!("{}?utm_source=github_status&utm_medium=notification", subject.page_of_host())),
         // Of one build, what is told later is newer: its lock is held while it is told.
         version: Version {
+            line: String::new(),
             number: build.id,
             at: build.created_at.unwrap_or(Timestamp::UNIX_EPOCH),
             tie: Version::AS_TOLD.to_owned(),

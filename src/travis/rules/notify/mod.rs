@@ -173,10 +173,10 @@ pub fn due(notifications: Option<&Value>, about: About) -> Vec<Due> {
     due
 }
 
-/// Several configurations are independent notifications; a list of targets is one.
+/// Several configurations are independent notifications; a list of targets, encrypted or not, is one.
 fn configs(config: Option<&Value>) -> Vec<Option<&Value>> {
     match config {
-        Some(Value::Array(items)) if !items.is_empty() && items.iter().all(Value::is_object) => {
+        Some(Value::Array(items)) if items.iter().all(Value::is_object) && !items.iter().all(is_encrypted) => {
             items.iter().map(Some).collect()
         }
         other => vec![other],
@@ -237,11 +237,20 @@ pub fn is_enabled(config: &Value) -> bool {
     }
 }
 
-/// The values of a configuration that may be one string, some with commas between, a list, or any of these under a key.
+/// Whether a value is encrypted: `{secure: ..}` stands where the plain value would (docs of Travis CI, 'Encryption keys').
+fn is_encrypted(value: &Value) -> bool {
+    value.get("secure").is_some()
+}
+
+/// The values of a configuration that may be one string, some with commas between, a list, any of these under a key, or encrypted.
 #[must_use]
 pub fn values(config: &Value, key: &str) -> Vec<Value> {
     match config {
-        Value::Object(members) => members.get(key).map_or_else(Vec::new, |under| values(under, key)),
+        Value::Object(members) => match members.get(key) {
+            Some(under) => values(under, key),
+            None if is_encrypted(config) => vec![config.clone()],
+            None => Vec::new(),
+        },
         Value::Array(items) => items
             .iter()
             .flat_map(|item| if item.is_object() { vec![item.clone()] } else { values(item, key) })
@@ -269,7 +278,7 @@ pub fn targets(addon: Addon, config: &Value) -> Vec<String> {
 }
 
 /// Who gets mail: who is configured, else author and committer as far as they may see the repository; less those who
-/// unsubscribed from it or want no mail about builds.
+/// unsubscribed from it or want no mail about builds. Recipients that are encrypted are configured, though they cannot be read here.
 #[must_use]
 pub fn recipients(config: &Value, authors: &[&str], permitted: &[&str], unwanted: &[&str]) -> Vec<String> {
     let mut recipients = targets(Addon::Email, config);

@@ -25,7 +25,9 @@ pub fn notices(subject: &Subject<'_>, due: &Due) -> Vec<Notice> {
             let authors = ["author_email", "committer_email"].map(|key| subject.commit(key).unwrap_or_default());
             let mut seen = HashSet::new();
             let addresses = recipients(config, &authors, &authors, &[]).into_iter();
-            let addresses = addresses.filter(|address| mail::is_address(address) && seen.insert(address.clone()));
+            // Two spellings of one address are one recipient, as for Travis' own mailer.
+            let addresses =
+                addresses.filter(|address| mail::is_address(address) && seen.insert(address.to_lowercase()));
             addresses.map(|address| mail::waiting(subject, &address)).collect()
         }
         Addon::Slack => places().filter_map(|place| to_slack(subject, template, &place)).collect(),

@@ -119,11 +119,19 @@ impl Subject<'_> {
         format!("{}/github/{}/builds/{}", self.pages, self.slug(), self.build.id)
     }
 
-    /// `1 min 0 sec`
+    /// `1 min 0 sec`, or `?` where it is not known: before the end, or when no job has both of its times.
     #[must_use]
     pub fn duration(&self) -> String {
-        let seconds = self.build.duration.unwrap_or_default();
-        format!("{} min {} sec", seconds / 60, seconds % 60)
+        let is_timed = |job: &Job| match (job.started_at, job.finished_at) {
+            (Some(_), Some(_)) => true,
+            // It never ran.
+            (start, _) => start.is_none() && job.state == Some(State::Canceled),
+        };
+        let known = |seconds: &i32| *seconds > 0 || self.jobs.iter().any(is_timed);
+        match self.build.duration.filter(known) {
+            Some(seconds) => format!("{} min {} sec", seconds / 60, seconds % 60),
+            None => "?".to_owned(),
+        }
     }
 
     /// Host of the repository, in lower case, without port: of its own address, else of the one that compares commits.
