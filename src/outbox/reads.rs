@@ -58,7 +58,7 @@ pub async fn targets(reader: &mut Reader) -> Result<Vec<TargetRow>, StoreError> 
 /// Which deliveries are wanted; `None` for any.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted<'a> {
-    /// State. Undeliverable ones are only listed if asked for: nothing can be done about most of them.
+    /// State; `None` for pending and dead. The others are listed only if asked for: nothing waits for them.
     pub state: Option<&'a str>,
     /// Name of the target.
     pub target: Option<&'a str>,

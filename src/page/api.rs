@@ -1,6 +1,9 @@
 //! The document of all that is served (`OpenAPI` 3.1): `/api/v1/openapi.json`. Handlers of the API describe themselves; what is
 //! served beside it has a line here. A test compares it with the routes.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
 use axum::extract::State;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{Content, PathItem, RefOr, Required, ResponseBuilder, ResponsesBuilder};
@@ -93,6 +96,14 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("/api/v1/openapi.json", JSON, "This document"),
 ];
 
+/// What each page takes.
+const OF_PAGES: &[(&str, &str)] = &[
+    ("refresh", "Seconds after which a browser loads the page again, 5 to 3600"),
+    ("format", "`json` for the same as JSON"),
+];
+/// What badges of projects take.
+const OF_BADGES: (&str, &str) = ("branch", "Of `projects`: only this branch");
+
 struct Others;
 
 impl Modify for Others {
@@ -100,7 +111,10 @@ impl Modify for Others {
         for (path, form, summary) in OTHERS {
             // A page has the parameters of its list in the API.
             let list = document.paths.get_path_operation(format!("/api/v1{path}"), HttpMethod::Get);
-            let parameters = list.and_then(|list| list.parameters.clone()).unwrap_or_else(|| parameters(path));
+            let mut parameters = list.and_then(|list| list.parameters.clone()).unwrap_or_else(|| parameters(path));
+            let more = if *form == HTML { OF_PAGES } else { &[] };
+            let of_badge: &[(&str, &str)] = if path.starts_with("/badge/") { &[OF_BADGES] } else { &[] };
+            parameters.extend(more.iter().chain(of_badge).map(|(name, what)| query_parameter(name, what)));
             let mut content = vec![*form];
             if path.starts_with("/badge/") || (*form == HTML) {
                 content.push(JSON);
@@ -116,13 +130,8 @@ impl Modify for Others {
                 }
             }
             responses.responses.insert("200".to_owned(), RefOr::T(fine.build()));
-            let id: String = path.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-            let mut operation = OperationBuilder::new()
-                .tag("pages")
-                .summary(Some(*summary))
-                .operation_id(Some(format!("read{id}")))
-                .responses(responses)
-                .build();
+            let mut operation =
+                OperationBuilder::new().tag("pages").summary(Some(*summary)).responses(responses).build();
             operation.parameters = Some(parameters);
             document.paths.paths.insert((*path).to_owned(), PathItem::new(HttpMethod::Get, operation));
         }
@@ -136,6 +145,48 @@ fn parameters(path: &str) -> Vec<RefOr<Parameter>> {
     names.map(|name| RefOr::T(parameter(name).schema(Some(String::schema())).build())).collect()
 }
 
+fn query_parameter(name: &str, what: &str) -> RefOr<Parameter> {
+    let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query).description(Some(what));
+    RefOr::T(parameter.required(Required::False).schema(Some(String::schema())).build())
+}
+
+/// Names of the query parameters of an address, as the document has them.
+pub(super) fn query_parameters(path: &str) -> &'static BTreeSet<String> {
+    static NONE: BTreeSet<String> = BTreeSet::new();
+    static ALL: LazyLock<BTreeMap<String, BTreeSet<String>>> = LazyLock::new(|| {
+        let document = Document::openapi();
+        let of_path = |(path, item): (&String, &PathItem)| {
+            let parameters = item.get.iter().flat_map(|operation| operation.parameters.iter().flatten());
+            let names = parameters.filter_map(|parameter| match parameter {
+                RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query => Some(parameter.name.clone()),
+                _ => None,
+            });
+            (path.clone(), names.collect())
+        };
+        document.paths.paths.iter().map(of_path).collect()
+    });
+    ALL.get(path).unwrap_or(&NONE)
+}
+
+/// Gives each operation a name of its own, of its method and its path: generators of clients make functions of them.
+fn name_operations(document: &mut utoipa::openapi::OpenApi) {
+    for (path, item) in &mut document.paths.paths {
+        let methods = [
+            ("get", &mut item.get),
+            ("post", &mut item.post),
+            ("put", &mut item.put),
+            ("patch", &mut item.patch),
+            ("delete", &mut item.delete),
+        ];
+        for (method, operation) in methods {
+            if let Some(operation) = operation {
+                let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+                operation.operation_id = Some(std::iter::once(method).chain(words).collect::<Vec<_>>().join("_"));
+            }
+        }
+    }
+}
+
 pub(super) fn routes() -> Routes<Page> {
     Routes::new().get("/api/v1/openapi.json", document)
 }
@@ -143,5 +194,7 @@ pub(super) fn routes() -> Routes<Page> {
 /// With what is served beside the pages.
 async fn document(State(page): State<Page>) -> axum::Json<utoipa::openapi::OpenApi> {
     let others = page.documents.iter().cloned();
-    axum::Json(others.fold(Document::openapi(), utoipa::openapi::OpenApi::merge_from))
+    let mut document = others.fold(Document::openapi(), utoipa::openapi::OpenApi::merge_from);
+    name_operations(&mut document);
+    axum::Json(document)
 }

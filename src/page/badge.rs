@@ -51,6 +51,9 @@ async fn one(
         Problem::NotFound(text.to_owned())
     };
     let (name, format) = file.rsplit_once('.').ok_or_else(missing)?;
+    if kind != "projects" && params.text("branch").is_some() {
+        return Err(Problem::Bad("branch: only badges of projects have one".to_owned()));
+    }
     let state = match kind.as_str() {
         "bots" => bot(&page, name).await?,
         "components" => component(&page, name).await?,

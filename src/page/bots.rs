@@ -95,7 +95,7 @@ pub(super) fn counts(bots: &[Bot]) -> Vec<(Effective, i64)> {
 async fn rows(page: &Page, params: &Params) -> Result<(Rows<Bot>, Vec<(Effective, i64)>), Problem> {
     let wanted = params.one_of("status", &Effective::ALL.map(Effective::name))?;
     let sort = params.one_of("sort", &["severity", "name", "updated"])?.unwrap_or("severity");
-    let show_gone = params.text("show") == Some("gone") || wanted == Some("gone");
+    let show_gone = params.one_of("show", &["gone"])?.is_some() || wanted == Some("gone");
     let text = params.text("q").map(str::to_lowercase);
     let mut bots = all(&mut page.reader().await?, page.now(), None).await?;
     let counts = counts(&bots);
@@ -122,7 +122,7 @@ async fn rows(page: &Page, params: &Params) -> Result<(Rows<Bot>, Vec<(Effective
 
 /// Bots with their state at this moment.
 #[utoipa::path(get, path = "/api/v1/bots",
-    params(("q" = Option<String>, Query, description = "Text to look for"), ("status" = Option<String>, Query, pattern = "^(|failed|stale|warning|late|ok|gone)$", description = "One of failed, stale, warning, late, ok, gone"), ("sort" = Option<String>, Query, pattern = "^(|severity|name|updated)$", description = "severity, name or updated"), ("show" = Option<String>, Query, description = "`gone`: also those taken off the board"), ("after" = Option<String>, Query, description = "`next` of the page before")),
+    params(("q" = Option<String>, Query, description = "Text to look for"), ("status" = Option<String>, Query, pattern = "^(|failed|stale|warning|late|ok|gone)$", description = "One of failed, stale, warning, late, ok, gone"), ("sort" = Option<String>, Query, pattern = "^(|severity|name|updated)$", description = "severity, name or updated"), ("show" = Option<String>, Query, pattern = "^(|gone)$", description = "`gone`: also those taken off the board"), ("after" = Option<String>, Query, description = "`next` of the page before")),
     responses((status = 200, description = "Bots with their state at this moment.", body = Rows<Bot>), ProblemResponses))]
 pub(super) async fn list_json(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
     Ok(json(&rows(&page, &params).await?.0))
@@ -130,6 +130,10 @@ pub(super) async fn list_json(State(page): State<Page>, params: Params) -> Resul
 
 async fn page(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
     if params.wants_json {
+        if params.filters() || params.text("sort").is_some() || params.text("after").is_some() {
+            let text = "the board in JSON takes no filter: /api/v1/bots does";
+            return Err(Problem::Bad(text.to_owned()));
+        }
         return board_json(&page).await;
     }
     let now = page.now();

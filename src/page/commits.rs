@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use serde::Serialize;
@@ -21,7 +21,7 @@ use crate::gitlab::reads::{self, MergeRequestRow, PushRow, WantedPushes};
 use crate::konflux::reads::{self as konflux, Changed, Inherited, ReleaseRow, RunRow};
 use crate::routing::Routes;
 use crate::sorted;
-use crate::store::{Reader, StoreError};
+use crate::store::{self, Commit, Reader, StoreError};
 
 /// A build that nobody has asked for by then is missing.
 const EXPECTED: SignedDuration = SignedDuration::from_mins(30);
@@ -228,8 +228,15 @@ pub(super) struct Detail {
 }
 
 async fn find(page: &Page, sha: &str) -> Result<Detail, Problem> {
-    let sha = params::name(sha);
+    let asked = params::name(sha);
     let mut reader = page.reader().await?;
+    let sha = match store::commit(&mut reader, &asked).await? {
+        Commit::One(sha) => sha,
+        Commit::Several(commits) => {
+            let commits = commits.join(", ");
+            return Err(Problem::NotFound(format!("several commits begin with {asked}, give more digits: {commits}")));
+        }
+    };
     let pushes = reads::pushes_of(&mut reader, &sha).await?;
     let mut runs = konflux::runs_of_commits(&mut reader, &[&sha]).await?;
     let releases = konflux::releases_of_commits(&mut reader, &[&sha]).await?;
@@ -258,7 +265,7 @@ async fn find(page: &Page, sha: &str) -> Result<Detail, Problem> {
 
 /// A commit with all that is known of it.
 #[utoipa::path(get, path = "/api/v1/commits/{sha}",
-    params(("sha" = String, Path, example = "18525a4d7c50feac2aa6f20c4961c7ddd3a1bc56", description = "The whole commit")),
+    params(("sha" = String, Path, example = "18525a4d7c50feac2aa6f20c4961c7ddd3a1bc56", description = "The commit, or its first digits, at least 4")),
     responses((status = 200, description = "A commit with all that is known of it.", body = Detail), ProblemResponses))]
 pub(super) async fn detail_json(State(page): State<Page>, Path(sha): Path<String>) -> Result<Response, Problem> {
     Ok(json(&find(&page, &sha).await?))
@@ -268,6 +275,11 @@ async fn detail(State(page): State<Page>, Path(sha): Path<String>, params: Param
     let found = find(&page, &sha).await?;
     if params.wants_json {
         return Ok(json(&found));
+    }
+    if found.sha != params::name(&sha) {
+        // Each commit has one address.
+        let address = format!("/commits/{}{}", encode_path(&found.sha), params.with(&[]).trim_end_matches('?'));
+        return Ok(Redirect::temporary(&address).into_response());
     }
     let now = page.now();
     let content = html! {

@@ -53,7 +53,7 @@ async fn read(page: &Page, params: &Params) -> Result<List, Problem> {
 
 /// Deliveries that have not been made, and on the first page the targets.
 #[utoipa::path(get, path = "/api/v1/deliveries",
-    params(("q" = Option<String>, Query, description = "Text to look for"), ("state" = Option<String>, Query, pattern = "^(|pending|dead|undeliverable|unrouted)$", description = "pending, dead, undeliverable or unrouted; all but undeliverable if not given"), ("target" = Option<String>, Query, description = "Only of this target"), ("sort" = Option<String>, Query, pattern = "^(|newest|oldest)$", description = "oldest or newest first"), ("after" = Option<String>, Query, description = "`next` of the page before")),
+    params(("q" = Option<String>, Query, description = "Text to look for"), ("state" = Option<String>, Query, pattern = "^(|pending|dead|undeliverable|unrouted)$", description = "pending, dead, undeliverable or unrouted; pending and dead if not given"), ("target" = Option<String>, Query, description = "Only of this target"), ("sort" = Option<String>, Query, pattern = "^(|newest|oldest)$", description = "oldest or newest first"), ("after" = Option<String>, Query, description = "`next` of the page before")),
     responses((status = 200, description = "Deliveries that have not been made, and on the first page the targets.", body = List), ProblemResponses))]
 pub(super) async fn list(State(page): State<Page>, params: Params) -> Result<Response, Problem> {
     let list = read(&page, &params).await?;

@@ -11,8 +11,9 @@ use super::builds::{self, Build};
 use super::html::short;
 use super::params::{self, encode, encode_path};
 use super::problem::Problem;
-use super::{Page, merge_requests, text};
+use super::{Page, checkouts, merge_requests, text};
 use crate::bots::reads::{self as bots, Transition};
+use crate::kcidb::reads as kcidb;
 use crate::konflux::reads::{self as konflux, ReleaseRow, RunRow, WantedReleases};
 use crate::routing::Routes;
 
@@ -62,9 +63,13 @@ impl Entry {
             Some(component) => format!("/components/{}", encode_path(component)),
             None => format!("/commits/{}", encode_path(run.sha.as_deref()?)),
         };
+        let words: Vec<&str> = [Some(run.kind.as_str()), run.scenario.as_deref(), Some(run.state.as_str())]
+            .into_iter()
+            .flatten()
+            .collect();
         Some(Self {
             id: format!("run:{}:{}", encode(&run.name), run.state),
-            title: format!("{component}: {} {} {}", run.kind, run.scenario.as_deref().unwrap_or_default(), run.state),
+            title: format!("{component}: {}", words.join(" ")),
             at,
             path,
             text: format!("{}\n{}", run.name, run.message.as_deref().unwrap_or_default()),
@@ -84,6 +89,22 @@ impl Entry {
                 .cloned()
                 .collect::<Vec<_>>()
                 .join("\n"),
+        })
+    }
+
+    /// None for a checkout without a result.
+    fn of_checkout(item: &checkouts::Item) -> Option<Self> {
+        let row = &item.row;
+        let status = item.status?;
+        let place: Vec<&str> =
+            [row.tree_name.as_deref(), row.git_repository_branch.as_deref()].into_iter().flatten().collect();
+        let place = if place.is_empty() { row.id.clone() } else { place.join(" ") };
+        Some(Self {
+            id: format!("checkout:{}:{status}", encode(&row.id)),
+            title: format!("Checkout of {place}: {status}"),
+            at: row.at,
+            path: checkouts::path(&row.id),
+            text: row.git_commit_name.clone().unwrap_or_default(),
         })
     }
 
@@ -110,6 +131,9 @@ async fn all(State(page): State<Page>, headers: HeaderMap) -> Result<Response, P
     let releases = konflux::releases(&mut reader, &failed, ENTRIES).await?;
     entries.extend(releases.iter().filter_map(Entry::of_release));
     entries.extend(builds::failed(&mut reader, since, ENTRIES).await?.iter().map(Entry::of_build));
+    let failed = kcidb::Wanted { failed: Some(true), since: Some(since), ..kcidb::Wanted::default() };
+    let failed = checkouts::read(&mut reader, &failed, ENTRIES).await?;
+    entries.extend(failed.iter().filter_map(Entry::of_checkout));
     Ok(atom("Failures, and changes of bots", "/feed.atom", entries, &headers))
 }
 

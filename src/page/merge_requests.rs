@@ -241,7 +241,13 @@ pub(super) async fn find(page: &Page, key: &str) -> Result<Detail, Problem> {
     let mut shas: BTreeSet<&str> = versions.iter().map(|version| version.sha.as_str()).collect();
     shas.extend([&merge_request.sha].into_iter().flatten().map(String::as_str));
     let shas: Vec<&str> = shas.into_iter().collect();
-    let runs = konflux::runs_of_commits(&mut reader, &shas).await?;
+    let mut runs = konflux::runs_of_commits(&mut reader, &shas).await?;
+    // As the versions: the newest first, and of each the newest run. A head that is no version yet is newer than all.
+    let place = |run: &RunRow| versions.iter().position(|version| Some(&version.sha) == run.sha.as_ref());
+    runs.sort_by(|a, b| {
+        let order = |run: &RunRow| (place(run), std::cmp::Reverse(run.created_at.or(run.started_at)));
+        order(a).cmp(&order(b)).then_with(|| a.name.cmp(&b.name))
+    });
     let releases = konflux::releases_of_commits(&mut reader, &shas).await?;
     let builds = builds::of_commits(&mut reader, &shas).await?;
     Ok(Detail { merge_request, versions, runs, releases, builds })

@@ -135,6 +135,7 @@ pub fn routes(page: Page) -> Routes {
     all.around(|router| {
         router
             .fallback(async || Problem::NotFound("no such page".to_owned()))
+            .layer(axum::middleware::from_fn(params::check))
             .layer(axum::middleware::from_fn_with_state(page.clone(), access::check))
     })
     .explained(problem::document)

@@ -1,18 +1,25 @@
 //! What is asked for in an address, made fit for a statement: PostgreSQL takes no NUL, and nobody types so much.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, MatchedPath, Query, Request};
 use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::api;
 use super::problem::Problem;
 
-/// Characters of a value.
+/// Characters of a value, at most.
 const LONGEST: usize = 300;
+/// The same of a place in a list, which holds the names of what is there.
+const LONGEST_PLACE: usize = 8192;
+/// Seconds between two loads of a page, at least and at most.
+const REFRESH: (i64, i64) = (5, 3600);
 /// What stands in a query as it is.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
@@ -32,16 +39,54 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
         let pairs = query.map_err(|_| Problem::Bad("the query cannot be read".to_owned()))?.0;
         let accept = parts.headers.get("accept").and_then(|value| value.to_str().ok()).unwrap_or_default();
         let accepts_json = accept.contains("application/json") && !accept.contains("text/html");
-        Ok(Self::new(pairs, accepts_json || parts.uri.path().starts_with("/api/")))
+        Self::new(pairs, accepts_json || parts.uri.path().starts_with("/api/"))
     }
 }
 
+/// Answers 400 to a parameter that the address does not have: one that has no effect looks as if it had worked.
+pub(super) async fn check(request: Request, next: Next) -> Response {
+    match unknown(&request) {
+        Some(text) => Problem::Bad(text).into_response(),
+        None => next.run(request).await,
+    }
+}
+
+/// What is wrong with the names of the parameters of a request.
+fn unknown(request: &Request) -> Option<String> {
+    let query = request.uri().query().filter(|query| !query.is_empty())?;
+    let path = request.extensions().get::<MatchedPath>()?.as_str().replace("{*", "{");
+    let known = api::query_parameters(&path);
+    let pairs: Query<Vec<(String, String)>> = Query::try_from_uri(request.uri()).ok()?;
+    let mut seen = BTreeSet::new();
+    let wrong = pairs.0.iter().find_map(|(name, _)| match (known.contains(name), seen.insert(name)) {
+        (true, true) => None,
+        (true, false) => Some(format!("{}: given twice", shown(name))),
+        (false, _) => Some(format!("{}: no such parameter", shown(name))),
+    })?;
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let list = if known.is_empty() { "there are none here".to_owned() } else { known.join(", ") };
+    Some(format!("{wrong} in {:?}; known are: {list}", query.chars().take(LONGEST).collect::<String>()))
+}
+
+/// A name that a client made up, as a part of a message.
+fn shown(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(40).collect()
+}
+
 impl Params {
-    fn new(pairs: Vec<(String, String)>, is_json: bool) -> Self {
-        let clean = |text: String| -> String { text.replace('\0', "\u{fffd}").chars().take(LONGEST).collect() };
-        let values: BTreeMap<String, String> = pairs.into_iter().map(|(key, value)| (key, clean(value))).collect();
-        let wants_json = is_json || values.get("format").is_some_and(|format| format == "json");
-        Self { values, wants_json }
+    fn new(pairs: Vec<(String, String)>, is_json: bool) -> Result<Self, Problem> {
+        let clean = |(name, value): (String, String)| {
+            let most = if name == "after" { LONGEST_PLACE } else { LONGEST };
+            match value.chars().nth(most) {
+                Some(_) => Err(Problem::Bad(format!("{}: longer than {most} characters", shown(&name)))),
+                None => Ok((name, value.replace('\0', "\u{fffd}"))),
+            }
+        };
+        let values = pairs.into_iter().map(clean).collect::<Result<_, _>>()?;
+        let mut params = Self { values, wants_json: is_json };
+        params.wants_json |= params.one_of("format", &["json", "html"])? == Some("json");
+        params.number("refresh", REFRESH.0, REFRESH.0, REFRESH.1)?;
+        Ok(params)
     }
 
     /// A value, trimmed; `None` when it is empty, as forms send what is not filled in.
@@ -69,17 +114,16 @@ impl Params {
         }
     }
 
-    /// A whole number, brought into a range.
+    /// A whole number in a range.
     pub(super) fn number(&self, name: &str, default: i64, least: i64, most: i64) -> Result<i64, Problem> {
         let Some(value) = self.text(name) else { return Ok(default) };
-        let number: i64 = value.parse().map_err(|_| Problem::Bad(format!("{name}: expected a whole number")))?;
-        Ok(number.clamp(least, most))
+        let number = value.parse::<i64>().ok().filter(|number| (least..=most).contains(number));
+        number.ok_or_else(|| Problem::Bad(format!("{name}: expected a whole number from {least} to {most}")))
     }
 
-    /// `?refresh=`: seconds after which a browser loads the page again, 5 to 3600.
+    /// `?refresh=`: seconds after which a browser loads the page again.
     pub(super) fn refresh(&self) -> Option<i64> {
-        let seconds = self.text("refresh")?.parse::<i64>().ok()?;
-        Some(seconds.clamp(5, 3600))
+        self.text("refresh")?.parse().ok()
     }
 
     /// Where the last page ended.
@@ -150,19 +194,31 @@ mod tests {
     use super::*;
 
     fn params(pairs: &[(&str, &str)]) -> Params {
+        asked(pairs).expect("they can be asked for")
+    }
+
+    fn asked(pairs: &[(&str, &str)]) -> Result<Params, Problem> {
         Params::new(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(), false)
     }
 
     #[test]
     fn values_are_bounded() {
-        let long = "x".repeat(1000);
-        let asked = params(&[("q", " a\0b "), ("refresh", "0;url=//evil"), ("long", &long), ("n", "7000"), ("e", " ")]);
-        assert_eq!((asked.text("q"), asked.text("e"), asked.refresh()), (Some("a\u{fffd}b"), None, None));
-        assert_eq!(asked.text("long").map(str::len), Some(LONGEST));
-        assert_eq!(asked.number("n", 1, 0, 50).ok(), Some(50));
-        assert_eq!(params(&[("refresh", "1")]).refresh(), Some(5));
-        assert_eq!(params(&[("refresh", "99999")]).refresh(), Some(3600));
-        assert!(asked.number("q", 1, 0, 50).is_err() && asked.one_of("q", &["a"]).is_err());
+        let given = params(&[("q", " a\0b "), ("n", "50"), ("e", " ")]);
+        assert_eq!((given.text("q"), given.text("e"), given.refresh()), (Some("a\u{fffd}b"), None, None));
+        assert_eq!((given.number("n", 1, 0, 50).ok(), given.number("m", 1, 0, 50).ok()), (Some(50), Some(1)));
+        assert!(given.number("n", 1, 0, 49).is_err() && given.number("n", 60, 51, 70).is_err());
+        assert!(given.number("q", 1, 0, 50).is_err() && given.one_of("q", &["a"]).is_err());
+        for refresh in ["5", "3600"] {
+            assert_eq!(
+                params(&[("refresh", refresh)]).refresh().map(|seconds| seconds.to_string()).as_deref(),
+                Some(refresh)
+            );
+        }
+        for refresh in ["4", "3601", "-5", "0;url=//evil", "5.5", "1e3"] {
+            assert!(asked(&[("refresh", refresh)]).is_err(), "{refresh}");
+        }
+        assert!(asked(&[("format", "xml")]).is_err() && params(&[("format", "json")]).wants_json);
+        assert!(asked(&[("q", &"ä".repeat(LONGEST))]).is_ok() && asked(&[("q", &"ä".repeat(LONGEST + 1))]).is_err());
     }
 
     #[test]

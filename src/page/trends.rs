@@ -188,9 +188,10 @@ fn flaky_table(tests: &[FlakyTest]) -> Markup {
     )
 }
 
-/// Deliveries in a week, of the time that was looked at.
+/// Deliveries in a week, of the time that is known: not of a week that began before there were any. What is known for less than a day
+/// counts as a day.
 fn a_week(row: &Delivered, now: Timestamp) -> String {
-    let hours = now.duration_since(row.since).as_hours().max(1);
+    let hours = now.duration_since(row.since).as_hours().max(24);
     tenths(10 * 7 * 24 * row.deployments, hours)
 }
 

@@ -26,7 +26,7 @@ super::rows! {
         pub restore_p50: Option<f64>,
         /// Whether the last one failed.
         pub broken: bool,
-        /// Since when this is so: what was asked for, or later where there is more than is looked at.
+        /// Since when this is so: what was asked for, or later where there is more than is looked at, or nothing before.
         pub since: Timestamp,
     }
 }

@@ -3,6 +3,7 @@
 //! Every statement is a `.sql` file whose first line is `-- name`, prepared once a connection and run inside a
 //! transaction: there is no way to a statement but through a [`Tx`], and no way to a [`Tx`] but [`Store::in_tx`].
 
+mod commits;
 mod dora;
 mod error;
 mod explain;
@@ -32,6 +33,7 @@ use tokio_postgres::types::ToSql;
 /// What rows of a `COPY` are of.
 pub use tokio_postgres::types::{Json, Type};
 
+pub use self::commits::{Commit, NamedCommit, commit, commit_in};
 pub use self::dora::{Delivered, dora};
 pub use self::error::{StoreError, Verdict, chain};
 pub use self::explain::{EXPLAINED, Explained, Part, explain};

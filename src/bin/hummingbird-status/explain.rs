@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use anyhow::{Context, bail};
 use clap::builder::PossibleValuesParser;
-use hummingbird_status::store::{EXPLAINED, Part, explain};
+use hummingbird_status::store::{Commit, EXPLAINED, Part, commit_in, explain};
 
 use super::{database, out, show};
 
@@ -13,7 +13,7 @@ pub(super) struct ExplainArgs {
     /// What it is.
     #[arg(value_parser = PossibleValuesParser::new(EXPLAINED.iter().map(|thing| thing.name)))]
     kind: String,
-    /// Its key: GROUP/PROJECT!7 of a merge request, SHA, name, id; PIPELINE/NUMBER of a build; s12 or e12 of a delivery.
+    /// Its key: GROUP/PROJECT!7 of a merge request, SHA (or its first digits, 4 or more), name, id; PIPELINE/NUMBER of a build; s12 or e12 of a delivery.
     key: String,
     /// All of every row, as JSON, also on a terminal.
     #[arg(long)]
@@ -24,8 +24,21 @@ pub(super) struct ExplainArgs {
 pub(super) async fn run(args: ExplainArgs) -> anyhow::Result<()> {
     let thing = EXPLAINED.iter().find(|thing| thing.name == args.kind).context("no such kind")?;
     let database = database::open_existing(1).await?;
-    let read = async |tx: &mut hummingbird_status::store::Tx<'_>| explain(tx, thing, &args.key).await;
-    let parts = database.store.in_tx("explain", database::patience(), read).await?;
+    let read = async |tx: &mut hummingbird_status::store::Tx<'_>| {
+        // Pages show the first digits of commits.
+        let key = match thing.name {
+            "commit" => commit_in(tx, &args.key).await?,
+            _ => Commit::One(args.key.clone()),
+        };
+        match key {
+            Commit::One(key) => Ok((explain(tx, thing, &key).await?, Vec::new())),
+            Commit::Several(commits) => Ok((Vec::new(), commits)),
+        }
+    };
+    let (parts, commits) = database.store.in_tx("explain", database::patience(), read).await?;
+    if !commits.is_empty() {
+        bail!("several commits begin with {}: {}", args.key, commits.join(", "));
+    }
     match args.json || !std::io::stdout().is_terminal() {
         true => say!("{}", serde_json::to_string_pretty(&parts).context("cannot write it")?),
         false => out::print(format_args!("{}", text(&parts))),

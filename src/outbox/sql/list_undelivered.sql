@@ -1,6 +1,6 @@
 -- list_undelivered
--- What has not been delivered, oldest first, after a place if given: what waits and what was given up; of events, also those that
--- led nowhere and those that nobody has looked at yet. The states stand as an OR: each has an index.
+-- What has not been delivered, oldest first, after a place if given: what waits and what was given up. Events that led
+-- nowhere, and those that are not routed (without a target none are), only where they are asked for. The states stand as an OR: each has an index.
 SELECT r.id, r.target, r.what, r.state, r.attempts, r.since, r.next_attempt_at, r.reason
 FROM (
     (SELECT 's' || c.id AS id, c.target, c.repo || '@' || left(c.sha, 12) || ' ' || c.name || ' ' || c.wanted_state AS what,
@@ -20,10 +20,10 @@ FROM (
     UNION ALL
     (SELECT 'e' || o.id, '-', o.family || ' ' || o.event || ' ' || o.key, 'unrouted', 0, o.created_at, NULL, NULL
     FROM outbox AS o
-    WHERE o.routed_at IS NULL AND ($1 IS NULL OR $1 = 'unrouted') AND ($4 IS NULL OR o.created_at >= $4))
+    WHERE o.routed_at IS NULL AND $1 = 'unrouted' AND ($4 IS NULL OR o.created_at >= $4))
 ) AS r
 WHERE ($2::text IS NULL OR r.target = $2)
     AND ($3::text IS NULL OR strpos(lower(concat_ws(' ', r.id, r.what, r.reason) COLLATE "default"), lower($3)) > 0)
-    AND ($4 IS NULL OR (r.since, r.id, r.target) > ($4, $5::text, $6::text))
-ORDER BY r.since, r.id, r.target
+    AND ($4 IS NULL OR (r.since, length(r.id), r.id, r.target) > ($4, length($5::text), $5, $6::text))
+ORDER BY r.since, length(r.id), r.id, r.target
 LIMIT $7

@@ -20,10 +20,10 @@ FROM (
     UNION ALL
     (SELECT 'e' || o.id, '-', o.family || ' ' || o.event || ' ' || o.key, 'unrouted', 0, o.created_at, NULL, NULL
     FROM outbox AS o
-    WHERE o.routed_at IS NULL AND ($1 IS NULL OR $1 = 'unrouted') AND ($4 IS NULL OR o.created_at <= $4))
+    WHERE o.routed_at IS NULL AND $1 = 'unrouted' AND ($4 IS NULL OR o.created_at <= $4))
 ) AS r
 WHERE ($2::text IS NULL OR r.target = $2)
     AND ($3::text IS NULL OR strpos(lower(concat_ws(' ', r.id, r.what, r.reason) COLLATE "default"), lower($3)) > 0)
-    AND ($4 IS NULL OR (r.since, r.id, r.target) < ($4, $5::text, $6::text))
-ORDER BY r.since DESC, r.id DESC, r.target DESC
+    AND ($4 IS NULL OR (r.since, length(r.id), r.id, r.target) < ($4, length($5::text), $5, $6::text))
+ORDER BY r.since DESC, length(r.id) DESC, r.id DESC, r.target DESC
 LIMIT $7

@@ -1,6 +1,6 @@
 -- dora
 -- The four measures since a time, by project, of the newest $3 deliveries of each system. Restoring is looked at within these only;
--- times are in seconds. `since` is when what was looked at of the system begins.
+-- times are in seconds. `since` is when what was looked at of the system begins: not before its first delivery.
 WITH newest AS (
     (SELECT d.* FROM dora_konflux AS d WHERE d.at >= $1::timestamptz ORDER BY d.at DESC LIMIT $3::bigint)
     UNION ALL
@@ -9,8 +9,15 @@ WITH newest AS (
     (SELECT d.* FROM dora_travis AS d WHERE d.at >= $1 ORDER BY d.at DESC LIMIT $3)
 ), deployments AS MATERIALIZED (
     SELECT n.system, coalesce(n.project, '') AS project, n.id, n.sha, n.at, n.succeeded FROM newest AS n
+), older (system) AS (
+    SELECT 'konflux' WHERE EXISTS (SELECT FROM dora_konflux AS d WHERE d.at < $1)
+    UNION ALL
+    SELECT 'buildkite' WHERE EXISTS (SELECT FROM dora_buildkite AS d WHERE d.at < $1)
+    UNION ALL
+    SELECT 'travis' WHERE EXISTS (SELECT FROM dora_travis AS d WHERE d.at < $1)
 ), systems AS (
-    SELECT d.system, CASE WHEN count(*) < $3 THEN $1 ELSE min(d.at) END AS since FROM deployments AS d GROUP BY d.system
+    SELECT d.system, CASE WHEN count(*) < $3 AND d.system IN (SELECT o.system FROM older AS o) THEN $1 ELSE min(d.at) END AS since
+    FROM deployments AS d GROUP BY d.system
 ), turns AS (
     -- Where a failure follows a success (or nothing), or a success a failure: the next turn after a failure restores it.
     SELECT t.system, t.project, t.succeeded, t.at, lead(t.at) OVER (PARTITION BY t.system, t.project ORDER BY t.at, t.id) AS next

@@ -46,7 +46,7 @@ async fn what_waits_is_shown_and_no_payload() {
     assert_eq!(orders[0], orders[1]);
     orders[0].sort();
     orders[0].dedup();
-    assert_eq!(orders[0].len(), 70 + 40 + 30 + 1);
+    assert_eq!(orders[0].len(), 70 + 40 + 30);
     for (query, number) in [
         ("state=dead", 40),
         ("state=undeliverable", 1),
