@@ -11,22 +11,25 @@ use serde_json::{Value, json};
 
 use crate::kcidb;
 use crate::support::generate::{Said, said};
-use crate::support::{self, deadline, difference, files, render, schema};
+use crate::support::{self, builds, deadline, difference, files, render, schema};
+use crate::travis::build;
 
 /// Sources whose messages say nothing of their own time, and why a message that is delivered again is news for them.
-const UNDATED: &[(&str, &str)] = &[
-    (
-        "kcidb",
-        "an object has no version: a submission that is sent again is one more word of its origin, and the last one counts; what holds is below",
-    ),
-    (
-        "travis",
-        "a message is an order to the state machine of a job, without a version: a restart that is sent again restarts again",
-    ),
-];
+const UNDATED: &[(&str, &str)] = &[(
+    "kcidb",
+    "an object has no version: a submission that is sent again is one more word of its origin, and the last one counts; what holds is below",
+)];
 
-/// Fixtures of the other sources that say nothing of their own time. A heartbeat without one says that the bot is alive when it is sent.
+/// Fixtures of the other sources that say nothing of their own time. A heartbeat without one says that the bot is alive when it is sent; the time
+/// at which a detail of Buildkite without its envelope was sent is the only one that orders what a build says (it leaves an end when a
+/// job is tried again).
 const UNDATED_FILES: &[&str] = &["buildkite/detail-only.json", "bots/extensions-dropped.json", "bots/undated.json"];
+
+/// Whether a message of Travis begins a run. It has no version and names no run, so that one that is sent later asks for one more.
+/// What cancels may be sent again as long as no later run began.
+fn begins_a_run(message: &str) -> bool {
+    message.contains(":restart") || message.contains(":reset")
+}
 
 /// A message as SNS brings it.
 fn sns(id: &str, message: &Value, attributes: &Value, at: &str) -> Delivery {
@@ -43,20 +46,23 @@ async fn take(store: &Store, deliveries: &[Delivery]) {
     }
 }
 
-/// All rows but those of what was refused, which is kept each time.
+/// All rows but those of what was refused and of what waits for its build, which are kept each time.
 async fn rows(store: &Store) -> String {
     let all = render::all(store).await;
-    all.split("== refused").next().unwrap().to_owned()
+    let tables = all.split("== refused").next().unwrap().split("== ");
+    tables.filter(|table| !table.starts_with("travis_pending")).collect::<Vec<_>>().join("== ")
 }
 
-/// The messages of a fixture: those of SNS are there with ids and times of their own.
-fn messages(body: &[u8]) -> Vec<(Value, Value)> {
+/// The messages of a fixture, with their attributes and, of those of SNS, the times at which they were sent.
+fn messages(body: &[u8]) -> Vec<(Value, Value, Option<String>)> {
     let document: Value = serde_json::from_slice(body).unwrap();
     match document.as_array() {
         Some(all) if all.iter().all(|message| message["Type"] == "Notification") => {
-            all.iter().map(|message| (message["Message"].clone(), message["MessageAttributes"].clone())).collect()
+            let part = |message: &Value, name: &str| message[name].clone();
+            let sent = |message: &Value| message["Timestamp"].as_str().map(str::to_owned);
+            all.iter().map(|one| (part(one, "Message"), part(one, "MessageAttributes"), sent(one))).collect()
         }
-        _ => vec![(document, json!({}))],
+        _ => vec![(document, json!({}), None)],
     }
 }
 
@@ -74,15 +80,21 @@ async fn fixtures_that_are_delivered_again_change_nothing() {
             if UNDATED_FILES.contains(&format!("{family}/{name}").as_str()) {
                 continue;
             }
-            for (index, (message, attributes)) in messages(&body).into_iter().enumerate() {
+            let all = messages(&body);
+            for (index, (message, attributes, sent)) in all.iter().enumerate() {
                 let id = format!("{name} {index}");
-                first.push(sns(
-                    &id,
-                    &message,
-                    &attributes,
-                    &format!("2026-03-20T00:{:02}:{:02}Z", first.len() / 60, first.len() % 60),
-                ));
-                again.push(sns(&format!("{id} again"), &message, &attributes, "2027-01-01T00:00:00Z"));
+                let usual = format!("2026-03-20T00:{:02}:{:02}Z", first.len() / 60, first.len() % 60);
+                // What a message of Travis means depends on when it was sent.
+                let sent = sent.as_ref().filter(|_| *family == Family::Travis).unwrap_or(&usual);
+                first.push(sns(&id, message, attributes, sent));
+                let text = message.to_string();
+                let later = all[index..].iter().map(|(message, ..)| message.to_string());
+                let asks =
+                    begins_a_run(&text) || (text.contains(":cancel") && later.into_iter().any(|m| begins_a_run(&m)));
+                if *family == Family::Travis && asks {
+                    continue;
+                }
+                again.push(sns(&format!("{id} again"), message, attributes, "2027-01-01T00:00:00Z"));
             }
         }
         take(&db.store, &first).await;
@@ -197,6 +209,51 @@ fn submissions_that_are_delivered_again_undo_nothing() {
                 None => Ok(()),
             }
         })
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+}
+
+/// Builds of Travis that ran, of which one job may have been started once more: what a run says changes nothing when it is sent again.
+#[test]
+fn messages_of_travis_that_are_delivered_again_change_nothing() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let db = runtime.block_on(support::database());
+    let history =
+        (build(), prop::option::of(any::<prop::sample::Index>()), any::<bool>(), any::<prop::sample::Index>());
+    let config = Config { cases: 100, failure_persistence: None, max_shrink_iters: 300, ..Config::default() };
+    let result = TestRunner::new(config).run(&history, |(build, restarted, goes_on, which)| {
+        let mut first = [vec![build.create()], build.run()].concat();
+        let mut canceled = Vec::new();
+        if let Some(index) = restarted {
+            let job = build.job_id(index.index(build.jobs.len()));
+            first.push(builds::delivery("job:restart", &json!({"id": job}), 1_000));
+            if goes_on {
+                first.push(builds::delivery("job:start", &json!({"id": job, "started_at": builds::at(1_010)}), 1_011));
+            }
+        } else {
+            // Nothing is left to be canceled.
+            canceled.push(builds::delivery("build:cancel", &json!({"id": build.id}), 900));
+        }
+        first.extend(canceled);
+        let is_report = |delivery: &&Delivery| !delivery.id.starts_with("job:restart");
+        let reports: Vec<&Delivery> = first.iter().filter(is_report).collect();
+        let again = reports[which.index(reports.len())];
+        let again = Delivery {
+            id: format!("{} again", again.id),
+            sent_at: Some(builds::at(5_000).parse().unwrap()),
+            ..again.clone()
+        };
+        let (before, after) = runtime.block_on(async {
+            schema::clear(&db.store).await;
+            take(&db.store, &first).await;
+            let before = rows(&db.store).await;
+            take(&db.store, std::slice::from_ref(&again)).await;
+            (before, rows(&db.store).await)
+        });
+        let lines = difference(&before, &after);
+        if before == after { Ok(()) } else { Err(TestCaseError::fail(format!("{}: {lines}", again.id))) }
     });
     if let Err(error) = result {
         panic!("{error}");
