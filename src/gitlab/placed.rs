@@ -1,6 +1,6 @@
 //! What records tell of the place of their project, and how they are put there. Pure.
 
-use super::places::Claim;
+use super::places::{Claim, Id, UNKNOWN};
 use super::record::{Hosts, MrVersion, Record};
 
 impl Record {
@@ -54,16 +54,17 @@ impl Record {
     }
 
     /// Puts it under a path of its project.
-    pub(super) fn move_to(&mut self, host: &str, project_id: i64, path: &str) {
+    pub(super) fn move_to(&mut self, (host, project_id): &Id, path: &str) {
+        let host = (host != UNKNOWN).then(|| host.clone());
         let move_heads =
             |heads: &mut Vec<MrVersion>| heads.iter_mut().for_each(|head| path.clone_into(&mut head.project));
         match self {
             Self::Push(push) => {
-                (push.host, push.project_id) = (Some(host.to_owned()), Some(project_id));
+                (push.host, push.project_id) = (host, Some(*project_id));
                 path.clone_into(&mut push.repo);
             }
             Self::MergeRequest(merge_request, heads) => {
-                (merge_request.host, merge_request.project_id) = (Some(host.to_owned()), Some(project_id));
+                (merge_request.host, merge_request.project_id) = (host, Some(*project_id));
                 path.clone_into(&mut merge_request.project);
                 move_heads(heads);
             }

@@ -9,8 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-/// A project: its host, empty where no message told it, and its number.
+/// A project: its host and its number. What hooks about a project itself say, which name no host, is kept under an empty one.
 pub(super) type Id = (String, i64);
+
+/// In place of the host of a project, as long as no message has named it.
+pub(super) const UNKNOWN: &str = "?";
 
 /// What a message tells of the path of a project.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +64,15 @@ pub(super) enum Place {
     Replaced,
 }
 
+/// What has come out of claims.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Settled {
+    /// Projects that were somewhere else or nowhere before.
+    pub(super) elsewhere: BTreeSet<Id>,
+    /// Projects whose host was unknown, and which they are.
+    pub(super) named: Vec<(Id, Id)>,
+}
+
 /// All that is known of the projects that a batch names, and of those that had or have one of their paths.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Places {
@@ -82,12 +94,11 @@ impl Places {
             if let Some(host) = host {
                 return Some((host.to_owned(), number));
             }
-            let known = self
-                .projects
-                .iter()
-                .filter(|((host, id), known)| !host.is_empty() && *id == number && known.paths.contains_key(path));
-            let known = known.map(|(id, _)| id.clone()).min_by_key(|id| order_of(&id.0, hosts));
-            return Some(known.unwrap_or_else(|| (hosts.first().cloned().unwrap_or_default(), number)));
+            let of_number = || self.projects.iter().filter(move |((host, id), _)| !host.is_empty() && *id == number);
+            let by_path = of_number().filter(|(_, known)| known.paths.contains_key(path)).map(|(id, _)| id);
+            let configured = || of_number().map(|(id, _)| id).find(|id| Some(&id.0) == hosts.first());
+            let known = by_path.min_by_key(|id| order_of(&id.0, hosts)).or_else(configured);
+            return Some(known.cloned().unwrap_or_else(|| (UNKNOWN.to_owned(), number)));
         }
         let of_path = self.projects.iter().filter(|(id, known)| fits(id) && known.paths.contains_key(path));
         // Who has the path now comes before who had it.
@@ -125,7 +136,7 @@ impl Places {
         claims: &[Claim],
         rows: &BTreeMap<Id, Vec<(String, Timestamp)>>,
         hosts: &[String],
-    ) -> BTreeSet<Id> {
+    ) -> Settled {
         for (id, rows) in rows {
             let known = self.projects.entry(id.clone()).or_default();
             let latest = rows.iter().map(|(_, at)| *at).max();
@@ -152,7 +163,32 @@ impl Places {
             known.hear(&claim.path, (claim.said_at, claim.rank));
         }
         self.share_words();
-        self.choose(hosts)
+        let named = self.name_hosts(hosts);
+        let mut elsewhere = self.choose(hosts);
+        elsewhere.extend(named.iter().map(|(_, id)| id.clone()));
+        Settled { elsewhere, named }
+    }
+
+    /// A project whose host no message had named is the one of its number on a host that is named, where they have a path in common or
+    /// that is the host that is configured first.
+    fn name_hosts(&mut self, hosts: &[String]) -> Vec<(Id, Id)> {
+        let unknown: Vec<Id> = self.projects.keys().filter(|id| id.0 == UNKNOWN).cloned().collect();
+        let mut named = Vec::new();
+        for id in unknown {
+            let told = self.projects[&id].clone();
+            let is_it = |(other, known): &(&Id, &Known)| {
+                let shares = || told.paths.keys().any(|path| known.paths.contains_key(path));
+                let is_named = !other.0.is_empty() && other.0 != UNKNOWN;
+                is_named && other.1 == id.1 && (Some(&other.0) == hosts.first() || shares())
+            };
+            let found = self.projects.iter().filter(is_it).map(|(other, _)| other.clone());
+            let Some(other) = found.min_by_key(|other| order_of(&other.0, hosts)) else { continue };
+            self.projects.remove(&id);
+            let known = self.projects.entry(other.clone()).or_default();
+            told.paths.iter().for_each(|(path, said)| known.hear(path, *said));
+            named.push((id, other));
+        }
+        named
     }
 
     /// What was told without a host is of every project of that number that has or had one of the paths.
@@ -172,17 +208,15 @@ impl Places {
     fn choose(&mut self, hosts: &[String]) -> BTreeSet<Id> {
         let before: BTreeMap<Id, (Option<String>, bool)> =
             self.projects.iter().map(|(id, known)| (id.clone(), (known.current.clone(), known.is_owner))).collect();
-        let mut owners: BTreeMap<String, Precedence> = BTreeMap::new();
+        let mut claimants: BTreeMap<String, Vec<(Id, Timestamp)>> = BTreeMap::new();
         for (id, known) in self.projects.iter_mut().filter(|(id, _)| !id.0.is_empty()) {
-            let Some((path, said)) = known.latest().map(|(path, said)| (path.to_owned(), said)) else { continue };
-            let rank = (Reverse(order_of(&id.0, hosts)), said.0, id.1);
-            let best = owners.entry(path.clone()).or_insert_with(|| rank.clone());
-            *best = rank.max(best.clone());
+            let Some((path, (at, _))) = known.latest().map(|(path, said)| (path.to_owned(), said)) else { continue };
+            claimants.entry(path.clone()).or_default().push((id.clone(), at));
             known.current = Some(path);
         }
+        let owners: BTreeSet<Id> = claimants.into_values().filter_map(|of_path| owner(of_path, hosts)).collect();
         for (id, known) in self.projects.iter_mut().filter(|(id, _)| !id.0.is_empty()) {
-            let best = known.current.as_ref().and_then(|path| owners.get(path));
-            known.is_owner = best.is_some_and(|(Reverse((_, host)), _, number)| (host, *number) == (&id.0, id.1));
+            known.is_owner = owners.contains(id);
         }
         let is_elsewhere = |(id, known): &(&Id, &Known)| {
             before.get(*id).is_none_or(|(current, is_owner)| (current, *is_owner) != (&known.current, known.is_owner))
@@ -191,8 +225,14 @@ impl Places {
     }
 }
 
-/// Which of several projects with one path keeps it: by host, then the one that was there last, then the higher number.
-type Precedence = (Reverse<(usize, String)>, Timestamp, i64);
+/// Which of several projects with one path keeps it: by host, then the one that was there last, then the one with the higher number. One
+/// whose host is unknown may be on any.
+fn owner(claimants: Vec<(Id, Timestamp)>, hosts: &[String]) -> Option<Id> {
+    let order = |id: &Id| (id.0 != UNKNOWN).then(|| order_of(&id.0, hosts));
+    let first = claimants.iter().filter_map(|(id, _)| order(id)).min();
+    let best = claimants.into_iter().max_by_key(|(id, at)| (Reverse(order(id).or_else(|| first.clone())), *at, id.1));
+    best.map(|(id, _)| id)
+}
 
 /// Hosts that are configured come first, in their order.
 fn order_of(host: &str, hosts: &[String]) -> (usize, String) {
@@ -258,6 +298,18 @@ mod tests {
                 "a.example:1 p false; first.example:1 p true",
             ),
             ("case", vec![claim(a, 1, "P", 1), claim(a, 1, "p", 2)], "a.example:1 p true"),
+            ("host never named", vec![claim(None, 1, "p", 1), claim(None, 1, "q", 2)], "?:1 q true"),
+            ("host named later", vec![claim(None, 1, "p", 1), claim(a, 1, "p", 2)], "a.example:1 p true"),
+            ("host named before", vec![claim(a, 1, "p", 2), claim(None, 1, "p", 1)], "a.example:1 p true"),
+            ("the configured host", vec![claim(None, 1, "p", 1), claim(first, 1, "q", 2)], "first.example:1 q true"),
+            ("and before", vec![claim(first, 1, "q", 2), claim(None, 1, "p", 1)], "first.example:1 q true"),
+            ("another one", vec![claim(None, 1, "p", 1), claim(a, 1, "q", 2)], "?:1 p true; a.example:1 q true"),
+            (
+                "and renamed",
+                vec![claim(None, 1, "p", 1), claim(a, 1, "q", 2), renamed(1, "p", "q", 2)],
+                "a.example:1 q true",
+            ),
+            ("taken, unnamed", vec![claim(a, 1, "p", 1), claim(None, 2, "p", 2)], "?:2 p true; a.example:1 p false"),
         ] {
             assert_eq!(settled(&claims), expected, "{what}");
         }
@@ -278,7 +330,7 @@ mod tests {
         assert_eq!(of(None, None, "p"), Some(("a.example".to_owned(), 1)));
         assert_eq!(of(Some("c.example"), None, "p"), None);
         assert_eq!(of(None, Some(2), "x"), Some(("b.example".to_owned(), 2)));
-        assert_eq!(of(None, Some(9), "x"), Some(("first.example".to_owned(), 9)));
+        assert_eq!(of(None, Some(9), "x"), Some((UNKNOWN.to_owned(), 9)));
     }
 
     fn any_claim() -> impl Strategy<Value = Claim> {

@@ -145,6 +145,38 @@ async fn a_renamed_project_takes_its_rows_along() {
     gives("and back", &and_back, &expected.concat().iter().map(String::as_str).collect::<Vec<_>>()).await;
 }
 
+/// Webhooks without addresses name no host. The project is the one that other messages name, on whatever host that is.
+#[tokio::test]
+async fn a_host_that_is_named_later_is_that_of_all() {
+    let (bare, named) = (("", 7, "acme/p"), ("a.example", 7, "acme/p"));
+    let all = [
+        merge_request(bare, 1, "opened", 9),
+        push(bare, "s", 9),
+        merge_request(named, 1, "merged", 10),
+        merge_request(named, 2, "opened", 8),
+    ];
+    let expected = [
+        "acme/p!1 head 61",
+        "acme/p!1 merged of a.example:7 merged",
+        "acme/p!2 head 62",
+        "acme/p!2 opened of a.example:7",
+        "acme/p@s of a.example:7",
+    ];
+    gives("named", &all, &expected).await;
+    let moved = [merge_request(bare, 1, "opened", 9), merge_request(("", 7, "acme/q"), 2, "opened", 10)];
+    let expected = ["acme/q!1 head 61", "acme/q!1 opened of -:7", "acme/q!2 head 62", "acme/q!2 opened of -:7"];
+    gives("never named, and renamed", &moved, &expected).await;
+    // One number on two hosts is two projects.
+    let two = [merge_request(named, 1, "opened", 9), merge_request(("first.example", 7, "acme/x"), 1, "opened", 10)];
+    let expected = [
+        "acme/p!1 head 61",
+        "acme/p!1 opened of a.example:7",
+        "acme/x!1 head 61",
+        "acme/x!1 opened of first.example:7",
+    ];
+    gives("one number", &two, &expected).await;
+}
+
 /// Releases before kept a merge request under each path that its project had.
 #[tokio::test]
 async fn what_releases_before_kept_twice_is_there_once() {

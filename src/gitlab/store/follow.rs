@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use crate::gitlab::places::{Claim, Id, Known, Place, Places};
+use crate::gitlab::places::{Claim, Id, Known, Place, Places, Settled, UNKNOWN};
 use crate::gitlab::record::Record;
 use crate::store::{Param, StoreError, Tx, column};
 
@@ -37,11 +37,14 @@ pub(super) async fn follow(tx: &Tx<'_>, records: &[&Record], hosts: &[String]) -
     if paths.is_empty() {
         return Ok(followed);
     }
-    let (host, number, paths) = (
-        column(&claims, |claim| claim.host.as_deref().unwrap_or_default()),
-        column(&claims, |claim| claim.project_id),
-        paths.into_iter().collect::<Vec<&str>>(),
-    );
+    // A claim may be about a project whose host is unknown; one without a host about that on the host that is configured first.
+    let of_claim = |claim: &Claim| {
+        let host = claim.host.clone().or_else(|| hosts.first().cloned()).unwrap_or_default();
+        [host, String::new(), UNKNOWN.to_owned()].map(|host| (host, claim.project_id))
+    };
+    let ids: Vec<Id> = claims.iter().flat_map(of_claim).collect::<BTreeSet<Id>>().into_iter().collect();
+    let (host, number) = (column(&ids, |id| id.0.as_str()), column(&ids, |id| id.1));
+    let paths: Vec<&str> = paths.into_iter().collect();
     let alone = tx.is_retry();
     let lock = if alone { include_str!("sql/lock_places.sql") } else { include_str!("sql/lock_places_shared.sql") };
     let params: [Param<'_>; 3] = [&host, &number, &paths];
@@ -85,7 +88,7 @@ impl Followed {
                 Place::Path(path) => path,
                 Place::Replaced => own_key(&id),
             };
-            record.move_to(&id.0, id.1, &path);
+            record.move_to(&id, &path);
         }
         record
     }
@@ -110,7 +113,7 @@ impl Followed {
             rows.entry((row.get("host"), row.get("project_id"))).or_default().push((row.get("path"), at));
         }
         let before = self.places.clone();
-        let elsewhere = self.places.settle(claims, &rows, &self.hosts);
+        let Settled { elsewhere, named } = self.places.settle(claims, &rows, &self.hosts);
         self.has_moved = !elsewhere.is_empty();
 
         // All that is somewhere else goes under keys of its own first: two projects may change places.
@@ -122,7 +125,9 @@ impl Followed {
         for id in &elsewhere {
             let known = self.places.projects.get(id);
             let owned_by_others = |path: &str| {
-                let others = before.projects.iter().filter(|(other, _)| *other != id);
+                let is_it =
+                    |other: &Id| other == id || named.iter().any(|(unknown, now)| unknown == other && now == id);
+                let others = before.projects.iter().filter(|(other, _)| !is_it(other));
                 others.into_iter().any(|(_, other)| other.is_owner && other.current.as_deref() == Some(path))
             };
             let kept = rows.get(id).into_iter().flatten().map(|(path, _)| path.as_str());
@@ -131,8 +136,8 @@ impl Followed {
             let paths: BTreeSet<&str> = kept.chain(unnamed.filter(|path| !owned_by_others(path))).collect();
             from.extend(paths.into_iter().map(|path| (id.clone(), path.to_owned())));
         }
-        rekey(tx, &from.iter().map(|(id, path)| (id, path.clone(), own_key(id))).collect::<Vec<_>>()).await?;
-        let keys: Vec<String> = moving.iter().map(own_key).collect();
+        rekey(tx, &from.iter().map(|(id, path)| (id.clone(), path.clone(), own_key(id))).collect::<Vec<_>>()).await?;
+        let keys: Vec<String> = moving.iter().chain(named.iter().map(|(unknown, _)| unknown)).map(own_key).collect();
         for sql in [
             include_str!("sql/restore_merge_requests.sql"),
             include_str!("sql/restore_mr_versions.sql"),
@@ -140,11 +145,15 @@ impl Followed {
         ] {
             tx.query(sql, &[&keys]).await?;
         }
+        let under_own = |(unknown, id): &(Id, Id)| [unknown, id].map(|from| (id.clone(), own_key(from), own_key(id)));
+        rekey(tx, &named.iter().flat_map(under_own).collect::<Vec<_>>()).await?;
+        let (host, number) = (column(&named, |n| n.0.0.as_str()), column(&named, |n| n.0.1));
+        tx.query(include_str!("sql/forget_projects.sql"), &[&host, &number]).await?;
         self.keep(tx).await?;
-        let home: Vec<(&Id, String, String)> = moving
+        let home: Vec<(Id, String, String)> = moving
             .iter()
             .filter_map(|id| match self.places.place(id) {
-                Some(Place::Path(path)) => Some((id, own_key(id), path)),
+                Some(Place::Path(path)) => Some((id.clone(), own_key(id), path)),
                 _ => None,
             })
             .collect();
@@ -207,7 +216,7 @@ impl Followed {
 }
 
 /// Gives rows of projects another key; of what is under several of the keys before, the newest row.
-async fn rekey(tx: &Tx<'_>, moves: &[(&Id, String, String)]) -> Result<(), StoreError> {
+async fn rekey(tx: &Tx<'_>, moves: &[(Id, String, String)]) -> Result<(), StoreError> {
     if moves.is_empty() {
         return Ok(());
     }
