@@ -94,12 +94,16 @@ impl Rows {
     pub(super) fn finish_above(&mut self, index: usize, message: &Message) {
         self.lend_times(index, message);
         let stage = self.stage_of(index);
-        let of_stage = stage.is_none_or(|stage| self.finish_stage(stage, None));
-        if let Some(stage) = stage.filter(|stage| of_stage && self.stages[*stage].state != Some(State::Passed)) {
+        // What was started anew since then goes on, whatever its stage or its build came to before.
+        let is_older = self.is_of_older_run(message);
+        let fast = self.build.fast_finish && !is_older;
+        let of_stage = stage.is_none_or(|stage| self.finish_stage(stage, None, fast));
+        let counts = of_stage && !is_older;
+        if let Some(stage) = stage.filter(|stage| counts && self.stages[*stage].state != Some(State::Passed)) {
             self.cancel_rest(stage);
         }
         if of_stage {
-            self.finish_build(message.event);
+            self.finish_build(message.event, fast);
         }
         if message.told.started_at.is_some() {
             // It began, even if the message that said so is still to come.
@@ -108,12 +112,11 @@ impl Rows {
         self.settle();
     }
 
-    /// Ends a stage whose jobs have ended; whether they have.
-    fn finish_stage(&mut self, stage: usize, at: Option<Timestamp>) -> bool {
+    /// Ends a stage whose jobs have ended (if it is fast, those that must not fail); whether they have.
+    fn finish_stage(&mut self, stage: usize, at: Option<Timestamp>, fast: bool) -> bool {
         let jobs = self.jobs_of_stage(stage);
-        let fast = self.build.fast_finish;
         let (true, Some(state)) = (matrix::is_finished(&jobs, fast), matrix::state(&jobs)) else { return false };
-        let end = at.or_else(|| last_end(&jobs, fast));
+        let end = at.or_else(|| last_end(&jobs, self.build.fast_finish));
         self.edit_stage(stage, |stage| {
             stage.state = Some(state);
             stage.finished_at = stage.finished_at.max(end);
@@ -150,9 +153,9 @@ impl Rows {
     }
 
     /// Ends the build, if all that it waits for has ended.
-    fn finish_build(&mut self, event: Event) -> bool {
+    fn finish_build(&mut self, event: Event, fast: bool) -> bool {
         let jobs: Vec<&Job> = self.jobs.iter().collect();
-        if self.build.state == Some(State::Canceled) || !matrix::is_finished(&jobs, self.build.fast_finish) {
+        if self.build.state == Some(State::Canceled) || !matrix::is_finished(&jobs, fast) {
             return false;
         }
         let has_ended = |stage: &&Stage| stage.state.is_some_and(|state| state.is_finished() && state != State::Passed);
@@ -191,7 +194,7 @@ impl Rows {
     pub(super) fn cancel_above(&mut self, index: usize, message: &Message) {
         if let Some(stage) = self.stage_of(index) {
             let has_ended = self.stages[stage].state.is_some_and(State::is_finished);
-            if !has_ended && !self.finish_stage(stage, Some(message.at())) {
+            if !has_ended && !self.finish_stage(stage, Some(message.at()), self.build.fast_finish) {
                 return;
             }
             // A build that is canceled as a whole cancels each of its jobs by itself.
