@@ -20,14 +20,17 @@ fn with(one: &'static str, other: &'static str) -> Vec<Migration> {
     MIGRATIONS.iter().copied().chain(more).collect()
 }
 
-/// A million rows, and an index whose first row waits for whoever holds the gate.
-const TABLE: &str = "CREATE TABLE big (id integer PRIMARY KEY, x integer NOT NULL);
+/// A million rows, however long they take, and an index whose first row waits for whoever holds the gate.
+const TABLE: &str = "BEGIN;
+    SET LOCAL statement_timeout = 0;
+    CREATE TABLE big (id integer PRIMARY KEY, x integer NOT NULL);
     INSERT INTO big SELECT i, i FROM generate_series(1, 1000000) AS i;
     CREATE FUNCTION gate(i integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$
     BEGIN
         IF i = 1 THEN PERFORM pg_advisory_lock_shared(4711); PERFORM pg_advisory_unlock_shared(4711); END IF;
         RETURN i;
-    END $$;";
+    END $$;
+    COMMIT;";
 const INSIDE: &str = "ALTER TABLE big ADD COLUMN y integer NOT NULL DEFAULT 7;
     ALTER TABLE big ADD CONSTRAINT x_is_positive CHECK (x > 0) NOT VALID;";
 const OUTSIDE: &str = "-- outside a transaction
