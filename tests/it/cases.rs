@@ -30,11 +30,19 @@ const LATER: &[(&str, &str)] = &[
 
 /// Cases that are open to a decision, and were decided as they say; the reason is where the rule is documented.
 const DECIDED: &[&str] = &[
+    "aws/page-function-with-a-bad-token-document",
+    "aws/page-role-is-ignored",
     "buildkite-travis/auto-cancel-mails",
     "buildkite-travis/blocked-state-running",
     "buildkite-travis/created-and-then-skipped",
+    "buildkite-travis/credential-wide-403-ip-list",
+    "buildkite-travis/credential-wide-403-saml",
     "buildkite-travis/encrypted-recipients-become-authors",
+    "buildkite-travis/hosts-that-match-nothing-port",
+    "buildkite-travis/hosts-that-match-nothing-star",
+    "buildkite-travis/page-that-calls-itself-success",
     "buildkite-travis/previous-state-any-order",
+    "buildkite-travis/pull-by-another-host-name",
     "buildkite-travis/unblocked-within-the-second",
     "kcidb-bots/git-url-with-password",
     "kcidb-bots/json-sequence",
@@ -52,6 +60,7 @@ const DECIDED: &[&str] = &[
     "konflux-gitlab/push-commit-date-offset-518h",
     "konflux-gitlab/push-main-forced-back",
     "pages/deliveries-without-a-target",
+    "pages/replay-of-an-unknown-reason",
     "pages/short-sha",
     "pages/unknown-query-parameter",
 ];
