@@ -67,11 +67,11 @@ pub async fn write(
     let mut changed: Vec<(usize, &Build)> =
         changed.iter().filter_map(|row| newest.get(row.get::<_, &str>("id")).copied()).collect();
     sorted::by(&mut changed, |a, b| a.1.id.cmp(&b.1.id));
-    let skipped = skip(tx, &column(&changed, |(_, build)| build.id.as_str())).await?;
+    let ids = column(&changed, |(_, build)| build.id.as_str());
+    let (skipped, ()) = tokio::try_join!(biased; skip(tx, &ids), announcer.open(tx))?;
     let written: HashSet<usize> = changed.iter().map(|(number, _)| *number).collect();
     let others =
         batch.iter().filter(|(number, _)| !written.contains(number)).map(|(number, build)| (*number, &***build));
-    announcer.open(tx).await?;
     if !announcer.is_idle() {
         announce_earlier(tx, others.collect(), announcer).await?;
         for (number, build) in &changed {

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use hummingbird_status::aws::secrets::Secrets;
 use hummingbird_status::config;
-use hummingbird_status::store::Store;
+use hummingbird_status::store::{Store, Tx};
 use serde_json::{Value, json};
 
 use crate::support::runtime_api::Function;
@@ -128,7 +128,8 @@ async fn a_rotated_password_is_read_again() {
     ];
     let secrets = read(environment(&url, &variables)).await.unwrap();
     let store = Store::open(&secrets.database(config::database).unwrap()).unwrap();
-    let works = async || store.in_tx("look", deadline(), async |_| Ok(())).await;
+    let look = async |tx: &mut Tx<'_>| tx.query("-- look\nSELECT 1", &[]).await.map(drop);
+    let works = async || store.in_tx("look", deadline(), look).await;
     works().await.unwrap();
 
     let end = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity WHERE usename = 'rotated'";
