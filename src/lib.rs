@@ -15,7 +15,7 @@
 //!
 //! | room | what happens there | may name |
 //! |---|---|---|
-//! | [`envelope`] | bytes of a transport to messages: gzip, base64, SNS, SQS, EventBridge, lists, .. Knows no family | - |
+//! | [`envelope`] | bytes of a transport to messages: gzip, base64, SNS, SQS, EventBridge, lists, .. Knows no family | `shown` |
 //! | [`family`] | which family a message is of; one line a family | `envelope`, `outbox`, `store`, the families |
 //! | [`konflux`], [`gitlab`], [`kcidb`], [`buildkite`], [`travis`], [`bots`] | a family each: `message` (foreign JSON to records), `record`, `rules` (pure), `store` + `sql/` | `envelope`, `store`, `outbox` |
 //! | [`store`] | connections, TLS, transactions, verdicts on errors, migrations, the table `refused` | `clock`, `config`, `envelope` |
@@ -36,6 +36,7 @@
 //! | [`https`], [`aws`] | how requests go out; what clients of AWS begin with | `clock`, `config`, `https` |
 //! | [`routing`] | addresses as data; a document with the reason for every answer that is no success | - |
 //! | [`secret`] | tokens and keys, which nothing shows | - |
+//! | [`shown`] | foreign text for the eyes of people: control and bidirectional characters as escapes | - |
 //! | [`sorted`] | sorting in little code; every room may name it | - |
 //! | [`checked`] | what a deploy does before any function changes: checks the configuration, migrates | `aws`, `clock`, `config`, `custom_resource`, `deliver`, `failure`, `intake`, `outbox`, `store` |
 //! | [`served`] | all that the web function serves, in one router | `aws`, `config`, `deliver`, `failure`, `intake`, `page`, `routing`, `store` |
@@ -89,6 +90,7 @@ pub mod replay;
 pub mod routing;
 pub mod secret;
 pub mod served;
+pub mod shown;
 pub mod sorted;
 pub mod store;
 pub mod tasks;

@@ -1,15 +1,32 @@
 //! Logs and metrics: set up here, in one form each for Lambda and for a terminal.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use metrics::{counter, histogram};
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
+use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::pipeline::Report;
+use crate::shown;
 use crate::store::Verdict;
+
+/// Lines of JSON: still the same JSON, without characters that a terminal would do something about.
+struct Lines(std::io::Stderr);
+
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        self.0.write_all(shown::json(&String::from_utf8_lossy(line)).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
 
 /// Metrics in CloudWatch's embedded format, to be flushed to standard output at the end of each invocation.
 pub type EmbeddedMetrics = metrics_cloudwatch_embedded::Collector;
@@ -22,11 +39,23 @@ pub fn logging(in_lambda: bool, levels: Option<&str>) {
     let filter = filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let registry = tracing_subscriber::registry().with(filter);
     // Where standard error is closed, a log of that would panic.
-    let lines = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
+    let lines = fmt::layer().with_writer(|| Lines(std::io::stderr())).log_internal_errors(false);
+    // Values may be of messages; a terminal is shown no control characters but our own.
+    let fields = debug_fn(|writer, field, value: &dyn std::fmt::Debug| {
+        let text = format!("{value:?}");
+        match field.name() {
+            "message" => write!(writer, "{}", shown::lines(&text)),
+            name => write!(writer, "{name}={}", shown::lines(&text)),
+        }
+    });
     // A second call, as in tests, finds a subscriber in place; the first one stays.
     let _ = match (in_lambda, std::io::stderr().is_terminal()) {
         (true, _) => registry.with(lines.json().flatten_event(true).without_time().with_current_span(false)).try_init(),
-        (false, true) => registry.with(lines.compact().with_target(false)).try_init(),
+        (false, true) => {
+            let lines =
+                fmt::layer().with_writer(std::io::stderr).log_internal_errors(false).fmt_fields(fields.delimited(" "));
+            registry.with(lines.compact().with_target(false)).try_init()
+        }
         (false, false) => registry.with(lines.json().flatten_event(true).with_current_span(false)).try_init(),
     };
 }

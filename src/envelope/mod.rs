@@ -30,6 +30,7 @@ use jiff::Timestamp;
 pub use self::field::parse;
 pub use self::head::Head;
 pub use self::unwrap::unwrap;
+use crate::shown;
 
 /// Message attributes by name, whatever form the transport gave them (SNS, SQS, boto, plain).
 pub type Attributes = BTreeMap<String, String>;
@@ -149,13 +150,14 @@ impl Refusal {
         "unknown-type",
     ];
 
-    /// A refusal; `detail` is cut to 500 characters and stripped of NUL, which PostgreSQL does not store.
+    /// A refusal; `detail` is cut to 500 characters. It may quote the message, so that invisible characters are escaped:
+    /// NUL, which PostgreSQL does not store, too.
     #[must_use]
     pub fn new(reason: &'static str, detail: impl AsRef<str>) -> Self {
-        let detail = detail.as_ref().replace('\0', "\u{fffd}");
+        let detail = shown::line(detail.as_ref());
         let detail = match detail.char_indices().nth(500) {
             Some((end, _)) => format!("{}…", &detail[..end]),
-            None => detail,
+            None => detail.into_owned(),
         };
         Self { reason, detail }
     }

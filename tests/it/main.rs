@@ -19,6 +19,7 @@ mod e2e;
 mod explain;
 mod faults;
 mod fixtures;
+mod hostile;
 mod identity;
 mod ingest;
 mod intake;

@@ -11,7 +11,7 @@ use hummingbird_status::tasks::Stopper;
 use jiff::Timestamp;
 
 use super::progress::Progress;
-use super::{database, show};
+use super::{database, out, show};
 
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -169,7 +169,7 @@ pub(super) async fn work(store: &Store, claim: Claim) -> anyhow::Result<Summary>
 
 /// Prints the summary. `Err` when it is not done, or something could not be read.
 pub(super) fn finish(summary: Summary) -> anyhow::Result<()> {
-    say!("{}", serde_json::to_string(&summary)?);
+    out::json(&serde_json::to_string(&summary)?);
     let Summary { run, state, error, totals, .. } = summary;
     match state.as_str() {
         "done" if totals.unreadable > 0 => {

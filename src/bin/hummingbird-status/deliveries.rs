@@ -5,7 +5,7 @@ use hummingbird_status::config::{self, environment};
 use hummingbird_status::outbox::list;
 use hummingbird_status::store::Tx;
 
-use super::{database, show};
+use super::{database, out, show};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -70,7 +70,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<()> {
         Command::Show { id } => {
             let found = store.in_tx("deliveries_show", within, async |tx| list::show(tx, &id).await).await?;
             let Some(found) = found else { bail!("there is no delivery {id}") };
-            say!("{}", serde_json::to_string_pretty(&found)?);
+            out::json(&serde_json::to_string_pretty(&found)?);
         }
         Command::Retry { ids, dead, target } => {
             let ids = (!dead).then_some(ids.as_slice());

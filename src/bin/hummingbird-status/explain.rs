@@ -40,7 +40,7 @@ pub(super) async fn run(args: ExplainArgs) -> anyhow::Result<()> {
         bail!("several commits begin with {}: {}", args.key, commits.join(", "));
     }
     match args.json || !std::io::stdout().is_terminal() {
-        true => say!("{}", serde_json::to_string_pretty(&parts).context("cannot write it")?),
+        true => out::json(&serde_json::to_string_pretty(&parts).context("cannot write it")?),
         false => out::print(format_args!("{}", text(&parts))),
     }
     if !parts.iter().any(Part::is_of_the_thing) {

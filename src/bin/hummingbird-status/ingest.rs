@@ -7,7 +7,7 @@ use hummingbird_status::config::{self, environment};
 use hummingbird_status::envelope::lambda::Invocation;
 use hummingbird_status::pipeline::{self, Outcome};
 
-use super::{database, show};
+use super::{database, out, show};
 
 #[derive(clap::Args)]
 pub(super) struct IngestArgs {
@@ -41,7 +41,7 @@ pub(super) async fn run(args: IngestArgs) -> anyhow::Result<()> {
             rows.push((file.display().to_string(), part, *outcome, show::reasons(&report, number)));
         }
         match pipeline::answer(&invocation, &report) {
-            Ok(answer) => say!("{}", serde_json::to_string(&answer)?),
+            Ok(answer) => out::json(&serde_json::to_string(&answer)?),
             Err(error) => {
                 failed += u32::from(matches!(error, pipeline::NotTaken::Transport { .. }));
                 say!("{}", serde_json::json!({"errorMessage": error.to_string()}));

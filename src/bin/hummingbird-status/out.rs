@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 use console::Term;
 use hummingbird_status::config::environment;
+use hummingbird_status::shown;
 
 /// Why standard output could not be written, if so.
 static FAILURE: OnceLock<io::Error> = OnceLock::new();
@@ -25,7 +26,20 @@ macro_rules! note {
 
 /// Writes text to standard output.
 pub(super) fn print(text: Arguments<'_>) {
-    bytes(text.to_string().as_bytes());
+    bytes(shown::lines(&text.to_string()).as_bytes());
+}
+
+/// Writes JSON to standard output: still the same JSON, without characters that a terminal would do something about.
+pub(super) fn json(text: &str) {
+    bytes(format!("{}\n", shown::json(text)).as_bytes());
+}
+
+/// Writes bytes of a message to standard output: as they are to a program, and as text that does nothing to a terminal.
+pub(super) fn raw(body: &[u8]) {
+    match io::stdout().is_terminal() {
+        true => print(format_args!("{}", String::from_utf8_lossy(body))),
+        false => bytes(body),
+    }
 }
 
 /// Writes bytes to standard output.
@@ -39,7 +53,7 @@ pub(super) fn bytes(bytes: &[u8]) {
 
 /// Writes text to standard error. Nobody can be told when that fails.
 pub(super) fn note(text: Arguments<'_>) {
-    let _ = io::stderr().lock().write_all(text.to_string().as_bytes());
+    let _ = io::stderr().lock().write_all(shown::lines(&text.to_string()).as_bytes());
 }
 
 /// Why some of the output was lost, if so.

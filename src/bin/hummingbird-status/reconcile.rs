@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, SpanRelativeTo, Timestamp};
 
 use super::progress::Projects;
-use super::{database, show};
+use super::{database, out, show};
 
 #[derive(clap::Args)]
 pub(super) struct ReconcileArgs {
@@ -85,7 +85,7 @@ pub(super) async fn run(args: ReconcileArgs) -> anyhow::Result<()> {
     let report = report?;
     match std::io::stdout().is_terminal() {
         true => say!("{}", tables(&report)),
-        false => say!("{}", serde_json::to_string(&report).context("cannot write the report")?),
+        false => out::json(&serde_json::to_string(&report).context("cannot write the report")?),
     }
     if !report.is_whole() {
         bail!(

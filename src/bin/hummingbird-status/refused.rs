@@ -113,7 +113,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<()> {
             for (name, value) in &delivery.attributes {
                 note!("{name}: {value}");
             }
-            out::bytes(&delivery.body);
+            out::raw(&delivery.body);
             Ok(())
         }
         Command::Replay { which } => {

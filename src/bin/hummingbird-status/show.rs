@@ -5,10 +5,11 @@ use comfy_table::{ContentArrangement, Table};
 use hummingbird_status::outbox::list::Listed;
 use hummingbird_status::outbox::reads::TargetRow;
 use hummingbird_status::pipeline::{Outcome, Report};
+use hummingbird_status::shown;
 use hummingbird_status::store::refused::{ByReason, Entry};
 use hummingbird_status::store::{Run, TableSummary};
 
-use super::out::Stream;
+use super::out::{self, Stream};
 
 /// A table that fits the terminal of a stream.
 fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>, to: Stream) -> Table {
@@ -21,9 +22,9 @@ fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [Stri
     table
 }
 
-/// A cell of a table: all that a table shows passes through here.
+/// A cell of a table, which may be of a message: all that a table shows passes through here.
 fn cell(text: String) -> String {
-    text
+    shown::lines(&text).into_owned()
 }
 
 /// Rows under a header for standard output, as lines; nothing if there are none.
@@ -100,7 +101,7 @@ pub(super) fn run(run: &Run) {
         "counts": json(&run.counts), "unreadable_objects": json(&run.unreadable), "error": run.error,
         "owner": run.owner, "invocations": run.invocations, "started_at": run.started_at, "ended_at": run.ended_at,
     });
-    say!("{run:#}");
+    out::json(&format!("{run:#}"));
 }
 
 /// The state of a run, and whether somebody works on it.

@@ -35,7 +35,7 @@ pub(super) async fn run(args: UpkeepArgs) -> anyhow::Result<()> {
     match std::io::stdout().is_terminal() {
         true if report.is_whole() && tables(&report).is_empty() => say!("nothing to do"),
         true => out::print(format_args!("{}", tables(&report))),
-        false => say!("{}", serde_json::to_string(&report).context("cannot write the report")?),
+        false => out::json(&serde_json::to_string(&report).context("cannot write the report")?),
     }
     if report.busy {
         bail!("another upkeep is at work");

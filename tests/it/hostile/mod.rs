@@ -1,0 +1,3 @@
+//! What hostile senders, servers and readers try. Each module is a kind of attack.
+
+mod terminal;
