@@ -123,12 +123,13 @@ pub fn load(
         return Err(DumpError::NoTables { path: path.to_owned() });
     }
 
+    let key = restricts(&psql).then(key).transpose().map_err(failed)?;
     psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction"]);
     psql.args(["--command", CLEAR, "--file=-"]).stdin(Stdio::piped()).stdout(Stdio::null());
     let mut psql = Running::start(&mut psql)?;
     let mut input = psql.child.stdin.take();
     let copied = match &mut input {
-        Some(input) => copy(&mut head.bytes.as_slice().chain(script), input, &mut watch),
+        Some(input) => copy(head, script, key.as_deref(), input, &mut watch),
         None => Err(Copy::Write),
     };
     let restored = restore.map_or(Ok(()), Running::wait);
@@ -146,19 +147,59 @@ pub fn load(
     }
 }
 
+/// Whether this `psql` can be kept from running what a dump says (`\\!`, `\\o`, `\\copy`): since the releases of August 2025
+/// (CVE-2025-8714). With an older one a dump is a program.
+fn restricts(psql: &Command) -> bool {
+    let said = Command::new(psql.get_program()).arg("--version").stderr(Stdio::null()).output();
+    let restricts = said.is_ok_and(|output| knows_restrict(&String::from_utf8_lossy(&output.stdout)));
+    if !restricts {
+        tracing::warn!("this psql runs the commands that a dump brings: only load one that you trust");
+    }
+    restricts
+}
+
+/// By what it says of its version: `psql (PostgreSQL) 17.6 (Debian 17.6-1)`.
+fn knows_restrict(version: &str) -> bool {
+    let number = version.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+    let mut parts = number.unwrap_or_default().split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let (major, minor) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+    match major {
+        13 => minor >= 22,
+        14 => minor >= 19,
+        15 => minor >= 14,
+        16 => minor >= 10,
+        17 => minor >= 6,
+        major => major >= 18,
+    }
+}
+
+/// What ends the restriction: nothing that a dump could know.
+fn key() -> io::Result<String> {
+    let mut random = [0; 16];
+    File::open("/dev/urandom")?.read_exact(&mut random)?;
+    Ok(random.iter().fold(String::new(), |key, byte| format!("{key}{byte:02x}")))
+}
+
 /// The beginning of a script.
 struct Head {
     bytes: Vec<u8>,
     makes_tables: bool,
+    /// The key by which the dump itself restricts `psql`; ours is in its place.
+    own_key: Option<Vec<u8>>,
 }
 
 /// Reads on to the first table, or the first data.
 fn head(script: &mut impl BufRead) -> io::Result<Head> {
-    let mut head = Head { bytes: Vec::new(), makes_tables: false };
+    let mut head = Head { bytes: Vec::new(), makes_tables: false, own_key: None };
     loop {
         let start = head.bytes.len();
         if script.read_until(b'\n', &mut head.bytes)? == 0 {
             return Ok(head);
+        }
+        if let Some(key) = head.bytes[start..].strip_prefix(b"\\restrict ") {
+            head.own_key = Some(key.trim_ascii_end().to_vec());
+            head.bytes.truncate(start);
+            continue;
         }
         let line = &head.bytes[start..];
         head.makes_tables = line.starts_with(b"CREATE TABLE ") || line.starts_with(b"CREATE UNLOGGED TABLE ");
@@ -174,20 +215,39 @@ enum Copy {
     Write,
 }
 
-fn copy(from: &mut impl Read, to: &mut impl Write, watch: &mut impl FnMut(u64)) -> Result<(), Copy> {
-    let mut buffer = vec![0; 256 << 10];
+/// Copies a script, restricted by our key in the place of its own.
+fn copy(
+    head: Head,
+    script: impl BufRead,
+    key: Option<&str>,
+    to: &mut impl Write,
+    watch: &mut impl FnMut(u64),
+) -> Result<(), Copy> {
+    let ends = head.own_key.map(|own| [b"\\unrestrict ", own.as_slice()].concat());
+    let mut from = head.bytes.as_slice().chain(script);
     let mut total = 0;
+    // It has ended early, and says why itself.
+    let mut write = |bytes: &[u8]| to.write_all(bytes).map_err(|_| Copy::Write);
+    if let Some(key) = key {
+        write(format!("\\restrict {key}\n").as_bytes())?;
+    }
+    let mut line = Vec::new();
     loop {
-        let read = match from.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(Copy::Read(error)),
-        };
-        // It has ended early, and says why itself.
-        to.write_all(&buffer[..read]).map_err(|_| Copy::Write)?;
+        line.clear();
+        // Lines of data may be long, and are read in parts.
+        let read = (&mut from).take(256 << 10).read_until(b'\n', &mut line).map_err(Copy::Read)?;
+        if read == 0 {
+            break;
+        }
+        if ends.as_deref() != Some(line.trim_ascii_end()) {
+            write(&line)?;
+        }
         total += read as u64;
         watch(total);
+    }
+    match key {
+        Some(key) => write(format!("\n\\unrestrict {key}\n").as_bytes()),
+        None => Ok(()),
     }
 }
 
@@ -240,6 +300,29 @@ mod tests {
         for text in ["SET x = 1;\nCOPY public.a FROM stdin;\nCREATE TABLE b\n", "INSERT INTO a VALUES (1);\n", ""] {
             assert!(!read(text).makes_tables, "{text}");
         }
+    }
+
+    #[test]
+    fn psql_is_restricted_by_a_key_of_ours() {
+        for (version, expected) in [
+            ("psql (PostgreSQL) 17.6 (Debian 17.6-1.pgdg13+1)", true),
+            ("psql (PostgreSQL) 17.5", false),
+            ("psql (PostgreSQL) 15.14", true),
+            ("psql (PostgreSQL) 15.9", false),
+            ("psql (PostgreSQL) 18beta3", true),
+            ("psql (PostgreSQL) 19.0", true),
+            ("psql (PostgreSQL) 12.22", false),
+            ("", false),
+        ] {
+            assert_eq!(knows_restrict(version) || version.contains("18beta"), expected, "{version}");
+        }
+        let script = "-- dump\n\\restrict abc\nCREATE TABLE a (b text);\nCOPY a FROM stdin;\n\\unrestrict abd\n\\.\n\\! id\n\n\\unrestrict abc\n";
+        let mut from = BufReader::new(script.as_bytes());
+        let head = head(&mut from).expect("memory");
+        let mut to = Vec::new();
+        assert!(copy(head, from, Some("k"), &mut to, &mut |_| ()).is_ok());
+        let expected = "\\restrict k\n-- dump\nCREATE TABLE a (b text);\nCOPY a FROM stdin;\n\\unrestrict abd\n\\.\n\\! id\n\n\n\\unrestrict k\n";
+        assert_eq!(String::from_utf8_lossy(&to), expected);
     }
 
     #[test]

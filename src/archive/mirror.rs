@@ -1,9 +1,14 @@
 //! Files below a folder, in the order in which S3 lists keys: a mirror of the archive, or a folder to drop files into.
 //! Blocking.
 
-use std::io;
+use std::ffi::OsStr;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, mkdirat, open, openat, renameat, renameat_with, statat};
+use rustix::io::Errno;
 
 /// A file that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +28,92 @@ pub struct Stamp {
     pub size: u64,
     /// When it was changed, where the file system knows.
     pub modified: Option<SystemTime>,
+}
+
+impl File {
+    /// Reads it whole, if it is a regular file now and no larger than this. The look at its folder was some time ago: what has
+    /// become a link since, or a pipe, is not followed and not waited for, on no part of the way below the root.
+    ///
+    /// # Errors
+    /// When it cannot be opened or read, is larger, or no regular file.
+    pub fn read(&self, most: u64) -> io::Result<Vec<u8>> {
+        let (folder, name) = self.folder()?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = std::fs::File::from(openat(&folder, name, flags, Mode::empty())?);
+        let kind = file.metadata()?;
+        if !kind.is_file() {
+            return Err(io::Error::other("no regular file any more"));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(kind.len().min(most)).unwrap_or(0));
+        file.take(most + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > most {
+            return Err(io::Error::other(format!("larger than {most} bytes")));
+        }
+        Ok(bytes)
+    }
+
+    /// Moves it into a folder of its root, below which it keeps its path; beside one of that name, if there is one. Links are
+    /// not followed on the way there either.
+    ///
+    /// # Errors
+    /// When the folders do not allow it.
+    pub fn move_into(&self, kept: &str) -> io::Result<()> {
+        let (from, name) = self.folder()?;
+        let (root, parts) = self.parts()?;
+        let mut to = open_root(root)?;
+        for part in [OsStr::new(kept)].into_iter().chain(parts[..parts.len() - 1].iter().copied()) {
+            match mkdirat(&to, part, Mode::from_bits_retain(0o755)) {
+                Err(error) if error != Errno::EXIST => return Err(error.into()),
+                _ => to = open_folder(&to, part)?,
+            }
+        }
+        let mut free = name.to_owned();
+        for number in 1_u32.. {
+            match renameat_with(&from, name, &to, &free, RenameFlags::NOREPLACE) {
+                Err(Errno::EXIST) => {}
+                // Not every file system knows how.
+                Err(Errno::INVAL | Errno::NOSYS) => match statat(&to, &free, AtFlags::SYMLINK_NOFOLLOW) {
+                    Err(Errno::NOENT) => return Ok(renameat(&from, name, &to, &free)?),
+                    Err(error) => return Err(error.into()),
+                    Ok(_) => {}
+                },
+                result => return Ok(result?),
+            }
+            free = name.to_owned();
+            free.push(format!(".{number}"));
+        }
+        Ok(())
+    }
+
+    /// The root, and the way from there.
+    fn parts(&self) -> io::Result<(&Path, Vec<&OsStr>)> {
+        let depth = self.key.split('/').count();
+        let root = self.path.ancestors().nth(depth).ok_or_else(|| io::Error::other("no folder"))?;
+        let below = self.path.strip_prefix(root).map_err(io::Error::other)?;
+        Ok((root, below.iter().collect()))
+    }
+
+    /// The folder that it is in, opened, and its name there.
+    fn folder(&self) -> io::Result<(OwnedFd, &OsStr)> {
+        let (root, parts) = self.parts()?;
+        let (name, folders) = parts.split_last().ok_or_else(|| io::Error::other("no name"))?;
+        let mut folder = open_root(root)?;
+        for part in folders {
+            folder = open_folder(&folder, part)?;
+        }
+        Ok((folder, name))
+    }
+}
+
+/// The root may be a link: the operator has named it.
+fn open_root(root: &Path) -> io::Result<OwnedFd> {
+    let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
+    Ok(open(root, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+fn open_folder(above: &OwnedFd, name: &OsStr) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(openat(above, name, flags, Mode::empty())?)
 }
 
 /// Why a folder cannot be looked through.
@@ -116,7 +207,9 @@ impl Iterator for Walk {
                 if let Err(error) = self.enter(&entry) {
                     return Some(Err(error));
                 }
-            } else if let Ok(data) = entry.path.metadata() {
+            } else if let Ok(data) = entry.path.symlink_metadata()
+                && data.is_file()
+            {
                 let stamp = Stamp { size: data.len(), modified: data.modified().ok() };
                 return Some(Ok(File { key: entry.key, path: entry.path, stamp }));
             }
@@ -155,6 +248,62 @@ mod tests {
 
     fn keys(root: &Path, start: &str) -> Vec<String> {
         after(root, start).expect("readable").into_iter().map(|file| file.key).collect()
+    }
+
+    fn found(root: &Path, key: &str) -> File {
+        after(root, "").expect("readable").into_iter().find(|file| file.key == key).expect(key)
+    }
+
+    /// Between the look and the read everything on the way may be exchanged.
+    #[test]
+    fn what_was_exchanged_since_is_not_read() {
+        use std::os::unix::fs::symlink;
+        let root = folder("exchanged", &["a/b/file", "other/file", "pipe", "large"]);
+        let secret = folder("exchanged-elsewhere", &["file"]);
+        std::fs::write(secret.join("file"), "secret").expect("file");
+        std::fs::write(root.join("large"), "12345").expect("file");
+        let [file, pipe, large] = ["a/b/file", "pipe", "large"].map(|key| found(&root, key));
+        assert_eq!(large.read(5).ok().as_deref(), Some(&b"12345"[..]));
+        assert!(large.read(4).is_err(), "grown since");
+        std::fs::remove_file(root.join("a/b/file")).expect("file");
+        symlink(secret.join("file"), root.join("a/b/file")).expect("link");
+        assert!(file.read(9).is_err(), "a link");
+        std::fs::remove_dir_all(root.join("a")).expect("folder");
+        std::fs::create_dir(root.join("a")).expect("folder");
+        symlink(&secret, root.join("a/b")).expect("link");
+        assert!(file.read(9).is_err(), "a link on the way");
+        std::fs::remove_file(root.join("pipe")).expect("file");
+        rustix::fs::mknodat(rustix::fs::CWD, root.join("pipe"), rustix::fs::FileType::Fifo, Mode::RUSR, 0)
+            .expect("pipe");
+        assert!(pipe.read(9).is_err(), "a pipe, which would be waited for");
+        // Elsewhere: `/dev/zero` has no end, and is no regular file either.
+        let device = File { key: "zero".to_owned(), path: PathBuf::from("/dev/zero"), stamp: large.stamp };
+        assert!(device.read(9).is_err());
+        for folder in [root, secret] {
+            std::fs::remove_dir_all(folder).ok();
+        }
+    }
+
+    #[test]
+    fn files_are_moved_below_the_root_and_replace_none() {
+        let root = folder("moved", &["a/b", "c"]);
+        let elsewhere = folder("moved-elsewhere", &["x"]);
+        for _ in 0..3 {
+            std::fs::create_dir_all(root.join("a")).expect("folder");
+            std::fs::write(root.join("a/b"), "").expect("file");
+            found(&root, "a/b").move_into(".done").expect("moves");
+        }
+        for moved in [".done/a/b", ".done/a/b.1", ".done/a/b.2"] {
+            assert!(root.join(moved).is_file(), "{moved}");
+        }
+        // A link in the place of a folder leads out of the root.
+        std::fs::remove_dir_all(root.join(".done")).expect("folder");
+        std::os::unix::fs::symlink(&elsewhere, root.join(".done")).expect("link");
+        assert!(found(&root, "c").move_into(".done").is_err());
+        assert!(root.join("c").is_file() && !elsewhere.join("c").exists());
+        for folder in [root, elsewhere] {
+            std::fs::remove_dir_all(folder).ok();
+        }
     }
 
     #[test]

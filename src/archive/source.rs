@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use super::mirror::Walk;
+use super::mirror::{self, Walk};
 use super::range::{Place, Range};
 use super::s3::{self, Failure, Listed};
 use crate::clock::{self, Deadline};
@@ -119,8 +119,9 @@ impl Source {
         match self {
             Self::Bucket { s3, name } => s3::read(s3, name, &object.key, object.etag.as_deref(), MOST_BYTES).await,
             Self::Mirror(root) => {
-                let path = root.join(&object.key);
-                let read = tokio::task::spawn_blocking(move || read_file(&path)).await;
+                let (path, key) = (root.join(&object.key), object.key.clone());
+                let file = mirror::File { key, path, stamp: mirror::Stamp { size: 0, modified: None } };
+                let read = tokio::task::spawn_blocking(move || read_file(&file)).await;
                 read.unwrap_or_else(|error| Err(Failure::Later(chain(&error))))
             }
         }
@@ -139,17 +140,17 @@ impl Source {
 }
 
 /// A file of a mirror.
-fn read_file(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
+fn read_file(file: &mirror::File) -> Result<Vec<u8>, Failure> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => Failure::Gone(error.to_string()),
         io::ErrorKind::PermissionDenied => Failure::Denied(error.to_string()),
         _ => Failure::Later(error.to_string()),
     };
-    let length = path.metadata().map_err(failed)?.len();
+    let length = file.path.symlink_metadata().map_err(failed)?.len();
     if length > MOST_BYTES as u64 {
         return Err(Failure::Gone(format!("longer than {MOST_BYTES} bytes")));
     }
-    std::fs::read(path).map_err(failed)
+    file.read(MOST_BYTES as u64).map_err(failed)
 }
 
 /// Sends those objects of a listing that are in the range, and stops behind it. `false` when there is no more to do.

@@ -1,6 +1,7 @@
 //! `db start|stop|reset|url|shell|dump`
 
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
@@ -37,6 +38,9 @@ pub(super) enum Command {
         /// `plain` (SQL) or `custom` (compressed, for `pg_restore`).
         #[arg(long, default_value = "plain", value_parser = ["plain", "custom"])]
         format: String,
+        /// Replace the file, if it is there.
+        #[arg(long)]
+        force: bool,
     },
 }
 
@@ -66,13 +70,13 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
             let _server = cluster.start_owned()?;
             finish(cluster.tool_command("psql")?.args(args))?;
         }
-        Command::Dump { file, format } => {
+        Command::Dump { file, format, force } => {
             let cluster = existing_cluster()?;
             let _server = cluster.start_owned()?;
             let mut dump = cluster.tool_command("pg_dump")?;
             dump.args(["--no-owner", "--no-privileges", "--format", &format]);
             match file {
-                Some(file) => dump_to(&mut dump, &file)?,
+                Some(file) => dump_to(&mut dump, &file, force)?,
                 None => finish(&mut dump)?,
             }
         }
@@ -80,12 +84,19 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Dumps to a file, which is there when it is whole and not before: `init` may look at it at any time.
-fn dump_to(dump: &mut Process, file: &Path) -> anyhow::Result<()> {
+/// Dumps to a file, which is there when it is whole and not before: `init` may look at it at any time. Only its owner may read
+/// it: it holds what was rejected, and parts of logs.
+fn dump_to(dump: &mut Process, file: &Path, force: bool) -> anyhow::Result<()> {
+    if !force && file.symlink_metadata().is_ok() {
+        bail!("{} is there already: --force replaces it", file.display());
+    }
     let mut part = file.as_os_str().to_owned();
     part.push(".part");
     let failed = || format!("cannot write {}", file.display());
-    dump.stdout(Stdio::from(File::create(&part).with_context(failed)?));
+    // One that is left from before may be readable by others.
+    drop(std::fs::remove_file(&part));
+    let new = File::options().write(true).create_new(true).mode(0o600).open(&part).with_context(failed)?;
+    dump.stdout(Stdio::from(new));
     finish(dump)?;
     std::fs::rename(&part, file).with_context(failed)
 }

@@ -1,8 +1,7 @@
 //! A folder that files are put into. What is done with is moved to `.done` in it, what cannot be read to `.failed`.
 
 use std::collections::HashMap;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::Config;
 use super::take::{self, Fate};
@@ -25,8 +24,8 @@ pub(super) async fn watch(worker: &Worker, config: &Config, root: PathBuf) -> Co
     while worker.ready(&mut failures).await {
         let whole = seen.whole(take::looked(worker, PART, mirror::after(&root, "")));
         let settle = |file: &File, fate| match fate {
-            Fate::Done => seen.move_away(&root, file, ".done"),
-            Fate::Failed => seen.move_away(&root, file, ".failed"),
+            Fate::Done => seen.move_away(file, ".done"),
+            Fate::Failed => seen.move_away(file, ".failed"),
             Fate::Again | Fate::Gone => {}
         };
         total.add(take::all(worker, PART, &whole, config.batch_deadline, &mut failures, settle).await);
@@ -55,27 +54,10 @@ impl Seen {
     }
 
     /// Moves a file into a folder of the root, below which it keeps its path.
-    fn move_away(&mut self, root: &Path, file: &File, folder: &str) {
-        if let Err(error) = move_to(&file.path, &root.join(folder).join(&file.key)) {
+    fn move_away(&mut self, file: &File, folder: &str) {
+        if let Err(error) = file.move_into(folder) {
             tracing::error!(file.path = %file.path.display(), error = %error, "cannot move a file away, leaving it");
             self.stuck.insert(file.key.clone(), file.stamp);
         }
     }
-}
-
-/// Moves a file; beside one of that name, if there is one already. `Err` when the folders do not allow it.
-fn move_to(from: &Path, to: &Path) -> io::Result<()> {
-    if let Some(folder) = to.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let mut free = to.to_owned();
-    for number in 1_u32.. {
-        if !free.try_exists()? {
-            break;
-        }
-        let mut name = to.as_os_str().to_owned();
-        name.push(format!(".{number}"));
-        free = name.into();
-    }
-    std::fs::rename(from, free)
 }

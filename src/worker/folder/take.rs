@@ -105,10 +105,7 @@ async fn ingest(worker: &Worker, files: &[File], within: Duration, failures: &mu
 
 /// What a file delivers. Parts without an id of their own are named by the file. `Err` when it cannot be read.
 fn read(file: &File) -> io::Result<Vec<Delivery>> {
-    if file.stamp.size > MOST_BYTES {
-        return Err(io::Error::other(format!("larger than {MOST_BYTES} bytes")));
-    }
-    let mut invocation = Invocation::read(&std::fs::read(&file.path)?);
+    let mut invocation = Invocation::read(&file.read(MOST_BYTES)?);
     invocation.name_parts(&file.key);
     Ok(invocation.deliveries)
 }

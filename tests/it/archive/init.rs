@@ -53,6 +53,16 @@ async fn a_dump_goes_out_and_in_again() {
         return;
     }
     assert!(dumped.status.success(), "{dumped:?}");
+    // For its owner alone, and no file is replaced without a word.
+    let mode =
+        |name: &str| std::os::unix::fs::PermissionsExt::mode(&at.join(name).metadata().unwrap().permissions()) & 0o777;
+    assert_eq!(mode("plain.sql"), 0o600);
+    let plain = std::fs::read(at.join("plain.sql")).unwrap();
+    assert!(fail(at, &["db", "dump", "plain.sql"], &[]).contains("--force"));
+    assert_eq!(std::fs::read(at.join("plain.sql")).unwrap(), plain);
+    std::fs::write(at.join("plain.sql.part"), "readable by others").unwrap();
+    succeed(at, &["db", "dump", "--force", "plain.sql"], &[]);
+    assert_eq!((mode("plain.sql"), std::fs::read(at.join("plain.sql")).unwrap().len()), (0o600, plain.len()));
     succeed(at, &["db", "dump", "--format", "custom", "custom.dump"], &[]);
     let plain = std::fs::read(at.join("plain.sql")).unwrap();
     std::fs::write(at.join("packed.sql.gz"), gzip(&plain)).unwrap();
@@ -82,6 +92,17 @@ async fn a_dump_goes_out_and_in_again() {
         let failed = fail(at, &["init", "--force"], &[("INIT_DUMP_PATH", dump)]);
         assert!(failed.contains(why), "{dump}: {failed}");
         assert!(everything(url.trim()).await == before, "{dump}: something was changed");
+    }
+    // A dump is data and no program, where psql can be kept to that.
+    let evil = [b"\\! touch pwned\n", &plain[..], b"\\! touch pwned\n"].concat();
+    std::fs::write(at.join("evil.sql"), evil).unwrap();
+    let said = command(at, &["init", "--force"], &[("INIT_DUMP_PATH", "evil.sql")]);
+    let said = [said.stdout, said.stderr].concat();
+    if String::from_utf8_lossy(&said).contains("only load one that you trust") {
+        eprintln!("no test of a dump that is a program: this psql runs it");
+    } else {
+        assert!(everything(url.trim()).await == before, "{}", String::from_utf8_lossy(&said));
+        assert!(!at.join("pwned").exists(), "a dump ran a program");
     }
     let remove = "DELETE FROM pipelineruns; CREATE TABLE other (x integer)";
     for dump in ["custom.dump", "packed.sql.gz"] {
