@@ -108,8 +108,7 @@ pub(super) struct Request<'r> {
 }
 
 impl Authorization {
-    /// Sends a request with a token. The answer does not hold it, not even if the server repeats it. An app's token that is
-    /// refused is replaced, once.
+    /// Sends a request with a token. An app's token that is refused is replaced, once.
     ///
     /// # Errors
     /// What is to be done, where there was no answer, or no token to ask with.
@@ -141,14 +140,8 @@ impl Authorization {
 async fn once(poster: &Poster, request: Request<'_>, token: &Secret, tries: Tries) -> Result<Answer, Decision> {
     let headers = (request.headers)(token);
     match poster.send(request.method.clone(), request.url, &headers, request.body, true).await {
-        Ok(mut answer) => {
-            answer.body = token.masked(&answer.body);
-            Ok(answer)
-        }
-        Err(mut lost) => {
-            lost.why = token.masked(&lost.why);
-            Err(Decision::lost(tries, &lost))
-        }
+        Ok(answer) => Ok(answer),
+        Err(lost) => Err(Decision::lost(tries, &lost)),
     }
 }
 
@@ -204,12 +197,11 @@ impl Installation {
         let mut url = self.api.clone();
         let base = self.api.path().trim_end_matches('/');
         url.set_path(&format!("{base}/app/installations/{}/access_tokens", self.app.installation()));
-        let mut answer = match poster.post(&url, &github(&signed), "{}", true).await {
+        let answer = match poster.post(&url, &github(&signed), "{}", true).await {
             Ok(answer) => answer,
-            Err(Lost { why, .. }) => return Err(lost(signed.masked(&why))),
+            Err(Lost { why, .. }) => return Err(lost(why)),
         };
         if !(200..300).contains(&answer.status) {
-            answer.body = signed.masked(&answer.body);
             return Err(Failure::Refused(answer));
         }
         // The parser's own error could quote the token.

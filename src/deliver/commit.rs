@@ -32,7 +32,7 @@ impl CommitPoster {
         authorization: Authorization,
         ca_bundle: Option<&[u8]>,
     ) -> Result<Self, reqwest::Error> {
-        let poster = Poster::new(Ways { ca_bundle, public_only: false })?;
+        let poster = Poster::new(Ways { ca_bundle, ..Ways::default() })?;
         Ok(Self { forge, api, authorization, poster })
     }
 

@@ -12,6 +12,7 @@ use reqwest::{Certificate, Client, Method, Response, Url};
 use super::policy::{Answer, Lost};
 use crate::clock;
 use crate::https;
+use crate::secret::{Mask, Secret};
 use crate::store::chain;
 
 /// How long a connection may take.
@@ -30,6 +31,10 @@ pub(super) struct Ways<'c> {
     pub(super) ca_bundle: Option<&'c [u8]>,
     /// Whether only public addresses may be connected to, and no proxy is asked.
     pub(super) public_only: bool,
+    /// Whether addresses are secrets, as those of incoming webhooks are.
+    pub(super) secret_address: bool,
+    /// Secrets that are not sent as they are, such as keys of signatures.
+    pub(super) secrets: &'c [&'c Secret],
 }
 
 /// A client for one target: its connections are kept.
@@ -37,6 +42,9 @@ pub(super) struct Ways<'c> {
 pub(super) struct Poster {
     client: Client,
     public_only: bool,
+    secret_address: bool,
+    /// What no answer may show, whatever is sent.
+    mask: Mask,
 }
 
 impl Lost {
@@ -45,6 +53,18 @@ impl Lost {
         Self { why: format!("no answer within {} s", TOTAL.as_secs()), certain: false }
     }
 }
+
+/// Headers whose values are no secrets.
+const PUBLIC: &[&str] = &[
+    "accept",
+    "content-type",
+    "travis-repo-slug",
+    "user-agent",
+    "webhook-id",
+    "webhook-timestamp",
+    "x-amz-date",
+    "x-github-api-version",
+];
 
 /// A header and its value.
 pub(super) type Header = (&'static str, String);
@@ -63,10 +83,14 @@ impl Poster {
         if ways.public_only {
             builder = builder.no_proxy().dns_resolver(Arc::new(PublicOnly));
         }
-        Ok(Self { client: builder.build()?, public_only: ways.public_only })
+        let mut mask = Mask::default();
+        ways.secrets.iter().for_each(|secret| mask.add_pair(secret.expose()));
+        let Ways { public_only, secret_address, .. } = ways;
+        Ok(Self { client: builder.build()?, public_only, secret_address, mask })
     }
 
-    /// Sends JSON and reads the answer. A redirect on the same host is repeated as what it was, if `follow`; any other one is
+    /// Sends JSON and reads the answer, which shows nothing of what was sent in secret: here is the one place where answers
+    /// are masked, for every kind of target. A redirect on the same host is repeated as what it was, if `follow`; any other one is
     /// the answer.
     ///
     /// # Errors
@@ -85,7 +109,27 @@ impl Poster {
         follow: bool,
     ) -> Result<Answer, Lost> {
         let exchange = self.exchange(method, url, headers, body, follow);
-        tokio::time::timeout(TOTAL, exchange).await.unwrap_or_else(|_| Err(Lost::late()))
+        let answer = tokio::time::timeout(TOTAL, exchange).await.unwrap_or_else(|_| Err(Lost::late()));
+        let mask = self.mask_of(url, headers);
+        match answer {
+            Ok(answer) => {
+                let headers = answer.headers.into_iter().map(|(name, value)| (name, mask.masked(&value))).collect();
+                Ok(Answer { headers, body: mask.masked(&answer.body), ..answer })
+            }
+            Err(lost) => Err(Lost { why: mask.masked(&lost.why), ..lost }),
+        }
+    }
+
+    /// All that a request holds in secret.
+    fn mask_of(&self, url: &Url, headers: &[Header]) -> Mask {
+        let mut mask = self.mask.clone();
+        for (_, value) in headers.iter().filter(|(name, _)| !PUBLIC.contains(name)) {
+            mask.add_header(value);
+        }
+        if self.secret_address {
+            mask.add_address(url.as_str());
+        }
+        mask
     }
 
     async fn exchange(

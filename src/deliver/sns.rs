@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_sns::Client;
 use aws_sdk_sns::config::timeout::TimeoutConfig;
 use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
@@ -19,6 +20,7 @@ use super::targets::{Kind, Target};
 use crate::aws;
 use crate::config::Lookup;
 use crate::outbox::queue::{EventDue, Tries};
+use crate::secret::Mask;
 
 /// Entries in a call, at most.
 pub(super) const ENTRIES: usize = 10;
@@ -34,6 +36,21 @@ pub struct Topics {
     pub sns: Client,
     /// Keeps what is too large.
     pub s3: aws_sdk_s3::Client,
+    /// What requests are signed with.
+    pub credentials: Option<SharedCredentialsProvider>,
+}
+
+impl Topics {
+    /// What no answer may show.
+    async fn mask(&self) -> Mask {
+        let mut mask = Mask::default();
+        let Some(provider) = &self.credentials else { return mask };
+        if let Ok(credentials) = provider.provide_credentials().await {
+            mask.add(credentials.secret_access_key());
+            mask.add(credentials.session_token().unwrap_or_default());
+        }
+        mask
+    }
 }
 
 /// Clients with the credentials, region and endpoint of the environment; `None` when no target is a topic.
@@ -49,7 +66,8 @@ pub async fn sns_client(targets: &[Target], lookup: Lookup<'_>) -> Option<Topics
     let s3 = aws_sdk_s3::config::Builder::from(&config)
         .timeout_config(timeouts(Duration::from_secs(3)))
         .force_path_style(aws::has_own_endpoint(lookup));
-    Some(Topics { sns: Client::from_conf(sns.build()), s3: aws_sdk_s3::Client::from_conf(s3.build()) })
+    let (sns, s3) = (Client::from_conf(sns.build()), aws_sdk_s3::Client::from_conf(s3.build()));
+    Some(Topics { sns, s3, credentials: config.credentials_provider() })
 }
 
 /// Publishes on one topic.
@@ -160,7 +178,10 @@ impl SnsPublisher {
         match overflow::leave(&self.topics.s3, place, &format!("{}/{}", due.family, due.id), &payload).await {
             Ok(pointer) => (Message::with(due, pointer, true, Some(payload.len())), None),
             // The bucket's fault and not the topic's, which takes all others.
-            Err(why) => (message, Some(Decision { fault: false, ..Decision::backoff(due.tries, why) })),
+            Err(why) => {
+                let why = self.topics.mask().await.masked(&why);
+                (message, Some(Decision { fault: false, ..Decision::backoff(due.tries, why) }))
+            }
         }
     }
 
@@ -173,6 +194,7 @@ impl SnsPublisher {
             let request = self.topics.sns.publish_batch().topic_arn(&self.topic_arn);
             match request.set_publish_batch_request_entries(Some(entries)).send().await {
                 Ok(answer) => {
+                    let mask = self.topics.mask().await;
                     let places =
                         |id: Option<&str>| id.and_then(|id| id.parse::<usize>().ok()).filter(|p| *p < due.len());
                     for done in answer.successful() {
@@ -183,13 +205,15 @@ impl SnsPublisher {
                     for failed in answer.failed() {
                         if let Some(place) = places(Some(failed.id())) {
                             let why = format!("{}: {}", failed.code(), failed.message().unwrap_or_default());
+                            let why = mask.masked(&why);
                             decisions[place] = Some(entry_failed(failed.sender_fault(), due[place].tries, &why));
                         }
                     }
                 }
                 Err(error) => {
+                    let mask = self.topics.mask().await;
                     for place in call {
-                        decisions[place] = Some(call_failed(&error, due[place].tries));
+                        decisions[place] = Some(call_failed(&error, due[place].tries, &mask));
                     }
                 }
             }
@@ -210,7 +234,7 @@ fn entry_failed(ours: bool, tries: Tries, why: &str) -> Decision {
 }
 
 /// What a failed call means for each of its entries.
-fn call_failed(error: &SdkError<PublishBatchError>, tries: Tries) -> Decision {
+fn call_failed(error: &SdkError<PublishBatchError>, tries: Tries, mask: &Mask) -> Decision {
     let lost = |why: &str, certain| Decision::lost(tries, &Lost { why: why.to_owned(), certain });
     match error {
         SdkError::ConstructionFailure(_) => lost("the call cannot be made", true),
@@ -218,7 +242,7 @@ fn call_failed(error: &SdkError<PublishBatchError>, tries: Tries) -> Decision {
         SdkError::DispatchFailure(failure) => lost("no connection to SNS", failure.is_io()),
         SdkError::ServiceError(service) => {
             let code = service.err().code().unwrap_or("no code");
-            let why = format!("{code}: {}", service.err().message().unwrap_or_default());
+            let why = mask.masked(&format!("{code}: {}", service.err().message().unwrap_or_default()));
             match code {
                 "Throttled" | "ThrottlingException" | "Throttling" | "KMSThrottling" => {
                     Decision::paused(Duration::from_secs(5), why)

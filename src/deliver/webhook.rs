@@ -37,7 +37,8 @@ impl WebhookPoster {
         allow_private: bool,
         ca_bundle: Option<&[u8]>,
     ) -> Result<Self, reqwest::Error> {
-        let poster = Poster::new(Ways { ca_bundle, public_only: !allow_private })?;
+        let ways = Ways { ca_bundle, public_only: !allow_private, secret_address: true, secrets: &[&secret] };
+        let poster = Poster::new(ways)?;
         Ok(Self { url, secret, poster })
     }
 
@@ -47,10 +48,7 @@ impl WebhookPoster {
         let headers = signed(&self.secret, due.id, &body, clock::now());
         let answer = self.poster.post(&self.url, &headers, &body, false).await;
         match answer {
-            Ok(mut answer) => {
-                answer.body = self.secret.masked(&answer.body);
-                policy::webhook(&answer, due.tries)
-            }
+            Ok(answer) => policy::webhook(&answer, due.tries),
             Err(lost) => Decision::lost(due.tries, &lost),
         }
     }

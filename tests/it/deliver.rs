@@ -6,7 +6,7 @@ mod faults;
 mod forges;
 mod ignored;
 mod large;
-mod notices;
+pub mod notices;
 mod once;
 mod order;
 mod processes;

@@ -50,8 +50,7 @@ pub(super) async fn send(poster: &Poster, way: &NoticeWay, due: &EventDue, lette
     if let Some(token) = token {
         headers.push(("authorization", format!("Basic {}", STANDARD.encode(token.expose()))));
     }
-    let secrets: Vec<&Secret> = [secret, token].into_iter().flatten().collect();
-    decide(poster.post(&letter.url, &headers, &body, false).await, &secrets, due)
+    decide(poster.post(&letter.url, &headers, &body, false).await, due)
 }
 
 /// Sends lines to a bridge, which speaks IRC.
@@ -63,17 +62,12 @@ pub(super) async fn to_bridge(poster: &Poster, url: &Url, secret: &Secret, due: 
     });
     let body = body.to_string();
     let headers = signed(secret, due.id, &body, clock::now());
-    decide(poster.post(url, &headers, &body, false).await, &[secret], due)
+    decide(poster.post(url, &headers, &body, false).await, due)
 }
 
-fn decide(answer: Result<Answer, Lost>, secrets: &[&Secret], due: &EventDue) -> Decision {
+fn decide(answer: Result<Answer, Lost>, due: &EventDue) -> Decision {
     match answer {
-        Ok(mut answer) => {
-            for secret in secrets {
-                answer.body = secret.masked(&answer.body);
-            }
-            policy::hook(&answer, due.tries)
-        }
+        Ok(answer) => policy::hook(&answer, due.tries),
         // One address that is gone says nothing about all others of the target.
         Err(lost) => Decision { fault: false, ..Decision::lost(due.tries, &lost) },
     }

@@ -36,7 +36,16 @@ impl NoticePoster {
         // Builds name the addresses of hooks; all others are the document's own.
         let public_only =
             matches!(target.way, NoticeWay::Hook { .. } | NoticeWay::Irc { .. }) && !target.rules.allow_private;
-        let poster = Poster::new(Ways { ca_bundle: target.ca_bundle.as_deref(), public_only })?;
+        let secrets: Vec<&Secret> = match &target.way {
+            NoticeWay::SlackWebhook(secret) | NoticeWay::SlackToken(secret, _) | NoticeWay::Irc { secret, .. } => {
+                vec![secret]
+            }
+            NoticeWay::Hook { secret, token, .. } => [secret, token].into_iter().flatten().collect(),
+            NoticeWay::Mail { .. } | NoticeWay::CheckRun { .. } => Vec::new(),
+        };
+        let secret_address = !matches!(target.way, NoticeWay::Mail { .. } | NoticeWay::CheckRun { .. });
+        let ca_bundle = target.ca_bundle.as_deref();
+        let poster = Poster::new(Ways { ca_bundle, public_only, secret_address, secrets: &secrets })?;
         let authorization = match &target.way {
             NoticeWay::CheckRun { api, credential } => Some(installations.authorization(credential, api)),
             _ => None,

@@ -15,7 +15,7 @@ pub fn address(account: &str, token: &str) -> String {
 }
 
 pub(super) async fn to_webhook(poster: &Poster, url: &Secret, body: &Value, tries: Tries) -> Decision {
-    send(poster, url.expose(), url, body, tries).await
+    send(poster, url.expose(), body, tries).await
 }
 
 pub(super) async fn with_token(
@@ -32,21 +32,15 @@ pub(super) async fn with_token(
         }
         None => address(account, token.expose()),
     };
-    send(poster, &url, token, body, tries).await
+    send(poster, &url, body, tries).await
 }
 
-async fn send(poster: &Poster, url: &str, secret: &Secret, body: &Value, tries: Tries) -> Decision {
+async fn send(poster: &Poster, url: &str, body: &Value, tries: Tries) -> Decision {
     let Ok(url) = Url::parse(url) else {
         return Decision::lost(tries, &Lost { why: "the address cannot be read".to_owned(), certain: true });
     };
     match poster.post(&url, &[], &body.to_string(), false).await {
-        Ok(mut answer) => {
-            answer.body = secret.masked(&answer.body);
-            policy::slack(&answer, tries)
-        }
-        Err(mut lost) => {
-            lost.why = secret.masked(&lost.why);
-            Decision::lost(tries, &lost)
-        }
+        Ok(answer) => policy::slack(&answer, tries),
+        Err(lost) => Decision::lost(tries, &lost),
     }
 }

@@ -189,7 +189,7 @@ async fn a_dead_event_lets_the_next_pass() {
 /// A client for a server of one's own.
 fn sns(forge: &Forge) -> Topics {
     let config = moto::aws(&forge.url);
-    Topics { sns: aws_sdk_sns::Client::new(&config), s3: aws_sdk_s3::Client::new(&config) }
+    Topics { sns: aws_sdk_sns::Client::new(&config), s3: aws_sdk_s3::Client::new(&config), credentials: None }
 }
 
 /// The fields of a form.

@@ -73,7 +73,8 @@ async fn with_tests(tests: &[(&str, usize)]) -> Db {
 
 async fn deliver(db: &Db, moto: &Moto, topic: &str, more: &str) {
     let targets = read(&format!("[[target]]\nname = 'broadcast'\nkind = 'sns'\ntopic_arn = '{topic}'\n{more}"));
-    let topics = Topics { sns: aws_sdk_sns::Client::new(&moto.aws()), s3: s3::client(&moto.aws(), true) };
+    let topics =
+        Topics { sns: aws_sdk_sns::Client::new(&moto.aws()), s3: s3::client(&moto.aws(), true), credentials: None };
     let deliverer = Deliverer::new(db.store.clone(), targets, Some(topics)).unwrap();
     run(&deliverer).await;
 }

@@ -1,3 +1,4 @@
 //! What hostile senders, servers and readers try. Each module is a kind of attack.
 
+mod secrets;
 mod terminal;
