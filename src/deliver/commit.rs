@@ -38,6 +38,10 @@ impl CommitPoster {
 
     /// Posts, and decides what the answer means.
     pub async fn post(&self, status: &Status, tries: Tries) -> Decision {
+        // It was routed by another version.
+        if !self.forge.has(&status.repo) {
+            return Decision::dead("no repository of this host");
+        }
         let url = address(self.forge, &self.api, status);
         let headers = match self.forge {
             Forge::Github => authorization::github,

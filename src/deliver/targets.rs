@@ -37,6 +37,7 @@
 //! hosts = ["acme.slack.com"]                  # what builds may name: accounts of Slack; `*.acme.example`, `*` for all
 //! pages = "https://ci.acme.example"           # where the pages of builds begin
 //! url = "env:SLACK_WEBHOOK"                   # an incoming webhook; or token = "env:..", for /services/hooks/travis
+//! channels = ["#ci"]                          # which builds may write to that do not name the token; `*` for all
 //!
 //! [[target]]
 //! name = "mail"

@@ -41,7 +41,7 @@ use serde_json::{Map, Value};
 pub use self::announcer::{Announcer, Payload, announcing};
 pub use self::commit_status::{CommitStatus, State, Told, Version};
 pub use self::filter::Filter;
-pub use self::notice::{Notice, PAGES, PAGES_HOST};
+pub use self::notice::{Notice, PAGES, PAGES_HOST, fingerprint};
 pub use self::place::Due;
 pub use self::texts::{OMITTED, StoredPayload};
 

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 /// Stands in all texts for the address where the pages of builds begin, which the target knows.
 pub const PAGES: &str = "{pages}";
@@ -17,6 +18,9 @@ pub enum Notice {
     Slack {
         /// `team` of `team.slack.com`; none where it is encrypted.
         account: Option<String>,
+        /// SHA-256 of the token that the configuration of the build named; none where it is encrypted.
+        #[serde(default)]
+        token: Option<String>,
         /// The message.
         body: Value,
     },
@@ -64,6 +68,19 @@ pub enum Notice {
         /// The check run, as the API takes it.
         body: Value,
     },
+}
+
+/// What begins a [`fingerprint`].
+const SHA256: &str = "sha256-";
+
+/// The hash of a Slack token, to compare it with another one. The fingerprint of a fingerprint is itself.
+#[must_use]
+pub fn fingerprint(token: &str) -> String {
+    if token.starts_with(SHA256) {
+        return token.to_owned();
+    }
+    let hash = Sha256::digest(token);
+    hash.iter().fold(SHA256.to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// Member of a payload that holds one.

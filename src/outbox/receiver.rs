@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use url::Url;
 
 use super::filter::fits;
@@ -65,6 +66,9 @@ pub struct NoticeRules {
     pub hosts: Vec<String>,
     /// Addresses that get no mail.
     pub except: Vec<String>,
+    /// Channels of Slack that builds may write to without naming the token: `#general`, `*`.
+    #[serde(default)]
+    pub channels: Vec<String>,
     /// Where the pages of builds begin, without a slash at the end.
     pub pages: String,
     /// Whether addresses may be such as are not public.
@@ -130,15 +134,26 @@ impl NoticeRules {
             Notice::Slack { account: None, .. } => {
                 self.notices == NoticeKind::SlackWebhook && self.hosts.iter().any(|host| host == "*")
             }
-            Notice::Slack { account: Some(account), .. } => self.allows(&format!("{account}.slack.com")),
+            Notice::Slack { account: Some(account), token, body } => {
+                // Whether a token that the build names is the target's, the deliverer knows.
+                let may_write = self.notices != NoticeKind::SlackToken || token.is_some() || self.lists_channel(body);
+                may_write && self.allows(&format!("{account}.slack.com"))
+            }
             Notice::Mail { address, .. } => {
                 let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
                 self.allows(domain) && !self.except.iter().any(|other| other.eq_ignore_ascii_case(address))
             }
             Notice::Hook { url, .. } => self.url(url).is_some(),
             Notice::Irc { server, .. } => self.allows(server),
-            Notice::CheckRun { host, path, .. } => self.allows(host) && path.split('/').count() == 2,
+            Notice::CheckRun { host, path, .. } => self.allows(host) && Forge::Github.has(path),
         }
+    }
+
+    /// Whether builds may write to the channel of a message without naming the token of Slack.
+    #[must_use]
+    pub fn lists_channel(&self, message: &Value) -> bool {
+        let channel = message.get("channel").and_then(Value::as_str);
+        channel.is_some_and(|channel| self.channels.iter().any(|known| known == "*" || known == channel))
     }
 
     /// An address that a build names, if the target may send to it.
@@ -173,6 +188,7 @@ mod tests {
             notices: NoticeKind::Hook,
             hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
             except: Vec::new(),
+            channels: Vec::new(),
             pages: "https://ci.acme.example".to_owned(),
             allow_private: false,
         }

@@ -51,6 +51,10 @@ impl Forge {
     /// Whether a path can be a repository there: GitHub has an owner and a name, GitLab any depth of groups.
     #[must_use]
     pub fn has(self, path: &str) -> bool {
+        // `.` and `..` would lead to another address of the API.
+        if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
+            return false;
+        }
         let parts = path.split('/').count();
         match self {
             Self::Github => parts == 2,

@@ -14,7 +14,8 @@ use super::policy::Decision;
 use super::targets::{NoticeTarget, NoticeWay};
 use crate::outbox::check_run::CheckRun;
 use crate::outbox::queue::EventDue;
-use crate::outbox::{Notice, PAGES, PAGES_HOST, StoredPayload};
+use crate::outbox::{Notice, PAGES, PAGES_HOST, StoredPayload, fingerprint};
+use crate::secret::Secret;
 
 pub use self::slack::address as slack_address;
 
@@ -72,10 +73,23 @@ impl NoticePoster {
         match (&self.target.way, notice) {
             // The document may have changed since this was routed.
             (_, notice) if !self.target.rules.takes(&notice) => Decision::dead("the target does not allow it any more"),
-            (NoticeWay::SlackWebhook(url), Notice::Slack { body, .. }) => {
+            (NoticeWay::SlackWebhook(url), Notice::Slack { mut body, .. }) => {
+                // Elsewhere than on its own channel it writes only where the document says so.
+                if !self.target.rules.lists_channel(&body)
+                    && let Some(members) = body.as_object_mut()
+                {
+                    members.remove("channel");
+                }
                 slack::to_webhook(&self.poster, url, &body, due.tries).await
             }
-            (NoticeWay::SlackToken(token, api), Notice::Slack { account: Some(account), body }) => {
+            (NoticeWay::SlackToken(token, api), Notice::Slack { account: Some(account), token: named, body }) => {
+                // At Travis CI the token in the configuration is the right to write.
+                let is_named = named.is_some_and(|named| named == fingerprint(token.expose()));
+                if !is_named && !self.target.rules.lists_channel(&body) {
+                    return Decision::dead(
+                        "the build does not name the token of the target, which does not list the channel",
+                    );
+                }
                 slack::with_token(&self.poster, &account, token, api.as_ref(), &body, due.tries).await
             }
             (NoticeWay::Mail { from, api, region }, mail @ Notice::Mail { .. }) => {

@@ -58,6 +58,8 @@ pub(super) struct Raw {
     pub(super) region: Option<String>,
     #[serde(default)]
     pub(super) except: Vec<String>,
+    #[serde(default)]
+    pub(super) channels: Vec<String>,
     pub(super) key: Option<String>,
     pub(super) format: Option<String>,
     pub(super) concurrency: Option<usize>,

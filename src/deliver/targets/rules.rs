@@ -80,6 +80,7 @@ fn of_notices(raw: &Raw, notices: NoticeKind) -> Result<NoticeRules, TargetsErro
         notices,
         hosts,
         except: raw.except.clone(),
+        channels: raw.channels.clone(),
         pages: pages.as_str().trim_end_matches('/').to_owned(),
         allow_private: raw.allow_private,
     })

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::outbox::fingerprint;
 use crate::sorted;
 use crate::travis::rules::notify::{Addon, without_user};
 
@@ -67,7 +68,11 @@ fn place(addon: &str, text: &str) -> String {
         "slack" | "campfire" => match text.split_once(':') {
             Some((account, rest)) => {
                 let end = rest.find(['#', '@']).unwrap_or(rest.len());
-                format!("{account}:{HIDDEN}{}", &rest[end..])
+                let token = match addon {
+                    "slack" => fingerprint(&rest[..end]),
+                    _ => HIDDEN.to_owned(),
+                };
+                format!("{account}:{token}{}", &rest[end..])
             }
             None => HIDDEN.to_owned(),
         },
@@ -101,10 +106,13 @@ mod tests {
         });
         let kept = kept(&all);
         assert!(!kept.to_string().contains("hunter2"), "{kept}");
+        // Enough to compare it with the token of a target.
+        let token = fingerprint("hunter2");
+        assert_eq!(token, fingerprint(&token), "what is kept is read again");
         assert_eq!(
             kept,
             json!({
-                "slack": {"rooms": ["team:_#chan", "team:_"], "on_success": "change", "on_pull_requests": false},
+                "slack": {"rooms": [format!("team:{token}#chan"), format!("team:{token}")], "on_success": "change", "on_pull_requests": false},
                 "webhooks": ["https://hooks.example.org/in?x=1", {"url": "https://teams.example.org/x", "msteams": true}],
                 "irc": {"channels": ["irc.example.org#chan"]},
                 "pushover": {"users": "_"},

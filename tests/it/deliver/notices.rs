@@ -94,7 +94,10 @@ async fn slack_is_told_once_and_again_after_a_fault() {
         _ => answer(500, &[], "rollup_error"),
     })
     .await;
-    let targets = target("slack", &format!("hosts = ['acme.slack.com']\ntoken = 'env:TOKEN'\napi = '{}'", forge.url));
+    let targets = target(
+        "slack",
+        &format!("hosts = ['acme.slack.com']\ntoken = 'env:TOKEN'\napi = '{}'\nchannels = ['#ci']", forge.url),
+    );
     let notifications = json!({
         "email": false,
         "slack": {"rooms": ["acme:hunter3#ci", "other:hunter3#ci", "no room"], "on_success": "change"},
@@ -127,12 +130,79 @@ async fn what_slack_refuses_is_dead_and_shows_no_token() {
     let says = format!("channel_not_found {TOKEN}");
     let forge = Forge::start(move |_| answer(404, &[], &says)).await;
     let targets = target("slack", &format!("hosts = ['*']\ntoken = 'env:TOKEN'\napi = '{}'", forge.url));
-    run(&db.store, 1, &json!({"email": false, "slack": "acme:x#gone"}), "failed").await;
+    run(&db.store, 1, &json!({"email": false, "slack": format!("acme:{TOKEN}#gone")}), "failed").await;
     drain(&db.store, &targets).await;
     drain(&db.store, &targets).await;
     assert_eq!(forge.count(), 1);
     assert_eq!(forge.posts()[0].body["attachments"][0]["color"], "danger");
     assert_eq!(deliveries(&db.store).await, ["notify:slack dead 1 404: channel_not_found ***"]);
+}
+
+/// The token that a configuration names is the right to write, or else the document lists the channel. A text that a pull
+/// request brings is no more than a text.
+#[tokio::test]
+async fn slack_channels_are_for_those_who_may_write_there() {
+    let named = format!("acme:{TOKEN}#general");
+    let with_api = |more: &str| format!("hosts = ['acme.slack.com']\ntoken = 'env:TOKEN'\napi = '{{}}'\n{more}");
+    for (room, more, channel) in [
+        ("acme:notthetoken#general", "", None),
+        ("acme:notthetoken", "", None),
+        ("acme:_#general", "channels = ['#ci']", None),
+        ("acme:notthetoken#ci", "channels = ['#ci']", Some("#ci")),
+        ("acme:notthetoken#general", "channels = ['*']", Some("#general")),
+        (&named, "", Some("#general")),
+    ] {
+        let db = support::database().await;
+        let forge = Forge::start(|_| answer(200, &[], "ok")).await;
+        let targets = target("slack", &with_api(more).replace("{}", &forge.url));
+        let notifications = json!({"email": false, "slack": {"rooms": [room], "on_success": "always"}});
+        run(&db.store, 1, &notifications, "passed").await;
+        drain(&db.store, &targets).await;
+        let channels: Vec<Value> = forge.posts().iter().map(|post| post.body["channel"].clone()).collect();
+        assert_eq!(channels, channel.map(Value::from).into_iter().collect::<Vec<_>>(), "{room} {more}");
+        let shown = deliveries(&db.store).await;
+        assert_eq!(channel.is_none(), shown[0].contains("does not name the token"), "{room} {more}: {shown:?}");
+    }
+    // An incoming webhook has a channel of its own.
+    for (more, channel) in [("", Value::Null), ("channels = ['#general']", json!("#general"))] {
+        let db = support::database().await;
+        let forge = Forge::start(|_| answer(200, &[], "ok")).await;
+        let document = format!(
+            "[[target]]\nname = 's'\nkind = 'slack'\nhosts = ['*']\nurl = 'env:URL'\npages = 'https://ci.acme.example'\n{more}\n"
+        );
+        let lookup = |name: &str| match name {
+            "DELIVERY_TARGETS" => Some(document.clone()),
+            "URL" => Some(format!("{}/services/T/B/x", forge.url)),
+            _ => None,
+        };
+        let targets = hummingbird_status::deliver::targets::targets(&lookup).unwrap();
+        let create =
+            create(1, &json!({"email": false, "slack": {"rooms": ["acme:x#general"], "on_success": "always"}}));
+        take_in(&db.store, &[create, start(1), finish(1, "passed")]).await;
+        drain(&db.store, &targets).await;
+        assert_eq!(forge.posts()[0].body["channel"], channel, "{more}");
+    }
+}
+
+#[tokio::test]
+async fn a_pull_request_cannot_call_a_channel_or_place_a_link() {
+    let template = "<!channel> <https://evil.example|Log in again> %{branch} & %{result}";
+    for (event, expected) in [
+        ("pull_request", "&lt;!channel&gt; &lt;https://evil.example|Log in again&gt; main &amp; passed"),
+        ("push", "<!channel> <https://evil.example|Log in again> main & passed"),
+    ] {
+        let db = support::database().await;
+        let forge = Forge::start(|_| answer(200, &[], "ok")).await;
+        let more = format!("hosts = ['acme.slack.com']\ntoken = 'env:TOKEN'\napi = '{}'\nchannels = ['*']", forge.url);
+        let notifications =
+            json!({"email": false, "slack": {"rooms": ["acme:x#c"], "template": template, "on_success": "always"}});
+        let mut payload = create_payload(1, &notifications);
+        payload["event_type"] = json!(event);
+        payload["pull_request"] = json!({"number": 3});
+        take_in(&db.store, &[delivery("build:create", &payload, 0), start(1), finish(1, "passed")]).await;
+        drain(&db.store, &target("slack", &more)).await;
+        assert_eq!(forge.posts()[0].body["attachments"][0]["text"], expected);
+    }
 }
 
 async fn send_mail(store: &Store, targets: &[Target]) {

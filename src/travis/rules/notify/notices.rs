@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::subject::Subject;
 use super::{Addon, Due, configs, irc, mail, recipients, slack, values, webhook};
-use crate::outbox::Notice;
+use crate::outbox::{Notice, fingerprint};
 
 /// One for each place that a notification goes to. None where there is no place that anything can be sent to.
 #[must_use]
@@ -38,16 +38,16 @@ pub fn notices(subject: &Subject<'_>, due: &Due) -> Vec<Notice> {
 }
 
 fn to_slack(subject: &Subject<'_>, template: Option<&Value>, place: &Value) -> Option<Notice> {
-    let (account, channel) = match place {
+    let (account, token, channel) = match place {
         Value::String(text) => {
             let room = slack::room(text)?;
-            (Some(room.account.to_ascii_lowercase()), room.channel)
+            (Some(room.account.to_ascii_lowercase()), Some(fingerprint(room.token)), room.channel)
         }
         // Encrypted for somebody else: a target that takes all accounts gets it, for its own channel.
-        _ if place.get("secure").is_some() => (None, None),
+        _ if place.get("secure").is_some() => (None, None, None),
         _ => return None,
     };
-    Some(Notice::Slack { account, body: slack::message(subject, template, channel) })
+    Some(Notice::Slack { account, token, body: slack::message(subject, template, channel) })
 }
 
 fn to_address(subject: &Subject<'_>, place: &Value) -> Option<Notice> {

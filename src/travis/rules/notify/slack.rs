@@ -16,7 +16,7 @@ const OF_PULL_REQUEST: &str = "Build <%{build_url}|#%{build_number}> (<%{compare
 pub struct Room<'t> {
     /// `team` of `team.slack.com`.
     pub account: &'t str,
-    /// What lets write there. Never kept: the target has its own.
+    /// What lets write there, or the [fingerprint](crate::outbox::fingerprint) of it, which alone is kept: the target has the token.
     pub token: &'t str,
     /// Channel, with its `#`.
     pub channel: Option<&'t str>,
@@ -37,11 +37,21 @@ pub fn room(text: &str) -> Option<Room<'_>> {
     is_room.then_some(Room { account, token, channel })
 }
 
+/// A text of which Slack makes nothing else than a text.
+pub(super) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
 /// The message, as an incoming webhook takes it.
 #[must_use]
 pub fn message(subject: &Subject<'_>, template: Option<&Value>, channel: Option<&str>) -> Value {
     let usual = if subject.is_pull_request() { OF_PULL_REQUEST } else { OF_BRANCH };
-    let filled: Vec<String> = lines(template, &[usual]).iter().map(|line| fill(line, subject, Some("slack"))).collect();
+    // The author of a pull request writes its configuration: a text of its own holds no links, and calls no channel.
+    let own = |line: &String| {
+        let is_foreign = subject.is_pull_request() && line != usual;
+        fill(&if is_foreign { escaped(line) } else { line.clone() }, subject, Some("slack"))
+    };
+    let filled: Vec<String> = lines(template, &[usual]).iter().map(own).collect();
     let text = filled.join("\n");
     let color = match subject.build.state {
         Some(State::Passed) => "good",

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::slack::escaped;
 use super::subject::Subject;
 
 /// Fills a text. Names that nobody knows are left out. `source` is who shows the text: pages are linked with it, and what
@@ -41,7 +42,7 @@ fn shown(name: &str, subject: &Subject<'_>, source: Option<&str>) -> String {
     let value = value(name, subject, source);
     match source {
         Some("slack") if is_link => value.replace('<', "%3C").replace('>', "%3E").replace('|', "%7C"),
-        Some("slack") => value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"),
+        Some("slack") => escaped(&value),
         _ => value,
     }
 }
