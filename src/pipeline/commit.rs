@@ -126,7 +126,18 @@ async fn by_halves(
             Err(error) => return Err(error),
         }
     }
-    let poison = committed.poison.iter().map(|(number, complaint)| {
+    let mut of_delivery: HashMap<usize, Vec<usize>> = HashMap::new();
+    for number in committed.poison.keys() {
+        of_delivery.entry(batch.messages[*number].delivery).or_default().push(*number);
+    }
+    let (many, few): (Vec<_>, Vec<_>) = of_delivery.into_iter().partition(|(_, all)| all.len() > read::MOST_REFUSED);
+    let once = many.iter().filter_map(|(delivery, all)| {
+        let first = all.iter().min()?;
+        let family = Some(batch.messages[*first].family.name());
+        Some(read::whole(&deliveries[*delivery], all.len(), "database", &committed.poison[first], family))
+    });
+    let poison = few.iter().flat_map(|(_, all)| all).map(|number| {
+        let complaint = &committed.poison[number];
         let message = &batch.messages[*number];
         let (attributes, body) = read::part(&deliveries[message.delivery], &message.id, settings.limits);
         Refused {
@@ -139,7 +150,7 @@ async fn by_halves(
             body,
         }
     });
-    let poison: Vec<Refused> = poison.collect();
+    let poison: Vec<Refused> = poison.chain(once).collect();
     refuse(tx, &refusals(batch).into_iter().chain(&poison).collect::<Vec<_>>()).await?;
     Ok(committed)
 }

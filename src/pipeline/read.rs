@@ -76,6 +76,9 @@ fn threads(deliveries: &[Delivery]) -> usize {
     worth.min(*CORES).min(deliveries.len()).max(1)
 }
 
+/// Parts of one delivery that are kept one by one where they are rejected.
+pub(super) const MOST_REFUSED: usize = 100;
+
 /// Most deliveries that a thread takes at a time: few, as all wait for the last of them.
 const PIECE: usize = 16;
 
@@ -143,6 +146,8 @@ fn panicked() -> Refusal {
 fn read_one(delivery: &Delivery, number: usize, settings: &Settings, batch: &mut Batch) {
     let mut parts = 0;
     let first_refused = batch.refused.len();
+    // A few bytes unfold to many parts: of those that are rejected no more are held than are kept one by one.
+    let mut more = 0;
     unwrap(delivery, settings.limits, &mut |part| {
         parts += 1;
         match part {
@@ -153,7 +158,17 @@ fn read_one(delivery: &Delivery, number: usize, settings: &Settings, batch: &mut
                 batch.refused.push((number, part.refused(refusal, bytes)));
             }
         }
+        if batch.refused.len() - first_refused > MOST_REFUSED {
+            batch.refused.truncate(first_refused + MOST_REFUSED);
+            more += 1;
+        }
     });
+    if more > 0 {
+        let first = batch.refused.swap_remove(first_refused).1;
+        batch.refused.truncate(first_refused);
+        batch.refused.push((number, whole(delivery, MOST_REFUSED + more, first.reason, &first.detail, first.family)));
+        return;
+    }
     if parts == 0 {
         batch.ignored.push((number, None, "empty-list"));
     }
@@ -162,6 +177,26 @@ fn read_one(delivery: &Delivery, number: usize, settings: &Settings, batch: &mut
         for (_, refused) in &mut batch.refused[first_refused..] {
             refused.body.clone_from(&delivery.body);
         }
+    }
+}
+
+/// A delivery that is kept once, as it came, for all that is rejected in it. All of it can be tried again from there.
+pub(super) fn whole(
+    delivery: &Delivery,
+    count: usize,
+    reason: &'static str,
+    first: &str,
+    family: Option<&'static str>,
+) -> Refused {
+    let refusal = Refusal::new(reason, format!("{count} parts that are rejected, the first: {first}"));
+    Refused {
+        id: delivery.known_id(),
+        sent_at: delivery.sent_at,
+        family,
+        reason: refusal.reason,
+        detail: refusal.detail,
+        attributes: delivery.attributes.clone(),
+        body: delivery.body.clone(),
     }
 }
 
@@ -277,6 +312,29 @@ mod tests {
                 let Record::Konflux(crate::konflux::Record::PipelineRun(run)) = record else { panic!("{record:?}") };
                 assert_eq!((*source, batch.messages[number].delivery), (number, number));
                 assert_eq!(run.identity.name, format!("r{number}"));
+            }
+        }
+    }
+
+    /// Up to a hundred parts are kept each for itself; of more the delivery is, once, whole, with their number. What is good in
+    /// it is read all the same.
+    #[test]
+    fn many_rejected_parts_of_one_delivery_are_kept_once() {
+        for (bad, rows) in [(1, 1), (100, 100), (101, 1), (5000, 1)] {
+            let parts: Vec<String> = (0..bad).map(|_| r#"{"object_kind":"push","after":7}"#.to_owned()).collect();
+            let body = [parts, vec![run("good")]].concat().join("\n").into_bytes();
+            let deliveries = [
+                Delivery { id: "d".to_owned(), body: body.clone(), ..Delivery::default() },
+                Delivery { id: "e".to_owned(), body: b"{".to_vec(), ..Delivery::default() },
+            ];
+            let batch = read(&deliveries, &Settings::default());
+            assert_eq!((batch.records.len(), batch.refused.len()), (1, rows + 1), "{bad}");
+            let (_, refused) = &batch.refused[0];
+            assert_eq!((refused.reason, refused.family), ("bad-field", Some("gitlab")));
+            if bad > MOST_REFUSED {
+                assert_eq!((refused.id.as_str(), &refused.body), ("d", &body));
+                let detail = format!("{bad} parts that are rejected, the first: ");
+                assert!(refused.detail.starts_with(&detail), "{}", refused.detail);
             }
         }
     }
