@@ -55,6 +55,19 @@ pub fn backoff(attempt: u32, base: Duration, most: Duration) -> Duration {
     longest.mul_f64(share.clamp(0.1, 1.0))
 }
 
+/// This moment, by the clock that timers go by: tests may stop it.
+#[must_use]
+pub fn moment() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
+/// The time that this thread has worked. Unlike the time of day it does not depend on what else the machine does.
+#[must_use]
+pub fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

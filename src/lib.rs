@@ -26,8 +26,9 @@
 //! | [`upkeep`] | partitions made and dropped, old rows thrown away | `bots`, `clock`, `config`, `kcidb`, `outbox`, `store` |
 //! | [`replay`] | what was refused, once more through the pipeline | `pipeline` and what it takes, `tasks` |
 //! | [`archive`] | what was kept: S3, mirrors, dumps; backfill and init | `pipeline` and what it takes, `aws`, `https`, `tasks` |
-//! | [`worker`] | SQS or a folder instead of Lambda | `pipeline` and what it takes, `archive`, `aws`, `routing`, `tasks` |
-//! | [`intake`] | HTTP as a transport: submissions, states of jobs and heartbeats that are posted, by token | `pipeline` and what it takes, `aws`, `config`, `kcidb`, `routing`, `secret`, `tasks`, `telemetry`, `travis` |
+//! | [`worker`] | SQS or a folder instead of Lambda | `pipeline` and what it takes, `archive`, `aws`, `routing`, `serving`, `tasks` |
+//! | [`intake`] | HTTP as a transport: submissions, states of jobs and heartbeats that are posted, by token | `pipeline` and what it takes, `aws`, `config`, `kcidb`, `routing`, `secret`, `serving`, `tasks`, `telemetry`, `travis` |
+//! | [`serving`] | routes on a socket: time limits for clients, a bound on connections, the hosts that are answered for | `clock`, `routing` |
 //! | [`tasks`] | how long-running work is stopped, and driven on threads | - |
 //! | [`page`] | what everybody can see, over HTTP: HTML, JSON, badges, feeds | `clock`, `config`, `routing`, `store`, reads of the families |
 //! | [`local`] | a PostgreSQL of our own, for laptops and tests | - |
@@ -90,6 +91,7 @@ pub mod replay;
 pub mod routing;
 pub mod secret;
 pub mod served;
+pub mod serving;
 pub mod shown;
 pub mod sorted;
 pub mod store;

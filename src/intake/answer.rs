@@ -34,6 +34,8 @@ pub(super) enum Problem {
     },
     /// The body is larger than is taken.
     TooLarge,
+    /// The body did not come in time.
+    Late,
     /// The body is packed in a way that is not known.
     Unknown,
     /// Too much is under way.
@@ -94,6 +96,7 @@ impl IntoResponse for Problem {
                 (*status, word, format!("not kept, for {} reasons", errors.len()))
             }
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "larger than what is taken".into()),
+            Self::Late => (StatusCode::REQUEST_TIMEOUT, "late", "the body did not come in time".into()),
             Self::Unknown => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoding", "expected JSON, as it is or packed by gzip".into())
             }
@@ -114,6 +117,10 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         if let Some(wait) = wait {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(wait));
+        }
+        if matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE) {
+            // The rest of the body is not waited for.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -156,6 +163,9 @@ pub(super) enum Problems {
     /// There is no such thing, or no token is for this address.
     #[response(status = 404)]
     NotFound(Body),
+    /// The body did not come in time.
+    #[response(status = 408)]
+    Late(Body),
     /// The body is larger than is taken.
     #[response(status = 413)]
     TooLarge(Body),

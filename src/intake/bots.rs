@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Intake;
 use super::answer::{Problem, Problems, json};
-use super::take::{body, document, is_of};
+use super::take::{document, is_of};
 use super::tokens::Use;
 use crate::envelope::Delivery;
 use crate::family::{Family, Record};
@@ -30,8 +30,8 @@ pub(super) struct Taken {
 )]
 pub(super) async fn report(State(intake): State<Intake>, request: Request) -> Result<Response, Problem> {
     let grant = intake.tokens.allow(request.headers(), Use::Bots, intake.now())?;
-    let _place = intake.place()?;
-    let text = document(&body(request).await?, intake.settings.limits)?;
+    let (bytes, _place) = intake.body(&grant.name, request).await?;
+    let text = document(&bytes, intake.settings.limits)?;
     let now = intake.now();
     let delivery = Delivery {
         id: format!("bot-{}-{}", grant.name, now.as_microsecond()),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::Intake;
 use super::answer::{Problem, Problems, json};
-use super::take::{body, document, is_of};
+use super::take::{document, is_of};
 use super::tokens::Use;
 use crate::envelope::{Delivery, Refusal};
 use crate::family::Family;
@@ -54,8 +54,8 @@ pub(super) async fn state(
     if !grant.is_for_job(id) {
         return Err(Problem::Forbidden("this token is for another job".to_owned()));
     }
-    let _place = intake.place()?;
-    let text = document(&body(request).await?, intake.settings.limits)?;
+    let (bytes, _place) = intake.body(&grant.name, request).await?;
+    let text = document(&bytes, intake.settings.limits)?;
     let bad = |refusal: Refusal| Problem::Bad(refusal.reason, refusal.detail);
     let asked = travis::patch(id, &text, String::new(), None).map_err(bad)?.event;
     let before = find(&intake, id).await?.ok_or_else(unknown)?;

@@ -1,7 +1,7 @@
 //! HTTP as a transport: what is posted goes the way of all messages, and whoever posted it waits for the answer.
 //!
 //! ```text
-//! request ─► tokens (who, and what for) ─► body ─► envelope ─► pipeline ─► answer
+//! request ─► tokens (who, and what for) ─► body ─► a place ─► envelope ─► pipeline ─► answer
 //! ```
 //!
 //! | | who may | answers |
@@ -14,11 +14,13 @@
 //! | `POST /bots` | a token with `bots` | 200; 400 with the reason |
 //!
 //! An address that no token is for answers 404. All of them: 401 without a token, 403 with one for something else, 413 above
-//! `MAX_DECODED_BYTES` (packed or unpacked), 503 with `Retry-After` when the database is away or too much is under way. Tokens
+//! `MAX_DECODED_BYTES` (packed or unpacked; at once, where `Content-Length` says so), 408 when the body is not there within 10 s,
+//! 503 with `Retry-After` when the database is away or too much is under way. Tokens
 //! come in the header `Authorization` and nowhere else, so no page of others can make a browser send one.
 
 mod answer;
 mod bots;
+mod capacity;
 mod document;
 mod jobs;
 mod signed;
@@ -31,7 +33,6 @@ use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
 
 use crate::aws::invoke::Waker;
 use crate::clock::{self, Deadline};
@@ -39,6 +40,7 @@ use crate::config::Lookup;
 use crate::family::Settings;
 use crate::routing::Routes;
 use crate::store::Store;
+use capacity::Capacity;
 pub use document::document;
 use tokens::Tokens;
 pub use tokens::TokensError;
@@ -48,6 +50,11 @@ const AT_A_TIME: usize = 16;
 
 /// A request takes no longer: behind a gateway nobody waits for more than 29 s, and who is told to come again is not lost.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The body of a request is there in this time, or the answer is 408.
+const BODY: Duration = Duration::from_secs(10);
+/// Bodies of the largest size that are kept while they come, and while they are worked on.
+const BODIES: usize = 4;
 
 /// Whether the tokens of `INTAKE_TOKENS` can be read, before anything that needs them is deployed.
 ///
@@ -63,8 +70,9 @@ pub struct Intake {
     store: Store,
     settings: Arc<Settings>,
     tokens: Arc<Tokens>,
-    room: Arc<Semaphore>,
+    capacity: Capacity,
     patience: Duration,
+    body_time: Duration,
     now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     waker: Option<Arc<Waker>>,
 }
@@ -76,12 +84,14 @@ impl Intake {
     /// # Errors
     /// When the document of the tokens cannot be read, or something in it cannot be.
     pub fn new(store: Store, settings: Settings, lookup: Lookup<'_>) -> Result<Self, TokensError> {
+        let bytes = settings.limits.decoded_bytes.saturating_mul(BODIES);
         Ok(Self {
             store,
             settings: Arc::new(settings),
             tokens: Arc::new(Tokens::read(lookup)?),
-            room: Arc::new(Semaphore::new(AT_A_TIME)),
+            capacity: Capacity::new(AT_A_TIME, bytes),
             patience: PATIENCE,
+            body_time: BODY,
             now: Arc::new(clock::now),
             waker: None,
         })
@@ -103,6 +113,12 @@ impl Intake {
     #[must_use]
     pub fn waiting(self, patience: Duration) -> Self {
         Self { patience, ..self }
+    }
+
+    /// The same with another time for bodies.
+    #[must_use]
+    pub fn with_bodies_within(self, body_time: Duration) -> Self {
+        Self { body_time, ..self }
     }
 
     /// Whether anybody may send anything.

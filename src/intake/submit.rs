@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Intake;
 use super::answer::{Problem, Problems, Reason, json};
-use super::take::{body, document, id_of, is_of};
+use super::take::{document, id_of, is_of};
 use super::tokens::{Grant, Use};
 use crate::envelope::{Delivery, Head};
 use crate::family::{Family, Settings};
@@ -69,8 +69,7 @@ enum Verdict {
 )]
 pub(super) async fn submit(State(intake): State<Intake>, request: Request) -> Result<Response, Problem> {
     let grant = intake.tokens.allow(request.headers(), Use::Submit, intake.now())?;
-    let _place = intake.place()?;
-    let bytes = body(request).await?;
+    let (bytes, _place) = intake.body(&grant.name, request).await?;
     let (settings, now, name) = (Arc::clone(&intake.settings), intake.now(), grant.name.clone());
     // Large ones take a while to read.
     let judged = on_a_thread(move || async move { judge(&bytes, grant, &settings, now) }).await;

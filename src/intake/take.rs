@@ -1,26 +1,39 @@
 //! The way from a request's body into the pipeline, the same for all addresses.
 
-use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::Request;
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_ENCODING;
-use axum::http::{HeaderMap, StatusCode};
 use sha2::{Digest, Sha256};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::Intake;
 use super::answer::Problem;
+use super::capacity::Taken;
 use crate::aws::invoke::Waker;
 use crate::envelope::{Delivery, Limits, Refusal, Unwrapped, unwrap};
 use crate::family::Family;
 use crate::pipeline::{self, Outcome};
+use crate::serving::{self, Unread};
 use crate::store::Verdict;
 use crate::tasks::on_a_thread;
 use crate::telemetry;
 
 impl Intake {
-    /// A place among the requests that are worked on, until what is returned is dropped.
-    pub(super) fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        self.room.clone().try_acquire_owned().map_err(|_| Problem::Busy)
+    /// The body of a request, as it came, and then a place among the requests that are worked on, until what is returned
+    /// is dropped: a body that does not come blocks no other request.
+    pub(super) async fn body(&self, token: &str, request: Request) -> Result<(Vec<u8>, Taken), Problem> {
+        if !is_known(request.headers()) {
+            return Err(Problem::Unknown);
+        }
+        let mut taken = self.capacity.begin(token)?;
+        let (most, within) = (self.settings.limits.decoded_bytes, self.body_time);
+        let bytes = serving::read(request, most, within, |count| taken.bytes(count)).await;
+        let bytes = bytes.map_err(|unread| match unread {
+            Unread::TooLarge => Problem::TooLarge,
+            Unread::Late => Problem::Late,
+            Unread::Full => Problem::Busy,
+            Unread::Broken => Problem::Bad("body", "the body did not come whole".to_owned()),
+        })?;
+        Ok((bytes, taken.place()?))
     }
 
     /// Hands a delivery to the pipeline; what became of it.
@@ -40,17 +53,6 @@ impl Intake {
             None => Ok(report.outcomes().first().copied().unwrap_or(Outcome::Ignored)),
         }
     }
-}
-
-/// The body of a request, as it came, within the limit of the router.
-pub(super) async fn body(request: Request) -> Result<Bytes, Problem> {
-    if !is_known(request.headers()) {
-        return Err(Problem::Unknown);
-    }
-    Bytes::from_request(request, &()).await.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge,
-        _ => Problem::Bad("body", "the body did not come whole".to_owned()),
-    })
 }
 
 /// Whether the body is packed in a way that the envelope takes off; it goes by the bytes, not by this header.

@@ -241,7 +241,12 @@ fn atom(title: &str, path: &str, mut entries: Vec<Entry>, headers: &HeaderMap) -
             }
         }
     };
-    let kind = [(header::CONTENT_TYPE, "application/atom+xml; charset=utf-8"), (header::CACHE_CONTROL, "max-age=60")];
+    let kind = [
+        (header::CONTENT_TYPE, "application/atom+xml; charset=utf-8"),
+        (header::CACHE_CONTROL, "max-age=60"),
+        // The links repeat it.
+        (header::VARY, "host"),
+    ];
     (kind, text::document(feed.into_string())).into_response()
 }
 

@@ -41,7 +41,8 @@ pub(super) async fn finish(request: Request, next: Next) -> Response {
         parts.headers.insert(*name, HeaderValue::from_static(value));
     }
     parts.headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
-    parts.headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
+    // Beside what the handler answers by.
+    parts.headers.append(VARY, HeaderValue::from_static("accept, accept-encoding"));
     // What handlers make is in memory as a whole.
     let Ok(bytes) = to_bytes(body, LONGEST).await else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
     if parts.status == StatusCode::OK {

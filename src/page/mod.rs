@@ -33,7 +33,6 @@ mod trends;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use jiff::Timestamp;
 
 use crate::clock::{self, Deadline};
@@ -107,23 +106,6 @@ impl Page {
 
     async fn reader(&self) -> Result<Reader, StoreError> {
         self.store.reader(Deadline::within(PATIENCE)).await
-    }
-}
-
-/// Serves the pages, and what is merged with them, until `end` is ready.
-///
-/// # Errors
-/// When the port fails.
-pub async fn serve(
-    listener: tokio::net::TcpListener,
-    routes: Router,
-    end: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let server = axum::serve(listener, routes);
-    tokio::select! {
-        // Not axum's own graceful stop: it waits for browsers that keep their connections.
-        served = server.into_future() => served,
-        () = end => Ok(()),
     }
 }
 

@@ -12,6 +12,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use super::{Health, Stop, WorkerError, whole};
 use crate::config::{ConfigError, Lookup};
 use crate::routing::Routes;
+use crate::serving::{self, Limits};
 
 /// Bounds of the histograms in milliseconds: from one small statement to an hour of lag.
 const BUCKETS: [f64; 15] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1e3, 2e3, 5e3, 1e4, 6e4, 3.6e6];
@@ -68,10 +69,10 @@ pub async fn serve(
             metrics.run_upkeep();
         }
     };
-    let server = axum::serve(listener, routes(metrics.clone(), health).into_router());
+    let server = serving::serve(listener, routes(metrics.clone(), health), Limits::default());
     tokio::select! {
-        served = server.into_future() => served.map_err(failed),
-        // Not axum's own graceful stop: it waits for clients, and a scrape that is cut off at the end is no loss.
+        served = server => served.map(drop).map_err(failed),
+        // A scrape that is cut off at the end is no loss.
         () = stop.wait() => Ok(()),
         () = upkeep => Ok(()),
     }

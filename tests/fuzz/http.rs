@@ -11,6 +11,8 @@ use hummingbird_status::family::{Family, Settings};
 use hummingbird_status::intake::Intake;
 use hummingbird_status::page::{self, Page};
 use hummingbird_status::pipeline::ingest;
+use hummingbird_status::routing::Routes;
+use hummingbird_status::serving::{self, Hosts};
 use hummingbird_status::store::Store;
 use serde_json::Value;
 use tower_service::Service;
@@ -144,6 +146,80 @@ pub fn pages() -> Target {
     };
     let corpus = corpus.into_iter().map(String::into_bytes).collect();
     Target { corpus, packs: false, memory: 48 << 20, twice: true, run: Box::new(run) }
+}
+
+/// What a request says of its host, and other headers: a server on loopback answers for this machine alone.
+pub fn hosts() -> Target {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let routes = Routes::new().get("/", async || "ours");
+    let routes = serving::for_hosts(routes, true, &Hosts::new(["ci.acme.example"])).into_router();
+    let corpus = [
+        "localhost",
+        "LOCALHOST:8080",
+        "127.0.0.1:80",
+        "[::1]:8080",
+        "ci.acme.example:443",
+        "evil.example",
+        "localhost.evil.example",
+        "user@localhost",
+        "localhost@evil.example",
+        "127.0.0.1\\@evil.example",
+        "127.1",
+        "0x7f.1",
+        "2130706433",
+        "[::ffff:127.0.0.1]",
+        "localhost:",
+        ":80",
+        "",
+        "*",
+        "a b",
+        "localhost, evil.example",
+        "localhost#@evil.example",
+        "localhost/evil.example",
+    ];
+    let run = move |input: &[u8]| {
+        let Ok(host) = HeaderValue::from_bytes(&input[..input.len().min(300)]) else {
+            return Ok("no header".to_owned());
+        };
+        let absolute = std::str::from_utf8(input).ok().and_then(|text| format!("http://{text}/").parse::<Uri>().ok());
+        let mut said = String::new();
+        let mut requests = vec![
+            Request::get("/").header("host", &host),
+            Request::get("/").header("host", "localhost").header("host", &host),
+            Request::get("/").header("host", "localhost").header("accept", &host).header("if-none-match", &host),
+        ];
+        requests.extend(absolute.map(|uri| Request::get(uri).header("host", "localhost")));
+        for (number, request) in requests.into_iter().enumerate() {
+            let request = request.body(Body::empty()).unwrap();
+            let name = match number {
+                0 => host.to_str().unwrap_or("?").to_owned(),
+                3 => request.uri().authority().map(ToString::to_string).unwrap_or_default(),
+                _ => "localhost".to_owned(),
+            };
+            let status = runtime.block_on(call(&routes, request)).status;
+            let bare = name
+                .rsplit_once(':')
+                .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+                .map_or(&*name, |(host, _)| host);
+            let bare = bare.trim_matches(['[', ']']).to_ascii_lowercase();
+            let is_loopback = bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+            let is_ours = bare == "localhost" || bare == "ci.acme.example" || is_loopback;
+            let fits = match status {
+                200 => is_ours && number != 1,
+                // What asks for another path of a host that is ours.
+                404 => is_ours && number == 3,
+                400 | 421 => number == 1 || !is_ours,
+                _ => false,
+            };
+            if !fits {
+                return Err(format!("request {number} for `{name}`: {status}"));
+            }
+            said += &format!("{status} ");
+        }
+        Ok(said)
+    };
+    let corpus = corpus.map(|host| host.as_bytes().to_vec()).into();
+    Target { corpus, packs: false, memory: 8 << 20, twice: true, run: Box::new(run) }
 }
 
 const TOKENS: &str = r#"

@@ -10,6 +10,7 @@ use hummingbird_status::deliver::targets::{Target, TargetsError, registrations, 
 use hummingbird_status::deliver::{Deliverer, Totals, Until, mail_credentials, pull, sns_client};
 use hummingbird_status::outbox::registry;
 use hummingbird_status::outbox::waits::Waits;
+use hummingbird_status::serving::{self, Limits};
 use hummingbird_status::store::{Store, Tx, chain};
 use hummingbird_status::worker::{Stop, Stopper};
 
@@ -39,8 +40,8 @@ pub(super) async fn run(args: DeliverArgs) -> anyhow::Result<()> {
         let listener = tokio::net::TcpListener::bind(address).await;
         let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
         let registered = targets.iter().map(Target::registration).collect();
-        let routes = pull::routes(database.store.clone(), &targets, registered).into_router();
-        tokio::spawn(axum::serve(listener, routes).into_future());
+        let routes = pull::routes(database.store.clone(), &targets, registered);
+        tokio::spawn(serving::serve(listener, routes, Limits::default()));
     }
     let deliverer = set_up(&database.store, targets).await?;
     let totals = match args.once {

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
 use hummingbird_status::config::{self, environment};
 use hummingbird_status::deliver::{pull, targets};
 use hummingbird_status::intake::{self, Intake};
 use hummingbird_status::page::{self, Access, Page};
+use hummingbird_status::routing::Routes;
+use hummingbird_status::serving::{self, Hosts, Limits};
 use hummingbird_status::worker::{Stop, Stopper};
 use tokio::net::TcpListener;
 
@@ -19,6 +20,9 @@ pub(super) struct PageArgs {
     /// Where to listen; port 0 takes a free one. Others can see it only with an address of this machine, or 0.0.0.0.
     #[arg(long, value_name = "HOST:PORT", default_value = DEFAULT, env = "PAGE_ADDRESS", value_parser = address)]
     listen: String,
+    /// A name by which a proxy asks; others than those of this machine are refused as long as only this machine can ask.
+    #[arg(long = "host", value_name = "HOST", env = "PAGE_HOSTS", value_delimiter = ',')]
+    hosts: Vec<String>,
 }
 
 /// Where pages are served unless something else is asked for.
@@ -36,12 +40,12 @@ pub(super) async fn run(args: PageArgs) -> anyhow::Result<()> {
     let routes = routes(&database)?;
     let (listener, link) = listen(&args.listen).await?;
     say!("Pages on {link}   Ctrl-C ends it.");
-    show(listener, routes, stop).await
+    show(listener, routes, Hosts::new(&args.hosts), stop).await
 }
 
 /// The pages of a database, and beside them what may be sent in (INTAKE_TOKENS) or fetched (DELIVERY_TARGETS). Says on standard
 /// output who may.
-pub(super) fn routes(database: &Database) -> anyhow::Result<Router> {
+pub(super) fn routes(database: &Database) -> anyhow::Result<Routes> {
     let reading = database.for_reading(CONNECTIONS, STATEMENT)?;
     let page = Page::new(reading).for_some(Access::from_env(&environment)?);
     let page = page.beside([intake::document(), pull::document()]);
@@ -54,7 +58,7 @@ pub(super) fn routes(database: &Database) -> anyhow::Result<Router> {
         if pulled.is_empty() { "closed until a target has an api_key" } else { "open to who has a key" }
     );
     let pull = pull::routes(writing, &pulled, targets::registrations(&environment)?);
-    Ok(page::routes(page).merge(intake.routes()).merge(pull).into_router())
+    Ok(page::routes(page).merge(intake.routes()).merge(pull))
 }
 
 /// An address to listen on. Its host may be a name, which is looked up later.
@@ -75,6 +79,7 @@ pub(super) async fn listen(address: &str) -> anyhow::Result<(TcpListener, String
 }
 
 /// Serves them on a socket until the stop.
-pub(super) async fn show(listener: TcpListener, routes: Router, stop: Stop) -> anyhow::Result<()> {
-    page::serve(listener, routes, async move { stop.wait().await }).await.context("the pages cannot be served")
+pub(super) async fn show(listener: TcpListener, routes: Routes, hosts: Hosts, stop: Stop) -> anyhow::Result<()> {
+    let served = stop.unless(serving::serve(listener, routes, Limits { hosts, ..Limits::default() })).await;
+    served.transpose().map(drop).context("the pages cannot be served")
 }

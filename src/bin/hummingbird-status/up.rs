@@ -9,6 +9,7 @@ use hummingbird_status::envelope::Delivery;
 use hummingbird_status::envelope::lambda::Invocation;
 use hummingbird_status::family::{Family, Settings};
 use hummingbird_status::pipeline::{self, Counts};
+use hummingbird_status::serving::Hosts;
 use hummingbird_status::store::{Store, migrate, summary};
 use hummingbird_status::worker::Stopper;
 
@@ -77,7 +78,7 @@ pub(super) async fn run(args: UpArgs) -> anyhow::Result<()> {
         }
         other => other?,
     };
-    tokio::spawn(page::show(listener, routes, stop));
+    tokio::spawn(page::show(listener, routes, Hosts::default(), stop));
     say!("Pages on {link}");
     say!("Taking messages from {}. Ctrl-C ends it all.", source.describe());
     worker::work(source, &database.store, settings, Ipv4Addr::LOCALHOST).await

@@ -1,4 +1,5 @@
 //! What hostile senders, servers and readers try. Each module is a kind of attack.
 
+mod resources;
 mod secrets;
 mod terminal;

@@ -204,7 +204,8 @@ async fn many_at_once_are_kept_once_or_told_to_come_again() {
             _ => panic!("{answer:?}"),
         }
     }
-    assert!(all.iter().filter(|answer| answer.status == 200).count() >= 16);
+    // One token has half of the places.
+    assert!(all.iter().filter(|answer| answer.status == 200).count() >= 8);
     let kept = all.iter().filter(|answer| answer.body["outcome"] == "kept").count();
     assert_eq!((kept, rows(&db).await), (1, (2, 0)));
     assert_eq!(render::rows(&db.store, "SELECT id FROM kcidb_receipts").await.len(), 1);
