@@ -111,6 +111,10 @@ pub(super) struct Signer {
     pub(super) algorithm: Algorithm,
     pub(super) key: Key,
     pub(super) issuer: Option<String>,
+    /// The audience that tokens must have; without it, tokens with an audience are rejected.
+    pub(super) audience: Option<String>,
+    /// Seconds since a token was made, at most.
+    pub(super) max_age: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -128,6 +132,8 @@ pub(super) struct Claims {
     iss: Option<String>,
     exp: Option<f64>,
     nbf: Option<f64>,
+    iat: Option<f64>,
+    aud: Option<Texts>,
     origin: Option<Texts>,
 }
 
@@ -167,7 +173,8 @@ impl Claims {
 }
 
 impl Signer {
-    /// What a token says, if it is this signer's and its time has come and is not over. One without `exp` has no end.
+    /// What a token says, if it is this signer's, for us, and its time has come and is not over. One without `exp` ends by
+    /// `max_age`, if that is set.
     pub(super) fn claims(&self, token: &str, now: Timestamp) -> Option<Claims> {
         let (message, given) = token.rsplit_once('.').filter(|_| token.len() <= LONGEST)?;
         let (header, claims) = message.split_once('.')?;
@@ -183,7 +190,16 @@ impl Signer {
         let is_ours = self.issuer.is_none() || self.issuer == claims.iss;
         let has_begun = claims.nbf.is_none_or(|begin| now + SKEW >= begin);
         let has_ended = claims.exp.is_some_and(|end| now - SKEW >= end);
-        (is_ours && has_begun && !has_ended).then_some(claims)
+        // One that names an audience is for no other (RFC 7519, 4.1.3).
+        let is_for_us = match (&self.audience, &claims.aud) {
+            (None, None) => true,
+            (Some(own), Some(Texts::One(audience))) => own == audience,
+            (Some(own), Some(Texts::Several(audiences))) => audiences.contains(own),
+            _ => false,
+        };
+        let is_fresh =
+            self.max_age.is_none_or(|age| claims.iat.is_some_and(|made| now + SKEW >= made && now - SKEW < made + age));
+        (is_ours && is_for_us && has_begun && !has_ended && is_fresh).then_some(claims)
     }
 }
 
@@ -213,7 +229,7 @@ mod tests {
 
     fn signer(algorithm: Algorithm, key: &str) -> Signer {
         let key = Key::new(algorithm, &Secret::new(key)).unwrap_or_else(|error| panic!("{error}"));
-        Signer { name: "s".to_owned(), algorithm, key, issuer: None }
+        Signer { name: "s".to_owned(), algorithm, key, issuer: None, audience: None, max_age: None }
     }
 
     fn signed(hash: hmac::Algorithm, header: &str, claims: &str, key: &str) -> String {
@@ -270,6 +286,33 @@ mod tests {
         }
         let origins = signer.claims(&token(hs, r#"{"origin":["a","b"]}"#), Timestamp::UNIX_EPOCH);
         assert_eq!(origins.map(|claims| claims.origins()), Some(vec!["a".to_owned(), "b".to_owned()]));
+    }
+
+    /// RFC 7519, 4.1.3: a token that names an audience is for no other. Now is second 1,000,000.
+    #[test]
+    fn audience_and_age_are_minded() {
+        let key = "k".repeat(40);
+        let token = |claims: &str| signed(hmac::HMAC_SHA256, r#"{"alg":"HS256"}"#, claims, &key);
+        for (audience, max_age, claims, expected) in [
+            (None, None, r#"{"sub":1,"aud":"other"}"#, false),
+            (None, None, r#"{"sub":1,"aud":[]}"#, false),
+            (Some("us"), None, r#"{"sub":1}"#, false),
+            (Some("us"), None, r#"{"sub":1,"aud":"other"}"#, false),
+            (Some("us"), None, r#"{"sub":1,"aud":["other","them"]}"#, false),
+            (Some("us"), None, r#"{"sub":1,"aud":7}"#, false),
+            (Some("us"), None, r#"{"sub":1,"aud":"us"}"#, true),
+            (Some("us"), None, r#"{"sub":1,"aud":["other","us"]}"#, true),
+            (None, Some(600.0), r#"{"sub":1}"#, false),
+            (None, Some(600.0), r#"{"sub":1,"exp":2000000}"#, false),
+            (None, Some(600.0), r#"{"sub":1,"iat":999339}"#, false),
+            (None, Some(600.0), r#"{"sub":1,"iat":999341}"#, true),
+            (None, Some(600.0), r#"{"sub":1,"iat":1000061}"#, false),
+            (None, Some(600.0), r#"{"sub":1,"iat":1000060}"#, true),
+            (None, Some(600.0), r#"{"sub":1,"iat":999341,"exp":999000}"#, false),
+        ] {
+            let signer = Signer { audience: audience.map(str::to_owned), max_age, ..signer(Algorithm::Hs256, &key) };
+            assert_eq!(sub(&signer, &token(claims)).is_some(), expected, "{audience:?} {max_age:?} {claims}");
+        }
     }
 
     #[test]

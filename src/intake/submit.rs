@@ -13,7 +13,7 @@ use super::answer::{Problem, Problems, Reason, json};
 use super::take::{document, id_of, is_of};
 use super::tokens::{Grant, Use};
 use crate::envelope::{Delivery, Head};
-use crate::family::{Family, Settings};
+use crate::family::{Family, Record as FamilyRecord, Settings};
 use crate::kcidb::{self, Receipt, Rights};
 use crate::pipeline::{self, Outcome};
 use crate::tasks::on_a_thread;
@@ -45,6 +45,8 @@ struct Judged {
     verdict: Verdict,
     /// What is answered when it is kept.
     created: StatusCode,
+    /// Origins whose objects it may change, where those are not all, and the ids in it by kind.
+    limited: Option<(Vec<String>, [Vec<String>; 5])>,
 }
 
 enum Verdict {
@@ -73,11 +75,15 @@ pub(super) async fn submit(State(intake): State<Intake>, request: Request) -> Re
     let (settings, now, name) = (Arc::clone(&intake.settings), intake.now(), grant.name.clone());
     // Large ones take a while to read.
     let judged = on_a_thread(move || async move { judge(&bytes, grant, &settings, now) }).await;
-    let Judged { delivery, verdict, created } = judged.map_err(|error| {
+    let Judged { delivery, verdict, created, limited } = judged.map_err(|error| {
         tracing::error!(error = %error, alarm = true, "a request panicked");
         Problem::Bug
     })??;
     let id = delivery.id.clone();
+    let verdict = match (verdict, limited) {
+        (Verdict::Fine, Some((origins, ids))) => not_of_others(&intake, &origins, &ids).await?,
+        (verdict, _) => verdict,
+    };
     match verdict {
         Verdict::Fine => match intake.ingest(delivery).await? {
             outcome @ (Outcome::Kept | Outcome::Stale) => Ok(json(created, &Submitted { id, status: "ok", outcome })),
@@ -100,6 +106,31 @@ pub(super) async fn submit(State(intake): State<Intake>, request: Request) -> Re
             Err(Problem::Submission { status: StatusCode::BAD_REQUEST, id, errors })
         }
     }
+}
+
+/// Whether no object exists with an origin that the token is not for.
+async fn not_of_others(intake: &Intake, origins: &[String], ids: &[Vec<String>; 5]) -> Result<Verdict, Problem> {
+    let mut reader = intake.store.reader(intake.deadline()).await?;
+    let foreign = kcidb::foreign(&mut reader, ids, origins).await?.into_iter();
+    let reason = |owned: kcidb::Owned| {
+        let what = format!("origin: it is there as an object of `{}`", owned.origin);
+        Reason::Object(owned.list, owned.id, what)
+    };
+    let errors: Vec<Reason> = foreign.map(reason).collect();
+    Ok(if errors.is_empty() { Verdict::Fine } else { Verdict::Foreign(errors) })
+}
+
+/// The ids of what a submission holds, by kind.
+fn ids(batch: &pipeline::Batch) -> [Vec<String>; 5] {
+    let mut ids: [Vec<String>; 5] = Default::default();
+    for (_, record) in &batch.records {
+        if let FamilyRecord::Kcidb(kcidb::Record::Submission(submission)) = record {
+            for (ids, objects) in ids.iter_mut().zip(&submission.objects) {
+                ids.extend(objects.iter().map(|object| object.id.clone()));
+            }
+        }
+    }
+    ids
 }
 
 /// Everything that can be said of a body without the database. Pure.
@@ -134,7 +165,9 @@ fn judge(bytes: &[u8], grant: Grant, settings: &Settings, now: Timestamp) -> Res
             Verdict::Wrong { errors, refused: is_submission && read().records.is_empty() }
         }
     };
-    Ok(Judged { delivery, verdict, created })
+    let limited = rights.origins.filter(|_| matches!(verdict, Verdict::Fine));
+    let limited = limited.map(|origins| (origins, ids(&pipeline::read(std::slice::from_ref(&delivery), settings))));
+    Ok(Judged { delivery, verdict, created, limited })
 }
 
 /// What is in `{"data": ..}`, which is how `DataWarehouse` is sent submissions and answers 201; else the document itself, for which

@@ -5,7 +5,7 @@
 //! name = "redhat"                 # in logs and receipts
 //! token = "env:REDHAT_TOKEN"      # or file:/path, or secret:NAME (a member of the JSON object in INTAKE_SECRETS)
 //! origins = ["redhat"]            # whose objects it may submit to KCIDB; ["*"]: all
-//! own_ids = true                  # ids of objects have to begin with their origin
+//! own_ids = false                 # without: ids of objects have to begin with their origin, unless it is for all origins
 //!
 //! [[token]]
 //! name = "cron"
@@ -22,9 +22,11 @@
 //! algorithm = "RS256"             # signs tokens of its own (JWT): HS256, HS384, HS512, RS256, RS384, RS512
 //! key = "file:/etc/job-board.pem" # RS..: the public key in PEM; HS..: what both know
 //! issuer = "job-board"            # without: any
-//! jobs = true                     # for the job of the claim `sub`
+//! audience = "status"             # the claim `aud` has to have it; without: tokens that have such a claim are refused
+//! max_age = 3600                  # seconds since the claim `iat`; without: until `exp`, if there is one
+//! jobs = true                     # for the job of the claim `sub`, in tokens without the claim `origin`
 //! submit = true                   # to KCIDB, for the origins of the claim `origin`
-//! own_ids = true
+//! own_ids = false
 //! ```
 
 use std::path::Path;
@@ -146,7 +148,8 @@ impl Signed {
 
     fn grant(self, signer: &Signer, claims: Claims) -> Grant {
         let origins = claims.origins();
-        let job = claims.sub.map(|sub| sub.text()).filter(|_| self.jobs);
+        // Of a token that submits, `sub` is the submitter and no job.
+        let job = claims.sub.map(|sub| sub.text()).filter(|_| self.jobs && origins.is_empty());
         let rights = Rights { origins: Some(origins.clone()), own_ids: self.own_ids };
         Grant {
             name: signer.name.clone(),
@@ -253,9 +256,11 @@ struct Raw {
     algorithm: Option<String>,
     key: Option<String>,
     issuer: Option<String>,
+    audience: Option<String>,
+    max_age: Option<u32>,
     origins: Vec<String>,
     submit: bool,
-    own_ids: bool,
+    own_ids: Option<bool>,
     bots: Vec<String>,
     jobs: bool,
 }
@@ -266,11 +271,12 @@ impl Raw {
         if token.expose().len() < SHORTEST {
             return Err(format!("{reference}: shorter than {SHORTEST} characters"));
         }
-        if self.submit || self.issuer.is_some() {
-            return Err("submit and issuer belong to an algorithm; give it origins".to_owned());
+        if self.submit || self.issuer.is_some() || self.audience.is_some() || self.max_age.is_some() {
+            return Err("submit, issuer, audience and max_age belong to an algorithm; give it origins".to_owned());
         }
         let origins = (!self.origins.iter().any(|origin| origin == "*")).then(|| self.origins.clone());
-        let rights = Rights { origins, own_ids: self.own_ids };
+        let own_ids = self.own_ids.unwrap_or(origins.is_some());
+        let rights = Rights { origins, own_ids };
         let grant = Grant {
             name: self.name.clone(),
             submit: (!self.origins.is_empty()).then_some(rights),
@@ -295,8 +301,15 @@ impl Raw {
             Algorithm::of(algorithm).ok_or_else(|| format!("algorithm: {algorithm}: expected one of {names}"))?;
         let secret = secret::find_lines(key, lookup)?;
         let key = Key::new(known, &secret).map_err(|what| format!("{key}: {what}"))?;
-        let signer = Signer { name: self.name.clone(), algorithm: known, key, issuer: self.issuer.clone() };
-        Ok((signer, Signed { jobs: self.jobs, submit: self.submit, own_ids: self.own_ids }))
+        let signer = Signer {
+            name: self.name.clone(),
+            algorithm: known,
+            key,
+            issuer: self.issuer.clone(),
+            audience: self.audience.clone(),
+            max_age: self.max_age.map(f64::from),
+        };
+        Ok((signer, Signed { jobs: self.jobs, submit: self.submit, own_ids: self.own_ids.unwrap_or(true) }))
     }
 }
 
@@ -331,7 +344,10 @@ mod tests {
             ("[[token]]\nname = ''\ntoken = 'env:TOKEN'\njobs = true", "1 to 64 characters"),
             ("[[token]]\nname = 'a'\njobs = true", "a: expected token, or algorithm and key"),
             ("[[token]]\nname = 'a'\ntoken = 'env:TOKEN'\nkey = 'env:KEY'\njobs = true", "a: expected token, or"),
-            ("[[token]]\nname = 'a'\ntoken = 'env:TOKEN'\nsubmit = true", "a: submit and issuer belong"),
+            (
+                "[[token]]\nname = 'a'\ntoken = 'env:TOKEN'\nsubmit = true",
+                "a: submit, issuer, audience and max_age belong",
+            ),
             ("[[token]]\nname = 'a'\nhunter2 = 'x'", "line 3: unknown field"),
             ("[[token]]\nname = 'a'\nalgorithm = 'none'\nkey = 'env:KEY'\njobs = true", "none: expected one of HS256"),
             ("[[token]]\nname = 'a'\nalgorithm = 'HS256'\nkey = 'env:TOKEN'\njobs = true", "shorter than 32"),
@@ -346,6 +362,37 @@ mod tests {
         let other = one.replace("'a'", "'b'");
         assert!(read(&[one, one].concat()).is_err_and(|error| error.to_string().contains("two are named a")));
         assert!(read(&[one, &other].concat()).is_err_and(|error| error.to_string().contains("token of another")));
+    }
+
+    /// Of a signer of both kinds, the submitter of a submission is no job.
+    #[test]
+    fn one_claim_serves_one_purpose() {
+        let signed = Signed { jobs: true, submit: true, own_ids: true };
+        let key = Key::new(Algorithm::Hs256, &Secret::new(&TOKEN.repeat(2))).unwrap_or_else(|error| panic!("{error}"));
+        let algorithm = Algorithm::Hs256;
+        let signer = Signer { name: "s".to_owned(), algorithm, key, issuer: None, audience: None, max_age: None };
+        let grant = |claims: &str| signed.grant(&signer, serde_json::from_str(claims).expect(claims));
+        let of_both = grant(r#"{"sub":"11","origin":"redhat"}"#);
+        assert!(of_both.submit.is_some() && !of_both.is_for_job(11) && !of_both.is_for(Use::Jobs));
+        let of_a_job = grant(r#"{"sub":"11"}"#);
+        assert!(of_a_job.submit.is_none() && of_a_job.is_for_job(11));
+    }
+
+    /// A token for some origins is for ids of theirs, unless its entry says otherwise; one for all is for all ids.
+    #[test]
+    fn ids_of_others_are_asked_for() {
+        for (more, own_ids) in [
+            ("origins = ['redhat']", true),
+            ("origins = ['redhat']\nown_ids = false", false),
+            ("origins = ['*']", false),
+            ("origins = ['*']\nown_ids = true", true),
+        ] {
+            let tokens = read(&format!("[[token]]\nname = 'a'\ntoken = 'env:TOKEN'\n{more}"));
+            let grant =
+                allow(&tokens.unwrap_or_else(|error| panic!("{error}")), &format!("Bearer {TOKEN}"), Use::Submit);
+            let rights = grant.unwrap_or_else(|error| panic!("{error}")).submit.expect("may submit");
+            assert_eq!(rights.own_ids, own_ids, "{more}");
+        }
     }
 
     #[test]

@@ -26,8 +26,8 @@ pub use self::record::{Cell, Column, Excerpt, Holds, IssueRegex, Kind, Object, R
 pub use self::render::object as render;
 pub use self::rules::{Milestone, Progress, STATUSES, Stamp, Stamps, milestones, summary};
 pub use self::store::{
-    ExcerptPage, Found, Query, Receipt, Summary, find, finish_overdue, prune_log_excerpts, prune_receipts, reads,
-    receipt, requeue, summaries, sweep, triage, write,
+    ExcerptPage, Found, Owned, Query, Receipt, Summary, find, finish_overdue, foreign, prune_log_excerpts,
+    prune_receipts, reads, receipt, requeue, summaries, sweep, triage, write,
 };
 
 use std::time::Duration;

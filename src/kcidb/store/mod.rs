@@ -3,6 +3,7 @@
 mod excerpts;
 mod find;
 mod objects;
+mod origins;
 mod progress;
 mod prune;
 pub mod reads;
@@ -17,6 +18,7 @@ use jiff::Timestamp;
 
 pub use self::find::{Found, Query, Summary, find, summaries};
 use self::objects::{Change, Row};
+pub use self::origins::{Owned, foreign};
 pub use self::progress::{finish_overdue, sweep};
 pub use self::prune::{ExcerptPage, prune_log_excerpts, prune_receipts};
 pub use self::receipts::{Receipt, receipt};
