@@ -67,7 +67,12 @@ macro_rules! families {
                         let ($message, $settings) = (message, settings);
                         let _ = $settings;
                         Ok(match $decode? {
-                            Decoded::Records(records) => Decoded::Records(records.into_iter().map(Record::$Family).collect()),
+                            Decoded::Records(mut records) => {
+                                for record in &mut records {
+                                    record.limit_times(message.latest)?;
+                                }
+                                Decoded::Records(records.into_iter().map(Record::$Family).collect())
+                            }
                             Decoded::Ignored(why) => Decoded::Ignored(why),
                         })
                     })*

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hummingbird_status::aws::invoke::Waker;
 use hummingbird_status::aws::secrets::Secrets;
-use hummingbird_status::clock::Deadline;
+use hummingbird_status::clock::{self, Deadline};
 use hummingbird_status::config::{self, environment};
 use hummingbird_status::envelope::lambda::Invocation;
 use hummingbird_status::failure::Failure;
@@ -29,13 +29,14 @@ async fn main() -> Result<(), Error> {
     let end = extension::end().await;
     let events = run(service_fn(async |event: LambdaEvent<Invocation>| {
         let deadline = Deadline::of_invocation(event.context.deadline, MARGIN);
-        let report = ingest(&store, event.payload.to_be_taken(), &settings, deadline).await;
+        let invocation = event.payload.received(clock::now());
+        let report = ingest(&store, invocation.to_be_taken(), &settings, deadline).await;
         telemetry::record(&report);
         Waker::wake_for(waker.as_ref(), report.due.wants_waking()).await;
         if let Some(metrics) = metrics {
             metrics.flush(std::io::stdout())?;
         }
-        Ok::<_, Failure>(answer(&event.payload, &report)?)
+        Ok::<_, Failure>(answer(&invocation, &report)?)
     }));
     tokio::select! {
         result = events => result,

@@ -4,14 +4,14 @@
 //! about a bot (name and status) is refused where it is wrong or is there twice. What only adds to it (`comment`, `meta`, `interval`,
 //! `ts`) is cut or left out with a warning instead, whatever is wrong with it: the status still counts.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::record::{Beat, Record, Status};
 use crate::envelope::field::{Text, parse};
 use crate::envelope::time::{micros, rfc3339};
-use crate::envelope::{Decoded, Message, Refusal};
+use crate::envelope::{Decoded, Latest, Message, Refusal};
 
 /// Characters of a name.
 const NAME: usize = 100;
@@ -23,8 +23,6 @@ const META: usize = 4 << 10;
 const META_DEPTH: usize = 5;
 /// Longest `interval`: a year, in seconds.
 const INTERVAL: f64 = 366.0 * 86_400.0;
-/// A bot's clock may go ahead of the carrier's by so much. One that is set to next year would silence the bot until then.
-const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
 /// Reads a heartbeat.
 ///
@@ -57,7 +55,7 @@ pub fn decode(message: &Message<'_>) -> Result<Decoded<Record>, Refusal> {
     or_warn("meta", meta.as_ref().map(|_| ()).map_err(|reason| *reason));
     let interval = interval(detail("interval"));
     or_warn("interval", interval.map(|_| ()));
-    let ts = time(detail("ts"), message.sent_at);
+    let ts = time(detail("ts"), message.latest);
     or_warn("ts", ts.map(|_| ()));
     let at = ts.ok().flatten().or(message.sent_at).unwrap_or(Timestamp::UNIX_EPOCH);
     Ok(Decoded::Records(vec![Box::new(Beat {
@@ -133,7 +131,7 @@ fn interval(raw: Option<&RawValue>) -> Result<Option<i64>, &'static str> {
 }
 
 /// `ts`: RFC 3339, or seconds since 1970 as a number.
-fn time(raw: Option<&RawValue>, sent_at: Option<Timestamp>) -> Result<Option<Timestamp>, &'static str> {
+fn time(raw: Option<&RawValue>, latest: Latest) -> Result<Option<Timestamp>, &'static str> {
     let Some(raw) = raw else { return Ok(None) };
     let time = match serde_json::from_str(raw.get()) {
         Ok(Value::String(text)) => rfc3339(&text),
@@ -141,10 +139,8 @@ fn time(raw: Option<&RawValue>, sent_at: Option<Timestamp>) -> Result<Option<Tim
         _ => None,
     };
     let time = time.ok_or("neither a time of RFC 3339 nor seconds since 1970")?;
-    match sent_at.map(|sent_at| sent_at.saturating_add(AHEAD)) {
-        Some(Ok(latest)) if time > latest => Err("more than 5 minutes after the message was sent"),
-        _ => Ok(Some(time)),
-    }
+    // A clock that is set to next year would silence the bot until then.
+    latest.allows(time).then_some(Some(time)).ok_or("more than 5 minutes after the message was sent")
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "checked to be in the range of jiff")]

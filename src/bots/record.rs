@@ -4,6 +4,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use crate::envelope::{Latest, Refusal};
+
 /// What a message of this family says.
 pub type Record = Box<Beat>;
 
@@ -70,4 +72,15 @@ pub struct Beat {
     pub message_id: String,
     /// When that was sent.
     pub message_at: Option<Timestamp>,
+}
+
+impl Beat {
+    /// Limits the time that the sender wrote. A `ts` that cannot be true was left out with a warning.
+    ///
+    /// # Errors
+    /// Never; other sources reject records.
+    pub fn limit_times(&mut self, latest: Latest) -> Result<(), Refusal> {
+        latest.cut(&mut self.at);
+        Ok(())
+    }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::record::Status;
-use crate::envelope::{Attributes, Head, Message, Refusal};
+use crate::envelope::{Attributes, Head, Latest, Message, Refusal};
 
 /// What a bot wants to say.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +38,8 @@ impl Update {
         let payload = Value::Object(members).to_string();
         let head = Head::read(&payload).unwrap_or_default();
         let attributes = Cow::Owned(Attributes::new());
-        let message = Message { id: String::new(), attributes, payload: &payload, head, sent_at: None };
+        let (id, latest) = (String::new(), Latest::default());
+        let message = Message { id, attributes, payload: &payload, head, sent_at: None, latest };
         let beats = match super::decode(&message)? {
             crate::envelope::Decoded::Records(beats) => beats,
             crate::envelope::Decoded::Ignored(why) => return Err(Refusal::new("ignored", why)),

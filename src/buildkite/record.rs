@@ -4,6 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::rules::WAITING;
 
+use crate::envelope::{Latest, Refusal};
+
 /// A repository on a host, from the URL that a pipeline checks out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repo {
@@ -73,6 +75,16 @@ type Order<'b> = (i64, Timestamp, u8, Option<Timestamp>, Option<Timestamp>, Opti
 const START: SignedDuration = SignedDuration::from_secs(1);
 
 impl Build {
+    /// Limits the times that the sender wrote.
+    ///
+    /// # Errors
+    /// Never; other sources reject records.
+    pub fn limit_times(&mut self, latest: Latest) -> Result<(), Refusal> {
+        latest.cut(&mut self.event_at);
+        latest.cut_all([&mut self.started_at, &mut self.failing_at, &mut self.finished_at]);
+        Ok(())
+    }
+
     /// How far a build is within a second, which is as exact as times of events are. A build that says that it runs, and
     /// started before, was unblocked or tried again: so it counts over `blocked`, which one that has just started or failed does not.
     #[must_use]

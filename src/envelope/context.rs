@@ -1,4 +1,5 @@
-//! What carriers say about what they carry: id, time and attributes. Inner carriers overrule outer ones.
+//! What carriers say about what they carry: id, time and attributes. Inner carriers overrule outer ones, but for times that
+//! cannot be true: the sender writes inner carriers, and the transport writes the outer ones.
 
 use std::borrow::Cow;
 
@@ -7,20 +8,35 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::field::Name;
-use super::{Attributes, Delivery, Head, REPLAY, attributes, time};
+use super::{Attributes, Delivery, Head, Latest, REPLAY, attributes, time};
 
 /// What the layers so far have said about what they carry.
 #[derive(Clone)]
 pub(super) struct Context<'c> {
     pub(super) id: Option<String>,
     pub(super) sent_at: Option<Timestamp>,
+    /// The earliest of the times that carriers gave: nothing inside was sent later.
+    known: Option<Timestamp>,
+    /// When this program received the delivery.
+    received_at: Option<Timestamp>,
+    /// Whether only a queue has said something: a notification of SNS in it is then one of the transport.
+    queue_only: bool,
     pub(super) attributes: Cow<'c, Attributes>,
 }
 
 impl<'c> Context<'c> {
     /// What the transport says.
     pub(super) fn of(delivery: &'c Delivery) -> Self {
-        let mut context = Self { id: None, sent_at: delivery.sent_at, attributes: Cow::Borrowed(&delivery.attributes) };
+        // Of some transports the time is one that the sender wrote (AMQP's property).
+        let sent_at = delivery.sent_at.filter(|at| Latest::of(delivery.received_at).allows(*at));
+        let mut context = Self {
+            id: None,
+            sent_at,
+            known: sent_at.or(delivery.received_at),
+            received_at: delivery.received_at,
+            queue_only: true,
+            attributes: Cow::Borrowed(&delivery.attributes),
+        };
         context.read_id(Some(Cow::Borrowed(&delivery.id)));
         context.read_binary_cloudevent(&delivery.attributes);
         context
@@ -29,6 +45,23 @@ impl<'c> Context<'c> {
     /// The context of one of several parts.
     pub(super) fn part(&self, index: usize) -> Self {
         Self { id: self.id.as_ref().map(|id| format!("{id}#{index}")), ..self.clone() }
+    }
+
+    /// The latest time that can be true in what is carried.
+    pub(super) fn latest(&self) -> Latest {
+        Latest::of(self.known)
+    }
+
+    /// Takes the time and the id that a carrier gives. Neither counts when the time cannot be true by the known time.
+    fn read_time_and_id(&mut self, known: Option<Timestamp>, at: Option<Timestamp>, id: Option<Cow<'_, str>>) {
+        if let Some(at) = at {
+            if !Latest::of(known).allows(at) {
+                return;
+            }
+            self.sent_at = Some(at);
+            self.known = Some(known.map_or(at, |known| known.min(at)));
+        }
+        self.read_id(id);
     }
 
     pub(super) fn note(&mut self, name: &str, value: &str) {
@@ -47,21 +80,25 @@ impl<'c> Context<'c> {
 /// What each envelope says about what it carries.
 impl Context<'_> {
     pub(super) fn read_sqs(&mut self, head: &Head<'_>) {
-        self.read_id(head.string("messageId").or_else(|| head.string("MessageId")));
+        let mut sent_at = ["attributes", "Attributes"].into_iter().filter_map(|name| {
+            let attributes = attributes::read(head.get(name)?);
+            attributes.get("SentTimestamp").and_then(|millis| time::epoch_millis(millis))
+        });
+        let sent_at = sent_at.next_back();
+        self.read_time_and_id(self.known, sent_at, head.string("messageId").or_else(|| head.string("MessageId")));
+        // After those of the queue: they may be the attributes of a CloudEvent.
         for name in ["messageAttributes", "MessageAttributes"] {
             self.read_attributes(head.get(name));
-        }
-        for name in ["attributes", "Attributes"] {
-            let attributes = head.get(name).map(attributes::read).unwrap_or_default();
-            let sent_at = attributes.get("SentTimestamp").and_then(|millis| time::epoch_millis(millis));
-            self.sent_at = sent_at.or(self.sent_at);
         }
     }
 
     pub(super) fn read_sns(&mut self, head: &Head<'_>) {
-        self.read_id(head.string("MessageId"));
         let sent_at = head.string("Timestamp").and_then(|text| time::rfc3339(&text));
-        self.sent_at = sent_at.or(self.sent_at);
+        // The first one is of the topic that feeds the queue. Only our own clock bounds it: a queue that is filled again
+        // from an archive holds notifications that are newer than its own records.
+        let known = if self.queue_only { self.received_at } else { self.known };
+        self.read_time_and_id(known, sent_at, head.string("MessageId"));
+        self.queue_only = false;
         self.read_attributes(head.get("MessageAttributes"));
     }
 
@@ -98,20 +135,19 @@ impl Context<'_> {
 
     fn read_cloudevent_attributes<'v>(&mut self, attribute: impl Fn(&str) -> Option<Cow<'v, str>>) {
         // A CloudEvent's id is unique with its source only (CloudEvents 1.0, 'id').
-        if let (Some(source), Some(id)) = (attribute("source"), attribute("id")) {
-            self.read_id(Some(format!("{source}#{id}").into()));
-        }
+        let id = attribute("source").zip(attribute("id")).map(|(source, id)| format!("{source}#{id}").into());
         let sent_at = attribute("time").and_then(|text| time::rfc3339(&text));
-        self.sent_at = sent_at.or(self.sent_at);
+        self.read_time_and_id(self.known, sent_at, id);
+        self.queue_only = false;
         if attribute("type").is_some_and(|kind| says_deleted(&kind)) {
             self.note("event_type", "DELETED");
         }
     }
 
     pub(super) fn read_eventbridge(&mut self, head: &Head<'_>, kind: &str) {
-        self.read_id(head.string("id"));
         let sent_at = head.string("time").and_then(|text| time::rfc3339(&text));
-        self.sent_at = sent_at.or(self.sent_at);
+        self.read_time_and_id(self.known, sent_at, head.string("id"));
+        self.queue_only = false;
         self.note("event_type", kind);
         if let Some(replay) = head.string(REPLAY) {
             self.note(REPLAY, &replay);

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -52,6 +53,13 @@ pub(super) fn is_transport(source: &str) -> bool {
 }
 
 impl Invocation {
+    /// Notes when the invocation arrived: no time in it can be much later.
+    #[must_use]
+    pub fn received(mut self, at: Timestamp) -> Self {
+        self.deliveries.iter_mut().for_each(|delivery| delivery.received_at = Some(at));
+        self
+    }
+
     /// Reads bytes of any kind: a Lambda event, or whatever [`super::unwrap()`] understands.
     #[must_use]
     pub fn read(bytes: &[u8]) -> Self {
@@ -221,6 +229,7 @@ impl From<Record> for Delivery {
                 Some(envelope) => String::from(Box::<str>::from(envelope)).into_bytes(),
                 None => record.body.unwrap_or_default().into_bytes(),
             },
+            received_at: None,
         }
     }
 }

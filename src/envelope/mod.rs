@@ -29,6 +29,7 @@ use jiff::Timestamp;
 
 pub use self::field::parse;
 pub use self::head::Head;
+pub use self::time::Latest;
 pub use self::unwrap::unwrap;
 use crate::shown;
 
@@ -51,6 +52,8 @@ pub struct Delivery {
     pub sent_at: Option<Timestamp>,
     /// Whether that is when it was moved from another queue, and not when it was sent.
     pub is_moved: bool,
+    /// When this program received it; not for what may be older than that by any time, such as files.
+    pub received_at: Option<Timestamp>,
 }
 
 /// One announcement of one system, stripped of everything that carried it.
@@ -64,8 +67,11 @@ pub struct Message<'a> {
     pub payload: &'a str,
     /// Its top-level members, as far as they had to be read.
     pub head: Head<'a>,
-    /// When the outermost system that says so sent it (SNS `Timestamp`, EventBridge `time`, SQS `SentTimestamp`).
+    /// When the innermost system that can be right says that it was sent (SNS `Timestamp`, EventBridge `time`, SQS
+    /// `SentTimestamp`). A carrier counts up to the time of the carriers around it, and five minutes.
     pub sent_at: Option<Timestamp>,
+    /// The latest time that can be true in its payload.
+    pub latest: Latest,
 }
 
 impl Delivery {
@@ -136,6 +142,7 @@ impl Refusal {
         "bad-gzip",
         "database",
         "empty",
+        "future-time",
         "ignored",
         "invalid-finish-state",
         "kcidb-schema",

@@ -104,6 +104,7 @@ impl<'a> QueueMessage<'a> {
             attributes: self.attributes,
             sent_at: self.sent_at,
             is_moved: false,
+            received_at: None,
         }
     }
 }

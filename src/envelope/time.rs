@@ -5,7 +5,7 @@
 //! kept. What is no time at all is none.
 
 use jiff::fmt::temporal::DateTimeParser;
-use jiff::{Timestamp, Unit};
+use jiff::{SignedDuration, Timestamp, Unit};
 use serde::{Deserialize, Deserializer};
 
 use super::lenient;
@@ -31,6 +31,57 @@ pub fn bounded_micros(micros: i64) -> i64 {
 #[must_use]
 pub fn micros(time: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
+}
+
+/// How far a sender's clock may be ahead of the time that the carrier of its message gives.
+pub const AHEAD: SignedDuration = SignedDuration::from_mins(5);
+
+/// The latest time that a sender can write: the outermost known time of its message, and [`AHEAD`] of that.
+///
+/// A row is kept until a message with a later time arrives. So a time that lies in the future would protect its row from
+/// all messages until then. Without a known time (a file, for instance) every time counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Latest(Option<Timestamp>);
+
+impl Latest {
+    /// The latest time for a message of a known time.
+    #[must_use]
+    pub fn of(known: Option<Timestamp>) -> Self {
+        Self(known)
+    }
+
+    /// Whether a time can be true.
+    #[must_use]
+    pub fn allows(self, at: Timestamp) -> bool {
+        self.0.and_then(|known| known.checked_add(AHEAD).ok()).is_none_or(|latest| at <= latest)
+    }
+
+    /// Replaces a time that cannot be true by the known time of the message.
+    pub fn cut(self, at: &mut Timestamp) {
+        if let Some(known) = self.0.filter(|_| !self.allows(*at)) {
+            *at = known;
+        }
+    }
+
+    /// [`Self::cut`] for times that need not be there.
+    pub fn cut_all<'t>(self, times: impl IntoIterator<Item = &'t mut Option<Timestamp>>) {
+        times.into_iter().flatten().for_each(|at| self.cut(at));
+    }
+
+    /// [`Self::cut`] for microseconds since 1970, which may be more than a [`Timestamp`] holds.
+    pub fn cut_micros(self, at: &mut i64) {
+        if let Some((_, known)) = self.micros().filter(|(latest, _)| *at > *latest) {
+            *at = known;
+        }
+    }
+
+    /// The latest time as microseconds since 1970, for times beyond what a [`Timestamp`] holds: the bound, and the
+    /// known time.
+    #[must_use]
+    pub fn micros(self) -> Option<(i64, i64)> {
+        let known = self.0?;
+        Some((known.checked_add(AHEAD).ok()?.as_microsecond(), known.as_microsecond()))
+    }
 }
 
 /// Reads RFC 3339 with any offset, within the bounds. `None` for anything else.
@@ -119,6 +170,26 @@ const FIRST: Timestamp = Timestamp::constant(-62_104_060_800, 0);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_more_than_five_minutes_ahead_becomes_the_known_one() {
+        let at = |text: &str| rfc3339(text).expect("time");
+        let latest = Latest::of(Some(at("2026-03-04T07:00:00Z")));
+        for (text, expected) in [
+            ("2026-03-04T07:05:00Z", "2026-03-04T07:05:00Z"),
+            ("2026-03-04T07:05:00.000001Z", "2026-03-04T07:00:00Z"),
+            ("2998-01-01T00:00:00Z", "2026-03-04T07:00:00Z"),
+            ("1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z"),
+        ] {
+            let mut time = Some(at(text));
+            latest.cut_all([&mut time]);
+            assert_eq!(time, Some(at(expected)), "{text}");
+            let mut time = at(text);
+            Latest::default().cut(&mut time);
+            assert_eq!(time, at(text), "without a known time every time counts");
+        }
+        assert!(Latest::of(Some(Timestamp::MAX)).allows(Timestamp::MAX));
+    }
 
     #[test]
     fn times_are_kept_as_postgresql_keeps_them() {

@@ -371,6 +371,7 @@ impl Unwrapper<'_> {
             payload,
             head,
             sent_at: context.sent_at,
+            latest: context.latest(),
         }));
     }
 }

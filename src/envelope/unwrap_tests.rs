@@ -243,3 +243,83 @@ fn an_id_of_nothing_but_the_content_is_stable() {
     }
     assert!(ids[0].starts_with("sha256:") && ids[0] == ids[1] && ids[0].len() == 39, "{ids:?}");
 }
+
+/// The time and the id of what is in a body, and the latest time that counts in it.
+fn dated(body: &str, sent_at: Option<&str>, received_at: Option<&str>) -> (Option<String>, String, bool) {
+    let at = |text: &str| text.parse::<jiff::Timestamp>().expect("time");
+    let delivery = Delivery {
+        id: "d".to_owned(),
+        body: body.into(),
+        sent_at: sent_at.map(at),
+        received_at: received_at.map(at),
+        ..Delivery::default()
+    };
+    let mut found = Vec::new();
+    unwrap(&delivery, Limits::default(), &mut |part| {
+        let Unwrapped::Message(message) = part else { panic!("{body}") };
+        let free = message.latest.allows(at("2998-01-01T00:00:00Z"));
+        found.push((message.sent_at.map(|time| time.to_string()), message.id, free));
+    });
+    assert_eq!(found.len(), 1, "{body}");
+    found.remove(0)
+}
+
+/// A sender writes each of these; the time of the carrier around it bounds it, and with the time its id.
+#[test]
+fn an_inner_carrier_counts_up_to_the_time_of_the_outer_one() {
+    let cloudevent = |time: &str, data: &str| {
+        format!(r#"{{"specversion":"1.0","id":"c","source":"/s","type":"t","time":"{time}","data":{data}}}"#)
+    };
+    let eventbridge =
+        |time: &str| format!(r#"{{"id":"e","detail-type":"T","source":"s","time":"{time}","detail":{OBJECT}}}"#);
+    let sns_at = |time: &str, message: &str| {
+        format!(
+            r#"{{"Type":"Notification","MessageId":"s-{time}","Message":{},"Timestamp":"{time}"}}"#,
+            quoted(message)
+        )
+    };
+    let sqs = |millis: i64| {
+        let body = quoted(OBJECT);
+        format!(r#"{{"messageId":"q","body":{body},"attributes":{{"SentTimestamp":"{millis}"}}}}"#)
+    };
+    let (now, soon, late) = ("2026-03-04T07:49:51Z", "2026-03-04T07:54:51Z", "2026-03-04T07:54:52Z");
+    for (name, early_id, inner) in [
+        ("cloudevent", "/s#c", &(|time: &str| cloudevent(time, OBJECT)) as &dyn Fn(&str) -> String),
+        ("eventbridge", "e", &eventbridge),
+        ("sqs", "q", &|time: &str| sqs(time.parse::<jiff::Timestamp>().expect("time").as_millisecond())),
+        ("sns in a cloudevent", "s-", &|time: &str| cloudevent(now, &sns_at(time, OBJECT))),
+    ] {
+        for (time, counts) in [(now, true), (soon, true), (late, false), ("2998-01-01T00:00:00Z", false)] {
+            for (body, sent_at, received_at) in [
+                (inner(time), Some(now), None),
+                (sns_at(now, &inner(time)), None, None),
+                (sns_at(now, &inner(time)), Some("2026-01-01T00:00:00Z"), Some("2027-01-01T00:00:00Z")),
+                (sns_at(now, &sns_at(now, &inner(time))), Some(now), None),
+            ] {
+                let (at, id, free) = dated(&body, sent_at, received_at);
+                let expected = if counts { time } else { now };
+                assert_eq!(at.as_deref(), Some(expected), "{name} {time}: {body}");
+                let is_inner = if name.starts_with("sns") { id == format!("s-{time}") } else { id == early_id };
+                assert!(is_inner == counts || (name.starts_with("sns") && time == now), "{name} {time}: {id}");
+                assert!(!free, "{name}: the payload is bounded as well");
+            }
+        }
+    }
+    // The layers do not add up.
+    let steps = ["07:53:00", "07:57:00", "08:01:00"].map(|time| format!("2026-03-04T{time}Z"));
+    let deep = steps.iter().rev().fold(OBJECT.to_owned(), |inner, time| cloudevent(time, &inner));
+    assert_eq!(dated(&deep, Some(now), None).0.as_deref(), Some(&*steps[0]));
+}
+
+/// What a queue says is older than what a topic says, where a queue is filled again; our own clock bounds both.
+#[test]
+fn the_notification_that_a_queue_holds_is_bounded_by_the_time_of_receipt() {
+    let body = sns(&quoted(OBJECT));
+    let said = Some("2026-03-04T07:49:51.123Z".to_owned());
+    assert_eq!(dated(&body, Some("2026-01-01T00:00:00Z"), None), (said.clone(), "m".to_owned(), false));
+    assert_eq!(dated(&body, Some("2026-01-01T00:00:00Z"), Some("2026-03-04T07:45:00Z")), (said, "m".to_owned(), false));
+    let early = dated(&body, Some("2026-01-01T00:00:00Z"), Some("2026-03-04T07:44:00Z"));
+    assert_eq!(early, (Some("2026-01-01T00:00:00Z".to_owned()), "d".to_owned(), false));
+    assert_eq!(dated(OBJECT, None, None), (None, "d".to_owned(), true), "nothing is known");
+    assert_eq!(dated(OBJECT, None, Some("2026-03-04T07:44:00Z")), (None, "d".to_owned(), false));
+}

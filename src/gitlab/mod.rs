@@ -4,6 +4,7 @@
 //! newer is in `record.rs`, the formats and their traps in `message/`.
 
 mod difference;
+mod limits;
 mod message;
 mod placed;
 mod places;

@@ -38,6 +38,7 @@ pub(super) async fn report(State(intake): State<Intake>, request: Request) -> Re
         body: text.into_bytes(),
         attributes: [("source".to_owned(), "bot".to_owned())].into(),
         sent_at: Some(now),
+        received_at: Some(now),
         ..Delivery::default()
     };
     if !is_of(Family::Bots, &delivery, intake.settings.limits) {

@@ -88,6 +88,7 @@ fn message(intake: &Intake, id: i64, asked: Event, text: &str) -> Result<Deliver
             .to_string()
             .into_bytes(),
         sent_at: Some(now),
+        received_at: Some(now),
         ..Delivery::default()
     };
     let is_ours = is_of(Family::Travis, &delivery, intake.settings.limits);

@@ -143,6 +143,7 @@ fn judge(bytes: &[u8], grant: Grant, settings: &Settings, now: Timestamp) -> Res
         body: document.into_bytes(),
         attributes: [(kcidb::RECEIPT_FOR.to_owned(), grant.name)].into(),
         sent_at: Some(now),
+        received_at: Some(now),
         ..Delivery::default()
     };
     let only_foreign = problems.iter().all(|problem| problem.is_foreign);

@@ -13,7 +13,8 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::record::{Column, Object};
+use super::record::{Cell, Column, Object, Record};
+use crate::envelope::{Latest, Refusal};
 use crate::sorted;
 
 /// What makes one message newer than another.
@@ -185,6 +186,24 @@ pub const STATUSES: [&str; 6] = ["FAIL", "ERROR", "MISS", "PASS", "DONE", "SKIP"
 pub fn summary<'s>(statuses: impl IntoIterator<Item = Option<&'s str>>) -> Option<&'static str> {
     let places = statuses.into_iter().flatten().filter_map(|status| STATUSES.iter().position(|s| *s == status));
     places.min().map(|place| STATUSES[place])
+}
+
+impl Record {
+    /// Limits the times that the sender wrote. One that cannot be true becomes the known time of the message.
+    ///
+    /// # Errors
+    /// Never; other sources reject records.
+    pub fn limit_times(&mut self, latest: Latest) -> Result<(), Refusal> {
+        let (Self::Submission(submission), Some((bound, known))) = (self, latest.micros()) else { return Ok(()) };
+        for cell in submission.objects.iter_mut().flatten().flat_map(|object| &mut object.cells) {
+            if let Some(Cell::Time(at)) = cell
+                && *at > bound
+            {
+                *at = known;
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::envelope::{Latest, Refusal};
+
 /// One object of one of the kinds that are kept.
 #[derive(Clone, Debug)]
 pub enum Record {
@@ -19,6 +21,37 @@ pub enum Record {
     Snapshot(Box<Snapshot>),
     /// A snapshot on its way out.
     Release(Box<Release>),
+}
+
+impl Record {
+    /// Limits the times that the sender wrote.
+    ///
+    /// # Errors
+    /// When the object was created later than the message was sent: of two objects of one name the younger one counts, so
+    /// that it would keep the name from all others.
+    pub fn limit_times(&mut self, latest: Latest) -> Result<(), Refusal> {
+        let identity = match self {
+            Self::Component(component) => &mut component.identity,
+            Self::Snapshot(snapshot) => &mut snapshot.identity,
+            Self::PipelineRun(run) => {
+                latest.cut_all([&mut run.started_at, &mut run.finished_at]);
+                &mut run.identity
+            }
+            Self::Release(release) => {
+                latest.cut_all([&mut release.started_at, &mut release.finished_at]);
+                &mut release.identity
+            }
+        };
+        latest.cut_all([&mut identity.deleted_at]);
+        match identity.created_at.filter(|at| !latest.allows(*at)) {
+            None => Ok(()),
+            Some(at) => {
+                let detail =
+                    format!("metadata.creationTimestamp: {at}, more than 5 minutes after the message was sent");
+                Err(Refusal::new("future-time", detail))
+            }
+        }
+    }
 }
 
 /// What an object does not lose: which one it is, how new this state of it is, and who said so.

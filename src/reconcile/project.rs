@@ -297,7 +297,8 @@ impl<'c> Check<'c> {
         self.untimed.extend(left.await?);
         while let Some(iid) = self.untimed.pop_first() {
             let url = address::versions(&self.client.root, path, iid);
-            let read = |text: &str| gitlab::read_versions(text, path, iid);
+            let asked_at = clock::now();
+            let read = |text: &str| gitlab::read_versions(text, path, iid, asked_at);
             let pages = match self.client.pages(url, self.deadline, read).await {
                 Ok(pages) => pages,
                 // Gone meanwhile, or the token may not see them; the rest of the project is as good as without.

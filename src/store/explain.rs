@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{StoreError, StoredJson, StoredTime, Tx};
+use super::{StoreError, StoredJson, StoredTime, Tx, frozen_until};
+use crate::clock;
 
 /// What can be explained.
 #[derive(Clone, Copy, Debug)]
@@ -90,8 +91,17 @@ pub async fn explain(tx: &Tx<'_>, thing: &Explained, key: &str) -> Result<Vec<Pa
         "" => part.part == "event",
         own => part.part == own,
     };
+    let mut notes = Vec::new();
     let own = rest.iter().rposition(is_own);
     let mut parts: Vec<Part> = own.map(|place| rest.remove(place)).into_iter().collect();
+    let now = clock::now();
+    for part in parts.iter().chain(&rest).filter(|part| part.part == thing.own) {
+        if let Some((at, member)) = frozen_until(&part.row, now) {
+            let what =
+                format!("{member} is {at}: no message counts until then; `repair {} {key}` lowers it", thing.name);
+            notes.push(Part { part: "frozen".to_owned(), at: Some(at), what: Some(what), row: Value::Null });
+        }
+    }
     if let Some((family, before)) = thing.told {
         // Of a thing that is named otherwise than in its events: builds of Buildkite by number, jobs by their build.
         let of_row = |member: &str| parts.first().and_then(|part| part.row.get(member)).map(text);
@@ -113,6 +123,7 @@ pub async fn explain(tx: &Tx<'_>, thing: &Explained, key: &str) -> Result<Vec<Pa
     let needle = key.split('!').next().unwrap_or(key);
     let refused = tx.query(include_str!("sql/explain_refused.sql"), &[&needle, &ids]).await?;
     rest.extend(refused.iter().map(read));
+    rest.append(&mut notes);
     rest.sort_by(|a, b| (a.at, &a.part).cmp(&(b.at, &b.part)));
     parts.extend(rest);
     Ok(parts)

@@ -167,6 +167,7 @@ pub async fn refused_whole(tx: &Tx<'_>, keys: &[Key]) -> Result<Vec<(Key, Delive
             attributes: serde_json::from_str(row.get("attributes")).unwrap_or_default(),
             sent_at: row.get("own_sent_at"),
             is_moved: false,
+            received_at: None,
         };
         (key, delivery)
     };

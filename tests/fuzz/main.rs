@@ -85,6 +85,7 @@ const TARGETS: &[Named] = &[
     ("bots", QUICK, || pure::family("bots")),
     ("kcidb", QUICK, || pure::family("kcidb")),
     ("kcidb-problems", QUICK, pure::problems),
+    ("times", QUICK, pure::times),
     ("hosts-and-headers", QUICK, http::hosts),
     ("urls", SLOW, pure::urls),
     ("targets-document", QUICK, pure::targets),

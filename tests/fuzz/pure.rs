@@ -104,6 +104,60 @@ pub fn problems() -> Target {
     Target { packs: false, ..target(documents("kcidb"), Box::new(run)) }
 }
 
+/// Messages of all families in carriers that senders write, with any times: none is later than the known time of the delivery,
+/// and five minutes.
+pub fn times() -> Target {
+    let settings = settings();
+    let families = ["konflux", "gitlab", "buildkite", "travis", "bots", "kcidb"];
+    let mut corpus = families.map(documents).concat();
+    let later = ["2998-01-01T00:00:00Z", "2026-12-01 00:00:00 UTC", "2026-11-30T00:05:01Z"];
+    for (number, document) in corpus.clone().into_iter().enumerate() {
+        let text = String::from_utf8_lossy(&document).into_owned();
+        let time = later[number % later.len()];
+        // Each time of the document, in any of its forms, becomes one of the future.
+        let moved = text.replace("2026-03", &time[..7]).replace("2026-01", &time[..7]);
+        let data: serde_json::Value = serde_json::from_str(&moved).unwrap_or_default();
+        corpus.push(moved.into_bytes());
+        corpus.push(
+            json!({"specversion": "1.0", "id": "c", "source": "/s", "type": "t", "time": time, "data": data})
+                .to_string()
+                .into_bytes(),
+        );
+    }
+    let known: jiff::Timestamp = "2026-11-30T00:00:00Z".parse().unwrap();
+    let latest = known + jiff::SignedDuration::from_mins(5);
+    let run = move |input: &[u8]| {
+        let attributes = [("source".to_owned(), "bot".to_owned())];
+        let mut delivery =
+            Delivery { id: "m".to_owned(), body: input.to_vec(), sent_at: Some(known), ..Delivery::default() };
+        if input.len().is_multiple_of(2) {
+            delivery.attributes = attributes.into();
+        }
+        // A notification in a queue has the time of its topic, which our own clock bounds.
+        delivery.received_at = Some(known);
+        let batch = read(&[delivery], &settings);
+        let sent = batch.messages.iter().filter_map(|message| message.sent_at);
+        let refused = batch.refused.iter().filter_map(|(_, refused)| refused.sent_at);
+        if let Some(late) = sent.chain(refused).find(|at| *at > latest) {
+            return Err(format!("sent at {late}"));
+        }
+        for (_, record) in &batch.records {
+            let shown = format!("{record:?}");
+            for name in ["message_at", "version_at", "event_at", "created_at", "updated_at", "started_at", " at"] {
+                for part in shown.split(&format!("{name}: ")).skip(1) {
+                    let part = part.strip_prefix("Some(").unwrap_or(part);
+                    let end = part.find(|c: char| !(c.is_ascii_digit() || "-:.TZ".contains(c))).unwrap_or(part.len());
+                    if part[..end].parse::<jiff::Timestamp>().is_ok_and(|at| at > latest) {
+                        return Err(format!("{name} {}: {shown}", &part[..end]));
+                    }
+                }
+            }
+        }
+        outcome(&batch)
+    };
+    target(corpus, Box::new(run))
+}
+
 /// URLs of repositories, alone and where messages hold them.
 pub fn urls() -> Target {
     let settings = settings();
@@ -249,7 +303,8 @@ pub fn answers() -> Target {
         let Ok(text) = std::str::from_utf8(input) else { return Ok("no text".to_owned()) };
         let at = jiff::Timestamp::UNIX_EPOCH;
         let list = read_merge_requests(text, "g/p", at);
-        let said = format!("{list:?}\n{:?}\n{:?}", read_versions(text, "g/p", 7), read_project_id(text));
+        let said =
+            format!("{list:?}\n{:?}\n{:?}", read_versions(text, "g/p", 7, jiff::Timestamp::MAX), read_project_id(text));
         Ok(format!("{}:\n{said}", if list.is_ok() { "read" } else { "refused" }))
     };
     Target { packs: false, ..target(corpus.to_vec(), Box::new(run)) }

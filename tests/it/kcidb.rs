@@ -1,6 +1,7 @@
 //! The family kcidb against PostgreSQL: order, repetition, events, and all real submissions that are at hand.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use hummingbird_status::envelope::Delivery;
@@ -17,11 +18,14 @@ use serde_json::{Value, json};
 use crate::support::random::Random;
 use crate::support::{self, deadline, difference, project, render, schema, zip};
 
+/// When the first message is sent: not so long ago that times of now in it would be of its future.
+static BEGIN: LazyLock<i64> = LazyLock::new(|| Timestamp::now().as_second() - 3600);
+
 /// A submission as a message, sent at that second.
 pub fn said(second: i64, id: &str, lists: &Value) -> Delivery {
     let mut document = lists.clone();
     document["version"] = json!({"major": 5, "minor": 3});
-    let sent_at = Some(Timestamp::from_second(1_770_000_000 + second).unwrap());
+    let sent_at = Some(Timestamp::from_second(*BEGIN + second).unwrap());
     Delivery { id: id.to_owned(), body: document.to_string().into_bytes(), sent_at, ..Delivery::default() }
 }
 

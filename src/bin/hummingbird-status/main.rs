@@ -20,6 +20,7 @@ mod progress;
 mod reconcile;
 mod redrive;
 mod refused;
+mod repair;
 mod show;
 mod up;
 mod upkeep;
@@ -66,6 +67,8 @@ enum Command {
     Refused(refused::Command),
     /// Why a thing is as it is: its row, what led to it, what was told of it and how that was answered, what was refused.
     Explain(explain::ExplainArgs),
+    /// Lower the times of a row that lie in the future and protect it from all messages; explain says so of a row.
+    Repair(repair::RepairArgs),
     /// Take what is in a dead-letter queue, until it is empty.
     Redrive(redrive::RedriveArgs),
     /// Make partitions ahead and throw away what is old, as reconcile does (.._RETENTION_DAYS).
@@ -95,6 +98,7 @@ async fn main() -> ExitCode {
         Command::Backfill(args) => backfill::run(args).await,
         Command::Refused(command) => refused::run(command).await,
         Command::Explain(args) => explain::run(args).await,
+        Command::Repair(args) => repair::run(args).await,
         Command::Redrive(args) => redrive::run(args).await,
         Command::Upkeep(args) => upkeep::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,

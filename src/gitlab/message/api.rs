@@ -11,7 +11,7 @@ use super::{User, time};
 use crate::envelope::field::{Name, Text, owned};
 use crate::envelope::lenient::{self, Each, Optional};
 use crate::envelope::time::second;
-use crate::envelope::{Refusal, parse};
+use crate::envelope::{Latest, Refusal, parse};
 use crate::gitlab::record::{Author, Heads, Hosts, MergeRequest, MrVersion, Stamp};
 use crate::gitlab::rules;
 use crate::sorted;
@@ -106,7 +106,10 @@ pub fn read_merge_requests(page: &str, project: &str, asked_at: Timestamp) -> Re
     let mut answer = Answer::default();
     for item in items {
         match merge_request(item.get(), project, asked_at) {
-            Ok(merge_request) => answer.merge_requests.push(merge_request),
+            Ok(mut merge_request) => {
+                merge_request.limit_times(Latest::of(Some(asked_at)));
+                answer.merge_requests.push(merge_request);
+            }
             Err(refusal) => {
                 let numbered = serde_json::from_str::<Numbered>(item.get()).ok();
                 answer.refused.push((numbered.and_then(|numbered| numbered.iid), refusal));
@@ -190,15 +193,16 @@ struct Version<'a> {
 }
 
 /// Reads the answer of `GET /projects/:path/merge_requests/:iid/versions`: each head, with the time at which it became
-/// that. The same from every answer, whenever it was asked for. Versions without a time are left out.
+/// that. The same from every answer, whenever it was asked for. Versions without a time, or with one later than that of
+/// the question, are left out.
 ///
 /// # Errors
 /// When the answer is no list of versions.
-pub fn read_versions(text: &str, project: &str, iid: i64) -> Result<Vec<MrVersion>, Refusal> {
+pub fn read_versions(text: &str, project: &str, iid: i64, asked_at: Timestamp) -> Result<Vec<MrVersion>, Refusal> {
     let versions: Vec<Version<'_>> = parse(text)?;
     let read = |version: Version<'_>| {
         let sha = rules::commit(Some(&version.head_commit_sha))?;
-        let at = version.created_at?;
+        let at = version.created_at.filter(|at| Latest::of(Some(asked_at)).allows(*at))?;
         let told = match version.id {
             Some(id) => (at, at, format!("{ASKED}version-{id}")),
             None => (at, at, format!("{ASKED}version")),
@@ -275,9 +279,12 @@ mod tests {
     fn versions_are_heads_with_their_time() {
         let text = r#"[{"id":9,"head_commit_sha":"b","created_at":"2026-03-10T09:07:38.120Z","state":"collected"},
             {"id":8,"head_commit_sha":"a","created_at":"2026-03-10T09:00:12.001Z"},{"id":7,"head_commit_sha":"c"}]"#;
-        let versions = read_versions(text, "g/p", 7).expect("versions");
+        let asked_at = at("2026-03-10T12:00:00Z");
+        let versions = read_versions(text, "g/p", 7, asked_at).expect("versions");
         let told: Vec<_> = versions.iter().map(|v| (v.sha.as_str(), v.head.clone().expect("head").0)).collect();
         assert_eq!(told, [("b", at("2026-03-10T09:07:38.12Z")), ("a", at("2026-03-10T09:00:12.001Z"))]);
-        assert!(read_versions(r#"{"message":"404"}"#, "g/p", 7).is_err());
+        assert!(read_versions(r#"{"message":"404"}"#, "g/p", 7, asked_at).is_err());
+        let early = read_versions(text, "g/p", 7, at("2026-03-10T09:01:00Z")).expect("versions");
+        assert_eq!(early.len(), 1, "a head of the future is none");
     }
 }

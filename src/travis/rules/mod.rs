@@ -11,6 +11,7 @@ pub mod matrix;
 pub mod notify;
 mod repair;
 pub mod startable;
+mod times;
 
 use std::collections::BTreeMap;
 

@@ -4,6 +4,7 @@ use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeN
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::clock;
 use crate::envelope::{Delivery, time};
 
 /// A message in hand.
@@ -38,6 +39,7 @@ impl From<Message> for Received {
                 attributes: attributes.filter_map(|(name, value)| Some((name, text(value)?))).collect(),
                 sent_at,
                 is_moved,
+                received_at: Some(clock::now()),
             },
             receipt: Receipt { handle: message.receipt_handle.unwrap_or_default(), receives: receives.unwrap_or(1) },
         }

@@ -3,3 +3,4 @@
 mod resources;
 mod secrets;
 mod terminal;
+mod times;

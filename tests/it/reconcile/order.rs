@@ -56,6 +56,7 @@ impl Said {
                     payload: &payload,
                     head: envelope::Head::read(&payload).unwrap(),
                     sent_at: at(sent, 0).parse().ok(),
+                    latest: envelope::Latest::default(),
                 };
                 match gitlab::decode(&message, &Settings::default().gitlab).unwrap() {
                     envelope::Decoded::Records(mut records) => records.remove(0),
@@ -74,7 +75,7 @@ impl Said {
             Self::Version(iid, head, second) => {
                 let text =
                     json!([{"id": second, "head_commit_sha": format!("{head:040x}"), "created_at": at(second, 1)}]);
-                Record::Versions(gitlab::read_versions(&text.to_string(), "g/p", iid).unwrap())
+                Record::Versions(gitlab::read_versions(&text.to_string(), "g/p", iid, jiff::Timestamp::MAX).unwrap())
             }
         }
     }

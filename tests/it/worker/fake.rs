@@ -133,7 +133,7 @@ impl State {
             messages.push(json!({
                 "MessageId": id, "ReceiptHandle": id, "Body": body,
                 "Attributes": {
-                    "SentTimestamp": "1772610591200", "ApproximateReceiveCount": (receives + 1).to_string()
+                    "SentTimestamp": "1777628400000", "ApproximateReceiveCount": (receives + 1).to_string()
                 },
             }));
         }
