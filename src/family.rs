@@ -1,12 +1,13 @@
 //! The closed set of families, and the way from a message to one of them: one line a family.
 
 use std::fmt;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::envelope::{Decoded, Limits, Message, Refusal};
 use crate::outbox::{Announcer, Due, announcing};
-use crate::store::{Stale, Step, StoreError, Tx};
+use crate::store::{Patient, Stale, Step, StoreError, Tx};
 use crate::{bots, buildkite, gitlab, kcidb, konflux, travis};
 
 /// What a deployment chooses about the families.
@@ -169,7 +170,7 @@ pub enum Task {
     GitlabHosts,
     /// See [`kcidb::requeue`].
     KcidbRequeue,
-    /// See [`kcidb::triage`].
+    /// See [`kcidb::Triage`].
     KcidbTriage,
 }
 
@@ -188,19 +189,41 @@ impl Task {
         }
     }
 
-    /// Does the next page, which is the transaction: committed with its place in the work, or not at all.
-    ///
-    /// # Errors
-    /// When a statement fails.
-    pub async fn page(self, tx: &Tx<'_>, settings: &Settings) -> Result<(Step, Due), StoreError> {
+    /// Does the next page in a transaction: committed with its place in the work, or not at all.
+    async fn page(self, tx: &Tx<'_>, settings: &Settings) -> Result<(Step, Due), StoreError> {
         let host = settings.gitlab.hosts.first().map(String::as_str);
         let page = async |announcer: &mut Announcer| match self {
             Self::KonfluxHosts => konflux::fill_hosts(tx, host).await,
             Self::GitlabHosts => gitlab::fill_hosts(tx, host).await,
             Self::KcidbRequeue => kcidb::requeue(tx, kcidb::PAGE, announcer).await,
-            Self::KcidbTriage => kcidb::triage(tx, kcidb::PAGE, announcer).await,
+            // Matching happens outside of transactions: see `Tasks::chunk`.
+            Self::KcidbTriage => Ok(Step::default()),
         };
         announcing(tx, page).await
+    }
+}
+
+/// Does tasks, and keeps between chunks what each has made ready.
+pub struct Tasks {
+    triage: kcidb::Triage,
+}
+
+impl Tasks {
+    /// Has nothing ready yet. The clock gives the time that this thread has worked.
+    #[must_use]
+    pub fn new(clock: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        Self { triage: kcidb::Triage::new(clock) }
+    }
+
+    /// Does the next chunk of a task: committed with its place in the work, or not at all.
+    ///
+    /// # Errors
+    /// When a statement fails.
+    pub async fn chunk(&mut self, task: Task, store: &Patient, settings: &Settings) -> Result<(Step, Due), StoreError> {
+        if task == Task::KcidbTriage {
+            return self.triage.chunk(store, kcidb::PAGE).await;
+        }
+        store.in_tx(task.name(), async |tx| task.page(tx, settings).await).await
     }
 }
 

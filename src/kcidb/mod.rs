@@ -26,8 +26,8 @@ pub use self::record::{Cell, Column, Excerpt, Holds, IssueRegex, Kind, Object, R
 pub use self::render::object as render;
 pub use self::rules::{Milestone, Progress, STATUSES, Stamp, Stamps, milestones, summary};
 pub use self::store::{
-    ExcerptPage, Found, Owned, Query, Receipt, Summary, find, finish_overdue, foreign, prune_log_excerpts,
-    prune_receipts, reads, receipt, requeue, summaries, sweep, triage, write,
+    ExcerptPage, Found, Owned, Query, Receipt, Summary, Triage, find, finish_overdue, foreign, prune_log_excerpts,
+    prune_receipts, reads, receipt, requeue, summaries, sweep, write,
 };
 
 use std::time::Duration;
@@ -41,7 +41,7 @@ pub struct Settings {
     pub silence: Option<Duration>,
 }
 
-/// Objects in a page of work: [`requeue`] announces each, [`triage()`] looks at each while others wait to write.
+/// Objects in a page of work: [`requeue`] announces each, [`Triage`] looks at each.
 pub const PAGE: usize = 500;
 
 /// Lists of objects that a document may have.

@@ -3,12 +3,12 @@
 //!
 //! ```text
 //! upkeep   ─► partitions and old rows
-//! projects that we know, longest unchecked first
+//! projects that we know, longest unchecked first, in three quarters of the time
 //!   └ each:  open merge requests, 100 a request ─► compare ─► gitlab::write, as ingest does
 //!            changed since the last sweep        ─► compare ─► ..     (reopened, never heard of)
 //!            versions of those with a new head              ─► ..
 //! families ─► sweep: what should have ended long ago
-//!          ─► tasks: what messages left to be done, a page a transaction, first and last
+//!          ─► tasks: what messages left to be done, chunk by chunk
 //! ```
 //!
 //! An answer says what was true when it was asked for, so a webhook that was sent later wins, whichever is written first.
@@ -39,7 +39,7 @@ use self::reach::Reach;
 pub use self::report::{Correction, Missing, Moved, RefusedItem, Report, Unreachable, Worked};
 use crate::clock::{self, Deadline};
 use crate::config::{GitLab, Retention};
-use crate::family::{Family, Settings, Task};
+use crate::family::{Family, Settings, Task, Tasks};
 use crate::gitlab::{self, Checked, Project};
 use crate::store::{Patient, Store, StoreError, chain};
 use crate::upkeep;
@@ -121,7 +121,7 @@ const SILENT_PROJECTS: u32 = 3;
 const TRIES: u32 = 5;
 /// Time kept back for what comes after the projects.
 const RESERVE: Duration = Duration::from_secs(2);
-/// Of the time, what the families' tasks may take before the projects: a quarter. What is left over is theirs again.
+/// Of the time, what projects leave to the tasks of the families, which come after them: a quarter.
 const TASKS_SHARE: u32 = 4;
 /// Of the time, what upkeep may take before all else: an eighth. It takes less than a second, but after a long pause; and
 /// projects may take all that there is, run after run.
@@ -133,6 +133,8 @@ struct Run<'w> {
     clients: Vec<Client>,
     options: Options,
     deadline: Deadline,
+    /// Time that projects leave to the tasks of the families.
+    for_tasks: Duration,
     watch: &'w dyn Fn(usize, usize),
     state: Mutex<State>,
 }
@@ -188,9 +190,9 @@ pub async fn run(
     state.projects = state.queue.len();
     state.tasks = if options.dry_run { Vec::new() } else { Task::ALL.to_vec() };
     let workers = options.concurrency.clamp(1, 64);
-    let run = Run { store, clients, options, deadline, watch: &watch, state: Mutex::new(state) };
+    let for_tasks = if state.tasks.is_empty() { Duration::ZERO } else { deadline.remaining() / TASKS_SHARE };
+    let run = Run { store, clients, options, deadline, for_tasks, watch: &watch, state: Mutex::new(state) };
     run.keep_up(started).await;
-    run.work_for_families(Deadline::within(deadline.remaining() / TASKS_SHARE)).await;
     // On one thread: they wait for GitLab nearly all of the time.
     join_all((0..workers).map(|_| run.work())).await;
     run.sweep_families(started).await;
@@ -234,20 +236,26 @@ impl Run<'_> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Time that is left for projects.
+    fn for_projects(&self) -> Duration {
+        let left = self.deadline.remaining();
+        left.saturating_sub(RESERVE.max(self.for_tasks))
+    }
+
     /// Takes project after project until there is none.
     async fn work(&self) {
         loop {
             let (number, project) = {
                 let mut state = self.state();
                 let Some((number, project)) = state.queue.pop_front() else { return };
-                if state.stopped[number] || self.deadline.remaining() <= RESERVE {
+                if state.stopped[number] || self.for_projects().is_zero() {
                     state.report.left.push(project.path);
                     continue;
                 }
                 (number, project)
             };
             let started = clock::now();
-            let deadline = self.deadline.or_within(self.deadline.remaining().saturating_sub(RESERVE));
+            let deadline = self.deadline.or_within(self.for_projects());
             let mut check = Check::new(&self.store, &self.clients[number], &self.options, deadline, &project);
             let result = check.run(started).await;
             let found = std::mem::take(&mut check.found);
@@ -357,16 +365,17 @@ impl Run<'_> {
         self.state().report.upkeep = Some(report);
     }
 
-    /// Does what messages left to be done, page by page and task by task, until it is done or the time is over. A page is a
-    /// transaction with the deadline of the run: what one has done stands, and the next run goes on from there.
+    /// Does what messages left to be done, chunk by chunk and task by task, until it is done or the time is over. What a
+    /// chunk has done stands, and the next run goes on from there.
     async fn work_for_families(&self, until: Deadline) {
         let mut tasks = std::mem::take(&mut self.state().tasks);
+        let mut work = Tasks::new(clock::processor_time);
         while !tasks.is_empty() && !until.remaining().is_zero() {
             // One that has nothing to do may be given something by another.
             let mut more = false;
             let mut able = Vec::new();
             for task in tasks {
-                match self.store.in_tx(task.name(), async |tx| task.page(tx, &self.options.settings).await).await {
+                match work.chunk(task, &self.store, &self.options.settings).await {
                     Ok((step, due)) => {
                         let mut state = self.state();
                         state.report.work(task.name(), step);

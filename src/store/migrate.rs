@@ -84,6 +84,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 25, name: "outbox_texts", sql: include_str!("migrations/0025_outbox_texts.sql") },
     Migration { version: 26, name: "builds", sql: include_str!("migrations/0026_builds.sql") },
     Migration { version: 27, name: "buildkite_waiting", sql: include_str!("migrations/0027_buildkite_waiting.sql") },
+    Migration { version: 28, name: "triage", sql: include_str!("migrations/0028_triage.sql") },
 ];
 
 /// What [`migrate`] did.

@@ -9,7 +9,7 @@ use hummingbird_status::family::Settings;
 use hummingbird_status::kcidb::{self, Kind, Query};
 use hummingbird_status::outbox::announcing;
 use hummingbird_status::pipeline::ingest;
-use hummingbird_status::store::{Store, Tx};
+use hummingbird_status::store::{Patient, Store, Tx};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -335,12 +335,12 @@ fn expression(second: i64, status: &str, more: Value) -> Delivery {
 /// All pages of the work that expressions make.
 async fn work(store: &Store, page: usize) -> (usize, usize) {
     let (mut announced, mut incidents) = (0, 0);
+    let (mut triage, patient) = (kcidb::Triage::new(|| Duration::ZERO), Patient::until(store, deadline()));
     for _ in 0..1000 {
         let requeue = async |tx: &mut Tx<'_>| announcing(tx, async |a| kcidb::requeue(tx, page, a).await).await;
         let (step, _) = store.in_tx("requeue", deadline(), requeue).await.unwrap();
         announced += step.written;
-        let triage = async |tx: &mut Tx<'_>| announcing(tx, async |a| kcidb::triage(tx, page, a).await).await;
-        let (found, _) = store.in_tx("triage", deadline(), triage).await.unwrap();
+        let (found, _) = triage.chunk(&patient, page).await.unwrap();
         incidents += found.written;
         if !step.more && !found.more {
             return (announced, incidents);

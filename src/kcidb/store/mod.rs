@@ -22,7 +22,7 @@ pub use self::origins::{Owned, foreign};
 pub use self::progress::{finish_overdue, sweep};
 pub use self::prune::{ExcerptPage, prune_log_excerpts, prune_receipts};
 pub use self::receipts::{Receipt, receipt};
-pub use self::triage::{requeue, triage};
+pub use self::triage::{Triage, requeue};
 use super::events::{self, What};
 use super::record::{Kind, Record, Submission};
 use super::rules::Stamp;

@@ -1,6 +1,6 @@
 -- read_kcidb_issue_regexes
 SELECT
-    r.id, r.issue_id, r.issue_version, r.package_name_match, r.deleted, r.message_id, r.message_at,
+    r.id, r.issue_id, r.issue_version, r.package_name_match, r.deleted, r.set_aside, r.message_id, r.message_at,
     ARRAY[
         r.text_match, r.file_name_match, r.test_name_match, r.testresult_name_match, r.architecture_match,
         r.kpet_tree_name_match, r.tree_match

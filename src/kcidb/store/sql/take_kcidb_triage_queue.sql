@@ -1,5 +1,11 @@
 -- take_kcidb_triage_queue
+-- Not what was queued again after it was read: that may have changed.
 DELETE FROM kcidb_triage_queue AS q
-USING (SELECT kind, id FROM kcidb_triage_queue ORDER BY kind, id LIMIT $1 FOR UPDATE SKIP LOCKED) AS p
-WHERE q.kind = p.kind AND q.id = p.id
+USING (
+    SELECT q.kind, q.id, q.revision
+    FROM unnest($1::text[], $2::text[], $3::bigint[]) AS i (kind, id, revision)
+    JOIN kcidb_triage_queue AS q ON q.kind = i.kind AND q.id = i.id AND q.revision = i.revision
+    ORDER BY q.kind, q.id FOR UPDATE OF q
+) AS p
+WHERE q.kind = p.kind AND q.id = p.id AND q.revision = p.revision
 RETURNING q.kind, q.id

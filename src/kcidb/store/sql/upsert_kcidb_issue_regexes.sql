@@ -31,6 +31,7 @@ ON CONFLICT (id) DO UPDATE SET
     deleted = excluded.deleted,
     message_id = excluded.message_id,
     message_at = excluded.message_at,
+    set_aside = NULL,
     received_at = now()
 WHERE (coalesce(t.message_at, '-infinity'), t.message_id)
     < (coalesce(excluded.message_at, '-infinity'), excluded.message_id)
