@@ -14,18 +14,12 @@ use crate::support::{self, project};
 
 // Why a case is in the list below.
 const PAGES: &str = "of the web UI and the commands: not repaired yet";
-const SECURITY: &str = "a later change about security repairs it";
 
 /// Cases of faults that are not repaired yet, and what repairs them.
 const LATER: &[(&str, &str)] = &[
     ("pages/build-running-9h", PAGES),
     ("pages/failed-test-in-explain", PAGES),
     ("pages/failed-test-on-overview", PAGES),
-    ("security/future-time-bot", SECURITY),
-    ("security/future-time-cloudevent", SECURITY),
-    ("security/own-ids-default", SECURITY),
-    ("security/refused-amplification", SECURITY),
-    ("security/terminal-escapes-event", SECURITY),
 ];
 
 /// Cases that are open to a decision, and were decided as they say; the reason is where the rule is documented.
