@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{StoreError, Tx};
+use crate::clock;
 use crate::envelope::time::AHEAD;
 
-/// Statements by the kind of thing as in [`super::EXPLAINED`]. Each lowers times of the future to the time at which the row
-/// was written.
+/// Statements by the kind of thing as in [`super::EXPLAINED`]. Each lowers times of a row ($1) that are after a latest one ($2) to the
+/// time at which the row was written.
 const REPAIRS: &[(&str, &[&str])] = &[
     ("mr", &[include_str!("sql/repair_merge_request.sql"), include_str!("sql/repair_mr_versions.sql")]),
     ("component", &[include_str!("sql/repair_component.sql")]),
@@ -24,15 +25,11 @@ const REPAIRS: &[(&str, &[&str])] = &[
     ("kcidb-build", &[include_str!("sql/repair_kcidb_build.sql")]),
     ("kcidb-test", &[include_str!("sql/repair_kcidb_test.sql")]),
     ("issue", &[include_str!("sql/repair_issue.sql"), include_str!("sql/repair_issue_regexes.sql")]),
-    (
-        "bot",
-        &[
-            include_str!("sql/repair_bot.sql"),
-            include_str!("sql/repair_bot_beats.sql"),
-            include_str!("sql/repair_bot_transitions.sql"),
-        ],
-    ),
+    (BOT, &[include_str!("sql/repair_bot.sql"), include_str!("sql/repair_bot_beats.sql")]),
 ];
+
+/// The kind whose heartbeats have neighbours, which are others once a time was lowered.
+const BOT: &str = "bot";
 
 /// Members of a row that say how new it is.
 const VERSIONS: &[&str] = &["created_at", "event_at", "message_at", "updated_at", "version_at"];
@@ -47,9 +44,13 @@ pub fn repairable() -> impl Iterator<Item = &'static str> {
 /// # Errors
 /// When a statement fails.
 pub async fn repair(tx: &Tx<'_>, kind: &str, key: &str) -> Result<usize, StoreError> {
+    let Ok(latest) = clock::now().checked_add(AHEAD) else { return Ok(0) };
     let mut changed = 0;
     for sql in REPAIRS.iter().filter(|(known, _)| *known == kind).flat_map(|(_, statements)| *statements) {
-        changed += tx.query(sql, &[&key]).await?.len();
+        changed += tx.query(sql, &[&key, &latest]).await?.len();
+    }
+    if kind == BOT {
+        changed += tx.query(include_str!("sql/repair_bot_transitions.sql"), &[&key]).await?.len();
     }
     Ok(changed)
 }
