@@ -3,10 +3,9 @@
 
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
-
 use crate::clock::Deadline;
 use crate::store::{Listener, Store, StoreError, chain};
+use crate::tasks::Owned;
 
 /// First pause between two looks at rows without notifications; and how often rows are looked at while something is under way.
 pub(super) const POLL: Duration = Duration::from_millis(250);
@@ -19,19 +18,11 @@ const CONNECT: Duration = Duration::from_secs(15);
 /// When it is tried again to hear notifications.
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// A task that connects. Nobody may be waiting for it while it has a connection of the pool, so it does not depend on that.
-struct Connecting(JoinHandle<Result<Option<Listener>, StoreError>>);
-
-impl Drop for Connecting {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 enum State {
     /// Notifications are not asked for.
     Off,
-    Connecting(Connecting),
+    /// In a task of its own: it holds a connection of the pool, also while [`Wake::woken`] is not polled.
+    Connecting(Owned<Result<Option<Listener>, StoreError>>),
     Listening(Listener),
     /// No notification arrives; it is tried again then.
     Deaf(Deadline),
@@ -76,7 +67,7 @@ impl<'s> Wake<'s> {
                     tokio::time::sleep(until.remaining()).await;
                     let store = self.store.clone();
                     let listen = async move { store.listen(Deadline::within(CONNECT)).await };
-                    self.state = State::Connecting(Connecting(tokio::spawn(listen)));
+                    self.state = State::Connecting(Owned(tokio::spawn(listen)));
                 }
                 State::Connecting(listening) => {
                     let listener = (&mut listening.0).await;

@@ -5,9 +5,19 @@ mod stop;
 use std::future::Future;
 
 use tokio::runtime::Handle;
-use tokio::task::JoinError;
+use tokio::task::{JoinError, JoinHandle};
 
 pub use self::stop::{Stop, Stopper};
+
+/// A task that ends with its owner.
+#[derive(Debug)]
+pub struct Owned<T>(pub JoinHandle<T>);
+
+impl<T> Drop for Owned<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
 
 /// Drives a future that is not `Send` on a thread of the runtime's blocking pool, where it may also compute for long.
 ///

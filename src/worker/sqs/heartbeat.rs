@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
-
 use super::message::Receipt;
 use super::queue::Queue;
+use crate::tasks::Owned;
 
 /// Extends the visibility of a batch until it is dropped.
-pub(super) struct Heartbeat(JoinHandle<()>);
+pub(super) struct Heartbeat {
+    _task: Owned<()>,
+}
 
 impl Heartbeat {
     /// Begins. A task of the runtime, because the poller's own thread may be busy decoding.
@@ -18,18 +19,13 @@ impl Heartbeat {
         let receipts: Vec<_> = receipts.map(|receipt| (receipt, visibility)).collect();
         // A visibility of 0 or 1 s is no use to anybody; at least do not call without pause.
         let pause = (visibility / 2).max(Duration::from_millis(500));
-        Self(tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(pause).await;
                 tracing::debug!(messages = receipts.len(), "slow batch, extending its visibility");
                 queue.hide(&receipts).await;
             }
-        }))
-    }
-}
-
-impl Drop for Heartbeat {
-    fn drop(&mut self) {
-        self.0.abort();
+        });
+        Self { _task: Owned(task) }
     }
 }
