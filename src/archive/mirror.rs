@@ -47,7 +47,7 @@ impl File {
         let mut bytes = Vec::with_capacity(usize::try_from(kind.len().min(most)).unwrap_or(0));
         file.take(most + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > most {
-            return Err(io::Error::other(format!("larger than {most} bytes")));
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("longer than {most} bytes")));
         }
         Ok(bytes)
     }

@@ -142,14 +142,10 @@ impl Source {
 /// A file of a mirror.
 fn read_file(file: &mirror::File) -> Result<Vec<u8>, Failure> {
     let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => Failure::Gone(error.to_string()),
+        io::ErrorKind::NotFound | io::ErrorKind::FileTooLarge => Failure::Gone(error.to_string()),
         io::ErrorKind::PermissionDenied => Failure::Denied(error.to_string()),
         _ => Failure::Later(error.to_string()),
     };
-    let length = file.path.symlink_metadata().map_err(failed)?.len();
-    if length > MOST_BYTES as u64 {
-        return Err(Failure::Gone(format!("longer than {MOST_BYTES} bytes")));
-    }
     file.read(MOST_BYTES as u64).map_err(failed)
 }
 
