@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
-use super::place::{Due, Row, notify, place};
+use super::place::{Due, Row, place};
 use super::plan::{Candidate, age, plan};
 use super::receiver::{Receiver, Rules};
 use super::registry::{Registered, receivers};
@@ -184,7 +184,7 @@ impl Announcer {
         if !unknown.is_empty() {
             write_unrouted(tx, &unknown).await?;
         }
-        if place(tx, &known).await? { notify(tx, is_last).await } else { Ok(Due::default()) }
+        place(tx, &known, is_last).await
     }
 
     /// Drops the events that were added: their cause was rolled back.

@@ -55,11 +55,11 @@ impl Due {
     }
 }
 
-/// Writes events with the deliveries and commit statuses that they lead to. Says whether something is due by that: then the
-/// caller calls [`notify`].
-pub(super) async fn place(tx: &Tx<'_>, rows: &[Row]) -> Result<bool, StoreError> {
+/// Writes events with the deliveries and commit statuses that they lead to, and notifies those who listen if something is due. With
+/// `is_last` the transaction is committed with that.
+pub(super) async fn place(tx: &Tx<'_>, rows: &[Row], is_last: bool) -> Result<Due, StoreError> {
     if rows.is_empty() {
-        return Ok(false);
+        return Ok(Due::default());
     }
     let (ids, now) = ids(tx, rows).await?;
     let numbered = || ids.iter().zip(rows);
@@ -75,7 +75,7 @@ pub(super) async fn place(tx: &Tx<'_>, rows: &[Row]) -> Result<bool, StoreError>
     // No table refers to another one, so that none of them has to wait for an answer about another one.
     let ((), leads, wants) =
         tokio::try_join!(biased; write(tx, rows, &ids, now), lead(tx, &deliveries), want(tx, &statuses))?;
-    Ok(leads || wants)
+    if leads || wants { notify(tx, is_last).await } else { Ok(Due::default()) }
 }
 
 /// Notifies the processes that listen, when the transaction commits, that something is due. With `is_last` it is committed with

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::place::{Due, Row, notify, place};
+use super::place::{Due, Row, place};
 use super::plan::{Candidate, age, plan};
 use super::registry::{Registered, receivers};
 use super::texts::StoredPayload;
@@ -43,7 +43,7 @@ pub async fn route(tx: &Tx<'_>, most: i64) -> Result<(usize, Due), StoreError> {
         row.plan = Some(plan(candidate, receivers.iter().filter(|receiver| receiver.registered_at <= created_at)));
         rows.push(row);
     }
-    let due = if place(tx, &rows).await? { notify(tx, false).await? } else { Due::default() };
+    let due = place(tx, &rows, false).await?;
     let notes = (0..).zip(&rows).filter_map(|(place, row)| Some((place, row.plan.as_ref()?.note.clone()?))).collect();
     mark(tx, &rows, &notes).await?;
     Ok((rows.len(), due))
