@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::deliver::{drain, github};
 use crate::support::buildkite::HOST;
 use crate::support::forge::{Forge, created};
-use crate::support::{self, deadline, render};
+use crate::support::{self, deadline, odd_values, render};
 
 /// What EventBridge sends of a build; what is not given is usual.
 fn event(build: &str, number: i64, state: &str, second: u32, more: Value) -> Value {
@@ -208,42 +208,6 @@ async fn what_a_block_step_says_is_told() {
     drain(&db.store, &github(&forge, HOST)).await;
     let found = render::rows(&db.store, "SELECT wanted_state FROM commit_statuses ORDER BY sha").await;
     assert_eq!(found, states.iter().map(|(_, expected)| *expected).collect::<Vec<_>>());
-}
-
-/// Values that no detail has, and one of each that is at the edge.
-fn odd_values() -> Vec<Value> {
-    let mut values = vec![
-        json!(null),
-        json!(true),
-        json!(7),
-        json!(-1.5e300),
-        json!([]),
-        json!([{"a": 1}]),
-        json!({}),
-        json!({"a": ["b"]}),
-        json!(""),
-        json!(" "),
-        json!("a\u{0}b"),
-        json!("\u{fffe}\u{ffff}\u{1b}[31m"),
-        json!("x".repeat(1_024)),
-        json!("x".repeat(1_025)),
-        json!("ä".repeat(33_000)),
-        json!("Release notes\n".to_owned() + &"x".repeat(65_537)),
-    ];
-    for time in [
-        "0001-01-01T00:00:00Z",
-        "-009999-01-02T01:59:59Z",
-        "9999-12-30T22:00:00.999999999Z",
-        "9999-12-31T23:59:59.9999999Z",
-        "10000-01-01T00:00:00Z",
-        "2026-02-30T00:00:00Z",
-        "2026-03-10 25:00:00 UTC",
-        "0000-00-00 00:00:00 UTC",
-        "now",
-    ] {
-        values.push(json!(time));
-    }
-    values
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,6 +26,7 @@ use hummingbird_status::clock::Deadline;
 use hummingbird_status::config;
 use hummingbird_status::local::{Cluster, Profile, Running};
 use hummingbird_status::store::{Store, migrate};
+use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 /// No test passes or fails by a time limit: this is only so that one that hangs ends at last.
@@ -158,4 +159,43 @@ pub fn difference(expected: &str, found: &str) -> String {
         these.lines().filter(|line| !those.contains(line)).map(|line| format!("{mark} {line}\n")).collect()
     };
     format!("\n{}{}", only('-', expected, found), only('+', found, expected))
+}
+
+/// Values that no detail has, and one of each that is at the edge.
+pub fn odd_values() -> Vec<Value> {
+    let mut values = vec![
+        json!(null),
+        json!(true),
+        json!(7),
+        json!(4_294_967_296_u64),
+        json!(-1.5e300),
+        json!([]),
+        json!([{"a": 1}]),
+        json!({}),
+        json!({"a": ["b"]}),
+        json!(""),
+        json!(" "),
+        json!("a\u{0}b"),
+        json!("\u{fffe}\u{1b}"),
+        json!("\u{fffe}\u{ffff}\u{1b}[31m"),
+        json!("x".repeat(1_024)),
+        json!("x".repeat(1_025)),
+        json!("ä".repeat(33_000)),
+        json!("Release notes\n".to_owned() + &"x".repeat(65_537)),
+    ];
+    for time in [
+        "0001-01-01T00:00:00Z",
+        "-009999-01-02T01:59:59Z",
+        "9999-12-30T22:00:00.999999999Z",
+        "9999-12-31T23:59:59.9999999Z",
+        "10000-01-01T00:00:00Z",
+        "2026-02-30T00:00:00Z",
+        "2026-03-10 25:00:00 UTC",
+        "0000-00-00 00:00:00 UTC",
+        "now",
+        "soon",
+    ] {
+        values.push(json!(time));
+    }
+    values
 }
