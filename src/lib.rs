@@ -38,6 +38,7 @@
 //! | [`routing`] | addresses as data; a document with the reason for every answer that is no success | - |
 //! | [`secret`] | tokens and keys, which nothing shows | - |
 //! | [`shown`] | foreign text for the eyes of people: control and bidirectional characters as escapes | - |
+//! | [`hex`] | bytes as hexadecimal digits; every room may name it | - |
 //! | [`sorted`] | sorting in little code; every room may name it | - |
 //! | [`checked`] | what a deploy does before any function changes: checks the configuration, migrates | `aws`, `clock`, `config`, `custom_resource`, `deliver`, `failure`, `intake`, `outbox`, `store` |
 //! | [`served`] | all that the web function serves, in one router | `aws`, `config`, `deliver`, `failure`, `intake`, `page`, `routing`, `store` |
@@ -78,6 +79,7 @@ pub mod extension;
 pub mod failure;
 pub mod family;
 pub mod gitlab;
+pub mod hex;
 pub mod https;
 pub mod intake;
 pub mod kcidb;

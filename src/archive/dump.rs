@@ -11,6 +11,8 @@ use std::thread;
 
 use flate2::bufread::MultiGzDecoder;
 
+use crate::hex::hex;
+
 /// What was there goes with all that belongs to it, and the schema is as a new database has it.
 const CLEAR: &str = "DROP SCHEMA IF EXISTS public CASCADE; \
     CREATE SCHEMA public AUTHORIZATION pg_database_owner; GRANT USAGE ON SCHEMA public TO PUBLIC";
@@ -177,7 +179,7 @@ fn knows_restrict(version: &str) -> bool {
 fn key() -> io::Result<String> {
     let mut random = [0; 16];
     File::open("/dev/urandom")?.read_exact(&mut random)?;
-    Ok(random.iter().fold(String::new(), |key, byte| format!("{key}{byte:02x}")))
+    Ok(hex(&random))
 }
 
 /// The beginning of a script.

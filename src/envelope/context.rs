@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::field::Name;
 use super::{Attributes, Delivery, Head, Latest, REPLAY, attributes, time};
+use crate::hex::hex;
 
 /// What the layers so far have said about what they carry.
 #[derive(Clone)]
@@ -70,10 +71,7 @@ impl<'c> Context<'c> {
 
     /// The id, else one that depends on nothing but the content.
     pub(super) fn id_of(&self, bytes: &[u8]) -> String {
-        self.id.clone().unwrap_or_else(|| {
-            let hash = Sha256::digest(bytes);
-            hash[..16].iter().fold(String::from("sha256:"), |id, byte| format!("{id}{byte:02x}"))
-        })
+        self.id.clone().unwrap_or_else(|| format!("sha256:{}", hex(&Sha256::digest(bytes)[..16])))
     }
 }
 

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::{Attributes, Delivery, Head, time};
+use crate::hex::hex;
 
 /// What such an event calls itself.
 pub(super) const SOURCE: &str = "aws:rmq";
@@ -113,7 +114,7 @@ fn hash(queue: &str, data: Option<&RawValue>) -> String {
     let mut hash = Sha256::new_with_prefix(queue);
     hash.update([0]);
     hash.update(data.map_or("", RawValue::get));
-    hash.finalize()[..16].iter().fold(String::from("rmq:"), |id, byte| format!("{id}{byte:02x}"))
+    format!("rmq:{}", hex(&hash.finalize()[..16]))
 }
 
 /// The text of a header: `{"bytes": [..]}` in UTF-8, a number, a flag. Lists and tables, such as `x-death`, are left out.

@@ -7,6 +7,7 @@ use super::record::{Heads, Stamp};
 use crate::envelope::field::Name;
 use crate::envelope::lenient;
 use crate::envelope::time::second;
+use crate::hex::hex;
 
 /// A state of a merge request as GitLab keeps it, from the word, else from the number (1 opened, 2 closed, 3 merged,
 /// 4 locked). `None` when neither tells.
@@ -115,8 +116,7 @@ pub(super) fn kept_branch(branch: &str) -> String {
     if branch.len() <= LONGEST_BRANCH {
         return branch.to_owned();
     }
-    let hash = Sha256::digest(branch);
-    let hash = hash[..8].iter().fold(String::from("~"), |text, byte| format!("{text}{byte:02x}"));
+    let hash = format!("~{}", hex(&Sha256::digest(branch)[..8]));
     format!("{}{hash}", lenient::cut(branch.into(), LONGEST_BRANCH - hash.len()))
 }
 

@@ -11,6 +11,7 @@ use super::capacity::Taken;
 use crate::aws::invoke::Waker;
 use crate::envelope::{Delivery, Limits, Refusal, Unwrapped, unwrap};
 use crate::family::Family;
+use crate::hex::hex;
 use crate::pipeline::{self, Outcome};
 use crate::serving::{self, Unread};
 use crate::store::Verdict;
@@ -104,5 +105,5 @@ pub(super) fn id_of(parts: &[&[u8]]) -> String {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize()[..16])
 }

@@ -10,6 +10,7 @@ use super::record::{Cell, Kind, View};
 use super::render;
 use super::rules::Milestone;
 use crate::envelope::Head;
+use crate::hex::hex;
 use crate::outbox::{Event, OMITTED, Payload};
 
 /// What happened to an object.
@@ -128,13 +129,6 @@ fn flag(misc: &str, name: &str) -> Option<&'static str> {
         "false" => Some("false"),
         _ => None,
     }
-}
-
-/// Bytes as hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
 #[cfg(test)]

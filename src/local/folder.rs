@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use crate::hex::hex;
 use crate::local::account::{Account, effective_uid};
 use crate::local::error::{LocalError, io_error};
 
@@ -196,7 +197,7 @@ pub(super) fn random_password() -> Result<String, LocalError> {
     let path = Path::new("/dev/urandom");
     let mut bytes = [0; 16];
     File::open(path).and_then(|mut file| file.read_exact(&mut bytes)).map_err(io_error("read", path))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&bytes))
 }
 
 /// A short name for a path, the same in every build (FNV-1a, folded), which the standard library's hasher does not promise.

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
+
 /// Stands in all texts for the address where the pages of builds begin, which the target knows.
 pub const PAGES: &str = "{pages}";
 /// Stands for the host of that address.
@@ -79,8 +81,7 @@ pub fn fingerprint(token: &str) -> String {
     if token.starts_with(SHA256) {
         return token.to_owned();
     }
-    let hash = Sha256::digest(token);
-    hash.iter().fold(SHA256.to_owned(), |text, byte| format!("{text}{byte:02x}"))
+    format!("{SHA256}{}", hex(&Sha256::digest(token)))
 }
 
 /// Member of a payload that holds one.

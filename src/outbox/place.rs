@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::announcer::Raw;
 use super::plan::{Plan, Wanted};
+use crate::hex::hex;
 use crate::store::{Json, Param, StoreError, Tx, Type, column};
 
 /// Bytes of a key that orders deliveries, at most: more does not fit into an index.
@@ -211,5 +212,5 @@ fn order_key(key: &str) -> String {
     if key.len() <= KEY {
         return key.to_owned();
     }
-    Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(key))
 }

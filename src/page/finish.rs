@@ -14,6 +14,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
+
 /// The same for all: nothing is loaded from elsewhere, nothing runs, nobody frames it.
 const SECURITY: &[(&str, &str)] = &[
     (
@@ -73,8 +75,7 @@ fn insert(headers: &mut HeaderMap, name: axum::http::HeaderName, value: &str) {
 /// Weak, as it stands for the packed form as well.
 fn etag(bytes: &[u8]) -> String {
     let hash = Sha256::digest(bytes);
-    let hex: String = hash[..12].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("W/\"{hex}\"")
+    format!("W/\"{}\"", hex(&hash[..12]))
 }
 
 fn matches(asked: &HeaderMap, tag: &str) -> bool {

@@ -29,6 +29,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Store, StoreError, Tx, Verdict, chain};
 use crate::clock::{self, Deadline};
+use crate::hex::hex;
 
 /// A step of the schema. Added at the end; never changed once merged.
 #[derive(Clone, Copy, Debug)]
@@ -108,7 +109,7 @@ const VERSION: &str = "-- migrate_version\nSELECT coalesce(max(version), 0) FROM
 pub(super) const NEWEST: i32 = MIGRATIONS[MIGRATIONS.len() - 1].version;
 
 fn sha256(sql: &str) -> String {
-    Sha256::digest(sql).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(sql))
 }
 
 /// The schema that the database has; 0 if none.

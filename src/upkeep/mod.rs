@@ -26,6 +26,7 @@ use self::report::Left;
 pub use self::report::{Gone, Report};
 use crate::clock::Deadline;
 use crate::config::Retention;
+use crate::hex::hex;
 use crate::outbox::list;
 use crate::store::upkeep::{
     analyze_partitioned, drop_refused_month, make_refused_month, prune_refused, refused_months, save_upkeep_pass,
@@ -256,10 +257,6 @@ async fn log_excerpts(tx: &Tx<'_>, place: &Place, dry_run: bool) -> Result<Page,
     }
     let next = done.last.map(Place::Hash);
     Ok(Page { gone: vec![("kcidb_log_excerpts", done.gone)], next, ..Page::default() })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Hexadecimal digits as bytes; none for what is no such text, which begins the pass anew.

@@ -27,6 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("envelope", &["shown"]),
     ("extension", &[]),
     ("failure", &["store::chain"]),
+    ("hex", &[]),
     ("https", &[]),
     ("local", &[]),
     ("routing", &[]),
@@ -106,8 +107,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What every room may name: it knows nothing but the standard library's types.
-const OF_ALL: &str = "sorted";
+/// What every room may name: they know nothing but the standard library's types.
+const OF_ALL: &[&str] = &["hex", "sorted"];
 
 /// What a family may name; the same for all of them, so that none can name another.
 const OF_A_FAMILY: &[&str] = &["envelope", "store", "outbox"];
@@ -201,7 +202,7 @@ fn arrow(source: &Source, named: &Named, families: &[&str]) -> Option<String> {
     let target = target(source, named)?;
     let &to = target.first()?;
     let from = *module(&source.path).first()?;
-    if from == "bin" || from == to || to == OF_ALL {
+    if from == "bin" || from == to || OF_ALL.contains(&to) {
         return None;
     }
     let allowed: &[&str] = match ARROWS.iter().find(|(room, _)| *room == from) {
