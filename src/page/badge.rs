@@ -7,7 +7,7 @@ use maud::html;
 use serde_json::json;
 
 use super::html::Tone;
-use super::merge_requests::Tally;
+use super::merge_requests::{Tally, key};
 use super::params::{self, Params};
 use super::problem::Problem;
 use super::{Page, bots, builds, text};
@@ -82,10 +82,9 @@ async fn component(page: &Page, name: &str) -> Result<Option<String>, Problem> {
 }
 
 async fn merge_request(page: &Page, name: &str) -> Result<Option<String>, Problem> {
-    let parts = name.rsplit_once('/').and_then(|(project, iid)| Some((project, iid.parse().ok()?)));
-    let Some((project, iid)) = parts else { return Ok(None) };
+    let Some((project, iid)) = key(name) else { return Ok(None) };
     let mut reader = page.reader().await?;
-    let Some(row) = gitlab::merge_request(&mut reader, project, iid).await? else { return Ok(None) };
+    let Some(row) = gitlab::merge_request(&mut reader, &project, iid).await? else { return Ok(None) };
     // Of one that is open, what its head came to says more.
     let Some(sha) = row.sha.as_deref().filter(|_| row.state == "opened") else { return Ok(Some(row.state)) };
     let runs = konflux::runs_of_commits(&mut reader, &[sha]).await?;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::Page;
 use super::html::{Shell, Tone, empty, facts, or_none, outside, path, shell, short, state, table, time, toned};
 use super::lists::{Field, ROWS, Rows, form, json, nothing, pager};
+use super::merge_requests::path_of;
 use super::params::{self, Params, bad_after, cursor, encode, encode_path};
 use super::problem::{Problem, ProblemResponses};
 use crate::konflux::reads::{self, ComponentDetail, ComponentRow, RunRow};
@@ -190,7 +191,7 @@ pub(super) fn maybe_whole(sha: Option<&str>) -> Markup {
 /// A merge request with a link to its page.
 pub(super) fn merge_request(project: Option<&str>, iid: Option<i64>) -> Markup {
     html! {
-        @if let (Some(project), Some(iid)) = (project, iid) { a.whole href={ "/mr/" (encode_path(project)) "/" (iid) } { "!" (iid) } }
+        @if let (Some(project), Some(iid)) = (project, iid) { a.whole href=(path_of(project, iid)) { "!" (iid) } }
     }
 }
 

@@ -13,6 +13,7 @@ use super::params::{self, encode, encode_path};
 use super::problem::Problem;
 use super::{Page, checkouts, merge_requests, text};
 use crate::bots::reads::{self as bots, Transition};
+use crate::gitlab::reads::MergeRequestRow;
 use crate::kcidb::reads as kcidb;
 use crate::konflux::reads::{self as konflux, ReleaseRow, RunRow, WantedReleases};
 use crate::routing::Routes;
@@ -154,16 +155,15 @@ async fn merge_request(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let found = merge_requests::find(&page, &key).await?;
-    let row = &found.merge_request;
-    let name = format!("{}!{}", row.project, row.iid);
-    let path = merge_requests::path(row);
-    let mut entries = vec![Entry {
+    let (name, path) = (found.name(), found.path());
+    let of_row = |row: &MergeRequestRow| Entry {
         id: format!("mr:{}:{}:{}", encode(&name), row.state, row.version_at),
         title: format!("{name}: {}", row.state),
         at: row.version_at,
         path: path.clone(),
         text: row.title.clone().unwrap_or_default(),
-    }];
+    };
+    let mut entries: Vec<Entry> = found.merge_request.iter().map(of_row).collect();
     entries.extend(found.versions.iter().map(|version| Entry {
         id: format!("version:{}:{}", encode(&name), encode(&version.sha)),
         title: format!("{name}: new head {}", short(&version.sha)),

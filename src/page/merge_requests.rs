@@ -1,6 +1,6 @@
 //! Merge requests: a list with what their heads came to, and each with its versions by component.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -9,9 +9,10 @@ use maud::{Markup, html};
 use serde::Serialize;
 
 use super::builds::{self, Build, build_table};
-use super::components::{commit, maybe, run_table};
-use super::html::{Shell, Tone, empty, facts, or_none, outside, shell, short, state, table, time, toned};
+use super::components::{commit, run_table};
+use super::html::{Shell, Tone, facts, or_none, outside, shell, state, table, time, toned};
 use super::lists::{Field, ROWS, Rows, form, json, nothing, pager};
+use super::matrix::matrix;
 use super::params::{self, Params, bad_after, cursor, encode, encode_path};
 use super::problem::{Problem, ProblemResponses};
 use super::releases::release_table;
@@ -22,6 +23,8 @@ use crate::routing::Routes;
 
 /// Days without a change after which an open one is stale.
 const STALE_DAYS: i64 = 30;
+/// Runs that are shown of a merge request that is known by its runs only.
+const RUNS: i64 = 100;
 const STATES: [&str; 4] = ["opened", "merged", "closed", "locked"];
 
 pub(super) fn routes() -> Routes<Page> {
@@ -195,7 +198,12 @@ async fn page(State(page): State<Page>, params: Params) -> Result<Response, Prob
 
 /// The page of a merge request.
 pub(super) fn path(row: &MergeRequestRow) -> String {
-    format!("/mr/{}/{}", encode_path(&row.project), row.iid)
+    path_of(&row.project, row.iid)
+}
+
+/// The same of one that is known by its project and number only.
+pub(super) fn path_of(project: &str, iid: i64) -> String {
+    format!("/mr/{}/{iid}", encode_path(project))
 }
 
 fn labels(labels: &[String]) -> Markup {
@@ -219,7 +227,12 @@ pub(super) fn count_line(counts: &MergeRequestCounts) -> Markup {
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = MergeRequestDetail)]
 pub(super) struct Detail {
-    pub(super) merge_request: MergeRequestRow,
+    /// Path of the project it goes to.
+    pub(super) project: String,
+    /// Number in that project.
+    pub(super) iid: i64,
+    /// None when no message about the merge request itself was received, only about its runs.
+    pub(super) merge_request: Option<MergeRequestRow>,
     pub(super) versions: Vec<VersionRow>,
     pub(super) runs: Vec<RunRow>,
     pub(super) releases: Vec<ReleaseRow>,
@@ -227,20 +240,48 @@ pub(super) struct Detail {
     pub(super) builds: Vec<Build>,
 }
 
-pub(super) async fn find(page: &Page, key: &str) -> Result<Detail, Problem> {
-    let key = params::name(key);
-    let parts = key.rsplit_once('/').and_then(|(project, iid)| Some((project, iid.parse::<i64>().ok()?)));
-    let Some((project, iid)) = parts else {
+impl Detail {
+    /// As people write it.
+    pub(super) fn name(&self) -> String {
+        format!("{}!{}", self.project, self.iid)
+    }
+
+    /// The address of its page.
+    pub(super) fn path(&self) -> String {
+        path_of(&self.project, self.iid)
+    }
+}
+
+/// Project and number of the end of an address.
+pub(super) fn key(path: &str) -> Option<(String, i64)> {
+    let (project, iid) = path.rsplit_once('/')?;
+    Some((params::name(project), iid.parse().ok()?))
+}
+
+pub(super) async fn find(page: &Page, address: &str) -> Result<Detail, Problem> {
+    let Some((project, iid)) = key(address) else {
         return Err(Problem::NotFound("an address of a merge request ends with its number".to_owned()));
     };
     let mut reader = page.reader().await?;
-    let Some(merge_request) = reads::merge_request(&mut reader, project, iid).await? else {
-        return Err(Problem::NotFound(format!("no merge request {project}!{iid} is known")));
+    let merge_request = reads::merge_request(&mut reader, &project, iid).await?;
+    let versions = reads::versions(&mut reader, &project, iid).await?;
+    // Pages link the merge request of each run, so one that is known by its runs only has a page, too.
+    let named = match &merge_request {
+        Some(_) => Vec::new(),
+        None => konflux::runs_of_merge_request(&mut reader, &project, iid, RUNS).await?,
     };
-    let versions = reads::versions(&mut reader, project, iid).await?;
+    if merge_request.is_none() && named.is_empty() {
+        return Err(Problem::NotFound(format!("no merge request {project}!{iid} is known")));
+    }
     let mut shas: BTreeSet<&str> = versions.iter().map(|version| version.sha.as_str()).collect();
-    shas.extend([&merge_request.sha].into_iter().flatten().map(String::as_str));
+    shas.extend(merge_request.iter().filter_map(|row| row.sha.as_deref()));
+    shas.extend(named.iter().filter_map(|run| run.sha.as_deref()));
     let shas: Vec<&str> = shas.into_iter().collect();
+    let releases = konflux::releases_of_commits(&mut reader, &shas).await?;
+    let builds = builds::of_commits(&mut reader, &shas).await?;
+    if merge_request.is_none() {
+        return Ok(Detail { project, iid, merge_request, versions, runs: named, releases, builds });
+    }
     let mut runs = konflux::runs_of_commits(&mut reader, &shas).await?;
     // As the versions: the newest first, and of each the newest run. A head that is no version yet is newer than all.
     let place = |run: &RunRow| versions.iter().position(|version| Some(&version.sha) == run.sha.as_ref());
@@ -248,9 +289,7 @@ pub(super) async fn find(page: &Page, key: &str) -> Result<Detail, Problem> {
         let order = |run: &RunRow| (place(run), std::cmp::Reverse(run.created_at.or(run.started_at)));
         order(a).cmp(&order(b)).then_with(|| a.name.cmp(&b.name))
     });
-    let releases = konflux::releases_of_commits(&mut reader, &shas).await?;
-    let builds = builds::of_commits(&mut reader, &shas).await?;
-    Ok(Detail { merge_request, versions, runs, releases, builds })
+    Ok(Detail { project, iid, merge_request, versions, runs, releases, builds })
 }
 
 /// A merge request with its versions, runs and releases.
@@ -267,13 +306,35 @@ async fn detail(State(page): State<Page>, Path(key): Path<String>, params: Param
         return Ok(json(&found));
     }
     let now = page.now();
-    let row = &found.merge_request;
-    let name = format!("{}!{}", row.project, row.iid);
-    let text = |text: &Option<String>| or_none(text.as_deref());
+    let name = found.name();
     let content = html! {
+        @if let Some(row) = &found.merge_request { (about(row, &name, now)) } @else {
+            h1 { (name) }
+            p { "No message about the merge request itself was received, only about its runs." }
+        }
+        @if !found.versions.is_empty() || found.merge_request.is_some() {
+            h2 { "Versions by component" }
+            (matrix(&found, now))
+        }
+        h2 { "Runs" }
+        (run_table(&found.runs, now, true))
+        @if !found.builds.is_empty() { h2 { "Builds" } (build_table(&found.builds, now)) }
+        @if !found.releases.is_empty() { h2 { "Releases" } (release_table(&found.releases, now)) }
+    };
+    let json = format!("/api/v1{}", found.path());
+    let feed = format!("/feed{}", found.path());
+    let around =
+        Shell { title: &name, current: "/mrs", refresh: params.refresh(), json: Some(&json), feed: Some(&feed) };
+    Ok(shell(around, &content).into_response())
+}
+
+/// What messages said of it.
+fn about(row: &MergeRequestRow, name: &str, now: Timestamp) -> Markup {
+    let text = |text: &Option<String>| or_none(text.as_deref());
+    html! {
         h1 { (text(&row.title)) " " (state(&row.state)) @if row.draft { " " (toned(Tone::Quiet, "draft")) } }
         (facts(&[
-            ("Merge request", outside(row.url.as_deref(), &name)),
+            ("Merge request", outside(row.url.as_deref(), name)),
             ("Branches", html! { (text(&row.source_branch)) " → " (text(&row.target_branch)) }),
             ("Author", text(&row.author)),
             ("Labels", or_none(Some(&row.labels.join(", ")))),
@@ -284,91 +345,5 @@ async fn detail(State(page): State<Page>, Path(key): Path<String>, params: Param
             ("Last action", html! { (text(&row.last_action)) " " (text(&row.last_actor)) }),
             ("Last message", html! { (row.message_id) " " (time(Some(row.message_at), now)) }),
         ]))
-        h2 { "Versions by component" }
-        (matrix(&found, now))
-        h2 { "Runs" }
-        (run_table(&found.runs, now, true))
-        @if !found.builds.is_empty() { h2 { "Builds" } (build_table(&found.builds, now)) }
-        @if !found.releases.is_empty() { h2 { "Releases" } (release_table(&found.releases, now)) }
-    };
-    let json = format!("/api/v1{}", path(row));
-    let feed = format!("/feed{}", path(row));
-    let around =
-        Shell { title: &name, current: "/mrs", refresh: params.refresh(), json: Some(&json), feed: Some(&feed) };
-    Ok(shell(around, &content).into_response())
-}
-
-/// Newest versions that have a column.
-const COLUMNS: usize = 6;
-
-/// Components by version: build and tests of each. A component that a version does not build inherits what the version
-/// before it came to.
-fn matrix(found: &Detail, now: Timestamp) -> Markup {
-    let mut cells: BTreeMap<&str, HashMap<&str, Vec<&RunRow>>> = BTreeMap::new();
-    for run in &found.runs {
-        if let (Some(component), Some(sha)) = (run.component.as_deref(), run.sha.as_deref()) {
-            cells.entry(component).or_default().entry(sha).or_default().push(run);
-        }
-    }
-    if cells.is_empty() || found.versions.is_empty() {
-        return empty("No run of any of its versions is known.");
-    }
-    let shown = &found.versions[..found.versions.len().min(COLUMNS)];
-    let number = |index: usize| found.versions.len() - index;
-    html! {
-        div.scroll role="region" aria-label="Versions by component" tabindex="0" {
-            table {
-                caption { "Newest version first" @if found.versions.len() > COLUMNS { "; " (found.versions.len() - COLUMNS) " older ones are not shown" } }
-                thead { tr {
-                    th scope="col" { "Component" }
-                    @for (index, version) in shown.iter().enumerate() {
-                        th scope="col" { "v" (number(index)) " " (commit(Some(&version.sha))) " " (time(Some(version.created_at), now)) }
-                    }
-                } }
-                tbody {
-                    @for (component, by_sha) in &cells {
-                        tr {
-                            th scope="row" { a href={ "/components/" (encode_path(component)) } { (component) } }
-                            @for (index, version) in shown.iter().enumerate() {
-                                td { (cell(found, by_sha, index, version, &number)) }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn cell(
-    found: &Detail,
-    by_sha: &HashMap<&str, Vec<&RunRow>>,
-    index: usize,
-    version: &VersionRow,
-    number: &impl Fn(usize) -> usize,
-) -> Markup {
-    if let Some(runs) = by_sha.get(version.sha.as_str()) {
-        let build = runs.iter().find(|run| run.kind == "build");
-        let tests = Tally::of(runs.iter().copied(), "test");
-        // The newest comes first.
-        let component = runs.first().and_then(|run| run.component.as_deref());
-        let of = |release: &&ReleaseRow| {
-            release.sha.as_deref() == Some(&version.sha) && release.component.as_deref() == component
-        };
-        let release = found.releases.iter().find(of);
-        return html! {
-            @if let Some(build) = build { (maybe(Some(&build.state), "")) } @else { span.none { "no build" } }
-            @if tests != Tally::default() { br; "tests: " (tests.show()) }
-            @if let Some(release) = release { br; "release: " a href={ "/releases/" (encode_path(&release.name)) } { (state(&release.state)) } }
-        };
-    }
-    // Versions come newest first, so those after this one are older.
-    let older = found.versions.iter().enumerate().skip(index + 1);
-    let inherited = older.into_iter().find(|(_, version)| by_sha.contains_key(version.sha.as_str()));
-    html! {
-        @match inherited {
-            Some((place, version)) => span.dim title=(short(&version.sha)) { "as v" (number(place)) },
-            None => span.none { "not built" },
-        }
     }
 }

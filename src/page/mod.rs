@@ -20,6 +20,7 @@ mod feed;
 mod finish;
 mod html;
 mod lists;
+mod matrix;
 mod merge_requests;
 mod operations;
 mod overview;

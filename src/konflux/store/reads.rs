@@ -234,6 +234,14 @@ pub async fn runs_of_component(reader: &mut Reader, component: &str, most: i64) 
     reader.read(include_str!("sql/list_runs_of_component.sql"), &[&component, &most]).await
 }
 
+/// Runs for a merge request, newest first.
+///
+/// # Errors
+/// As [`Reader::read`].
+pub async fn runs_of_merge_request(reader: &mut Reader, project: &str, iid: i64, most: i64) -> Read<Vec<RunRow>> {
+    reader.read(include_str!("sql/list_runs_of_merge_request.sql"), &[&project, &iid, &most]).await
+}
+
 /// Runs that are not finished and were created before a time, oldest first.
 ///
 /// # Errors

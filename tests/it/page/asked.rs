@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use hummingbird_status::envelope::Delivery;
 use serde_json::{Value, json};
 
-use super::{NOW, Site, filled, take};
+use super::{NOW, Site, filled, links, take};
 use crate::support;
 
 /// The addresses that the document has for GET, with names for what is in braces, and the names of their query parameters.
@@ -204,6 +204,37 @@ async fn runs_of_a_merge_request_come_newest_version_first() {
     let runs = page.split("<h2>Runs</h2>").nth(1).unwrap();
     let places: Vec<usize> = names.iter().map(|name| runs.find(&format!("/components/{name}\"")).unwrap()).collect();
     assert!(places.is_sorted(), "{places:?}");
+}
+
+/// A run names its merge request; the page that it links is there also when GitLab has said nothing of the merge request.
+#[tokio::test]
+async fn a_merge_request_that_only_runs_name_has_a_page() {
+    let db = support::database().await;
+    let run = |name: &str, project: &str, state: &str, hour: usize| {
+        let body = json!({"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": name, "uid": name,
+            "creationTimestamp": format!("2026-03-10T{hour:02}:00:00Z"),
+            "labels": {"appstudio.openshift.io/component": "curl", "pipelines.appstudio.openshift.io/type": "build",
+                "pipelinesascode.tekton.dev/pull-request": "9", "pipelinesascode.tekton.dev/sha": "a".repeat(40)},
+            "annotations": {"pipelinesascode.tekton.dev/repo-url": format!("https://gitlab.example/{project}")}},
+            "status": {"conditions": [{"type": "Succeeded", "status": state}]}});
+        Delivery { id: name.to_owned(), body: body.to_string().into_bytes(), ..Delivery::default() }
+    };
+    let all = [run("older", "g/p", "False", 9), run("newer", "g/p", "True", 10), run("other", "g/q", "True", 11)];
+    take(&db.store, &all).await;
+    let site = Site::of(&db.store, NOW).await;
+    let component = site.get("/components/curl").await.body;
+    assert!(links(&component).contains(&"/mr/g/p/9".to_owned()), "{component}");
+    let page = site.get("/mr/g/p/9").await;
+    assert_eq!(page.status, 200, "{}", page.body);
+    assert!(page.body.contains("g/p!9") && page.body.contains("only about its runs"), "{}", page.body);
+    let found = site.json("/api/v1/mr/g/p/9").await;
+    let names: Vec<&str> = found["runs"].as_array().unwrap().iter().map(|run| run["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["newer", "older"]);
+    assert_eq!((&found["project"], &found["iid"], &found["merge_request"]), (&json!("g/p"), &json!(9), &Value::Null));
+    let feed = site.get("/feed/mr/g/p/9").await;
+    assert!(feed.status == 200 && feed.body.contains("older"), "{}", feed.body);
+    assert_eq!(site.get("/badge/mr/g/p/9.svg").await.status, 200);
+    assert_eq!(site.get("/mr/g/p/10").await.status, 404);
 }
 
 #[tokio::test]

@@ -183,7 +183,7 @@ fn places(value: &Value, place: &str, found: &mut Vec<String>) {
 
 fn delivery(fixture: &Fixture, round: usize, payload: &Value) -> Delivery {
     let text = RAW.iter().fold(payload.to_string(), |text, (word, raw)| text.replace(&format!("\"{word}\""), raw));
-    let sent_at = jiff::Timestamp::from_second(1_773_396_000 + round as i64).ok();
+    let sent_at = jiff::Timestamp::from_second(1_773_136_800 + round as i64).ok();
     Delivery {
         id: format!("{}#{round}", fixture.name),
         body: text.into_bytes(),
