@@ -34,7 +34,7 @@
 //! | [`local`] | a PostgreSQL of our own, for laptops and tests | - |
 //! | [`config`], [`clock`], [`telemetry`] | environment, time, logs and metrics: nothing else touches these | |
 //! | [`custom_resource`] | the answer to CloudFormation | - |
-//! | [`https`], [`aws`] | how requests go out; what clients of AWS begin with | `clock`, `config`, `https` |
+//! | [`https`], [`aws`] | how requests go out; what clients of AWS begin with | `clock`, `config`, `https`, `secret` |
 //! | [`routing`] | addresses as data; a document with the reason for every answer that is no success | - |
 //! | [`secret`] | tokens and keys, which nothing shows | - |
 //! | [`shown`] | foreign text for the eyes of people: control and bidirectional characters as escapes | - |

@@ -18,9 +18,15 @@ use reqwest::Body;
 use reqwest::redirect::Policy;
 
 use crate::https;
+use crate::secret::Mask;
 
 /// As the SDK's own client has it, where nothing else is asked for.
 const CONNECT: Duration = Duration::from_millis(3100);
+
+/// Headers of requests that hold secrets: the signature, and what a session is known by.
+const SECRET: [&str; 3] = ["authorization", "x-amz-s3session-token", "x-amz-security-token"];
+/// Bytes that are read of an answer that may repeat its request.
+const ANSWER: usize = 1 << 20;
 
 /// What differs between connectors: timeouts for connecting and for reading.
 type Timeouts = (Option<Duration>, Option<Duration>);
@@ -63,14 +69,43 @@ impl HttpConnector for Connector {
 }
 
 async fn send(client: &reqwest::Client, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+    let mut mask = Mask::default();
+    SECRET.iter().filter_map(|name| request.headers().get(*name)).for_each(|value| mask.add_header(value));
+    // The query protocol (SNS) has errors of single entries in an answer that is none. Answers of the others hold data then.
+    let kind = request.headers().get("content-type").unwrap_or_default();
+    let is_query = kind.starts_with("application/x-www-form-urlencoded");
     let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
     let request = request.map(|body| match body.bytes() {
         Some(bytes) => Body::from(bytes.to_vec()),
         None => Body::wrap(body),
     });
     let answer = client.execute(request.try_into().map_err(failure)?).await.map_err(failure)?;
-    let answer = http::Response::<Body>::from(answer).map(SdkBody::from_body_1_x);
+    let answer = match answer.status().is_success() && !is_query {
+        true => http::Response::<Body>::from(answer).map(SdkBody::from_body_1_x),
+        false => masked(answer, &mask).await?,
+    };
     answer.try_into().map_err(|error| ConnectorError::other(Box::new(error), None))
+}
+
+/// An answer that may repeat the request, without what the request held in secret: for every service, whatever shows its
+/// errors.
+async fn masked(mut answer: reqwest::Response, mask: &Mask) -> Result<http::Response<SdkBody>, ConnectorError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(failure)? {
+        body.extend_from_slice(&chunk);
+        if body.len() >= ANSWER {
+            body.truncate(ANSWER);
+            break;
+        }
+    }
+    let body = SdkBody::from(mask.masked(&String::from_utf8_lossy(&body)));
+    let mut shown = http::Response::new(body);
+    *shown.status_mut() = answer.status();
+    for (name, value) in answer.headers().iter().filter(|(name, _)| *name != http::header::CONTENT_LENGTH) {
+        let value = http::HeaderValue::from_str(&mask.masked(&String::from_utf8_lossy(value.as_bytes())));
+        shown.headers_mut().extend(value.ok().map(|value| (name.clone(), value)));
+    }
+    Ok(shown)
 }
 
 /// Whether it is worth another try is the SDK's to decide, from the kind.

@@ -5,7 +5,7 @@ pub mod events;
 mod faults;
 mod forges;
 mod ignored;
-mod large;
+pub mod large;
 pub mod notices;
 mod once;
 mod order;

@@ -7,7 +7,7 @@ use crate::support::source::{Named, Source};
 /// What a room may name of the crate, besides itself: rooms, or paths in them. A room that is not here is reported.
 const ARROWS: &[(&str, &[&str])] = &[
     ("clock", &[]),
-    ("aws", &["clock", "config", "https"]),
+    ("aws", &["clock", "config", "https", "secret"]),
     (
         "checked",
         &[

@@ -56,7 +56,7 @@ async fn received(moto: &Moto, queue: &str) -> BTreeMap<String, (String, Vec<Str
 }
 
 /// Takes in tests that failed, with so many bytes beside the excerpt.
-async fn with_tests(tests: &[(&str, usize)]) -> Db {
+pub async fn with_tests(tests: &[(&str, usize)]) -> Db {
     let db = support::database().await;
     let test = |(id, bytes): &(&str, usize)| {
         let excerpt = EXCERPT.repeat(16_384 / EXCERPT.len());
