@@ -15,6 +15,15 @@ use serde_json::value::RawValue;
 #[derive(Debug, Default)]
 pub struct Head<'a> {
     members: Vec<(Cow<'a, str>, &'a RawValue)>,
+    /// Which of the members are there by which a document says what it is: kept, as it is asked after each member.
+    said: Said,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Said {
+    api_version: bool,
+    kind: bool,
+    object_kind: bool,
 }
 
 impl<'a> Head<'a> {
@@ -65,8 +74,17 @@ impl<'a> Head<'a> {
     /// Whether the document names its own kind, as Kubernetes objects and GitLab webhooks do.
     #[must_use]
     pub fn says_what_it_is(&self) -> bool {
-        let has = |name| self.members.iter().any(|(key, _)| key == name);
-        (has("apiVersion") && has("kind")) || has("object_kind")
+        (self.said.api_version && self.said.kind) || self.said.object_kind
+    }
+
+    fn push(&mut self, name: Cow<'a, str>, value: &'a RawValue) {
+        match &*name {
+            "apiVersion" => self.said.api_version = true,
+            "kind" => self.said.kind = true,
+            "object_kind" => self.said.object_kind = true,
+            _ => {}
+        }
+        self.members.push((name, value));
     }
 }
 
@@ -103,7 +121,7 @@ impl<'de> Visitor<'de> for Members<'_, 'de> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<Key<'de>>()? {
-            self.0.members.push((key.0, map.next_value()?));
+            self.0.push(key.0, map.next_value()?);
             if self.0.says_what_it_is() {
                 return Ok(());
             }

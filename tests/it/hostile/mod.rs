@@ -3,5 +3,6 @@
 pub mod expressions;
 mod resources;
 mod secrets;
+mod solid;
 mod terminal;
 mod times;
