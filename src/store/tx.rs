@@ -1,10 +1,13 @@
 //! A transaction on a connection of the pool. `BEGIN` is sent together with the first statement and, where the caller knows the
 //! last one, `COMMIT` together with that, so that neither costs a round trip of its own.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 
 use deadpool_postgres::{ClientWrapper, Object};
+use tokio::sync::{Mutex, MutexGuard};
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Row};
@@ -24,6 +27,8 @@ struct Progress {
     begun: AtomicBool,
     /// `COMMIT` was sent.
     committed: AtomicBool,
+    /// Statements that are called at once are sent in the order of their calls, also where one has to be prepared before.
+    turn: Mutex<()>,
 }
 
 impl Open {
@@ -70,8 +75,9 @@ impl Tx<'_> {
     pub async fn query(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Row>, StoreError> {
         let name = name_of(sql);
         let failed = |source| StoreError::Statement { name, source };
+        let turn = self.progress.turn.lock().await;
         let statement = self.client.prepare_cached(sql).await.map_err(failed)?;
-        self.send(name, self.client.query(&statement, params)).await
+        sent(turn, self.send(name, self.client.query(&statement, params))).await
     }
 
     /// As [`Tx::query`], for the last statement of the transaction, which is committed in the same round trip. In a savepoint
@@ -112,8 +118,9 @@ impl Tx<'_> {
     ) -> Result<(), StoreError> {
         let name = name_of(sql);
         let failed = |source| StoreError::Statement { name, source };
+        let turn = self.progress.turn.lock().await;
         let statement = self.client.prepare_cached(sql).await.map_err(failed)?;
-        let sink = self.send(name, self.client.copy_in(&statement)).await?;
+        let sink = sent(turn, self.send(name, self.client.copy_in(&statement))).await?;
         let mut writer = pin!(BinaryCopyInWriter::new(sink, types));
         for row in rows {
             writer.as_mut().write(row.as_ref()).await.map_err(failed)?;
@@ -176,8 +183,10 @@ impl Tx<'_> {
     }
 
     async fn commit(&self) -> Result<(), StoreError> {
+        let turn = self.progress.turn.lock().await;
         self.progress.committed.store(true, Ordering::Relaxed);
-        self.client.batch_execute("COMMIT").await.map_err(|source| StoreError::Statement { name: "commit", source })
+        let committed = sent(turn, self.client.batch_execute("COMMIT")).await;
+        committed.map_err(|source| StoreError::Statement { name: "commit", source })
     }
 
     /// Sends a statement, with `BEGIN` before it if it is the first one. It must send its bytes when it is polled for the first time.
@@ -193,5 +202,16 @@ impl Tx<'_> {
         let (begun, done) = tokio::join!(biased; self.client.batch_execute("BEGIN"), statement);
         begun.map_err(|source| StoreError::Statement { name: "begin", source })?;
         done.map_err(failed)
+    }
+}
+
+/// A statement whose bytes are sent when it is polled for the first time: then it is the turn of the next one.
+async fn sent<T>(turn: MutexGuard<'_, ()>, statement: impl Future<Output = T>) -> T {
+    let mut statement = pin!(statement);
+    let first = poll_fn(|context| Poll::Ready(statement.as_mut().poll(context))).await;
+    drop(turn);
+    match first {
+        Poll::Ready(done) => done,
+        Poll::Pending => statement.await,
     }
 }
