@@ -9,6 +9,7 @@ pub mod large;
 pub mod notices;
 mod once;
 mod order;
+mod plans;
 mod processes;
 mod pull;
 mod receivers;

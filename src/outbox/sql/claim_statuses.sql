@@ -38,7 +38,7 @@ UPDATE commit_statuses AS c SET
     -- A lease that was cut may have been a post: what is delivered is not known any more.
     delivered_state = CASE WHEN c.lease_until IS NULL THEN c.delivered_state END,
     cut = c.cut + (c.lease_until IS NOT NULL)::integer
-FROM due AS d
-WHERE c.id = d.id
+-- As a list, each is looked up: how many there are is not known to the planner, which would join them with the whole table.
+WHERE c.id = ANY (ARRAY (SELECT d.id FROM due AS d))
 RETURNING c.target, c.repo, c.sha, c.name, c.wanted_state, c.wanted_description, c.wanted_url, c.lease::text AS lease,
     c.attempts, c.refusals, greatest(extract(epoch FROM now() - coalesce(c.message_at, c.wanted_at)), 0)::bigint AS age_s
