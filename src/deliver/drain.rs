@@ -7,14 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::counter;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::deliverer::Deliverer;
-use super::sender::{Sender, one_status, outdated, some_events};
+use super::sender::{Sender, Turn, Turns, one_status, outdated, some_events};
 use super::sns::ENTRIES;
 use super::step::{self, Claimed, Done};
-use super::targets::Target;
+use super::targets::{Kind, Target};
 use super::wake::{POLL, Wake};
 use crate::clock::{self, Deadline};
 use crate::outbox::queue::{EventDue, Outcome};
@@ -33,6 +32,10 @@ const NEAR: Duration = Duration::from_secs(20);
 const LAST_LOOK: Duration = Duration::from_secs(1);
 /// So long, after something has come to an end, others are waited for that can be written with it.
 const GATHER: Duration = Duration::from_millis(5);
+/// As many are written at once: while that is done, others are under way.
+const ENOUGH: usize = 32;
+/// Leases of commit statuses for each place: one under way, and as many to follow it as can be within their time.
+const IN_A_ROW: usize = 6;
 /// How often events are looked for that were written before it was known who receives them.
 const ROUTE: Duration = Duration::from_secs(60);
 /// The same after the first time.
@@ -80,14 +83,16 @@ pub struct Totals {
 struct Place {
     target: Target,
     sender: Arc<Sender>,
-    permits: Arc<Semaphore>,
+    turns: Arc<Turns>,
     held: usize,
 }
 
 impl Place {
-    /// Leases that may be taken: those under way, and some to follow them at once.
+    /// Leases that may be taken: those under way, and some to follow them at once. Events are large, and fewer follow.
     fn free(&self) -> usize {
-        (2 * self.target.concurrency + 4).saturating_sub(self.held)
+        let places = self.target.concurrency;
+        let most = if matches!(self.target.kind, Kind::Commit(_)) { IN_A_ROW * places } else { 2 * places + 4 };
+        most.saturating_sub(self.held)
     }
 }
 
@@ -132,14 +137,14 @@ impl Deliverer {
             tokio::select! {
                 Some(done) = drain.under_way.join_next() => {
                     drain.take(done);
-                    tokio::time::sleep(GATHER).await;
+                    drain.gather().await;
                 }
                 () = tokio::time::sleep(wait) => {}
                 () = wake.woken(), if failures == 0 => wake.found(),
                 () = &mut stop, if !stopping => {
                     stopping = true;
                     // Who waits for a place gives the lease back.
-                    drain.places.values().for_each(|place| place.permits.close());
+                    drain.places.values().for_each(|place| place.turns.end());
                 }
             }
         }
@@ -188,8 +193,8 @@ impl<'d> Drain<'d> {
             deliverer.targets.iter().map(|target| (target.name.clone(), target.clone())).collect();
         let places = deliverer.senders.iter().filter_map(|(name, sender)| {
             let target = by_name.get(name)?.clone();
-            let permits = Arc::new(Semaphore::new(target.concurrency));
-            Some((name.clone(), Place { target, sender: Arc::clone(sender), permits, held: 0 }))
+            let turns = Arc::new(Turns::new(target.concurrency));
+            Some((name.clone(), Place { target, sender: Arc::clone(sender), turns, held: 0 }))
         });
         let places = places.collect();
         Self {
@@ -299,6 +304,11 @@ impl<'d> Drain<'d> {
     }
 
     fn begin(&mut self, claimed: Claimed) {
+        for name in &claimed.closed {
+            if let Some(place) = self.places.get(name) {
+                place.turns.close();
+            }
+        }
         for due in claimed.statuses {
             if let Some(place) = self.places.get_mut(&due.target) {
                 if due.age > place.target.max_age {
@@ -306,8 +316,8 @@ impl<'d> Drain<'d> {
                     continue;
                 }
                 place.held += 1;
-                let (sender, permits) = (Arc::clone(&place.sender), Arc::clone(&place.permits));
-                self.under_way.spawn(async move { vec![one_status(&sender, &permits, due).await] });
+                let (sender, turn) = (Arc::clone(&place.sender), Turn::of(&place.turns));
+                self.under_way.spawn(async move { vec![one_status(&sender, &turn, due).await] });
             }
         }
         let mut batches: BTreeMap<String, Vec<EventDue>> = BTreeMap::new();
@@ -321,11 +331,24 @@ impl<'d> Drain<'d> {
             place.held += events.len();
             let most = if matches!(*place.sender, Sender::Sns(_)) { ENTRIES } else { 1 };
             for events in events.chunks(most) {
-                let (sender, permits) = (Arc::clone(&place.sender), Arc::clone(&place.permits));
+                let (sender, turn) = (Arc::clone(&place.sender), Turn::of(&place.turns));
                 let events = events.to_vec();
-                self.under_way.spawn(async move { some_events(&sender, &permits, events).await });
+                self.under_way.spawn(async move { some_events(&sender, &turn, events).await });
             }
         }
+    }
+
+    /// Waits a little for what can be written with that which has come to an end.
+    async fn gather(&mut self) {
+        let enough = async {
+            while self.done.len() < ENOUGH
+                && let Some(done) = self.under_way.join_next().await
+            {
+                self.take(done);
+            }
+        };
+        // Not enough in that time is no fault.
+        tokio::time::timeout(GATHER, enough).await.ok();
     }
 
     /// Notes what has come to an end.

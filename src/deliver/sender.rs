@@ -1,6 +1,9 @@
 //! What sends to a target, and what became of each delivery.
 
-use tokio::sync::Semaphore;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::commit::CommitPoster;
 use super::notice::NoticePoster;
@@ -18,6 +21,47 @@ pub(super) enum Sender {
     Notice(Box<NoticePoster>),
 }
 
+/// So many deliveries to a target are under way at a time.
+pub(super) struct Turns {
+    permits: Semaphore,
+    /// How often the target was closed off.
+    closings: AtomicU32,
+}
+
+impl Turns {
+    pub(super) fn new(at_a_time: usize) -> Self {
+        Self { permits: Semaphore::new(at_a_time), closings: AtomicU32::new(0) }
+    }
+
+    /// Nothing is begun any more.
+    pub(super) fn end(&self) {
+        self.permits.close();
+    }
+
+    /// The target is closed off: what waits for its turn now is not begun.
+    pub(super) fn close(&self) {
+        self.closings.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A delivery that waits for its turn.
+pub(super) struct Turn {
+    turns: Arc<Turns>,
+    closings: u32,
+}
+
+impl Turn {
+    pub(super) fn of(turns: &Arc<Turns>) -> Self {
+        Self { turns: Arc::clone(turns), closings: turns.closings.load(Ordering::Relaxed) }
+    }
+
+    /// None if the lease is to be given back.
+    async fn comes(&self) -> Option<SemaphorePermit<'_>> {
+        let permit = self.turns.permits.acquire().await.ok()?;
+        (self.turns.closings.load(Ordering::Relaxed) == self.closings).then_some(permit)
+    }
+}
+
 /// What has waited for too long is not sent any more.
 pub(super) fn outdated(target: String, lease: String, is_event: bool) -> Done {
     let decision = Some(Decision::dead(format!("{OUTDATED}: it waited for longer than max_age_hours")));
@@ -25,27 +69,27 @@ pub(super) fn outdated(target: String, lease: String, is_event: bool) -> Done {
 }
 
 /// One status, once it is its turn.
-pub(super) async fn one_status(sender: &Sender, permits: &Semaphore, due: StatusDue) -> Done {
-    let decision = match (sender, permits.acquire().await) {
-        (Sender::Commit(poster), Ok(_permit)) => Some(poster.post(&due.status, due.tries).await),
+pub(super) async fn one_status(sender: &Sender, turn: &Turn, due: StatusDue) -> Done {
+    let decision = match (sender, turn.comes().await) {
+        (Sender::Commit(poster), Some(_permit)) => Some(poster.post(&due.status, due.tries).await),
         _ => None,
     };
     Done { target: due.target, lease: due.lease, is_event: false, decision, check_run: None }
 }
 
 /// Events that go together, once it is their turn.
-pub(super) async fn some_events(sender: &Sender, permits: &Semaphore, due: Vec<EventDue>) -> Vec<Done> {
+pub(super) async fn some_events(sender: &Sender, turn: &Turn, due: Vec<EventDue>) -> Vec<Done> {
     let mut check_runs = Vec::new();
-    let decisions: Vec<_> = match (sender, permits.acquire().await) {
-        (Sender::Sns(publisher), Ok(_permit)) => publisher.publish(&due).await.into_iter().map(Some).collect(),
-        (Sender::Webhook(poster), Ok(_permit)) => {
+    let decisions: Vec<_> = match (sender, turn.comes().await) {
+        (Sender::Sns(publisher), Some(_permit)) => publisher.publish(&due).await.into_iter().map(Some).collect(),
+        (Sender::Webhook(poster), Some(_permit)) => {
             let mut decisions = Vec::new();
             for due in &due {
                 decisions.push(Some(poster.post(due).await));
             }
             decisions
         }
-        (Sender::Notice(poster), Ok(_permit)) => {
+        (Sender::Notice(poster), Some(_permit)) => {
             let mut decisions = Vec::new();
             for due in &due {
                 let (decision, run) = poster.post(due).await;

@@ -44,6 +44,8 @@ pub(super) struct Done {
 pub(super) struct Claimed {
     pub(super) statuses: Vec<StatusDue>,
     pub(super) events: Vec<EventDue>,
+    /// Targets that were closed off now.
+    pub(super) closed: Vec<String>,
 }
 
 /// The outcomes of deliveries, as rows and as the health of their targets.
@@ -94,14 +96,18 @@ pub(super) fn note(health: &mut Health, decision: &Decision) {
     }
 }
 
-/// Throws away the oldest rows, a bounded number. Most of it is done by [upkeep](crate::upkeep), where that runs.
+/// Throws away the oldest rows, and gives up what waits for disabled targets, a bounded number. Most of it is done by [upkeep](crate::upkeep), where that runs.
 pub(super) async fn prune(store: &Store, days: i32) -> Result<(), StoreError> {
-    let (pruned, statuses) = store
+    let (pruned, statuses, ended) = store
         .in_tx("prune", Deadline::within(PATIENCE), async |tx| {
             let pruned = list::prune_events(tx, 0, EVENTS, days, false).await?;
-            Ok((pruned, list::prune_statuses(tx, days, EVENTS, false).await?))
+            let statuses = list::prune_statuses(tx, days, EVENTS, false).await?;
+            Ok((pruned, statuses, list::end_disabled(tx, EVENTS, false).await?))
         })
         .await?;
+    if ended > 0 {
+        tracing::warn!(deliveries = ended, "given up, because their targets are disabled; see `deliveries list`");
+    }
     if pruned.events + statuses > 0 {
         tracing::info!(events = pruned.events, deliveries = pruned.deliveries, statuses, "pruned");
     }
@@ -150,14 +156,20 @@ pub(super) async fn exchange(
         let room = Room { target: &target.name, slots, interval: target.interval };
         if matches!(target.kind, Kind::Commit(_)) { commits.push(room) } else { others.push(room) }
     }
-    let (claimed, closed) = store
+    let runs: Vec<&CheckRun> = done.iter().filter_map(|done| done.check_run.as_ref()).collect();
+    let (mut claimed, closed) = store
         .in_tx("deliver", Deadline::within(PATIENCE), async |tx| {
-            queue::settle_statuses(tx, &statuses).await?;
-            queue::settle_events(tx, &events).await?;
-            check_run::keep(tx, &done.iter().filter_map(|done| done.check_run.as_ref()).collect::<Vec<_>>()).await?;
-            let closed = queue::settle_targets(tx, &health).await?;
-            let statuses = queue::claim_statuses(tx, &commits, LEASE).await?;
-            Ok((Claimed { statuses, events: queue::claim_events(tx, &others, LEASE).await? }, closed))
+            // PostgreSQL works in the order in which these are sent, and none waits for the answer to another one.
+            let (_, _, (), closed, statuses, events) = tokio::try_join!(
+                biased;
+                queue::settle_statuses(tx, &statuses),
+                queue::settle_events(tx, &events),
+                check_run::keep(tx, &runs),
+                queue::settle_targets(tx, &health),
+                queue::claim_statuses(tx, &commits, LEASE, others.is_empty()),
+                queue::claim_events(tx, &others, LEASE),
+            )?;
+            Ok((Claimed { statuses, events, closed: Vec::new() }, closed))
         })
         .await?;
     for (target, until) in closed {
@@ -165,6 +177,7 @@ pub(super) async fn exchange(
         let until = until.map(|until| until.to_string());
         counter!("targets_closed").increment(1);
         tracing::warn!(target = %target, until, reason, "nothing is sent to this target for a while");
+        claimed.closed.push(target);
     }
     Ok(claimed)
 }

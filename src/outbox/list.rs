@@ -130,6 +130,20 @@ pub async fn prune_unrouted(tx: &Tx<'_>, most: i64, dry_run: bool) -> Result<i64
     Ok(rows.first().map_or(0, |row| row.get("events")))
 }
 
+/// Gives up what waits for targets that have been disabled for an hour, at most so many of each kind: it is `dead`, with the reason, and
+/// [`retry`] has it sent when the target is there again. How many there were; a dry run only counts them.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn end_disabled(tx: &Tx<'_>, most: i64, dry_run: bool) -> Result<i64, StoreError> {
+    let mut ended = 0;
+    for sql in [include_str!("sql/end_disabled_statuses.sql"), include_str!("sql/end_disabled_deliveries.sql")] {
+        let rows = tx.query(sql, &[&most, &dry_run]).await?;
+        ended += rows.first().map_or(0, |row| row.get::<_, i64>("rows"));
+    }
+    Ok(ended)
+}
+
 /// Throws away what commits were told before so many days, at most so many. How many there were; a dry run only counts them.
 ///
 /// # Errors

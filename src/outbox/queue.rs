@@ -189,17 +189,23 @@ fn rooms<'t>(rooms: &[Room<'t>]) -> (Vec<&'t str>, Vec<i32>, Vec<i32>) {
     (column(rooms, |room| room.target), column(rooms, |room| room.slots), column(rooms, interval))
 }
 
-/// Leases commit statuses that are due.
+/// Leases commit statuses that are due. With `is_last` the transaction is committed with that, if there is a target.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn claim_statuses(tx: &Tx<'_>, free: &[Room<'_>], lease: Duration) -> Result<Vec<StatusDue>, StoreError> {
+pub async fn claim_statuses(
+    tx: &Tx<'_>,
+    free: &[Room<'_>],
+    lease: Duration,
+    is_last: bool,
+) -> Result<Vec<StatusDue>, StoreError> {
     if free.is_empty() {
         return Ok(Vec::new());
     }
     let (names, slots, intervals) = rooms(free);
     let params: [crate::store::Param<'_>; 4] = [&names, &slots, &intervals, &millis(lease)];
-    let rows = tx.query(include_str!("sql/claim_statuses.sql"), &params).await?;
+    let sql = include_str!("sql/claim_statuses.sql");
+    let rows = if is_last { tx.query_last(sql, &params).await? } else { tx.query(sql, &params).await? };
     let due = rows.iter().map(|row| StatusDue {
         target: row.get("target"),
         lease: row.get("lease"),

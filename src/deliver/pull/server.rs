@@ -262,7 +262,7 @@ async fn claim(store: Store, targets: BTreeMap<String, Target>, max: usize) -> R
             for target in targets.values() {
                 let slots = i32::try_from(max.saturating_sub(due.len())).unwrap_or(i32::MAX);
                 let room = Room { target: &target.name, slots, interval: target.interval };
-                due.extend(queue::claim_statuses(tx, &[room], LEASE).await?);
+                due.extend(queue::claim_statuses(tx, &[room], LEASE, false).await?);
             }
             Ok(due)
         })

@@ -1,7 +1,7 @@
 -- settle_targets
 -- The circuit breaker. Five faults in a row close a target off, and so does whatever it asks for itself; each time in a row
 -- for twice as long. What was under way when it closed does not count again. A success opens it. Any answer, and what comes back
--- untried, lets the next one try it.
+-- untried, lets the next one try it. What says nothing new is not written.
 WITH said AS (
     SELECT o.name, i.delivered, i.faults, i.pause_ms, i.doubling, i.reason, o.trips,
         CASE WHEN i.delivered THEN 0 ELSE o.failures END + i.faults AS failures,
@@ -35,5 +35,8 @@ UPDATE delivery_targets AS t SET
     probe_until = NULL,
     reason = CASE WHEN v.delivered AND v.pause_ms IS NULL THEN NULL ELSE coalesce(v.reason, t.reason) END
 FROM verdict AS v
-WHERE t.name = v.name
+WHERE t.name = v.name AND (
+    v.closes OR v.pause_ms IS NOT NULL OR v.reason IS NOT NULL OR t.failures <> v.failures OR t.probe_until IS NOT NULL
+    OR v.delivered AND (t.trips > 0 OR t.open_until IS NOT NULL OR t.reason IS NOT NULL)
+)
 RETURNING t.name, v.closes, t.open_until

@@ -281,7 +281,7 @@ async fn a_lease_that_was_cut_is_posted_again() {
     drain_routing(&db, &targets).await;
     let claim = async |tx: &mut hummingbird_status::store::Tx<'_>| {
         let room = Room { target: "ghe", slots: 5, interval: Duration::ZERO };
-        queue::claim_statuses(tx, &[room], Duration::from_secs(300)).await
+        queue::claim_statuses(tx, &[room], Duration::from_secs(300), false).await
     };
     let reset = "UPDATE delivery_targets SET trips = 0, open_until = NULL";
     db.store.script(reset, deadline()).await.unwrap();
