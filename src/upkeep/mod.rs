@@ -5,6 +5,7 @@
 //! outbox, deliveries  events that came to their end, with their deliveries, in order of their ids
 //! outbox              events that waited for a target and that none can receive any more
 //! commit_statuses     what was told long ago
+//!                     and what waits for a disabled target is given up, but not thrown away
 //! bot_beats           transitions; heartbeats that changed nothing go earlier, by the sweep of the family
 //! kcidb_receipts      90 days
 //! kcidb_log_excerpts  texts that nothing names any more: a pass over all of them, once a day
@@ -48,6 +49,7 @@ enum Task {
     Events,
     Unrouted,
     Statuses,
+    Disabled,
     Transitions,
     Receipts,
     LogExcerpts,
@@ -55,12 +57,13 @@ enum Task {
 }
 
 impl Task {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Months,
         Self::Refused,
         Self::Events,
         Self::Unrouted,
         Self::Statuses,
+        Self::Disabled,
         Self::Transitions,
         Self::Receipts,
         Self::LogExcerpts,
@@ -74,6 +77,7 @@ impl Task {
             Self::Events => "events",
             Self::Unrouted => "unrouted",
             Self::Statuses => "statuses",
+            Self::Disabled => "disabled",
             Self::Transitions => "transitions",
             Self::Receipts => "receipts",
             Self::LogExcerpts => "log_excerpts",
@@ -89,6 +93,7 @@ struct Page {
     moved: i64,
     dropped: Option<String>,
     gone: Vec<(&'static str, i64)>,
+    ended: i64,
     /// Where the next page begins; `None` at the end.
     next: Option<Place>,
 }
@@ -136,6 +141,7 @@ pub async fn run(store: &Patient, retention: &Retention, now: Timestamp, deadlin
             report.made.extend(page.made);
             report.moved += page.moved;
             report.dropped.extend(page.dropped);
+            report.ended += page.ended;
             for (table, rows) in page.gone {
                 report.count(table, rows);
             }
@@ -175,6 +181,10 @@ async fn page(
         Task::Statuses => {
             let statuses = list::prune_statuses(tx, retention.delivery_days, most, dry_run).await?;
             Ok(rows("commit_statuses", statuses, most, place))
+        }
+        Task::Disabled => {
+            let ended = list::end_disabled(tx, most, dry_run).await?;
+            Ok(Page { ended, next: (ended >= most).then_some(Place::Start), ..Page::default() })
         }
         Task::Transitions => {
             let before = months::cutoff(now, retention.transition_days);

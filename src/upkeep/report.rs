@@ -17,6 +17,8 @@ pub struct Report {
     pub dropped: Vec<String>,
     /// Rows that were thrown away, by table; those of dropped months as well.
     pub gone: Vec<Gone>,
+    /// Deliveries and statuses that were given up, because their targets are disabled.
+    pub ended: i64,
     /// What was not done: the time was over, a table was in use, or there was a fault. The next run goes on there.
     pub left: Vec<Left>,
 }
@@ -59,6 +61,12 @@ impl Report {
         for Gone { table, rows } in &self.gone {
             metrics::counter!("pruned").increment(u64::try_from(*rows).unwrap_or_default());
             tracing::info!(table, rows, "pruned");
+        }
+        if self.ended > 0 {
+            tracing::warn!(
+                deliveries = self.ended,
+                "given up, because their targets are disabled; see `deliveries list`"
+            );
         }
         if !self.made.is_empty() || !self.dropped.is_empty() {
             tracing::info!(made = ?self.made, moved = self.moved, dropped = ?self.dropped, "months of refused");

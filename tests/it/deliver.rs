@@ -5,6 +5,7 @@ pub mod events;
 mod faults;
 mod forges;
 mod ignored;
+mod invoked;
 pub mod large;
 pub mod notices;
 mod once;

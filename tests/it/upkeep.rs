@@ -245,7 +245,7 @@ async fn what_there_is_no_time_for_is_left() {
     let patient = Patient::until(&db.store, deadline());
     let none = Deadline::within(Duration::ZERO);
     let report = upkeep::run(&patient, &Retention::default(), clock::now(), none, false).await;
-    assert_eq!((report.is_whole(), report.left.len(), report.gone.len()), (false, 9, 0));
+    assert_eq!((report.is_whole(), report.left.len(), report.gone.len()), (false, 10, 0));
 }
 
 #[tokio::test]

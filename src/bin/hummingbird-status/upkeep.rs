@@ -58,9 +58,12 @@ pub(super) fn tables(report: &Report) -> String {
         false => ("made", "dropped"),
     };
     let gone = if report.dry_run { "would be thrown away" } else { "thrown away" };
+    let ended = if report.dry_run { "would be given up" } else { "given up" };
+    let of_disabled = (report.ended > 0).then(|| ["of disabled targets".to_owned(), report.ended.to_string()]);
     [
         show::rows(["refused", "month"], [months(made, &report.made), months(dropped, &report.dropped)].concat()),
         show::rows([gone, "rows"], report.gone.iter().map(|gone| [gone.table.to_owned(), gone.rows.to_string()])),
+        show::rows([ended, "deliveries"], of_disabled),
         show::rows(["left", "why"], report.left.iter().map(|left| [left.task.to_owned(), left.why.clone()])),
     ]
     .concat()

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use hummingbird_status::clock;
+use hummingbird_status::config::Retention;
 use hummingbird_status::envelope::Delivery;
 use hummingbird_status::family::Settings;
 use hummingbird_status::pipeline::ingest;
-use hummingbird_status::store::Store;
+use hummingbird_status::store::{Patient, Store};
+use hummingbird_status::upkeep;
 use serde_json::json;
 
 use super::{drain, ghe, posted, read, register, target};
@@ -38,6 +40,13 @@ fn sent(built: &Event<'_>, ago: Duration) -> Delivery {
     Delivery { sent_at, ..built.delivery() }
 }
 
+/// What happened in 2023, as a queue delivers it now.
+fn of_2023(built: &Event<'_>) -> Delivery {
+    let delivery = built.delivery();
+    let body = String::from_utf8(delivery.body).unwrap();
+    Delivery { body: body.replace("2026-03-10", "2023-03-10").into_bytes(), ..delivery }
+}
+
 async fn take(store: &Store, delivery: Delivery, settings: &Settings) {
     let report = ingest(store, &[delivery], settings, deadline()).await;
     assert_eq!(report.counts().kept, 1, "{:?}", report.reasons);
@@ -47,7 +56,8 @@ async fn count(store: &Store, from: &str) -> String {
     render::rows(store, &format!("SELECT count(*)::text FROM {from}")).await.remove(0)
 }
 
-/// What an archive says is known and announced to no target of any kind; what happens later is announced.
+/// What an archive says is known and announced to no target of any kind; what happens later is announced. `BACKFILL_BUILDS` makes
+/// the archive larger.
 #[tokio::test]
 async fn a_backfill_announces_nothing_and_the_next_change_once() {
     let db = support::database().await;
@@ -70,9 +80,15 @@ async fn a_backfill_announces_nothing_and_the_next_change_once() {
     ] {
         take(&db.store, builds::delivery(event, &payload, second), &silent).await;
     }
-    for number in 1..=20 {
-        let (build, sha) = (number.to_string(), format!("{number:040x}"));
-        take(&db.store, Event { build: &build, number, sha: &sha, ..event("failed", 5) }.delivery(), &silent).await;
+    let builds: u64 = std::env::var("BACKFILL_BUILDS").map_or(20, |count| count.parse().unwrap());
+    for first in (1..=builds).step_by(1000) {
+        let old = (first..=builds.min(first + 999)).map(|number| {
+            let (build, sha) = (number.to_string(), format!("{number:040x}"));
+            let sent_at = Some("2023-03-10T09:01:00Z".parse().unwrap());
+            Delivery { sent_at, ..of_2023(&Event { build: &build, number, sha: &sha, ..event("failed", 5) }) }
+        });
+        let report = ingest(&db.store, &old.collect::<Vec<_>>(), &silent, deadline()).await;
+        assert_eq!(report.counts().kept, builds.min(first + 999) - first + 1, "{:?}", report.error);
     }
     assert_eq!((&*count(&db.store, "deliveries").await, &*count(&db.store, "outbox").await), ("0", "0"));
     drain(&db.store, &targets).await;
@@ -82,13 +98,8 @@ async fn a_backfill_announces_nothing_and_the_next_change_once() {
     // The event before that one comes late: the build's state is known to be newer.
     let sha = format!("{:040x}", 7);
     let known = Event { build: "7", number: 7, sha: &sha, ..event("failed", 5) };
-    ingest(
-        &db.store,
-        &[Event { state: "scheduled", second: 1, ..known.clone() }.delivery()],
-        &Settings::default(),
-        deadline(),
-    )
-    .await;
+    let before = of_2023(&Event { state: "scheduled", second: 1, ..known.clone() });
+    ingest(&db.store, &[before], &Settings::default(), deadline()).await;
     drain(&db.store, &ghe(&forge)).await;
     assert_eq!(forge.count(), 0, "{:?}", posted(&forge));
     take(&db.store, Event { state: "passed", second: 9, ..known }.delivery(), &Settings::default()).await;
@@ -236,6 +247,66 @@ async fn two_documents_have_targets_of_their_own() {
         "a",
         "the very first ones, and not those that came back"
     );
+}
+
+/// What waits for a target that was disabled is given up after an hour, by a deliverer and by upkeep, and can be retried when the
+/// target is there again. What waits for others stays, and so does what is under lease.
+#[tokio::test]
+async fn what_waits_for_a_disabled_target_is_given_up_and_can_be_retried() {
+    let states = "SELECT target || ' ' || state || coalesce(': ' || reason, '') AS x FROM commit_statuses
+        UNION ALL SELECT target || ' ' || state || coalesce(': ' || reason, '') FROM deliveries ORDER BY x";
+    for by_upkeep in [false, true] {
+        let db = support::database().await;
+        let forge = Forge::start(|_| created()).await;
+        let hook = |name: &str| {
+            let url = format!("{}/{name}", forge.url);
+            format!(
+                "[[target]]\nname = '{name}'\nkind = 'webhook'\nurl = '{url}'\nsecret = 'env:TOKEN'\nallow_private = true\n"
+            )
+        };
+        let [ghe, lent] = ["ghe", "lent"].map(|name| target(name, "github", &forge, HOST, ""));
+        let all = read(&[ghe, lent, hook("gone"), hook("kept")].concat());
+        register(&db.store, &all).await;
+        take(&db.store, event("passed", 5).delivery(), &Settings::default()).await;
+        let lease = "UPDATE commit_statuses SET lease_until = now() + interval '1 hour', lease = gen_random_uuid() WHERE target = 'lent'";
+        db.store.script(lease, deadline()).await.unwrap();
+        let kept = read(&hook("kept"));
+        register(&db.store, &kept).await;
+        // Nothing is sent: only what is looked after at times.
+        let look = async || {
+            if by_upkeep {
+                let patient = Patient::until(&db.store, deadline());
+                upkeep::run(&patient, &Retention::default(), clock::now(), deadline(), false).await.ended
+            } else {
+                drain(&db.store, &read(&target("lab", "gitlab", &forge, "other.example", ""))).await;
+                0
+            }
+        };
+        assert_eq!(look().await, 0);
+        assert!(
+            render::rows(&db.store, states).await.iter().all(|row| row.ends_with("pending")),
+            "it may come back soon"
+        );
+        let disabled = "UPDATE delivery_targets SET disabled_at = disabled_at - interval '61 minutes'";
+        db.store.script(disabled, deadline()).await.unwrap();
+        assert_eq!(look().await, if by_upkeep { 2 } else { 0 });
+        let given_up =
+            ["ghe dead: the target is disabled", "gone dead: the target is disabled", "kept pending", "lent pending"];
+        assert_eq!(render::rows(&db.store, states).await, given_up, "{by_upkeep}");
+
+        register(&db.store, &all).await;
+        drain(&db.store, &all).await;
+        assert_eq!(forge.count(), 1, "the one that was kept: {:?}", posted(&forge));
+        let again = async |tx: &mut hummingbird_status::store::Tx<'_>| {
+            hummingbird_status::outbox::list::retry(tx, None, None).await
+        };
+        assert_eq!(db.store.in_tx("retry", deadline(), again).await.unwrap(), 2);
+        drain(&db.store, &all).await;
+        assert_eq!(
+            render::rows(&db.store, states).await,
+            ["ghe delivered", "gone delivered", "kept delivered", "lent pending"]
+        );
+    }
 }
 
 /// Objects without a receiver cost neither events nor the reading of rows for them; milestones are kept all the same.
