@@ -1,5 +1,5 @@
 //! How soon and how fast commit statuses reach a server on loopback that answers at once, beside telling one after the other,
-//! and beside posting alone. `cargo bench --bench deliver`.
+//! and beside posting alone. `cargo bench --bench deliver` for all, `cargo bench --bench deliver -- throughput` for one section.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on may panic")]
 #![expect(unreachable_pub, reason = "`pub` says what a module offers to the others")]
 
@@ -36,11 +36,17 @@ const SINGLE: usize = 20;
 const AT_A_TIME: [usize; 3] = [1, 8, 32];
 
 fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let wants = |section: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == section);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let server = Server::start();
     runtime.block_on(async {
-        latency(&server).await;
-        throughput(&server).await;
+        if wants("latency") {
+            latency(&server).await;
+        }
+        if wants("throughput") {
+            throughput(&server).await;
+        }
     });
 }
 

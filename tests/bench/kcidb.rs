@@ -18,11 +18,14 @@ use std::path::Path;
 use std::sync::{Barrier, Mutex};
 use std::time::Instant;
 
+use hummingbird_status::clock;
+use hummingbird_status::deliver::targets::{Target, targets};
 use hummingbird_status::envelope::Delivery;
 use hummingbird_status::family::{Record, Settings};
 use hummingbird_status::kcidb;
+use hummingbird_status::outbox::registry;
 use hummingbird_status::pipeline::{ingest, read};
-use hummingbird_status::store::Store;
+use hummingbird_status::store::{Store, Tx};
 use jiff::Timestamp;
 
 use measure::{Figure, ROUNDS, brief, median, print, rate};
@@ -48,6 +51,8 @@ fn main() {
     let ways = [("one writer, batches of 10", 10, 1), ("one writer, of 50", 50, 1), ("two writers, of 50", 50, 2)];
     let mut first = [const { Vec::new() }; 3];
     let mut again = [const { Vec::new() }; 3];
+    // Of one writer, batches of 50: a receiver of nothing, and one of all events.
+    let mut announced = [const { Vec::new() }; 2];
     let mut baseline = Vec::new();
     let [mut reading, mut reading_on_one] = [const { Vec::new() }; 2];
     for _ in 0..ROUNDS {
@@ -58,6 +63,11 @@ fn main() {
             runtime.block_on(empty(&store));
             first[way].push(pass(&url, &deliveries, *batch, *writers, objects));
             again[way].push(pass(&url, &deliveries, *batch, *writers, objects));
+        }
+        for (receiver, events) in ["['nothing']", "['*']"].into_iter().enumerate().filter(|_| !brief()) {
+            runtime.block_on(empty(&store));
+            runtime.block_on(register(&store, events));
+            announced[receiver].push(pass(&url, &deliveries, 50, 1, objects));
         }
         let archive = folder.join("submissions.zip");
         baseline.extend(python.as_ref().map(|python| python.number("kcidb_baseline.py", &[Path::new(&url), &archive])));
@@ -80,6 +90,8 @@ fn main() {
     for ((name, ..), (first, again)) in ways.into_iter().zip(first.into_iter().zip(again)) {
         rows.push([name.to_owned(), per_second(first), format!("{} when all is there", per_second(again))]);
     }
+    let [without, with] = announced.map(per_second);
+    rows.push(["one writer, of 50, no receiver".to_owned(), without, format!("{with} with a receiver of all events")]);
     if !baseline.is_empty() {
         let name = "Python: json, psycopg executemany, of 50".to_owned();
         rows.push([name, per_second(baseline), "no checks, no events".to_owned()]);
@@ -87,11 +99,13 @@ fn main() {
     print("Submissions of KCIDB", ["", "objects/s", ""], &rows);
 }
 
+/// The submissions, sent within the last hour: old ones would not be announced.
 fn deliveries(archive: &[u8]) -> Vec<Delivery> {
+    let begin = clock::now().as_second() - 3600;
     (0..)
         .zip(zip::files(archive).into_iter().filter(|(name, _)| name.ends_with(".json")))
         .map(|(second, (id, body))| {
-            let sent_at = Some(Timestamp::from_second(1_750_000_000 + second).unwrap());
+            let sent_at = Some(Timestamp::from_second(begin + second).unwrap());
             Delivery { id, body, sent_at, ..Delivery::default() }
         })
         .collect()
@@ -124,6 +138,21 @@ async fn empty(store: &Store) {
     let tables = schema::tables(store).await;
     let truncate: String = tables.iter().map(|table| format!("TRUNCATE {table};")).collect();
     store.script(&format!("{truncate} CHECKPOINT;"), deadline()).await.unwrap();
+}
+
+/// A target that receives these events.
+async fn register(store: &Store, events: &str) {
+    let document = format!(
+        "[[target]]\nname = 'hook'\nkind = 'webhook'\nurl = 'https://h/in'\nsecret = 'env:TOKEN'\nevents = {events}\n"
+    );
+    let lookup = |name: &str| match name {
+        "DELIVERY_TARGETS" => Some(document.clone()),
+        "TOKEN" => Some("x".to_owned()),
+        _ => None,
+    };
+    let targets: Vec<_> = targets(&lookup).unwrap().iter().map(Target::registration).collect();
+    let register = async |tx: &mut Tx<'_>| registry::register(tx, &targets).await;
+    store.in_tx("register", deadline(), register).await.unwrap();
 }
 
 /// Objects a second from bodies to committed rows and events. Each writer is a thread with a connection of its own, and takes

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on may panic")]
 #![expect(unreachable_pub, reason = "`pub` says what a module offers to the others")]
 
+mod builds;
 mod decode;
 mod hot;
 mod measure;
@@ -37,6 +38,9 @@ fn main() {
         }
         if wants("states") {
             states::run(&server).await;
+        }
+        if wants("builds") {
+            builds::run(&server).await;
         }
         if wants("trips") {
             trips::run(&server).await;
