@@ -66,7 +66,7 @@ async fn take_in(store: &Store, deliveries: &[Delivery]) {
 /// A target for their host.
 async fn register(store: &Store) {
     let document = format!(
-        "[[target]]\nname = 'ghe'\nkind = 'github'\nhosts = ['{HOST}']\napi = 'http://x'\ntoken = 'env:TOKEN'\n"
+        "[[target]]\nname = 'ghe'\nkind = 'github'\nhosts = ['{HOST}']\napi = 'https://x'\ntoken = 'env:TOKEN'\n"
     );
     let lookup = |name: &str| match name {
         "DELIVERY_TARGETS" => Some(document.clone()),
