@@ -1,4 +1,4 @@
-//! What the READMEs say against what there is: links, variables, commands and their flags, parameters, alarms.
+//! The documents against the code: links, variables, commands and their flags, parameters, alarms; and their own form.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -7,10 +7,28 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::support::source::sources;
-use crate::support::{project, yaml};
+use crate::support::{files, project, yaml};
 
-/// Names in the code that are no part of the README's table, and what they are.
-const NOT_IN_README: &[(&str, &str)] = &[
+/// All documents. Each but the first is linked from it.
+const DOCUMENTS: &[&str] = &[
+    "README.md",
+    ".github/CHANGELOG.md",
+    ".github/CONTRIBUTING.md",
+    ".github/SECURITY.md",
+    "events/README.md",
+    "sam/README.md",
+    "src/README.md",
+    "tests/bench/README.md",
+];
+/// Folders that hold documents.
+const FOLDERS: &[&str] = &[".github", "events", "sam", "src", "tests"];
+/// The document that describes the environment variables.
+const VARIABLES: &str = "src/README.md";
+/// The README introduces the project: it has at most so many lines.
+const LONGEST: usize = 180;
+
+/// Names in the code that are not in the tables of variables, and what they are.
+const NOT_A_VARIABLE: &[(&str, &str)] = &[
     ("AWS_ACCESS_KEY_ID", "of the AWS SDK and of Lambda"),
     ("AWS_DEFAULT_REGION", "of the AWS SDK"),
     ("AWS_ENDPOINT_URL_LAMBDA", "of the AWS SDK: AWS_ENDPOINT_URL for one service"),
@@ -29,14 +47,11 @@ const NOT_IN_README: &[(&str, &str)] = &[
     ("IMAGE_DIGEST", "a result of Konflux"),
     ("IMAGE_URL", "a result of Konflux"),
     ("LC_ALL", "what programs are run with"),
-    ("PAGE_DATABASE_SECRET", "set by the template: sam/README.md, Pages read only"),
-    ("PAGE_DATABASE_URL", "set by the template: sam/README.md, Pages read only"),
-    ("PAGE_DATABASE_USER", "set by the template: sam/README.md, Pages read only"),
     ("PG_VERSION", "a file of PostgreSQL"),
     ("TEST_OUTPUT", "a result of Konflux"),
 ];
 
-/// Variables that texts name and that programs of others read, or tests.
+/// Variables that documents name and that other programs or tests read.
 const OF_OTHERS: &[&str] = &[
     "CARGO_LAMBDA_COMPILER",
     "CASES_DIR",
@@ -48,6 +63,9 @@ const OF_OTHERS: &[&str] = &[
     "FUZZ_INPUTS",
     "FUZZ_SECONDS",
     "FUZZ_SEED",
+    "INSTA_UPDATE",
+    "PROPERTY_FACTOR",
+    "RUST_TEST_THREADS",
     "SOURCE_DATE_EPOCH",
 ];
 
@@ -120,15 +138,70 @@ fn broken(path: &str, text: &str) -> Vec<String> {
 
 #[test]
 fn links_lead_somewhere() {
-    for path in ["README.md", "sam/README.md", "events/README.md"] {
-        let text = text(path);
-        assert_eq!(broken(path, &text), [""; 0]);
+    for path in DOCUMENTS {
+        assert_eq!(broken(path, &text(path)), [""; 0]);
     }
     let text = "# A `b` c\n[x](sam/README.md#alarms) [y](#a-b-c) [z](none.md) [u](#none) ![v](sam/README.md#nothing)";
     assert_eq!(
         broken("README.md", text),
         ["README.md: none.md", "README.md: #none", "README.md: sam/README.md#nothing"]
     );
+}
+
+/// What is wrong with the README as the entrance to all documents.
+fn flaws(readme: &str, documents: &[String]) -> Vec<String> {
+    let (prose, _) = prose_and_blocks(readme);
+    let linked: BTreeSet<&str> = targets(&prose).into_iter().filter_map(|target| target.split('#').next()).collect();
+    let listed: BTreeSet<&str> = DOCUMENTS.iter().copied().collect();
+    let mut found = Vec::new();
+    let lines = readme.lines().count();
+    if lines > LONGEST {
+        found.push(format!("README.md has {lines} lines, at most {LONGEST} are allowed"));
+    }
+    for document in documents.iter().map(String::as_str).filter(|document| *document != "README.md") {
+        if !listed.contains(document) {
+            found.push(format!("{document} is not in DOCUMENTS"));
+        }
+        if !linked.contains(document) {
+            found.push(format!("{document} is not linked from README.md"));
+        }
+    }
+    let missing = listed.iter().filter(|path| !documents.iter().any(|document| document == *path));
+    found.extend(missing.map(|path| format!("{path} does not exist")));
+    found
+}
+
+#[test]
+fn the_readme_is_short_and_links_all_documents() {
+    let of = |folder: &&str| {
+        let folder = (*folder).to_owned();
+        files(&folder, ".md").into_iter().map(move |(name, _)| format!("{folder}/{name}"))
+    };
+    let documents: Vec<String> = FOLDERS.iter().flat_map(of).chain(["README.md".to_owned()]).collect();
+    let readme = text("README.md");
+    assert_eq!(flaws(&readme, &documents), [""; 0]);
+
+    let long = readme.replace("](sam/README.md", "](sam/none.md") + &"\n".repeat(LONGEST);
+    let others: Vec<String> =
+        documents.iter().filter(|path| *path != "src/README.md").cloned().chain(["sam/new.md".to_owned()]).collect();
+    let found = flaws(&long, &others);
+    let lines = long.lines().count();
+    for flaw in [
+        format!("README.md has {lines} lines, at most {LONGEST} are allowed").as_str(),
+        "sam/README.md is not linked from README.md",
+        "sam/new.md is not in DOCUMENTS",
+        "src/README.md does not exist",
+    ] {
+        assert!(found.iter().any(|found| found == flaw), "{flaw}: {found:?}");
+    }
+}
+
+/// CI runs what a developer runs.
+#[test]
+fn the_pipeline_calls_the_script() {
+    let pipeline = yaml::read(&text(".gitlab-ci.yml"));
+    assert_eq!(pipeline["check"]["script"], serde_json::json!([".ci/run"]));
+    assert!(project(".ci/run").is_file());
 }
 
 fn is_variable(word: &str) -> bool {
@@ -138,45 +211,80 @@ fn is_variable(word: &str) -> bool {
         && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
 }
 
-/// Variables of the table of a text: what is in backticks in the first cell, `_PORT` after `DATABASE_HOST` being `DATABASE_PORT`.
-fn table_of_variables(text: &str) -> BTreeSet<String> {
-    let section = text.split_once("\n## Variables\n").unwrap().1.split("\n## ").next().unwrap();
-    let mut found = BTreeSet::new();
-    for row in section.lines().filter(|line| line.starts_with("| `")) {
-        let names: Vec<&str> = spans(row.split('|').nth(1).unwrap()).collect();
-        let stem = names[0].split('_').next().unwrap();
-        found.extend(names.iter().map(|name| match name.strip_prefix('_') {
-            Some(rest) => format!("{stem}_{rest}"),
-            None => (*name).to_owned(),
-        }));
-    }
-    found
+/// Names in the first cells of the rows of a table, in backticks.
+fn first_cells(text: &str) -> impl Iterator<Item = String> {
+    let rows = text.lines().filter(|line| line.starts_with("| `"));
+    rows.flat_map(|row| spans(row.split('|').nth(1).unwrap()).map(str::to_owned).collect::<Vec<_>>())
+}
+
+/// A section of a document, up to the next one of its level.
+fn section<'t>(text: &'t str, heading: &str) -> &'t str {
+    let (_, rest) = text.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("no section {heading}"));
+    rest.split("\n## ").next().unwrap()
+}
+
+/// Names that come more than once.
+fn doubles(names: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    names.into_iter().filter(|name| !seen.insert(name.clone())).collect()
+}
+
+/// Variables that a text describes in a table, in a document or in the documentation of a module.
+fn described(text: &str) -> Vec<String> {
+    let lines: String = text.lines().map(|line| format!("{}\n", line.strip_prefix("//! ").unwrap_or(line))).collect();
+    first_cells(&lines).filter(|name| is_variable(name)).collect()
+}
+
+/// What is wrong with the described variables: those that the code reads, and no others, once each.
+fn differing(described: &[String], read: &BTreeSet<String>) -> Vec<String> {
+    let all: BTreeSet<String> = described.iter().cloned().collect();
+    let internal = |name: &str| NOT_A_VARIABLE.iter().any(|(known, _)| *known == name);
+    let missing = read.difference(&all).filter(|name| !internal(name)).map(|name| format!("{name} is not described"));
+    let unread = all.difference(read).map(|name| format!("{name} is described, and the code does not read it"));
+    let twice = doubles(described.to_vec()).into_iter().map(|name| format!("{name} is described twice"));
+    missing.chain(unread).chain(twice).collect()
 }
 
 #[test]
-fn variables_are_those_that_are_read() {
+fn variables_are_those_that_are_read_and_described_once() {
     let sources = sources("src");
     let texts = sources.iter().flat_map(|source| source.texts()).filter(|text| is_variable(text));
     let read: BTreeSet<String> = texts.map(str::to_owned).collect();
-    let told = table_of_variables(&text("README.md"));
-    assert!(read.len() > 40 && told.len() > 40, "{read:?} {told:?}");
-    let internal = |name: &str| NOT_IN_README.iter().any(|(known, _)| *known == name);
-    let missing: Vec<_> = read.difference(&told).filter(|name| !internal(name)).collect();
-    assert!(missing.is_empty(), "not in the table of README.md: {missing:?}");
-    let unread: Vec<_> = told.difference(&read).collect();
-    assert!(unread.is_empty(), "in the table, and nobody reads it: {unread:?}");
-    let idle: Vec<_> = NOT_IN_README.iter().filter(|(name, _)| !read.contains(*name) || told.contains(*name)).collect();
+    let reference = text(VARIABLES);
+    let listed: Vec<String> = first_cells(section(&reference, "Environment variables")).collect();
+    assert!(read.len() > 40 && listed.len() > 40, "{read:?} {listed:?}");
+    assert_eq!(differing(&listed, &read), [""; 0]);
+    let idle: Vec<_> =
+        NOT_A_VARIABLE.iter().filter(|(name, _)| !read.contains(*name) || listed.iter().any(|l| l == name)).collect();
     assert!(idle.is_empty(), "excepted for nothing: {idle:?}");
 
-    // And wherever else a text names one.
-    for path in ["README.md", "sam/README.md"] {
-        let text = text(path);
-        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).filter(|word| is_variable(word));
-        let example = ["GHE_TOKEN", "MY_TOKEN"];
-        let known = |word: &str| read.contains(word) || OF_OTHERS.contains(&word) || example.contains(&word);
-        let unknown: BTreeSet<&str> = words.filter(|word| !known(word)).collect();
-        assert!(unknown.is_empty(), "{path} names what nobody reads: {unknown:?}");
+    let planted = [&listed[1..], &[listed[2].clone(), "NOT_READ".to_owned()]].concat();
+    let twice = format!("{} is described twice", listed[2]);
+    let missing = format!("{} is not described", listed[0]);
+    let unread = "NOT_READ is described, and the code does not read it";
+    assert_eq!(differing(&planted, &read), [missing.as_str(), unread, twice.as_str()]);
+
+    // No module repeats the description.
+    let repeated = |text: &str| described(text).into_iter().filter(|name| listed.contains(name)).collect::<Vec<_>>();
+    for source in &sources {
+        assert_eq!(repeated(&source.text), [""; 0], "{} describes what {VARIABLES} describes", source.path);
     }
+    assert_eq!(
+        repeated("//! | `RUST_LOG` | `info` |\n//! | `SQS_QUEUE_URL` | - |\n| `X_Y` | |"),
+        ["RUST_LOG", "SQS_QUEUE_URL"]
+    );
+
+    // And every document names only such variables.
+    let example = ["GHE_TOKEN", "MY_TOKEN"];
+    let known = |word: &str| read.contains(word) || OF_OTHERS.contains(&word) || example.contains(&word);
+    let unknown = |text: &str| -> BTreeSet<String> {
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).filter(|word| is_variable(word));
+        words.filter(|word| !known(word)).map(str::to_owned).collect()
+    };
+    for path in DOCUMENTS {
+        assert_eq!(unknown(&text(path)), BTreeSet::new(), "{path} names variables that the code does not read");
+    }
+    assert_eq!(unknown("`RUST_LOGS` and SQS_QUEUE"), BTreeSet::from(["RUST_LOGS".to_owned(), "SQS_QUEUE".to_owned()]));
 }
 
 /// The help of a command; `None` when there is none of that name.
@@ -252,15 +360,15 @@ fn commands_and_flags_are_those_that_there_are() {
     let commands = commands();
     assert!(commands.len() > 20, "{:?}", commands.keys());
     let mut seen = BTreeSet::new();
-    for path in ["README.md", "sam/README.md", "events/README.md"] {
+    for path in DOCUMENTS {
         for words in named(&text(path), &commands) {
             assert_eq!(wrong(&words, &commands), None, "{path}");
             seen.insert(words[0].clone());
         }
     }
     let all: BTreeSet<String> = commands.keys().filter(|name| !name.contains(' ')).cloned().collect();
-    let untold: Vec<_> = all.difference(&seen).collect();
-    assert!(untold.is_empty(), "commands of which no README tells: {untold:?}");
+    let unnamed: Vec<_> = all.difference(&seen).collect();
+    assert!(unnamed.is_empty(), "commands that no document names: {unnamed:?}");
 
     let faults = "```sh\ncargo run -- upp # x\nhummingbird-status reconcile --dryrun\ncargo run -- db shell -- -c 'x'\n```\n\
                   `refused shows`, `deliveries list --state\ndead`";
@@ -268,24 +376,25 @@ fn commands_and_flags_are_those_that_there_are() {
     assert_eq!(found, ["no such command: upp", "no flag --dryrun: reconcile --dryrun"]);
 }
 
-/// The rows of the table of parameters: name and default.
-fn table_of_parameters(text: &str) -> BTreeMap<String, String> {
-    let section = text.split_once("\n## Parameters\n").unwrap().1.split("\n## ").next().unwrap();
-    let mut found = BTreeMap::new();
-    for row in section.lines().filter(|line| line.starts_with("| `")) {
+/// The rows of the tables of parameters: name and default.
+fn tables_of_parameters(text: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for row in section(text, "Parameters").lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<&str> = row.split('|').collect();
         let defaults: Vec<&str> = cells[2].split(',').map(|cell| cell.trim().trim_matches('`')).collect();
         for (place, name) in spans(cells[1]).enumerate() {
             let default = defaults.get(place).or(defaults.last()).unwrap();
-            found.insert(name.to_owned(), (*default).to_owned());
+            found.push((name.to_owned(), (*default).to_owned()));
         }
     }
     found
 }
 
-/// What a table of parameters says otherwise than the template.
-fn differences(told: &BTreeMap<String, String>, template: &Value) -> Vec<String> {
+/// What tables of parameters say otherwise than the template, or twice.
+fn differences(rows: &[(String, String)], template: &Value) -> Vec<String> {
     let mut found = Vec::new();
+    let described: BTreeMap<&str, &str> =
+        rows.iter().map(|(name, default)| (name.as_str(), default.as_str())).collect();
     let parameters = template["Parameters"].as_object().unwrap();
     for (name, parameter) in parameters {
         let default = match &parameter["Default"] {
@@ -294,16 +403,20 @@ fn differences(told: &BTreeMap<String, String>, template: &Value) -> Vec<String>
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        match told.get(name) {
-            None => found.push(format!("{name} is not told of")),
-            // What is empty stands for something else, which is said.
-            Some(said) if default == "-" && said == "as the others" => {}
-            Some(said) if *said != default => found.push(format!("{name}: {said} is said, {default} it is")),
+        match described.get(name.as_str()) {
+            None => found.push(format!("{name} is not described")),
+            // An empty one that stands for another, which the row says.
+            Some(described) if default == "-" && *described == "as the others" => {}
+            Some(described) if *described != default => {
+                found.push(format!("{name}: the default is {default}, not {described}"));
+            }
             Some(_) => {}
         }
     }
-    let gone = told.keys().filter(|name| !parameters.contains_key(*name));
+    let gone = described.keys().filter(|name| !parameters.contains_key(**name));
     found.extend(gone.map(|name| format!("{name} is no parameter")));
+    let names = rows.iter().map(|(name, _)| name.clone());
+    found.extend(doubles(names).into_iter().map(|name| format!("{name} has two rows")));
     found
 }
 
@@ -311,14 +424,21 @@ fn differences(told: &BTreeMap<String, String>, template: &Value) -> Vec<String>
 fn parameters_are_those_of_the_template() {
     let readme = text("sam/README.md");
     let template = yaml::read(&text("sam/template.yaml"));
-    let told = table_of_parameters(&readme);
-    assert!(told.len() > 40, "{told:?}");
-    assert_eq!(differences(&told, &template), [""; 0]);
-    let wrong =
-        readme.replace("| `BatchSize`, `BatchWindow` | `100`, `1` |", "| `BatchSize`, `BatchWidth` | `10`, `1` |");
+    let rows = tables_of_parameters(&readme);
+    assert!(rows.len() > 40, "{rows:?}");
+    assert_eq!(differences(&rows, &template), [""; 0]);
+    let wrong = readme.replace(
+        "| `BatchSize`, `BatchWindow` | `100`, `1` |",
+        "| `MemorySize` | `256` | |\n| `BatchSize`, `BatchWidth` | `10`, `1` |",
+    );
     assert_eq!(
-        differences(&table_of_parameters(&wrong), &template),
-        ["BatchSize: 10 is said, 100 it is", "BatchWindow is not told of", "BatchWidth is no parameter"]
+        differences(&tables_of_parameters(&wrong), &template),
+        [
+            "BatchSize: the default is 100, not 10",
+            "BatchWindow is not described",
+            "BatchWidth is no parameter",
+            "MemorySize has two rows"
+        ]
     );
 }
 
@@ -331,10 +451,9 @@ fn alarms(template: &Value) -> BTreeSet<String> {
         .collect()
 }
 
-/// Alarms that a runbook has an entry of: what is meant, a line to look with, and what to do.
+/// The entries of the runbook by alarm: what it means, a command to look with, and what to do.
 fn entries(readme: &str) -> BTreeMap<String, &str> {
-    let section = readme.split_once("\n## Alarms\n").unwrap().1.split("\n## ").next().unwrap();
-    let entries = section.split("\n### `<prefix>-").skip(1);
+    let entries = section(readme, "Alarms").split("\n### `<prefix>-").skip(1);
     entries.filter_map(|entry| entry.split_once("`\n")).map(|(name, rest)| (name.to_owned(), rest)).collect()
 }
 
@@ -345,9 +464,9 @@ fn each_alarm_has_an_entry_in_the_runbook() {
         all.extend(alarms(&yaml::read(&text(path))));
     }
     let readme = text("sam/README.md");
-    let told = entries(&readme);
-    assert_eq!(told.keys().cloned().collect::<BTreeSet<_>>(), all);
-    for (name, entry) in told {
+    let entries = entries(&readme);
+    assert_eq!(entries.keys().cloned().collect::<BTreeSet<_>>(), all);
+    for (name, entry) in entries {
         let entry = entry.split("\n### ").next().unwrap();
         assert!(entry.contains("\n    "), "{name}: nothing to look with");
         assert!(entry.split("\n\n").filter(|part| !part.trim().is_empty()).count() >= 3, "{name}: not what to do");
