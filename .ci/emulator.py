@@ -2,11 +2,11 @@
 """Deploys sam/template.yaml to an AWS emulator on this machine.
 
     .ci/emulator.py --database-url postgres://.. [--parameter NAME=VALUE ..]    deploys; Ctrl-C deletes
-    .ci/emulator.py --serve                                                     does what it is told on stdin
+    .ci/emulator.py --serve                                                     runs commands from stdin
 
-The whole way is real but for AWS itself: the template goes through the SAM transform and CloudFormation, the migration
-runs as its custom resource, each function is the `bootstrap` of `sam build` or `cargo lambda build` as a process of this
-machine with the rights of its role, and what it is connected to (queues, topics, rules, schedules, buckets, HTTP) feeds it.
+Only AWS itself is emulated: the template goes through the SAM transform and CloudFormation, the migration runs as its custom
+resource, each function is the `bootstrap` of `sam build` or `cargo lambda build` as a process of this machine with the
+permissions of its role, and is invoked by its event sources (queues, topics, rules, schedules, buckets, HTTP).
 
 The emulator is ministack (PyPI), on 127.0.0.1 only, with the additions of emulator_gaps.py, where the differences from
 AWS are listed. Its modules are installed once, by pinned version and hash, into target/emulator-venv.
@@ -16,10 +16,10 @@ with one member, is answered by a line, {"ok": ..} or {"error": ".."}. At the en
 
     {"call": [service, operation, {..}]}   that call of boto3, such as ["sns", "publish", {..}]
     {"deploy": {NAME: VALUE, ..}}          creates the stack with these parameters, or updates it; its outputs
-    {"logs": null}                         what the functions said: {log group: [line, ..]}
+    {"logs": null}                         the logs of the functions: {log group: [line, ..]}
     {"delete": null}                       deletes the stack
 
-It ends with 69 where it cannot be installed.
+The exit status is 69 where the emulator cannot be installed.
 """
 
 import argparse
@@ -41,12 +41,12 @@ ROOT = HERE.parent
 VENV = ROOT / "target" / "emulator-venv"
 REQUIREMENTS = HERE / "emulator-requirements.txt"
 REGION = "us-east-1"
-ACCOUNT = "000000000000"  # where the emulator puts what has no other
+ACCOUNT = "000000000000"  # the default account of the emulator
 STACK = "emulated"
 
 
 class Failure(Exception):
-    """Something did not happen; the message says what and what to look at."""
+    """A step failed; the message describes it and names the next thing to check."""
 
 
 def say(text):
@@ -56,7 +56,7 @@ def say(text):
 def main():
     args = arguments()
     ensure_modules()
-    # Both end the run in order, also where we were started with SIGINT ignored (a background job of a shell).
+    # Both end the run in order, also where this process was started with SIGINT ignored (a background job of a shell).
     for signal_ in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signal_, signal.default_int_handler)
     try:
@@ -85,11 +85,11 @@ def arguments():
     parser.add_argument("--bootstrap-dir", type=Path, default=ROOT / "target" / "lambda", metavar="DIR",
                         help="folder with <binary>/bootstrap for each function (default: target/lambda; .aws-sam/build works too)")
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--serve", action="store_true", help="take commands on stdin")
+    what.add_argument("--serve", action="store_true", help="run commands from stdin")
     what.add_argument("--database-url", metavar="URL",
                       help="postgres:// URL of a database on this machine; the tables are left in it")
     parser.add_argument("--parameter", action="append", default=[], type=pair, metavar="NAME=VALUE",
-                        help="further parameter of the template")
+                        help="another parameter of the template")
     return parser.parse_args()
 
 
@@ -147,7 +147,7 @@ def show(emulator, stack, args):
 
 
 def serve(emulator, stack):
-    """Answers each line of stdin by one of stdout, until there is no more."""
+    """Answers each line of stdin by a line of stdout, until the end of stdin."""
     from botocore.exceptions import BotoCoreError, ClientError
     deeds = {
         "call": lambda call: plain(getattr(emulator.client(call[0]), call[1])(**call[2])),
@@ -167,7 +167,7 @@ def serve(emulator, stack):
 
 
 def plain(answer):
-    """What boto3 answers, with streams read to their end."""
+    """The answer of boto3, with streams read to their end."""
     if hasattr(answer, "read"):
         return answer.read().decode(errors="replace")
     return {k: plain(v) for k, v in answer.items() if k != "ResponseMetadata"} if isinstance(answer, dict) else answer
@@ -183,7 +183,7 @@ def logs(emulator):
 
 
 def complain(emulator):
-    """What went wrong in the functions and in the emulator, for whoever looks for the cause."""
+    """Prints the errors of the functions and of the emulator, to help to find the cause of a failure."""
     for line in emulator.log.read_text(errors="replace").splitlines():
         if (" WARNING " in line or " ERROR " in line) and "[samtranslator." not in line:
             say(f"  emulator: {line}")
@@ -195,8 +195,8 @@ def complain(emulator):
 
 
 class Template:
-    """sam/template.yaml with the code of each function in S3, as `sam build` and `sam package` would leave it. Which binary
-    a function runs is read from the template, so that a new function needs no change here."""
+    """sam/template.yaml with the code of each function in S3, like the result of `sam build` and `sam package`. The binary of a
+    function is read from the template, so that a new function needs no change here."""
 
     def __init__(self, bootstrap_dir):
         self.document = read_template(ROOT / "sam" / "template.yaml")
@@ -213,8 +213,8 @@ class Template:
             self.bootstraps[logical_id] = found.read_bytes()
 
     def with_numbers(self, node, parameters):
-        """References to Number parameters as numbers. The emulator hands them on as strings, and its queue poller then
-        stumbles over MaximumConcurrency; AWS converts them."""
+        """Replaces references to Number parameters by numbers. AWS converts them, but the emulator passes strings, and its queue
+        poller then fails on MaximumConcurrency."""
         if isinstance(node, list):
             return [self.with_numbers(item, parameters) for item in node]
         if not isinstance(node, dict):
@@ -226,8 +226,8 @@ class Template:
         return {key: self.with_numbers(value, parameters) for key, value in node.items()}
 
     def settled(self, node, parameters):
-        """Conditions with parts of parameters, account and region as texts. The emulator knows neither Fn::Split nor pseudo
-        parameters there; CloudFormation does."""
+        """Replaces parts of parameters, account and region in conditions by texts. CloudFormation supports Fn::Split and pseudo
+        parameters there, the emulator does not."""
         if isinstance(node, list):
             return [self.settled(item, parameters) for item in node]
         if not isinstance(node, dict):
@@ -244,8 +244,8 @@ class Template:
         return {key: self.settled(value, parameters) for key, value in node.items()}
 
     def upload(self, s3, bucket, round_, parameters):
-        """Returns the body of the template whose code is the uploaded one. Each round has keys of its own, which is what
-        SAM and CloudFormation take for new code."""
+        """Returns the body of the template with the uploaded code. Each round has keys of its own, because SAM and CloudFormation
+        recognise new code by its key."""
         document = json.loads(json.dumps(self.document))
         document["Conditions"] = self.settled(document["Conditions"], parameters)
         for logical_id, bootstrap in self.bootstraps.items():
@@ -265,7 +265,7 @@ class Template:
 
 
 def read_template(path):
-    """YAML with CloudFormation's short forms (`!Ref x`) as the long ones (`{Ref: x}`)."""
+    """Reads YAML, and converts CloudFormation's short forms (`!Ref x`) to the long ones (`{Ref: x}`)."""
     import yaml
 
     class Loader(yaml.SafeLoader):
@@ -316,11 +316,11 @@ class Stack:
         start = getattr(self.cloudformation, f"{verb}_stack")
         try:
             start(StackName=STACK, TemplateURL=url, Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-                  # Rolling back would delete the log groups with the migration's reasons in them.
+                  # No rollback, which would delete the log groups with the errors of the migration.
                   **({"OnFailure": "DO_NOTHING"} if verb == "create" else {"DisableRollback": True}),
                   Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()])
         except ClientError as error:
-            raise Failure(f"the template was refused: {error}")
+            raise Failure(f"the template was rejected: {error}")
         self.exists = True
         status = self.wait()
         if status != f"{verb.upper()}_COMPLETE":
@@ -330,7 +330,7 @@ class Stack:
         return {o["OutputKey"]: o["OutputValue"] for o in described.get("Outputs", [])}
 
     def delete(self):
-        """Also after a failure: the migration must answer the Delete of its custom resource too."""
+        """Deletes the stack, also after a failure, to test that the migration answers the Delete of its custom resource."""
         if not self.exists or not self.emulator.alive():
             return
         self.exists = False
@@ -369,7 +369,7 @@ class Stack:
 # ---- the emulator -------------------------------------------------------------------------------------------------------
 
 class Emulator:
-    """One ministack, a process group of its own, with nothing of our environment: its functions inherit its."""
+    """A ministack in a process group of its own, without our environment variables, because its functions inherit its own."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -385,7 +385,7 @@ class Emulator:
             "HOME": str(self.folder),
             "TMPDIR": str(self.folder),
             "BIND_HOST": "127.0.0.1",
-            # Custom resources are told to answer to this host; `localhost` may be ::1, where nobody listens.
+            # The host that custom resources answer to; `localhost` may be ::1, on which ministack does not listen.
             "MINISTACK_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(self.port),
             "MINISTACK_REGION": REGION,
@@ -394,9 +394,9 @@ class Emulator:
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_DEFAULT_REGION": REGION,
             "LAMBDA_EXECUTOR": "local",
-            # Policies of roles, queues and functions count.
+            # Policies of roles, queues and functions are enforced.
             "AUTH": "true",
-            # Or it listens for MQTT on a fixed port, on every address.
+            # By default it listens for MQTT on a fixed port, on every address.
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
             "PYTHONUNBUFFERED": "1",
@@ -426,13 +426,13 @@ class Emulator:
     def __exit__(self, *_):
         if self.process is None:
             return
-        for signal_, patience in ((signal.SIGTERM, 10), (signal.SIGKILL, 10)):
+        for signal_, limit in ((signal.SIGTERM, 10), (signal.SIGKILL, 10)):
             try:
                 os.killpg(self.process.pid, signal_)
             except ProcessLookupError:
                 break
             try:
-                self.process.wait(patience)
+                self.process.wait(limit)
             except subprocess.TimeoutExpired:
                 continue
 

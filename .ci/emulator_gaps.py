@@ -1,18 +1,18 @@
-"""Starts ministack, with what it lacks of what sam/template.yaml relies on. Run by emulator.py.
+"""Starts ministack, and adds features of AWS that it lacks and sam/template.yaml uses. Run by emulator.py.
 
-Mended here, each in a few lines, so that the template's own resources do the work:
-  1. PutPartnerEvents takes events and drops them; PutEvents refuses the sources of partners, as AWS does.
-  2. SNS takes subscriptions of Firehose and never delivers to them.
-  3. Firehose does not pack what it is to pack (CompressionFormat), and names objects without `.gz`.
-  4. EventBridge delivers to queues whose policy does not let it, and has no dead-letter queues.
-  5. SNS says to the second when a message was sent, AWS to the millisecond.
-  6. PublishBatch and its like ask for rights of their own; AWS knows sns:Publish and sqs:DeleteMessage only.
-  7. There is no TLS, and policies deny what comes without (aws:SecureTransport): requests count as encrypted.
+Differences of ministack that are repaired here, each in a few lines, so that the template's own resources are tested:
+  1. PutPartnerEvents accepts events and drops them; PutEvents rejects the sources of partners, as AWS does.
+  2. SNS accepts subscriptions of Firehose and never delivers to them.
+  3. Firehose does not compress (CompressionFormat), and names objects without `.gz`.
+  4. EventBridge delivers to queues whose policy does not allow it, and has no dead-letter queues.
+  5. The times of SNS messages are in seconds, those of AWS in milliseconds.
+  6. PublishBatch and similar calls need permissions of their own; AWS checks sns:Publish and sqs:DeleteMessage only.
+  7. There is no TLS, and policies deny requests without it (aws:SecureTransport): requests count as encrypted.
 
-Left as it is, and therefore not shown by a run:
-  - batches above 10 messages (BatchSize is cut), and MaximumBatchingWindowInSeconds: what is there is delivered at once;
+Differences that remain, and are therefore not tested by a run:
+  - batches above 10 messages (BatchSize is cut), and MaximumBatchingWindowInSeconds: messages are delivered at once;
   - Firehose writes an object for each message, at once, and does not use its role; SNS does not use its role for Firehose;
-  - EventBridge takes the time of arrival for that of the event, and does not try a delivery again;
+  - EventBridge uses the time of arrival as that of the event, and does not retry a delivery;
   - limits of an HTTP API (429), its access log, the Rules of a template, alarms, VPCs;
   - a function's environment is not ended between two invocations, and never frozen.
 """
@@ -31,7 +31,7 @@ log = logging.getLogger("gaps")
 
 
 def put_partner_events(data):
-    """The bus of a partner has the name of the source of its events."""
+    """Puts events on the bus of the partner, which has the name of their source."""
     entries = [{**entry, "EventBusName": entry["Source"]} for entry in data.get("Entries", [])]
     return eventbridge._put_events({"Entries": entries}, allow_aws_source=True)
 
@@ -76,38 +76,38 @@ sns._fanout = fanout_to_streams_too
 deliver_to_s3 = firehose._deliver_to_s3
 
 
-def deliver_packed(stream, dest, record, lambda_keys=None):
+def deliver_compressed(stream, dest, record, lambda_keys=None):
     config = dest["config"]
     if config.get("CompressionFormat") == "GZIP":
         dest, record = {**dest, "config": {"FileExtension": ".gz", **config}}, gzip.compress(record)
     deliver_to_s3(stream, dest, record, lambda_keys)
 
 
-firehose._deliver_to_s3 = deliver_packed
+firehose._deliver_to_s3 = deliver_compressed
 
 invoke_target = eventbridge._invoke_target
 
 
-def invoke_target_that_lets_us(target, event, rule, view=None):
+def invoke_allowed_target(target, event, rule, view=None):
     dead = (target.get("DeadLetterConfig") or {}).get("Arn")
     for arn in [target["Arn"], dead]:
         if arn and (":sqs:" not in arn or sqs.queue_policy_allows(arn, "events.amazonaws.com", rule["Arn"], event["Account"])):
             return invoke_target({**target, "Arn": arn}, event, rule, view)
-        log.warning("EventBridge: the policy of %s does not let the rule %s send", arn, rule["Arn"])
+        log.warning("EventBridge: the policy of %s does not allow the rule %s to send", arn, rule["Arn"])
     return None
 
 
-eventbridge._invoke_target = invoke_target_that_lets_us
+eventbridge._invoke_target = invoke_allowed_target
 
 extract_iam_action = iam_actions.extract_iam_action
 
 
-def extract_action_that_exists(service, *request, **more):
+def extract_existing_action(service, *request, **more):
     action = extract_iam_action(service, *request, **more)
     return action.removesuffix("Batch") if action and service in ("sns", "sqs") else action
 
 
-iam_actions.extract_iam_action = extract_action_that_exists
+iam_actions.extract_iam_action = extract_existing_action
 
 resolve_condition_key = iam_evaluator._resolve_condition_key
 

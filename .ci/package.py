@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Makes what is released: target/package/<architecture>/<function>.zip, each with its `bootstrap`, and SHA256SUMS.
+"""Makes the release artefacts: target/package/<architecture>/<function>.zip, each with its `bootstrap`, and SHA256SUMS.
 
     .ci/package.py                                   all functions, x86_64 and arm64 (needs cargo-lambda)
-    .ci/package.py --architecture arm64 ingest       some of it
-    .ci/package.py --from target/lambda ingest       what was built already, <function>/bootstrap
+    .ci/package.py --architecture arm64 ingest       one function and architecture
+    .ci/package.py --from target/lambda ingest       packs an existing build, <function>/bootstrap
 
-The same commit gives the same bytes: entries have the time of the commit (SOURCE_DATE_EPOCH, if that is set), one name and
-mode, and one way to pack; programs are built with Cargo.lock and know no path of this machine. Compilers of another version
-make other programs.
+Builds are reproducible: entries have the time of the commit (SOURCE_DATE_EPOCH, if that is set), one name, mode and
+compression; programs are built with Cargo.lock and contain no path of this machine. Compilers of another version make other
+programs.
 """
 
 import argparse
@@ -30,13 +30,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("functions", nargs="*", metavar="FUNCTION", help=f"of {', '.join(functions)}")
     parser.add_argument("--architecture", action="append", choices=list(FLAGS))
-    parser.add_argument("--from", dest="built", type=Path, metavar="DIR", help="build nothing, take these")
+    parser.add_argument("--from", dest="built", type=Path, metavar="DIR", help="pack the programs in DIR instead of building")
     args = parser.parse_args()
     wanted = args.functions or functions
     if unknown := set(wanted) - set(functions):
         parser.error(f"no function {', '.join(sorted(unknown))}")
     if args.built and len(args.architecture or []) != 1:
-        parser.error("--from needs to know the one --architecture of what was built")
+        parser.error("--from needs exactly one --architecture, that of the build")
     for architecture in args.architecture or list(FLAGS):
         built = args.built or build(architecture, wanted)
         folder = OUT / architecture
@@ -51,7 +51,7 @@ def main():
 
 
 def build(architecture, functions):
-    """Release builds in which no path of this machine is left."""
+    """Makes release builds that contain no path of this machine."""
     target = OUT / "build" / architecture
     home = os.environ.get("CARGO_HOME", str(Path.home() / ".cargo"))
     flags = [f"--remap-path-prefix={ROOT}=/package", f"--remap-path-prefix={home}=/cargo"]
@@ -64,7 +64,7 @@ def build(architecture, functions):
 
 
 def epoch():
-    """When the commit was made."""
+    """The time of the commit, in seconds since 1970."""
     if given := os.environ.get("SOURCE_DATE_EPOCH"):
         return int(given)
     said = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""How long a large database takes to be dumped and restored, and its old rows to be thrown away by the real upkeep.
+"""Measures how long dumping and restoring a large database takes, and deleting its old rows by maintenance.
 
     .ci/restore.py                  a million runs, a million old rows of each table, in target/restore (about 10 GB, half an hour)
     .ci/restore.py --scale 0.01     a hundredth of both
     .ci/restore.py --only restore   or --only upkeep
 
-Restore: `pg_dump -Fd -j2` and `pg_restore -j2` into an empty database, as often as --rounds says; then every table of both is
-compared by the md5 of its rows, sequences by their values, and the schema by its text. Upkeep: in a copy, one table after the
-other gets old rows, and `hummingbird-status upkeep` runs; what a run without any takes is taken off. Fails when anything
-differs, or old rows are left. Needs psql, pg_dump and pg_restore, not older than the server.
+Restore: `pg_dump -Fd -j2` and `pg_restore -j2` into an empty database, --rounds times; then every table of both is compared by
+the md5 of its rows, sequences by their values, and the schema by its text. Maintenance (upkeep): in a copy, one table after the
+other gets old rows, and `hummingbird-status maintenance` runs; the time of a run without old rows is subtracted. Fails when the
+databases differ, or old rows are left. Needs psql, pg_dump and pg_restore, not older than the server.
 """
 
 import argparse, json, os, pathlib, re, shutil, statistics, subprocess, sys, time, urllib.parse
@@ -19,12 +19,12 @@ LOG = ".hummingbird/log/postgres.log"
 
 def options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=1_000_000, help="and the rest in proportion")
+    parser.add_argument("--runs", type=int, default=1_000_000, help="number of pipeline runs; other tables in proportion")
     parser.add_argument("--old", type=int, default=1_000_000, help="old rows of each table")
-    parser.add_argument("--scale", type=float, default=1, help="share of both")
-    parser.add_argument("--rounds", type=int, default=3, help="dumps and restores, of which the median counts")
+    parser.add_argument("--scale", type=float, default=1, help="factor for both")
+    parser.add_argument("--rounds", type=int, default=3, help="number of dumps and restores, whose median is reported")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--folder", type=pathlib.Path, default=ROOT / "target/restore", help="where its database is kept")
+    parser.add_argument("--folder", type=pathlib.Path, default=ROOT / "target/restore", help="folder of its database")
     parser.add_argument("--program", type=pathlib.Path, default=ROOT / "target/release/hummingbird-status")
     parser.add_argument("--only", choices=["restore", "upkeep"])
     opts = parser.parse_args()
@@ -42,12 +42,12 @@ class Server:
         self.env["DATABASE_URL"] = self.run("db", "url")
         self.url = url = urllib.parse.urlsplit(self.env["DATABASE_URL"])
         self.name = url.path[1:]
-        # What psql and its like go by: no password is in a command.
+        # The environment of psql and similar programs, so that no password is in a command.
         os.environ.update(PGHOST=url.hostname, PGPORT=str(url.port), PGUSER=url.username, PGPASSWORD=url.password, PGSSLMODE="disable",
                           PGDATABASE=self.name)
 
     def run(self, *args, database=None):
-        """Runs the program; what it said."""
+        """Runs the program, and returns its output."""
         env = {**self.env, "DATABASE_URL": self.url._replace(path="/" + database).geturl()} if database else self.env
         done = subprocess.run([self.opts.program, *args], cwd=self.opts.folder, env=env, stdout=subprocess.PIPE, text=True)
         if done.returncode != 0:
@@ -90,7 +90,7 @@ def seconds(*command):
 
 
 def tables(server, database=None):
-    """Every table that holds rows: its number of rows, and the md5 of all of them; every sequence with its value."""
+    """The number of rows of every table and the md5 of all of them; the value of every sequence."""
     relations = server.sql("SELECT relkind::text || ' ' || oid::regclass::text FROM pg_class WHERE relnamespace = 'public'::regnamespace"
                            " AND relkind IN ('r', 'S') ORDER BY 1", database=database).splitlines()
     found = {}
@@ -106,7 +106,7 @@ def tables(server, database=None):
 
 def schema(server, database=None):
     said = subprocess.run(["pg_dump", "--schema-only", "-d", database or server.name], check=True, stdout=subprocess.PIPE, text=True).stdout
-    # Newer programs begin and end with a word that is another each time.
+    # Newer releases of pg_dump begin and end with \restrict and a random key.
     return [line for line in said.splitlines() if not line.startswith("\\")]
 
 
@@ -138,7 +138,7 @@ def restore(server):
     return not differ and same
 
 
-# What is old in each table: by what name the report has it, what makes :n rows of it, and the table's own for VACUUM.
+# The old rows of each table: its name for the printed table, the tables for VACUUM, and the SQL that makes :n rows.
 OLD = {
     "outbox": ("outbox and deliveries (an event with one delivery)", ["outbox", "deliveries"], """
         TRUNCATE outbox, deliveries;
@@ -166,41 +166,42 @@ OLD = {
         SELECT 'old-' || i % greatest(1, :n / 1000), t.at, 'old-' || i, (ARRAY['ok', 'failed'])[1 + (i / greatest(1, :n / 1000)) % 2],
             (ARRAY['failed', 'ok'])[1 + (i / greatest(1, :n / 1000)) % 2], t.at
         FROM generate_series(1, :n) AS i, LATERAL (SELECT now() - interval '1000 days' + i * interval '10 seconds' AS at) AS t"""),
-    "kcidb_log_excerpts": ("kcidb_log_excerpts that nothing names (4 kB each)", ["kcidb_log_excerpts"], """
+    "kcidb_log_excerpts": ("kcidb_log_excerpts without references (4 kB each)", ["kcidb_log_excerpts"], """
         INSERT INTO kcidb_log_excerpts (sha256, text, received_at)
         SELECT sha256(i::text::bytea), repeat(md5(i::text), 128), now() - interval '30 days' FROM generate_series(1, :n) AS i"""),
     "kcidb_receipts": ("kcidb_receipts", ["kcidb_receipts"], """
         INSERT INTO kcidb_receipts (id, submitter, objects, received_at)
         SELECT 'old-' || i, 'maestro', 10, now() - interval '200 days' + i * interval '1 second' FROM generate_series(1, :n) AS i"""),
 }
-# Rows of a table that stay although they are old: the last transitions of each bot.
+# Old rows of a table that are kept: the last transitions of each bot.
 KEPT = {"bot_beats": lambda old: 11 * max(1, old // 1000)}
 
 
-def run_upkeep(server):
-    """Seconds, the report, transactions, and the longest statement with its milliseconds, by the server's log."""
-    # Statistics, which are gathered once a day, are left to the first run.
+def run_maintenance(server):
+    """Runs maintenance. Returns the seconds, the report, and from the server's log the number of transactions and the longest
+    statement with its milliseconds."""
+    # Statistics are gathered once a day, so only the first run does that.
     server.sql("DELETE FROM upkeep_passes WHERE task = 'log_excerpts'", "CHECKPOINT", database="upkeep")
     begin = (server.opts.folder / LOG).stat().st_size
     start = time.monotonic()
-    report = json.loads(server.run("upkeep", "--time-limit", "86400", database="upkeep"))
+    report = json.loads(server.run("maintenance", "--time-limit", "86400", database="upkeep"))
     took = time.monotonic() - start
     with open(server.opts.folder / LOG, errors="replace") as log:
         log.seek(begin)
         found = re.findall(r"duration: ([\d.]+) ms  execute [^:]+: -- (\w+)", log.read())
     longest = max(((float(ms), name) for ms, name in found), default=(0, "-"))
-    return took, report, sum(name == "upkeep_lock" for _, name in found), longest
+    return took, report, sum(name in ("maintenance_lock", "maintenance_lock") for _, name in found), longest
 
 
-def upkeep(server):
+def maintenance(server):
     old = server.opts.old
     server.sql("DROP DATABASE IF EXISTS upkeep", f"CREATE DATABASE upkeep TEMPLATE {server.name}", database="postgres")
     server.sql("ALTER SYSTEM SET log_min_duration_statement = 0", database="postgres")
     server.sql("SELECT pg_reload_conf()", database="postgres")
-    # The first run throws away what is old in the made-up rows.
-    run_upkeep(server)
-    empty = statistics.median(run_upkeep(server)[0] for _ in range(5))
-    print(f"\nUpkeep: {old:,} old rows of each table beside {server.opts.runs:,} runs; a run without any takes {empty:.2f} s\n\n"
+    # The first run deletes the old ones of the generated rows.
+    run_maintenance(server)
+    empty = statistics.median(run_maintenance(server)[0] for _ in range(5))
+    print(f"\nMaintenance: {old:,} old rows of each table beside {server.opts.runs:,} runs; a run without any takes {empty:.2f} s\n\n"
           "| table | rows | s | rows/s | transactions | longest statement |\n|---|--:|--:|--:|--:|---|", flush=True)
     right = True
     for table, (what, vacuum, script) in OLD.items():
@@ -208,11 +209,11 @@ def upkeep(server):
         server.sql(script, database="upkeep")
         for name in vacuum:
             server.sql(f"VACUUM ANALYZE {name}", database="upkeep")
-        took, report, transactions, (ms, statement) = run_upkeep(server)
+        took, report, transactions, (ms, statement) = run_maintenance(server)
         rows = {gone["table"]: gone["rows"] for gone in report["gone"]}
         expected = old - KEPT.get(table, lambda _: 0)(old)
         if rows.get(table, 0) < expected or report["left"]:
-            print(f"{table}: {expected} rows should have gone: {report}")
+            print(f"{table}: {expected} rows should have been deleted: {report}")
             right = False
         took = max(took - empty, 0.001)
         print(f"| {what} | {rows.get(table, 0):,} | {took:.1f} | {rows.get(table, 0) / took:,.0f} | {transactions} | {statement} {ms:,.0f} ms |", flush=True)
@@ -226,7 +227,7 @@ def main():
     server = Server(opts)
     try:
         fill(server)
-        right = [part(server) for name, part in (("restore", restore), ("upkeep", upkeep)) if opts.only in (None, name)]
+        right = [part(server) for name, part in (("restore", restore), ("upkeep", maintenance)) if opts.only in (None, name)]
     finally:
         server.end()
     sys.exit(0 if all(right) else 1)

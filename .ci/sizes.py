@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""How the pages do at sizes: every page and list under load, and every statement with its plan.
+"""Measures the web UI with a large database: every page and list under load, and every statement with its plan.
 
     .ci/sizes.py                    a million runs and 100,000 merge requests, in target/sizes (once, about 3 GB, some minutes)
     .ci/sizes.py --runs 20000 --merge-requests 2000
 
-Needs wrk, and PostgreSQL's auto_explain (both of Debian). Addresses are found from the navigation and the document of the
-API, so that a new page is measured without being named here. Fails where a statement takes more than --most ms.
+Needs wrk, and PostgreSQL's auto_explain (Debian has packages of both). Addresses are read from the navigation and the document
+of the API, so that new pages are measured too. Fails when a statement takes more than --most ms.
 """
 
 import argparse, html, json, os, pathlib, re, signal, subprocess, sys, time, urllib.error, urllib.request
@@ -18,12 +18,12 @@ def options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=1_000_000)
     parser.add_argument("--merge-requests", type=int, default=100_000)
-    parser.add_argument("--folder", type=pathlib.Path, default=WORK, help="where its database is kept")
+    parser.add_argument("--folder", type=pathlib.Path, default=WORK, help="folder of its database")
     parser.add_argument("--program", type=pathlib.Path, default=ROOT / "target/release/hummingbird-status")
     parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument("--seconds", type=int, default=5, help="of load for each address")
-    parser.add_argument("--most", type=float, default=100, help="milliseconds that a statement may take")
-    parser.add_argument("--only", default="", help="addresses that begin so")
+    parser.add_argument("--seconds", type=int, default=5, help="seconds of load for each address")
+    parser.add_argument("--most", type=float, default=100, help="time limit of a statement in milliseconds")
+    parser.add_argument("--only", default="", help="only addresses that begin with this")
     opts = parser.parse_args()
     opts.program, opts.folder = opts.program.resolve(), opts.folder.resolve()
     return opts
@@ -56,7 +56,7 @@ class Site:
             start = time.monotonic()
             self.sql("-c", f"SET sizes.runs = {self.opts.runs}", "-c", f"SET sizes.merge_requests = {self.opts.merge_requests}",
                      "-f", ROOT / "tests/bench/sizes.sql")
-            # As autovacuum would have: without it no index alone can answer.
+            # Autovacuum would do this later; without it there are no index-only scans.
             self.sql("-c", "VACUUM ANALYZE")
             print(f"filled in {time.monotonic() - start:.0f} s")
         for table in ("pipelineruns", "gitlab_merge_requests", "gitlab_pushes", "kcidb_tests", "travis_jobs", "buildkite_builds", "bot_beats", "outbox", "deliveries"):
@@ -77,7 +77,7 @@ class Site:
 
 
 def addresses(site):
-    """The pages of the navigation, the newest thing of each, filters that are linked or offered, and the lists of the API."""
+    """The pages of the navigation, the newest object of each, filters that are linked or offered, and the lists of the API."""
     first = site.get("/")[1]
     pages = [html.unescape(path) for path in re.findall(r'<li><a href="(/[^"]*)"', first.split("</header>")[0])]
     found = dict.fromkeys(pages)
@@ -106,15 +106,15 @@ def addresses(site):
 SETTINGS = {"log_min_duration": "0", "log_analyze": "on", "log_buffers": "on", "log_format": "json", "log_timing": "off"}
 
 
-def anew(site):
-    """Other connections, which see what the server is told of auto_explain."""
+def reconnect(site):
+    """Closes the connections of the program, so that new ones have the settings of auto_explain."""
     site.sql("-c", "SELECT pg_reload_conf()")
     site.sql("-c", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'hummingbird-status' AND pid <> pg_backend_pid()")
     time.sleep(1)
 
 
 def logged(site, begin):
-    """The plans of a request: the slowest of each statement. `begin` is how far each log was read, and is moved on."""
+    """The plans of a request: the slowest of each statement. `begin` holds the position in each log, and is updated."""
     time.sleep(0.05)
     plans = {}
     for log in (site.opts.folder / ".hummingbird/log").rglob("*"):
@@ -133,7 +133,7 @@ def logged(site, begin):
 
 
 def nodes(plan):
-    """The top node, and the one below that has most rows to read."""
+    """The top node, and the node below it that reads the most buffers."""
     def say(node):
         return node["Node Type"] + (f" {node['Index Name']}" if "Index Name" in node else f" {node['Relation Name']}" if "Relation Name" in node else "")
 
@@ -145,13 +145,13 @@ def nodes(plan):
 
 
 def explain(site, paths):
-    """Each statement with its plan, at the address where it is slowest. Each address is asked for three times, and the fastest
-    counts: the first time nothing is in memory, and others may use the machine."""
+    """Prints each statement with its plan, at the address where it is slowest. Each address is requested three times, and the
+    fastest counts, because the first request finds no data in memory, and other processes may use the machine."""
     database = site.sql("-c", "SELECT quote_ident(current_database())")
     site.sql("-c", f"ALTER DATABASE {database} SET session_preload_libraries = 'auto_explain'")
     for name, value in SETTINGS.items():
         site.sql("-c", f"ALTER SYSTEM SET auto_explain.{name} = '{value}'")
-    anew(site)
+    reconnect(site)
     begin, slow, worst, number = {}, [], {}, {}
     logged(site, begin)
     for path in paths:
@@ -169,7 +169,7 @@ def explain(site, paths):
     for name in SETTINGS:
         site.sql("-c", f"ALTER SYSTEM RESET auto_explain.{name}")
     site.sql("-c", f"ALTER DATABASE {database} RESET session_preload_libraries")
-    anew(site)
+    reconnect(site)
     print("\n| statement | addresses | ms | at | top node < where it reads most | rows | buffers |\n|---|--:|--:|---|---|--:|--:|")
     for name, (ms, plan, path) in sorted(worst.items(), key=lambda item: -item[1][0]):
         buffers = plan.get("Shared Hit Blocks", 0) + plan.get("Shared Read Blocks", 0)

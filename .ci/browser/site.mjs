@@ -1,4 +1,4 @@
-// Pages to visit: `hummingbird-status up` in a folder of its own, with its own PostgreSQL.
+// A server to visit: `hummingbird-status up` in a folder of its own, with its own PostgreSQL.
 
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
@@ -7,10 +7,10 @@ import { join } from 'node:path';
 const { PROGRAM, ROOT } = process.env;
 
 export class Site {
-  // `events`: folder of messages to take in; `sizes`: how many rows of each kind to make up.
+  // `events`: folder of messages to ingest; `sizes`: how many rows of each kind to generate.
   static async up(name, { events = 'none', sizes } = {}) {
     const folder = join(ROOT, 'target/browser', name);
-    // What is made up is made up to this moment: a week later it would be an old week.
+    // Rows are generated for the week before now, so those of an earlier run are deleted.
     if (sizes) rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
     const child = spawn(PROGRAM, ['up', '--events', events, '--listen', '127.0.0.1:0'], {
@@ -43,7 +43,7 @@ export class Site {
     execFileSync(PROGRAM, args, { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] });
   }
 
-  // As Ctrl-C does; its PostgreSQL ends with it.
+  // Ends it like Ctrl-C; its PostgreSQL ends with it.
   async end() {
     if (!this.child) return;
     this.child.removeAllListeners('exit');

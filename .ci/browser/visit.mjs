@@ -1,4 +1,4 @@
-// Visits every page that can be reached from the first one, wide and narrow, light and dark, on a screen and on paper.
+// Visits every page that is linked from the first one: in two widths, light and dark, on a screen and printed.
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -12,20 +12,20 @@ const WIDTHS = [1280, 390];
 const SCHEMES = ['light', 'dark'];
 const MOST = Number(process.env.BROWSER_MOST ?? 2);
 const SHOTS = join(process.env.ROOT, 'target/browser/screenshots');
-// Answers that help are pages, too: each with the status it must have.
+// Error pages are visited too: each with its expected status.
 const PROBLEMS = { '/nothing-is-here': 404, '/bots/nobody-is-called-so': 404, '/mrs?state=no-state': 400, '/commits?after=x': 404 };
 
 const found = [];
 const report = (site, path, what) => found.push(`${site.name} ${path}: ${what}`);
 
-// Addresses of one kind differ in names only: /bots/a and /bots/b, /mrs?state=opened and /mrs?state=merged&q=x.
+// The kind of an address. Addresses of one kind differ in names and values only: /bots/a and /bots/b, /mrs?state=opened and /mrs?state=merged&q=x.
 function kind(url) {
   const parts = url.pathname.split('/');
   const keys = [...url.searchParams.keys()].sort();
   return `${parts[1]}${parts.length > 2 ? '/*' : ''}?${keys}`;
 }
 
-// What a page is, apart from what it looks like.
+// Checks the document of a page, not its look.
 async function checkPage(page, site, path, status, answer) {
   if (answer.status() !== status) report(site, path, `answers ${answer.status()}, not ${status}`);
   const facts = await page.evaluate(() => ({
@@ -74,7 +74,7 @@ async function checkPaper(page, site, path) {
   if (bad.length) report(site, path, `on paper: ${bad.join(' ')}`);
 }
 
-// With the keyboard alone: first a way past the navigation, then one thing after the other, each seen to have the focus.
+// Checks the keyboard: the first Tab reaches the skip link, and each further one an element whose focus is visible.
 async function checkKeyboard(page, site, path) {
   const focused = () =>
     page.evaluate(() => {
@@ -107,7 +107,7 @@ async function checkKeyboard(page, site, path) {
   if (!inside) report(site, path, 'the skip link does not lead past the navigation');
 }
 
-// What finds nothing in a page that is full of faults finds nothing anywhere.
+// Tests the checks themselves with a page that is full of faults, which they must find.
 async function checkChecks(context) {
   const page = await context.newPage();
   const faulty = { name: 'planted faults', url: 'http://127.0.0.1' };
@@ -120,7 +120,7 @@ async function checkChecks(context) {
   await checkPaper(page, faulty, '');
   const said = found.splice(0).join('\n');
   for (const fault of ['image-alt', 'color-contrast', 'html-has-lang', 'wider than the window', 'out of the window', 'first with Tab', 'NAV']) {
-    if (!said.includes(fault)) report(faulty, '', `nobody saw ${fault}`);
+    if (!said.includes(fault)) report(faulty, '', `the checks did not find ${fault}`);
   }
   await page.close();
 }
@@ -133,8 +133,8 @@ async function visit(context, site, shots) {
     if (new URL(request.url()).origin !== origin) report(site, current, `loads ${request.url()}`);
   });
   page.on('console', (message) => {
-    const told = Object.hasOwn(PROBLEMS, current) && /status of 40\d/.test(message.text());
-    if (['error', 'warning'].includes(message.type()) && !told) report(site, current, `console: ${message.text()}`);
+    const expected = Object.hasOwn(PROBLEMS, current) && /status of 40\d/.test(message.text());
+    if (['error', 'warning'].includes(message.type()) && !expected) report(site, current, `console: ${message.text()}`);
   });
   page.on('pageerror', (error) => report(site, current, `script: ${error}`));
   await page.addInitScript(() => {
@@ -185,7 +185,7 @@ async function visit(context, site, shots) {
     }
   }
   await page.close();
-  console.log(`${site.name}: ${pages} pages, ${pages * WIDTHS.length * SCHEMES.length} looks`);
+  console.log(`${site.name}: ${pages} pages, ${pages * WIDTHS.length * SCHEMES.length} views`);
   return pages;
 }
 
@@ -227,7 +227,7 @@ for (const plan of plans) {
   const site = await plan();
   mkdirSync(join(SHOTS, site.name), { recursive: true });
   try {
-    if ((await visit(context, site)) < 8) report(site, '/', 'leads to almost nothing');
+    if ((await visit(context, site)) < 8) report(site, '/', 'links to fewer than 8 pages');
     if (site.name === 'busy') await picture(context, site);
   } finally {
     await site.end();

@@ -1,7 +1,7 @@
-//! A dump of the database, back into one: through `psql` and `pg_restore`, in one transaction, and as a stream. Blocking.
+//! Loads a dump into a database through `psql` and `pg_restore`, in one transaction, as a stream. Blocks the thread.
 //!
-//! Whatever the form, what `psql` gets is a script: plain SQL as it is, packed SQL unpacked, and of what only `pg_restore`
-//! reads (`pg_dump --format custom`, `directory` or `tar`) the script that it makes.
+//! `psql` always reads a script: plain SQL unchanged, gzipped SQL decompressed, and for the formats that only
+//! `pg_restore` reads (`pg_dump --format custom`, `directory` or `tar`) the script that `pg_restore` writes.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -11,64 +11,67 @@ use std::thread;
 
 use flate2::bufread::MultiGzDecoder;
 
-use crate::hex::hex;
+use crate::platform::hex::hex;
 
-/// What was there goes with all that belongs to it, and the schema is as a new database has it.
+/// Deletes the schema `public` with its contents, and makes it again as a new database has it.
 const CLEAR: &str = "DROP SCHEMA IF EXISTS public CASCADE; \
     CREATE SCHEMA public AUTHORIZATION pg_database_owner; GRANT USAGE ON SCHEMA public TO PUBLIC";
 
-/// Why a dump is not in the database. Nothing of it is then, and what was there before still is.
+/// Why a dump was not loaded. The transaction is rolled back then, and the previous data is still there.
 #[derive(Debug, thiserror::Error)]
 pub enum DumpError {
-    /// The dump itself.
+    /// The dump cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
-        /// Which one.
+        /// The file or folder of the dump.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// It would be of no use without tables to put its data in.
-    #[error("{} makes no table: a whole dump is needed, as `db dump` or `pg_dump` without --data-only write it", path.display())]
+    /// The dump creates no tables for its data.
+    #[error(
+        "{} makes no table: a whole dump is needed, as `db dump` or `pg_dump` without --data-only write it",
+        path.display()
+    )]
     NoTables {
-        /// Which one.
+        /// The file or folder of the dump.
         path: PathBuf,
     },
-    /// A program cannot be run.
+    /// A program cannot be started.
     #[error("cannot run {program}")]
     Run {
-        /// Which one.
+        /// The name of the program.
         program: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// A program failed.
-    #[error("{program} ended with {status}, and nothing was changed; its last words:\n{words}")]
+    #[error("{program} ended with {status}, and nothing was changed; the end of its output:\n{output}")]
     Failed {
-        /// Which one.
+        /// The name of the program.
         program: String,
-        /// How it ended.
+        /// Its exit status.
         status: String,
-        /// The end of what it said.
-        words: String,
+        /// The last lines of its standard error.
+        output: String,
     },
 }
 
-/// The form of a dump.
+/// The format of a dump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// SQL.
     Plain,
-    /// SQL, packed by gzip.
+    /// Gzipped SQL.
     Packed,
-    /// For `pg_restore`.
+    /// A format that only `pg_restore` reads.
     Archive,
 }
 
-/// The form of a dump, by its first bytes.
+/// Recognises the format of a dump by its first bytes.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When the dump cannot be read.
 pub fn form(path: &Path) -> Result<Form, DumpError> {
     let failed = |source| DumpError::Read { path: path.to_owned(), source };
     if path.join("toc.dat").is_file() {
@@ -76,7 +79,7 @@ pub fn form(path: &Path) -> Result<Form, DumpError> {
     }
     let mut start = Vec::new();
     File::open(path).map_err(failed)?.take(512).read_to_end(&mut start).map_err(failed)?;
-    // Of tar: the name of its first file.
+    // The second one is the name of the first file in a tar archive.
     let is_archive = start.starts_with(b"PGDMP") || start.starts_with(b"toc.dat\0");
     Ok(match () {
         () if is_archive => Form::Archive,
@@ -85,12 +88,12 @@ pub fn form(path: &Path) -> Result<Form, DumpError> {
     })
 }
 
-/// Replaces all that is in the schema `public` of a database by a dump. `psql` and `pg_restore` are those programs, ready
-/// to talk to the database; the second one is needed for [`Form::Archive`] only. `watch` is told how many bytes of SQL
-/// have gone in.
+/// Replaces the contents of the schema `public` by a dump. `psql` and `pg_restore` are commands with the connection of
+/// the database; `pg_restore` is needed for [`Form::Archive`] only. `watch` is called with the number of bytes of SQL
+/// that were read so far.
 ///
 /// # Errors
-/// When it cannot be done; nothing is changed then.
+/// When the dump cannot be read or loaded; the database is unchanged then.
 pub fn load(
     path: &Path,
     mut psql: Command,
@@ -115,7 +118,7 @@ pub fn load(
         _ => Box::new(File::open(path).map_err(failed)?),
     };
     let mut script = BufReader::with_capacity(256 << 10, script);
-    // What comes before the data is small.
+    // The part before the data is small, so it is held in memory.
     let head = head(&mut script).map_err(failed)?;
     if !head.makes_tables {
         if let Some(restore) = restore {
@@ -136,31 +139,31 @@ pub fn load(
     };
     let restored = restore.map_or(Ok(()), Running::wait);
     if restored.is_err() || copied.is_err() {
-        // Before its script ends: it would commit the part of it that it has.
+        // At the end of its input psql would commit the part of the script that it has.
         psql.child.kill().ok();
     }
     drop(input);
     let loaded = psql.wait();
     match copied {
         Err(Copy::Read(source)) => Err(failed(source)),
-        // It had ended, and the other program with it, which has less to say.
+        // psql ended early, and pg_restore because of it: the error of psql is the cause.
         Err(Copy::Write) => loaded.and(restored),
         Ok(()) => restored.and(loaded),
     }
 }
 
-/// Whether this `psql` can be kept from running what a dump says (`\\!`, `\\o`, `\\copy`): since the releases of August 2025
-/// (CVE-2025-8714). With an older one a dump is a program.
+/// Whether this `psql` has `\restrict`, which disables the commands `\!`, `\o` and `\copy` in a dump: the releases
+/// since August 2025 have it (CVE-2025-8714). An older one runs the commands of a dump.
 fn restricts(psql: &Command) -> bool {
-    let said = Command::new(psql.get_program()).arg("--version").stderr(Stdio::null()).output();
-    let restricts = said.is_ok_and(|output| knows_restrict(&String::from_utf8_lossy(&output.stdout)));
+    let version = Command::new(psql.get_program()).arg("--version").stderr(Stdio::null()).output();
+    let restricts = version.is_ok_and(|output| knows_restrict(&String::from_utf8_lossy(&output.stdout)));
     if !restricts {
         tracing::warn!("this psql runs the commands that a dump brings: only load one that you trust");
     }
     restricts
 }
 
-/// By what it says of its version: `psql (PostgreSQL) 17.6 (Debian 17.6-1)`.
+/// The same, from the output of `psql --version`: `psql (PostgreSQL) 17.6 (Debian 17.6-1)`.
 fn knows_restrict(version: &str) -> bool {
     let number = version.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
     let mut parts = number.unwrap_or_default().split('.').map(|part| part.parse::<u32>().unwrap_or(0));
@@ -175,7 +178,7 @@ fn knows_restrict(version: &str) -> bool {
     }
 }
 
-/// What ends the restriction: nothing that a dump could know.
+/// The key that ends the restriction: random, so that a dump cannot contain it.
 fn key() -> io::Result<String> {
     let mut random = [0; 16];
     File::open("/dev/urandom")?.read_exact(&mut random)?;
@@ -186,11 +189,11 @@ fn key() -> io::Result<String> {
 struct Head {
     bytes: Vec<u8>,
     makes_tables: bool,
-    /// The key by which the dump itself restricts `psql`; ours is in its place.
+    /// The key by which the dump itself restricts `psql`; our key replaces it.
     own_key: Option<Vec<u8>>,
 }
 
-/// Reads on to the first table, or the first data.
+/// Reads to the first table or the first data.
 fn head(script: &mut impl BufRead) -> io::Result<Head> {
     let mut head = Head { bytes: Vec::new(), makes_tables: false, own_key: None };
     loop {
@@ -211,13 +214,13 @@ fn head(script: &mut impl BufRead) -> io::Result<Head> {
     }
 }
 
-/// Which end failed.
+/// The side that failed.
 enum Copy {
     Read(io::Error),
     Write,
 }
 
-/// Copies a script, restricted by our key in the place of its own.
+/// Copies a script, restricted by our key instead of its own.
 fn copy(
     head: Head,
     script: impl BufRead,
@@ -228,7 +231,7 @@ fn copy(
     let ends = head.own_key.map(|own| [b"\\unrestrict ", own.as_slice()].concat());
     let mut from = head.bytes.as_slice().chain(script);
     let mut total = 0;
-    // It has ended early, and says why itself.
+    // When writing fails, psql has ended early and has written the cause to its standard error.
     let mut write = |bytes: &[u8]| to.write_all(bytes).map_err(|_| Copy::Write);
     if let Some(key) = key {
         write(format!("\\restrict {key}\n").as_bytes())?;
@@ -236,7 +239,7 @@ fn copy(
     let mut line = Vec::new();
     loop {
         line.clear();
-        // Lines of data may be long, and are read in parts.
+        // Lines of data may be long, so they are read in parts.
         let read = (&mut from).take(256 << 10).read_until(b'\n', &mut line).map_err(Copy::Read)?;
         if read == 0 {
             break;
@@ -253,11 +256,11 @@ fn copy(
     }
 }
 
-/// A program, and what it says on its standard error.
+/// A running program, and the thread that reads its standard error.
 struct Running {
     program: String,
     child: Child,
-    words: Option<thread::JoinHandle<String>>,
+    output: Option<thread::JoinHandle<String>>,
 }
 
 impl Running {
@@ -265,21 +268,21 @@ impl Running {
         let program = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
         let spawned = command.stderr(Stdio::piped()).spawn();
         let mut child = spawned.map_err(|source| DumpError::Run { program: program.clone(), source })?;
-        let words = child.stderr.take().map(|errors| thread::spawn(move || last_words(errors)));
-        Ok(Self { program, child, words })
+        let output = child.stderr.take().map(|errors| thread::spawn(move || last_lines(errors)));
+        Ok(Self { program, child, output })
     }
 
     fn wait(mut self) -> Result<(), DumpError> {
         drop((self.child.stdin.take(), self.child.stdout.take()));
         let program = self.program;
         let status = self.child.wait().map_err(|source| DumpError::Run { program: program.clone(), source })?;
-        let words = self.words.and_then(|words| words.join().ok()).unwrap_or_default();
-        if status.success() { Ok(()) } else { Err(DumpError::Failed { program, status: status.to_string(), words }) }
+        let output = self.output.and_then(|output| output.join().ok()).unwrap_or_default();
+        if status.success() { Ok(()) } else { Err(DumpError::Failed { program, status: status.to_string(), output }) }
     }
 }
 
-/// The last lines of what is said; however much it is.
-fn last_words(errors: impl Read) -> String {
+/// The last five lines of a stream of any length, each cut to 300 characters.
+fn last_lines(errors: impl Read) -> String {
     let mut last = std::collections::VecDeque::new();
     for line in BufReader::new(errors).split(b'\n').map_while(Result::ok) {
         if last.len() == 5 {
@@ -295,7 +298,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dump_of_data_alone_is_told_by_its_head() {
+    fn a_dump_without_tables_is_recognised_by_its_head() {
         let read = |text: &str| head(&mut text.as_bytes()).expect("memory");
         let whole = read("-- dump\nSET x = 1;\nCREATE TABLE public.a (\n);\nCOPY public.a FROM stdin;\n");
         assert!(whole.makes_tables && whole.bytes.ends_with(b"CREATE TABLE public.a (\n"));
@@ -305,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn psql_is_restricted_by_a_key_of_ours() {
+    fn psql_is_restricted_by_our_key() {
         for (version, expected) in [
             ("psql (PostgreSQL) 17.6 (Debian 17.6-1.pgdg13+1)", true),
             ("psql (PostgreSQL) 17.5", false),
@@ -318,19 +321,21 @@ mod tests {
         ] {
             assert_eq!(knows_restrict(version) || version.contains("18beta"), expected, "{version}");
         }
-        let script = "-- dump\n\\restrict abc\nCREATE TABLE a (b text);\nCOPY a FROM stdin;\n\\unrestrict abd\n\\.\n\\! id\n\n\\unrestrict abc\n";
+        let script = "-- dump\n\\restrict abc\nCREATE TABLE a (b text);\nCOPY a FROM stdin;\n\
+            \\unrestrict abd\n\\.\n\\! id\n\n\\unrestrict abc\n";
         let mut from = BufReader::new(script.as_bytes());
         let head = head(&mut from).expect("memory");
         let mut to = Vec::new();
         assert!(copy(head, from, Some("k"), &mut to, &mut |_| ()).is_ok());
-        let expected = "\\restrict k\n-- dump\nCREATE TABLE a (b text);\nCOPY a FROM stdin;\n\\unrestrict abd\n\\.\n\\! id\n\n\n\\unrestrict k\n";
+        let expected = "\\restrict k\n-- dump\nCREATE TABLE a (b text);\nCOPY a FROM stdin;\n\
+            \\unrestrict abd\n\\.\n\\! id\n\n\n\\unrestrict k\n";
         assert_eq!(String::from_utf8_lossy(&to), expected);
     }
 
     #[test]
-    fn the_last_words_are_short() {
+    fn the_last_lines_are_short() {
         let lines: String = (0..100).map(|line| format!("line {line}\n")).collect();
-        assert_eq!(last_words(lines.as_bytes()).lines().count(), 5);
-        assert!(last_words("x".repeat(9999).as_bytes()).len() < 400);
+        assert_eq!(last_lines(lines.as_bytes()).lines().count(), 5);
+        assert!(last_lines("x".repeat(9999).as_bytes()).len() < 400);
     }
 }

@@ -1,30 +1,31 @@
-//! What a database begins with: the first that exists of a dump, a mirror and a bucket.
+//! Chooses the source of the initial data: the first that exists of a dump, a mirror and a bucket.
 
 use std::path::{Path, PathBuf};
 
-use crate::config::Lookup;
+use crate::platform::environment::Lookup;
 
-/// What to begin with.
+/// The source of the initial data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// A dump.
+    /// A dump of the database.
     Dump(PathBuf),
     /// A mirror of the archive.
     Mirror(PathBuf),
-    /// The archive.
+    /// The archive: the name of its bucket.
     Bucket(String),
-    /// There is nothing.
+    /// None exists; the database stays empty.
     Empty,
 }
 
 /// Looks at `INIT_DUMP_PATH` (default `/data/init/dump.sql`), `LOCAL_MIRROR_PATH` (default `/data/sns-mirror`) and
-/// `S3_BUCKET`, in this order; `exists` says whether a path does. Paths that are set and not there are told to `missing`.
+/// `S3_BUCKET`, in this order. `exists` tests whether a path exists. `missing` is called with each variable that is set
+/// to a path that does not exist.
 pub fn start(
     lookup: Lookup<'_>,
     exists: impl Fn(&Path) -> bool,
     mut missing: impl FnMut(&'static str, &Path),
 ) -> Start {
-    let mut there = |variable: &'static str, default: &str| {
+    let mut existing = |variable: &'static str, default: &str| {
         let set = lookup(variable);
         let path = PathBuf::from(set.as_deref().unwrap_or(default));
         let found = exists(&path);
@@ -33,10 +34,10 @@ pub fn start(
         }
         found.then_some(path)
     };
-    if let Some(path) = there("INIT_DUMP_PATH", "/data/init/dump.sql") {
+    if let Some(path) = existing("INIT_DUMP_PATH", "/data/init/dump.sql") {
         return Start::Dump(path);
     }
-    if let Some(path) = there("LOCAL_MIRROR_PATH", "/data/sns-mirror") {
+    if let Some(path) = existing("LOCAL_MIRROR_PATH", "/data/sns-mirror") {
         return Start::Mirror(path);
     }
     lookup("S3_BUCKET").map_or(Start::Empty, Start::Bucket)

@@ -1,5 +1,5 @@
-//! Files below a folder, in the order in which S3 lists keys: a mirror of the archive, or a folder to drop files into.
-//! Blocking.
+//! Lists and reads files below a folder, in the order in which S3 lists keys. The folder is a mirror of the archive, or
+//! a folder that files are dropped into. The functions block the thread.
 
 use std::ffi::OsStr;
 use std::io::{self, Read};
@@ -17,7 +17,7 @@ pub struct File {
     pub key: String,
     /// Where it is.
     pub path: PathBuf,
-    /// What tells whether it is being written.
+    /// Its size and time when it was listed. A change between two listings shows that the file is still being written.
     pub stamp: Stamp,
 }
 
@@ -31,18 +31,19 @@ pub struct Stamp {
 }
 
 impl File {
-    /// Reads it whole, if it is a regular file now and no larger than this. The look at its folder was some time ago: what has
-    /// become a link since, or a pipe, is not followed and not waited for, on no part of the way below the root.
+    /// Reads the whole file, if it is a regular file now and has at most `most` bytes. The folder was listed some time
+    /// ago, so the file or a folder below the root may have been replaced since: links are not followed, and pipes are
+    /// not waited for.
     ///
     /// # Errors
-    /// When it cannot be opened or read, is larger, or no regular file.
+    /// When it cannot be opened or read, has more than `most` bytes, or is not a regular file.
     pub fn read(&self, most: u64) -> io::Result<Vec<u8>> {
         let (folder, name) = self.folder()?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = std::fs::File::from(openat(&folder, name, flags, Mode::empty())?);
         let kind = file.metadata()?;
         if !kind.is_file() {
-            return Err(io::Error::other("no regular file any more"));
+            return Err(io::Error::other("not a regular file any more"));
         }
         let mut bytes = Vec::with_capacity(usize::try_from(kind.len().min(most)).unwrap_or(0));
         file.take(most + 1).read_to_end(&mut bytes)?;
@@ -52,11 +53,11 @@ impl File {
         Ok(bytes)
     }
 
-    /// Moves it into a folder of its root, below which it keeps its path; beside one of that name, if there is one. Links are
-    /// not followed on the way there either.
+    /// Moves the file into the folder `kept` of the root, below which it keeps its path. If a file of that name exists
+    /// there, a number is added to the name. Links are not followed.
     ///
     /// # Errors
-    /// When the folders do not allow it.
+    /// When a folder cannot be opened or created, or the file cannot be moved.
     pub fn move_into(&self, kept: &str) -> io::Result<()> {
         let (from, name) = self.folder()?;
         let (root, parts) = self.parts()?;
@@ -71,7 +72,7 @@ impl File {
         for number in 1_u32.. {
             match renameat_with(&from, name, &to, &free, RenameFlags::NOREPLACE) {
                 Err(Errno::EXIST) => {}
-                // Not every file system knows how.
+                // Some file systems do not support `RENAME_NOREPLACE`.
                 Err(Errno::INVAL | Errno::NOSYS) => match statat(&to, &free, AtFlags::SYMLINK_NOFOLLOW) {
                     Err(Errno::NOENT) => return Ok(renameat(&from, name, &to, &free)?),
                     Err(error) => return Err(error.into()),
@@ -85,7 +86,7 @@ impl File {
         Ok(())
     }
 
-    /// The root, and the way from there.
+    /// The root, and the parts of the path below it.
     fn parts(&self) -> io::Result<(&Path, Vec<&OsStr>)> {
         let depth = self.key.split('/').count();
         let root = self.path.ancestors().nth(depth).ok_or_else(|| io::Error::other("no folder"))?;
@@ -93,7 +94,7 @@ impl File {
         Ok((root, below.iter().collect()))
     }
 
-    /// The folder that it is in, opened, and its name there.
+    /// Opens the folder of the file; returns it with the file's name.
     fn folder(&self) -> io::Result<(OwnedFd, &OsStr)> {
         let (root, parts) = self.parts()?;
         let (name, folders) = parts.split_last().ok_or_else(|| io::Error::other("no name"))?;
@@ -105,7 +106,7 @@ impl File {
     }
 }
 
-/// The root may be a link: the operator has named it.
+/// The root may be a link, because the operator has configured it.
 fn open_root(root: &Path) -> io::Result<OwnedFd> {
     let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
     Ok(open(root, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
@@ -116,7 +117,7 @@ fn open_folder(above: &OwnedFd, name: &OsStr) -> io::Result<OwnedFd> {
     Ok(openat(above, name, flags, Mode::empty())?)
 }
 
-/// Why a folder cannot be looked through.
+/// A folder cannot be listed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read {}", path.display())]
 pub struct Unreadable {
@@ -124,20 +125,20 @@ pub struct Unreadable {
     source: io::Error,
 }
 
-/// The regular files below a folder, one by one, in order of their keys, byte by byte as in S3.
+/// Iterates over the regular files below a folder, ordered by the bytes of their keys as in S3.
 ///
-/// Holds the names of one folder for each level, never those of the whole tree. Folders in which there can be no file
-/// that is asked for are not entered, so that a look at a large archive is a look at its end. Links are not followed,
-/// and what vanishes meanwhile is left out.
+/// Holds the names of one folder for each level, never those of the whole tree. Folders that cannot contain a requested
+/// key are not read, so listing the end of a large archive reads only its last folders. Links are not followed; files
+/// that are deleted meanwhile are left out.
 #[derive(Debug)]
 pub struct Walk {
     prefix: String,
     after: String,
-    /// For each level what is left of its folder; sorted, the next one last.
+    /// For each level the entries that remain; sorted, the next one last.
     levels: Vec<Vec<Entry>>,
 }
 
-/// Something in a folder.
+/// A file or folder in a folder.
 #[derive(Debug)]
 struct Entry {
     /// With a `/` at the end for a folder, so that entries sort as the keys in them do.
@@ -162,7 +163,7 @@ impl Walk {
     /// Enters a folder. `Err` when it cannot be read.
     fn enter(&mut self, folder: &Entry) -> Result<(), Unreadable> {
         let failed = |source| Unreadable { path: folder.path.clone(), source };
-        // The root has to be there, and has no name.
+        // The root must exist, and is not part of keys.
         let (is_root, above) = if folder.key == "/" { (true, "") } else { (false, folder.key.as_str()) };
         let entries = match std::fs::read_dir(&folder.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && !is_root => return Ok(()),
@@ -178,7 +179,7 @@ impl Walk {
             }
             let kind = entry.file_type().map_err(failed)?;
             let key = format!("{above}{name}{}", if kind.is_dir() { "/" } else { "" });
-            if (kind.is_dir() || kind.is_file()) && self.is_wanted(&key) {
+            if (kind.is_dir() || kind.is_file()) && self.includes(&key) {
                 level.push(Entry { key, path: entry.path() });
             }
         }
@@ -187,7 +188,8 @@ impl Walk {
         Ok(())
     }
 
-    fn is_wanted(&self, key: &str) -> bool {
+    /// Whether a file is requested, or a folder may contain requested files.
+    fn includes(&self, key: &str) -> bool {
         let below = |text: &str| key.ends_with('/') && text.starts_with(key);
         let has_prefix = key.starts_with(&self.prefix) || below(&self.prefix);
         has_prefix && (key > self.after.as_str() || below(&self.after))
@@ -225,7 +227,7 @@ pub fn after(root: &Path, after: &str) -> Result<Vec<File>, Unreadable> {
     Walk::new(root, "", after).collect()
 }
 
-/// Whether a name is of no concern: of the system, of ours (`.done`), or of a file that is being written.
+/// Whether a name is ignored: hidden files, our own folders (`.done`), and files that are being written.
 fn is_hidden(name: &str) -> bool {
     name.starts_with('.') || name.ends_with(".tmp") || name.ends_with(".part")
 }
@@ -254,9 +256,9 @@ mod tests {
         after(root, "").expect("readable").into_iter().find(|file| file.key == key).expect(key)
     }
 
-    /// Between the look and the read everything on the way may be exchanged.
+    /// Files and folders may be replaced between listing and reading.
     #[test]
-    fn what_was_exchanged_since_is_not_read() {
+    fn a_file_replaced_since_the_listing_is_not_read() {
         use std::os::unix::fs::symlink;
         let root = folder("exchanged", &["a/b/file", "other/file", "pipe", "large"]);
         let secret = folder("exchanged-elsewhere", &["file"]);
@@ -271,12 +273,12 @@ mod tests {
         std::fs::remove_dir_all(root.join("a")).expect("folder");
         std::fs::create_dir(root.join("a")).expect("folder");
         symlink(&secret, root.join("a/b")).expect("link");
-        assert!(file.read(9).is_err(), "a link on the way");
+        assert!(file.read(9).is_err(), "a link in the place of a folder");
         std::fs::remove_file(root.join("pipe")).expect("file");
         rustix::fs::mknodat(rustix::fs::CWD, root.join("pipe"), rustix::fs::FileType::Fifo, Mode::RUSR, 0)
             .expect("pipe");
         assert!(pipe.read(9).is_err(), "a pipe, which would be waited for");
-        // Elsewhere: `/dev/zero` has no end, and is no regular file either.
+        // `/dev/zero` has no end, and is not a regular file.
         let device = File { key: "zero".to_owned(), path: PathBuf::from("/dev/zero"), stamp: large.stamp };
         assert!(device.read(9).is_err());
         for folder in [root, secret] {

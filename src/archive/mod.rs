@@ -1,14 +1,14 @@
-//! Messages that were kept: the archive in S3, a mirror of it on disk, dumps of the database; and the ways back from
-//! them to a whole database.
+//! Fills the database from archived data: the message archive in S3, a mirror of it on disk, or a dump of the database.
 //!
 //! ```text
-//! backfill   list keys in order ─► N reads at a time ─► batches ─► pipeline::ingest, W at a time ─► cursor, counts
-//!            (S3, or folder)       in order of keys     (take apart what was gathered)          in backfill_runs
+//! backfill   list keys in order ─► N reads at a time ─► batches ─► ingest, W at a time ─► cursor and counts
+//!            (S3, or folder)       in order of keys     (large objects are split)         in backfill_runs
 //! init       dump, else mirror, else S3: the first that exists
 //! ```
 //!
-//! What is archived is read by the same code as what is delivered, and written by the same statements, so that it may
-//! be older than what is there, and come twice, and beside live messages.
+//! Archived messages pass through the same code and the same SQL statements as live messages. The version guard in each
+//! statement makes this idempotent: a message may be older than the stored row, may be ingested twice, and may be
+//! ingested while live messages arrive.
 
 pub mod backfill;
 pub mod dump;
@@ -19,4 +19,4 @@ pub mod s3;
 mod source;
 mod split;
 
-pub use self::source::Source;
+pub use self::source::Archive;

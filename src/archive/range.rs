@@ -1,41 +1,41 @@
-//! Which keys of an archive belong to a span of time. Pure.
+//! Decides which keys of an archive belong to a time range. Pure.
 //!
-//! Keys hold the time at which they were archived: `sns/YYYY/MM/DD/HH/MM/..` where each message has an object, and
-//! whatever a prefix of Firehose gives, down to the hour at least. So their order is that of time, and a span of time is
-//! a span of keys.
+//! Keys contain the time at which they were archived: `sns/YYYY/MM/DD/HH/MM/..` where each message has its own object,
+//! and at least `YYYY/MM/DD/HH` in objects of Firehose. Keys therefore sort by time, and a time range is a range of
+//! keys.
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-/// A delivery stream gathers messages for so long at most before it writes them under the time of the first one
-/// (Firehose, `BufferingHints`), so an object may reach that far into the time after its key.
+/// The longest time for which Firehose buffers messages (`BufferingHints`). It writes them under the time of the first
+/// one, so an object may contain messages that are this much later than its key.
 const GATHERED: SignedDuration = SignedDuration::from_mins(15);
 
-/// A span of keys.
+/// A range of keys: a prefix and a time range.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Range {
-    /// What keys begin with.
+    /// Keys begin with this.
     pub prefix: String,
-    /// Of this time or later; whole minutes count.
+    /// Messages of this time or later; compared in whole minutes.
     pub from: Option<Timestamp>,
-    /// Before this time; whole minutes count.
+    /// Messages before this time; compared in whole minutes.
     pub to: Option<Timestamp>,
 }
 
-/// Where a key is.
+/// The position of a key relative to a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Position {
     /// In the range.
     In,
     /// Not in it, but a later key may be.
     Out,
-    /// Behind it, as all that follow.
-    Behind,
+    /// After the range, like all keys that follow.
+    After,
 }
 
 impl Range {
-    /// The key after which the listing begins: empty for the first one. `cursor` is what was done with already.
+    /// The key after which the listing begins; empty to list from the first key. `cursor` is the last key that is done.
     pub(super) fn start_after(&self, cursor: Option<&str>) -> String {
         let from = self.from.and_then(|from| from.checked_sub(GATHERED).ok());
         let start = from.map(|from| {
@@ -50,39 +50,39 @@ impl Range {
         let is_year = |part: &&str| part.len() == 4 && part.bytes().all(|byte| byte.is_ascii_digit());
         let at = self.prefix.split_inclusive('/').take_while(|part| !is_year(&part.trim_end_matches('/')));
         let length: usize = at.map(str::len).sum();
-        // What is behind the last slash is the beginning of a name.
+        // The part after the last slash is the beginning of a name.
         let whole = self.prefix[..length].rfind('/').map_or(0, |slash| slash + 1);
         &self.prefix[..whole]
     }
 
-    /// Where a key is. Without bounds every key is in; with one, a key without a time is out.
-    pub(super) fn place(&self, key: &str) -> Place {
+    /// The position of a key. Without bounds every key is in the range; with a bound, a key without a time is not.
+    pub(super) fn position(&self, key: &str) -> Position {
         if self.from.is_none() && self.to.is_none() {
-            return Place::In;
+            return Position::In;
         }
-        let Some(span) = Span::of(key.strip_prefix(self.root()).unwrap_or(key)) else { return Place::Out };
+        let Some(span) = Span::of(key.strip_prefix(self.root()).unwrap_or(key)) else { return Position::Out };
         let after = |margin: SignedDuration| {
             let end = self.to.and_then(|to| to.checked_add(margin).ok());
             end.is_some_and(|end| span.first >= end)
         };
-        // Where both have written, objects of a whole hour lie behind those of its minutes.
+        // Where an archive has keys with and without minutes, those of a whole hour sort after those of its minutes.
         if after(SignedDuration::from_hours(1)) {
-            return Place::Behind;
+            return Position::After;
         }
         let before = self.from.is_some_and(|from| span.last <= from);
-        if before || after(SignedDuration::ZERO) { Place::Out } else { Place::In }
+        if before || after(SignedDuration::ZERO) { Position::Out } else { Position::In }
     }
 }
 
-/// The time that a key stands for.
+/// The times that the messages of an object may have.
 struct Span {
     first: Timestamp,
-    /// No message in it is of this time or later.
+    /// All messages are before this time.
     last: Timestamp,
 }
 
 impl Span {
-    /// Of a key without its root. `None` when there is no time in it.
+    /// Reads a key without its root. `None` when the key contains no time.
     fn of(key: &str) -> Option<Self> {
         let mut parts = key.split('/');
         let mut number = |digits: usize| {
@@ -96,7 +96,7 @@ impl Span {
         let start = date.at(small(hour)?, small(minute.unwrap_or(0))?, 0, 0);
         let first = TimeZone::UTC.to_timestamp(start).ok()?;
         let unit = SignedDuration::from_mins(if minute.is_some() { 1 } else { 60 });
-        // The archiver's own names begin with the time of their one message.
+        // Objects of the archiver hold one message each, and their names begin with its time.
         let name = key.rsplit('/').next().unwrap_or_default();
         let is_alone = name.split_once('#').is_some_and(|(time, _)| time.parse::<Timestamp>().is_ok());
         let gathered = if is_alone { SignedDuration::ZERO } else { GATHERED };
@@ -104,19 +104,20 @@ impl Span {
     }
 }
 
-/// When the message of a key was sent, where the key says so: `../2026-03-11T10:00:00.123Z#abc12345::...json.gz`.
+/// The time at which the message of an object was sent, if the key contains it:
+/// `../2026-03-11T10:00:00.123Z#abc12345::...json.gz`.
 pub(super) fn sent_at(key: &str) -> Option<Timestamp> {
     key.rsplit('/').next()?.split_once('#')?.0.parse().ok()
 }
 
-/// A time as people write it: `2026-03-11T10:00:00Z`, `2026-03-11T10:00`, `2026-03-11`; of UTC if it does not say.
+/// Parses a time: `2026-03-11T10:00:00Z`, `2026-03-11T10:00` or `2026-03-11`; UTC without a time zone.
 ///
 /// # Errors
-/// When it is none of these; the text says what is expected.
+/// When it has none of these forms; the text names the expected form.
 pub fn time(text: &str) -> Result<Timestamp, String> {
     let whole = text.parse::<Timestamp>().ok();
     let local = || text.parse::<DateTime>().ok().and_then(|time| TimeZone::UTC.to_timestamp(time).ok());
-    whole.or_else(local).ok_or_else(|| format!("{text:?} is no time such as 2026-03-11 or 2026-03-11T10:00:00Z"))
+    whole.or_else(local).ok_or_else(|| format!("{text:?} is not a time such as 2026-03-11 or 2026-03-11T10:00:00Z"))
 }
 
 #[cfg(test)]
@@ -136,41 +137,41 @@ mod tests {
     }
 
     #[test]
-    fn spans_of_time_are_spans_of_keys() {
+    fn a_time_range_is_a_range_of_keys() {
         let range = range("sns/", "2026-03-11T10:00", "2026-03-11T11:00:00Z");
-        for (key, place) in [
-            (alone("09/59"), Place::Out),
-            (alone("10/00"), Place::In),
-            (alone("10/59"), Place::In),
-            (alone("11/00"), Place::Out),
-            (alone("12/00"), Place::Behind),
-            // What was gathered reaches 15 minutes further.
-            ("sns/2026/03/11/09/44/stream-1".to_owned(), Place::Out),
-            ("sns/2026/03/11/09/46/stream-1".to_owned(), Place::In),
-            ("sns/2026/03/11/09/stream-1".to_owned(), Place::In),
-            ("sns/2026/03/11/10/stream-1".to_owned(), Place::In),
-            ("sns/2026/03/11/11/stream-1".to_owned(), Place::Out),
-            ("sns/2026/03/11/08/stream-1".to_owned(), Place::Out),
-            ("sns/readme.json".to_owned(), Place::Out),
-            ("sns/2026/13/11/08/stream-1".to_owned(), Place::Out),
+        for (key, position) in [
+            (alone("09/59"), Position::Out),
+            (alone("10/00"), Position::In),
+            (alone("10/59"), Position::In),
+            (alone("11/00"), Position::Out),
+            (alone("12/00"), Position::After),
+            // Objects of Firehose reach 15 minutes further.
+            ("sns/2026/03/11/09/44/stream-1".to_owned(), Position::Out),
+            ("sns/2026/03/11/09/46/stream-1".to_owned(), Position::In),
+            ("sns/2026/03/11/09/stream-1".to_owned(), Position::In),
+            ("sns/2026/03/11/10/stream-1".to_owned(), Position::In),
+            ("sns/2026/03/11/11/stream-1".to_owned(), Position::Out),
+            ("sns/2026/03/11/08/stream-1".to_owned(), Position::Out),
+            ("sns/readme.json".to_owned(), Position::Out),
+            ("sns/2026/13/11/08/stream-1".to_owned(), Position::Out),
         ] {
-            assert_eq!(range.place(&key), place, "{key}");
+            assert_eq!(range.position(&key), position, "{key}");
         }
-        assert_eq!(Range::default().place("anything"), Place::In);
+        assert_eq!(Range::default().position("anything"), Position::In);
     }
 
     #[test]
-    fn two_spans_that_touch_share_no_message_of_its_own() {
+    fn adjacent_ranges_share_no_object_of_one_message() {
         let (one, other) = (range("sns/", "", "2026-03-11T10:30"), range("sns/", "2026-03-11T10:30", ""));
         for minute in 0..60 {
             let key = alone(&format!("10/{minute:02}"));
-            let places = [one.place(&key), other.place(&key)];
-            assert_eq!(places.iter().filter(|place| **place == Place::In).count(), 1, "{key}: {places:?}");
+            let found = [one.position(&key), other.position(&key)];
+            assert_eq!(found.iter().filter(|position| **position == Position::In).count(), 1, "{key}: {found:?}");
         }
     }
 
     #[test]
-    fn the_listing_begins_where_there_may_be_something() {
+    fn the_listing_begins_at_the_first_key_that_may_be_in_the_range() {
         let start = |prefix: &str, cursor| range(prefix, "2026-03-11T10:10", "").start_after(cursor);
         assert_eq!(start("sns/", None), "sns/2026/03/11/09/");
         assert_eq!(start("a/sns/2026/03/", None), "a/sns/2026/03/11/09/");
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_read_as_people_write_them() {
+    fn times_are_read_in_all_forms() {
         for text in ["2026-03-11T00:00:00Z", "2026-03-11T01:00:00+01:00", "2026-03-11T00:00", "2026-03-11"] {
             assert_eq!(time(text).expect(text).to_string(), "2026-03-11T00:00:00Z");
         }
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn names_tell_when_their_message_was_sent() {
+    fn the_time_of_the_message_is_read_from_the_name() {
         assert_eq!(sent_at(&alone("10/00")).map(|at| at.to_string()).as_deref(), Some("2026-03-11T10:00:59.999Z"));
         assert_eq!(sent_at("sns/2026/03/11/10/stream-1"), None);
     }

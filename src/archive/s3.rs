@@ -1,37 +1,37 @@
-//! Objects of S3: listed in order of their keys, and read whole.
+//! Lists objects of S3 in order of their keys, and reads whole objects.
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata;
 
-use crate::store::chain;
+use crate::platform::failure::chain;
 
-/// A client; `own_endpoint` when the configuration leads elsewhere than to AWS.
+/// Makes a client. `own_endpoint`: the configuration names an endpoint that is not of AWS.
 #[must_use]
 pub fn client(config: &SdkConfig, own_endpoint: bool) -> Client {
-    // Names of buckets as hosts need a DNS that only AWS has.
+    // Bucket names in the host name need the DNS of AWS, so other endpoints get path-style addresses.
     Client::from_conf(aws_sdk_s3::config::Builder::from(config).force_path_style(own_endpoint).build())
 }
 
-/// Codes of S3 that will be the same tomorrow (S3 API, error responses).
+/// Error codes of S3 that are permanent (S3 API, error responses).
 const GONE: [&str; 4] = ["NoSuchKey", "NoSuchBucket", "NoSuchVersion", "InvalidObjectState"];
-/// Codes that mean a missing permission, which somebody may give; also of an object that is not there, where the bucket
-/// may not be listed.
+/// Error codes for a missing permission, which may be granted later. S3 also answers these for an object that does not
+/// exist, where the client may not list the bucket.
 const DENIED: [&str; 3] = ["AccessDenied", "AllAccessDisabled", "KMS.DisabledException"];
 
-/// Why something cannot be read. The text is the error with its causes.
+/// Why an object cannot be listed or read. The text is the error with its causes.
 #[derive(Debug)]
 pub enum Failure {
-    /// It never will be.
+    /// Permanent: the object does not exist or cannot be read.
     Gone(String),
-    /// We are not let.
+    /// A permission is missing.
     Denied(String),
-    /// Not now.
+    /// Temporary: to be retried.
     Later(String),
 }
 
 impl Failure {
-    /// Why.
+    /// The text of the error.
     #[must_use]
     pub fn why(&self) -> &str {
         match self {
@@ -55,19 +55,20 @@ impl Failure {
 /// An object as it was listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// Its key, as it is: with `#`, `:` and percent signs.
+    /// Its key, not encoded: with `#`, `:` and percent signs.
     pub key: String,
     /// Bytes.
     pub size: u64,
-    /// What changes with its content; none where there is nothing of the kind.
+    /// Its entity tag, which changes with its content; `None` for files of a mirror.
     pub etag: Option<String>,
 }
 
-/// Lists at most a thousand objects whose keys begin with `prefix` and come after `after`, in order of their keys; with
-/// the token of the page before, those that come next. The other value is the token for the next page, if there is one.
+/// Lists at most 1,000 objects whose keys begin with `prefix` and sort after `after`, in order of their keys. With the
+/// continuation token of the previous call, lists the objects that follow. Returns the token of the next call, if there
+/// are more objects.
 ///
 /// # Errors
-/// When S3 does not answer, or not let us.
+/// When S3 does not answer, or rejects the request.
 pub async fn list(
     s3: &Client,
     bucket: &str,
@@ -76,23 +77,23 @@ pub async fn list(
     token: Option<&str>,
 ) -> Result<(Vec<Listed>, Option<String>), Failure> {
     let after = (!after.is_empty()).then(|| after.to_owned());
-    let page = s3.list_objects_v2().bucket(bucket).prefix(prefix).set_start_after(after);
-    let page = page.set_continuation_token(token.map(str::to_owned)).send().await;
-    let page = page.map_err(|error| Failure::of(&error))?;
-    let listed = page.contents.unwrap_or_default().into_iter().filter_map(|object| {
+    let request = s3.list_objects_v2().bucket(bucket).prefix(prefix).set_start_after(after);
+    let answer = request.set_continuation_token(token.map(str::to_owned)).send().await;
+    let answer = answer.map_err(|error| Failure::of(&error))?;
+    let listed = answer.contents.unwrap_or_default().into_iter().filter_map(|object| {
         let size = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
         Some(Listed { key: object.key?, size, etag: object.e_tag })
     });
-    Ok((listed.collect(), page.next_continuation_token))
+    Ok((listed.collect(), answer.next_continuation_token))
 }
 
 /// Reads an object of at most `most` bytes.
 ///
-/// With an `etag` it is the very content that was listed, or what has replaced it since. That nothing got lost on the
-/// way is checked by its length, and by its checksum where S3 has one (the SDK does so).
+/// With an `etag` the content is the one that was listed; if the object was replaced since, it is the new content. The
+/// length of the content is checked, and its checksum where S3 has one (by the SDK).
 ///
 /// # Errors
-/// When it cannot be had whole.
+/// When S3 does not answer or rejects the request, or the content is too long or incomplete.
 pub async fn read(s3: &Client, bucket: &str, key: &str, etag: Option<&str>, most: usize) -> Result<Vec<u8>, Failure> {
     let get = s3.get_object().bucket(bucket).key(key);
     let mut object = match get.clone().set_if_match(etag.map(str::to_owned)).send().await {
@@ -102,7 +103,7 @@ pub async fn read(s3: &Client, bucket: &str, key: &str, etag: Option<&str>, most
     .map_err(|error| Failure::of(&error))?;
     let too_long = || Failure::Gone(format!("longer than {most} bytes"));
     let length = object.content_length.and_then(|length| usize::try_from(length).ok());
-    // What the header says saves the reading; what is read counts.
+    // The header rejects a long object before it is read; the bytes that are read are counted all the same.
     if length.is_some_and(|length| length > most) {
         return Err(too_long());
     }
@@ -116,7 +117,7 @@ pub async fn read(s3: &Client, bucket: &str, key: &str, etag: Option<&str>, most
     }
     match length {
         Some(length) if length != bytes.len() => {
-            Err(Failure::Later(format!("{} bytes came of an object of {length}", bytes.len())))
+            Err(Failure::Later(format!("received {} bytes of an object of {length}", bytes.len())))
         }
         _ => Ok(bytes),
     }

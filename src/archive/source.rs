@@ -1,4 +1,5 @@
-//! Where archived objects are: a bucket, or a mirror of it on disk. Listed in order, read one by one.
+//! The storage of archived objects: a bucket, or a mirror of it on disk. Lists objects in order of their keys, and
+//! reads them one by one, with retries and backoff.
 
 use std::fmt;
 use std::io;
@@ -8,26 +9,26 @@ use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::mirror::{self, Walk};
-use super::range::{Place, Range};
+use super::range::{Position, Range};
 use super::s3::{self, Failure, Listed};
-use crate::clock::{self, Deadline};
-use crate::store::chain;
+use crate::platform::clock::{self, Deadline};
+use crate::platform::failure::chain;
 
-/// Keys that are listed ahead: two pages of S3.
+/// Keys that are listed ahead: two answers of S3.
 const AHEAD: usize = 2000;
-/// An object is read as often as this before it is asked whether the archive answers at all.
+/// Attempts to read an object before the archive itself is tested.
 const ATTEMPTS: u32 = 5;
 /// Longest wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// An object is held in memory as it is stored, so there is a limit. Firehose gathers no more than 128 MiB.
+/// Largest object that is read, because it is held in memory as it is stored. Firehose writes at most 128 MiB.
 pub(super) const MOST_BYTES: usize = 256 << 20;
 
-/// Where archived objects are.
+/// The storage of archived objects.
 #[derive(Clone, Debug)]
-pub enum Source {
+pub enum Archive {
     /// A bucket.
     Bucket {
-        /// To reach it.
+        /// The client.
         s3: aws_sdk_s3::Client,
         /// Its name.
         name: String,
@@ -36,7 +37,7 @@ pub enum Source {
     Mirror(PathBuf),
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for Archive {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bucket { name, .. } => write!(formatter, "s3://{name}"),
@@ -48,14 +49,14 @@ impl fmt::Display for Source {
 /// Why an object was not read.
 #[derive(Debug)]
 pub(super) enum NotRead {
-    /// It cannot be; the others can.
+    /// The object cannot be read, but the archive answers.
     Unreadable(String),
-    /// Nothing can.
-    Away(String),
+    /// The archive does not answer.
+    Unavailable(String),
 }
 
-impl Source {
-    /// How many objects of a range there are after `cursor`, as far as they can be listed.
+impl Archive {
+    /// Counts the objects of a range after `cursor`, as far as they can be listed.
     pub async fn count(&self, range: &Range, cursor: Option<&str>) -> u64 {
         let mut keys = self.list(range, cursor, Duration::ZERO);
         let mut count = 0;
@@ -65,19 +66,19 @@ impl Source {
         count
     }
 
-    /// The objects of a range in order of their keys, those after `cursor`. Ends early with an error when they cannot
-    /// be listed for as long as `patience`.
+    /// Lists the objects of a range after `cursor`, in order of their keys. Ends early with an error when the archive
+    /// cannot be listed for `time_limit`.
     pub(super) fn list(
         &self,
         range: &Range,
         cursor: Option<&str>,
-        patience: Duration,
+        time_limit: Duration,
     ) -> Receiver<Result<Listed, String>> {
         let (sender, receiver) = channel(AHEAD);
         let (range, after) = (range.clone(), range.start_after(cursor));
         match self.clone() {
             Self::Bucket { s3, name } => {
-                tokio::spawn(async move { list_bucket(&s3, &name, &range, &after, patience, &sender).await });
+                tokio::spawn(async move { list_bucket(&s3, &name, &range, &after, time_limit, &sender).await });
             }
             Self::Mirror(root) => {
                 tokio::task::spawn_blocking(move || {
@@ -92,10 +93,10 @@ impl Source {
         receiver
     }
 
-    /// Reads an object. What fails for now is tried again: for a while, then for as long as `patience` if nothing else
-    /// of the archive can be read either.
-    pub(super) async fn read(&self, object: &Listed, patience: Duration) -> Result<Vec<u8>, NotRead> {
-        let time = Deadline::within(patience);
+    /// Reads an object. Temporary failures are retried with backoff: [`ATTEMPTS`] times, and while the archive itself
+    /// does not answer, until `time_limit`.
+    pub(super) async fn read(&self, object: &Listed, time_limit: Duration) -> Result<Vec<u8>, NotRead> {
+        let time = Deadline::within(time_limit);
         let mut attempt = 0;
         loop {
             let why = match self.read_once(object).await {
@@ -107,7 +108,7 @@ impl Source {
             if attempt >= ATTEMPTS {
                 match self.answers().await {
                     Ok(()) => return Err(NotRead::Unreadable(why)),
-                    Err(why) if time.remaining().is_zero() => return Err(NotRead::Away(why)),
+                    Err(why) if time.remaining().is_zero() => return Err(NotRead::Unavailable(why)),
                     Err(why) => tracing::warn!(error = why, "the archive does not answer, waiting"),
                 }
             }
@@ -127,7 +128,7 @@ impl Source {
         }
     }
 
-    /// Whether the archive can be listed. `Err` says why not.
+    /// Tests whether the archive can be listed. `Err` is the reason why not.
     async fn answers(&self) -> Result<(), String> {
         match self {
             Self::Bucket { s3, name } => {
@@ -139,7 +140,7 @@ impl Source {
     }
 }
 
-/// A file of a mirror.
+/// Reads a file of a mirror.
 fn read_file(file: &mirror::File) -> Result<Vec<u8>, Failure> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::FileTooLarge => Failure::Gone(error.to_string()),
@@ -149,7 +150,7 @@ fn read_file(file: &mirror::File) -> Result<Vec<u8>, Failure> {
     file.read(MOST_BYTES as u64).map_err(failed)
 }
 
-/// Sends those objects of a listing that are in the range, and stops behind it. `false` when there is no more to do.
+/// Sends those objects of a listing that are in the range, and stops after it. `false` when the listing is to end.
 fn send_range(
     listing: impl Iterator<Item = Result<Listed, String>>,
     range: &Range,
@@ -157,12 +158,12 @@ fn send_range(
 ) -> bool {
     for object in listing {
         let go_on = match object {
-            // What consoles make of a folder.
+            // The console of S3 makes such an object for a folder.
             Ok(object) if object.key.ends_with('/') => true,
-            Ok(object) => match range.place(&object.key) {
-                Place::In => send(Ok(object)),
-                Place::Out => true,
-                Place::Behind => false,
+            Ok(object) => match range.position(&object.key) {
+                Position::In => send(Ok(object)),
+                Position::Out => true,
+                Position::After => false,
             },
             Err(error) => {
                 send(Err(error));
@@ -176,23 +177,23 @@ fn send_range(
     true
 }
 
-/// Lists a bucket, page by page.
+/// Lists a bucket, at most 1,000 objects at a time.
 async fn list_bucket(
     s3: &aws_sdk_s3::Client,
     bucket: &str,
     range: &Range,
     after: &str,
-    patience: Duration,
+    time_limit: Duration,
     sender: &Sender<Result<Listed, String>>,
 ) {
     let mut token: Option<String> = None;
     loop {
-        let (page, next) = match list_page(s3, bucket, range, after, token.as_deref(), patience).await {
-            Ok(page) => page,
+        let (objects, next) = match list_with_retries(s3, bucket, range, after, token.as_deref(), time_limit).await {
+            Ok(listed) => listed,
             Err(why) => return drop(sender.send(Err(why)).await),
         };
-        let mut chosen = Vec::with_capacity(page.len());
-        let go_on = send_range(page.into_iter().map(Ok), range, |object| {
+        let mut chosen = Vec::with_capacity(objects.len());
+        let go_on = send_range(objects.into_iter().map(Ok), range, |object| {
             chosen.push(object);
             true
         });
@@ -208,20 +209,20 @@ async fn list_bucket(
     }
 }
 
-/// A page of a bucket; tried until it comes, or the patience is over.
-async fn list_page(
+/// Lists the next objects of a bucket. Temporary failures are retried with backoff until `time_limit`.
+async fn list_with_retries(
     s3: &aws_sdk_s3::Client,
     bucket: &str,
     range: &Range,
     after: &str,
     token: Option<&str>,
-    patience: Duration,
+    time_limit: Duration,
 ) -> Result<(Vec<Listed>, Option<String>), String> {
-    let time = Deadline::within(patience);
+    let time = Deadline::within(time_limit);
     let mut attempt = 0;
     loop {
         match s3::list(s3, bucket, &range.prefix, after, token).await {
-            Ok(page) => return Ok(page),
+            Ok(listed) => return Ok(listed),
             Err(Failure::Later(why)) if !time.remaining().is_zero() => {
                 tracing::warn!(s3.bucket = bucket, error = why, "cannot list the archive, waiting");
             }

@@ -1,7 +1,7 @@
-//! Large objects as one delivery for each document in them, so that memory does not grow with them. Pure.
+//! Splits large objects into one delivery for each document, so that memory does not grow with the object. Pure.
 //!
-//! What Firehose gathers has up to 128 MiB before it is packed: NDJSON, or documents one right after the other. A small
-//! object is delivered as it is, and taken apart by the envelope.
+//! An object of Firehose has up to 128 MiB before compression: NDJSON, or concatenated documents. A small object is
+//! delivered as it is, and split by `transport`.
 
 use std::cell::Cell;
 use std::io::{self, BufReader, Read};
@@ -10,26 +10,26 @@ use std::rc::Rc;
 use flate2::bufread::MultiGzDecoder;
 use serde_json::value::RawValue;
 
-/// An object that has more bytes is taken apart: so few unfold to no more than the envelope takes.
+/// An object with more bytes is split. A smaller one decompresses to no more than `transport` accepts.
 const SMALL: usize = 256 << 10;
-/// Nothing that gathers messages makes more of one object.
-const MOST_UNFOLDED: u64 = 4 << 30;
+/// The most bytes that an object may decompress to; Firehose writes fewer.
+const MOST_DECOMPRESSED: u64 = 4 << 30;
 
-/// Documents of an object, in order; ends with an error where they end too early.
+/// Iterates over the documents of an object, in order; ends with an error where a document is invalid or too long.
 pub(super) struct Documents<'b> {
     stream: serde_json::StreamDeserializer<'static, serde_json::de::IoRead<BufReader<Bounded<'b>>>, Box<RawValue>>,
     left: Rc<Cell<usize>>,
     most: usize,
 }
 
-/// The documents in `bytes`, if it is an object to be taken apart; each of at most `most` bytes.
+/// The documents in `bytes`, each of at most `most` bytes. `None` when the object is not to be split.
 pub(super) fn documents(bytes: &[u8], most: usize) -> Option<Documents<'_>> {
     if bytes.len() <= SMALL {
         return None;
     }
     let mut start = [0; 64];
     let read = plain(bytes).read(&mut start).ok()?;
-    // Anything else is in one more layer, which the envelope takes off.
+    // Anything else has one more layer of encoding, which `transport` decodes.
     start[..read].iter().find(|byte| !byte.is_ascii_whitespace()).filter(|byte| **byte == b'{')?;
     let left = Rc::new(Cell::new(most));
     let reader = Bounded { inner: plain(bytes), left: Rc::clone(&left) };
@@ -37,10 +37,10 @@ pub(super) fn documents(bytes: &[u8], most: usize) -> Option<Documents<'_>> {
     Some(Documents { stream: serde_json::Deserializer::from_reader(reader).into_iter(), left, most })
 }
 
-/// The bytes, unpacked if need be.
+/// The bytes, decompressed if they are gzip.
 fn plain(bytes: &[u8]) -> Box<dyn Read + '_> {
     match bytes.starts_with(&[0x1f, 0x8b]) {
-        true => Box::new(MultiGzDecoder::new(bytes).take(MOST_UNFOLDED)),
+        true => Box::new(MultiGzDecoder::new(bytes).take(MOST_DECOMPRESSED)),
         false => Box::new(bytes),
     }
 }
@@ -55,7 +55,7 @@ impl Iterator for Documents<'_> {
     }
 }
 
-/// Reads no more than what is left, give or take a buffer.
+/// Limits the bytes of one document, to the precision of the buffer.
 struct Bounded<'b> {
     inner: Box<dyn Read + 'b>,
     left: Rc<Cell<usize>>,
@@ -65,7 +65,7 @@ impl Read for Bounded<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let most = buffer.len().min(self.left.get());
         if most == 0 && !buffer.is_empty() {
-            return Err(io::Error::other("a document longer than what is read of one delivery"));
+            return Err(io::Error::other("a document longer than one delivery may be"));
         }
         let read = self.inner.read(&mut buffer[..most])?;
         self.left.set(self.left.get() - read);
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn small_objects_and_those_in_other_layers_are_left_whole() {
+    fn small_objects_and_those_in_other_encodings_are_not_split() {
         assert!(documents(b"{}{}", 100).is_none());
         let large = " ".repeat(SMALL + 1);
         assert!(documents(format!("H4sI{large}").as_bytes(), 100).is_none());
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn large_ones_come_document_by_document() {
+    fn large_objects_are_split_into_documents() {
         let one = format!("{{\"a\":\"{}\"}}", "x".repeat(SMALL));
         let found = all(format!("{one}\n {one}{one}\n").as_bytes(), SMALL * 2);
         assert_eq!(found, [Ok(one.clone()), Ok(one.clone()), Ok(one.clone())]);
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_broken_or_too_long_ends_it() {
+    fn an_invalid_or_too_long_document_ends_the_iteration() {
         let one = format!("{{\"a\":\"{}\"}}", "x".repeat(SMALL));
         let found = all(format!("{one}\nno JSON {one}").as_bytes(), SMALL * 2);
         assert!(found.len() == 2 && found[0].is_ok() && found[1].is_err(), "{found:?}");

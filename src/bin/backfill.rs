@@ -1,15 +1,15 @@
-//! Lambda: puts the archive through the pipeline, in as many invocations as it takes.
+//! Lambda: ingests the archive, in as many invocations as needed.
 //!
 //! The event is a [`Request`], the answer a summary.
 
 use std::time::Duration;
 
 use hummingbird_status::archive::backfill::{Invocation, Request, invoked};
-use hummingbird_status::aws::secrets::Secrets;
-use hummingbird_status::clock::Deadline;
-use hummingbird_status::config::environment;
-use hummingbird_status::failure::Failure;
-use hummingbird_status::telemetry;
+use hummingbird_status::platform::aws::secrets::Secrets;
+use hummingbird_status::platform::clock::Deadline;
+use hummingbird_status::platform::environment::environment;
+use hummingbird_status::platform::failure::Failure;
+use hummingbird_status::platform::telemetry;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 
 #[tokio::main]

@@ -1,20 +1,20 @@
-//! Lambda: delivers what is due, until nothing was due for some seconds or shortly before its time is over.
+//! Lambda: makes due deliveries, until none was due for some seconds, or its time is nearly over.
 //!
 //! Invoked by the functions that commit work, and by a schedule as the safety net; see [`hummingbird_status::deliver`].
 
+use hummingbird_status::maintenance::retention_days;
 use std::time::Duration;
 
-use hummingbird_status::aws::secrets::Secrets;
-use hummingbird_status::clock::Deadline;
-use hummingbird_status::config::{self, environment};
+use hummingbird_status::db::{Store, database, with_secrets};
 use hummingbird_status::deliver::{Deliverer, LINGER, Until, mail_credentials, sns_client, targets};
-use hummingbird_status::failure::Failure;
-use hummingbird_status::store::Store;
-use hummingbird_status::telemetry;
+use hummingbird_status::platform::aws::secrets::Secrets;
+use hummingbird_status::platform::clock::Deadline;
+use hummingbird_status::platform::environment::environment;
+use hummingbird_status::platform::{failure::Failure, telemetry};
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde::de::IgnoredAny;
 
-/// Time kept back: a delivery takes ten seconds at most, and then has to be written down.
+/// Time reserved at the end: a delivery takes up to ten seconds, and then its result has to be stored.
 const MARGIN: Duration = Duration::from_secs(13);
 
 #[tokio::main(flavor = "current_thread")]
@@ -39,12 +39,12 @@ async fn main() -> Result<(), Error> {
     .await
 }
 
-/// With the secrets as they are now.
+/// Makes a deliverer with the current secrets.
 async fn deliverer(secrets: &std::sync::Arc<Secrets>) -> Result<Deliverer, Error> {
     let lookup = |name: &str| secrets.get(name);
-    let store = Store::open(&secrets.database(config::database)?)?;
+    let store = Store::open(&with_secrets(secrets, database)?)?;
     let targets = targets::targets(&lookup)?;
     let sns = sns_client(&targets, &lookup).await;
     let mail = mail_credentials(&targets, &lookup).await;
-    Ok(Deliverer::new(store, targets, sns)?.mailing(mail).keeping(config::retention_days(&lookup)?))
+    Ok(Deliverer::new(store, targets, sns)?.mailing(mail).keeping(retention_days(&lookup)?))
 }

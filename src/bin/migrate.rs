@@ -1,19 +1,19 @@
 //! Lambda: brings the schema up to date, as a custom resource of the stack at each deploy, or invoked by hand.
 //!
-//! See [`hummingbird_status::checked::deploy`] and [`hummingbird_status::custom_resource`]. All of it is done in the handler: what fails
-//! before it cannot be answered.
+//! See [`hummingbird_status::programs::deploy::deploy`] and [`hummingbird_status::platform::custom_resource`]. All work
+//! is done in the handler, because a failure before it cannot be answered.
 
 use std::time::Duration;
 
-use hummingbird_status::checked::deploy;
-use hummingbird_status::clock::Deadline;
-use hummingbird_status::config::environment;
-use hummingbird_status::custom_resource::{Request, respond};
-use hummingbird_status::failure::Failure;
-use hummingbird_status::telemetry;
+use hummingbird_status::platform::clock::Deadline;
+use hummingbird_status::platform::custom_resource::{Request, respond};
+use hummingbird_status::platform::environment::environment;
+use hummingbird_status::platform::failure::Failure;
+use hummingbird_status::platform::telemetry;
+use hummingbird_status::programs::deploy::deploy;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 
-/// Time kept back to send the answer.
+/// Time reserved to send the answer.
 const MARGIN: Duration = Duration::from_secs(30);
 
 #[tokio::main(flavor = "current_thread")]
@@ -27,8 +27,8 @@ async fn main() -> Result<(), Error> {
         let answered = respond(&request, result.as_ref().map_err(|failure| failure.message.as_str())).await;
         answered.map_err(|why| Failure::new("NotAnswered", format!("{why:#}")))?;
         match result {
-            // CloudFormation knows. To Lambda, which invoked us for it asynchronously, an error would mean to try again, in the
-            // middle of the rollback.
+            // CloudFormation has got the error. Lambda invokes the function asynchronously, so an error to it would
+            // cause a retry in the middle of the rollback.
             Err(failure) if request.is_of_a_stack() => {
                 tracing::error!(error = failure.message, "the migration failed");
                 Ok(None)

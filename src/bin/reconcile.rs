@@ -1,20 +1,20 @@
-//! Lambda: compares what is kept with what GitLab says and corrects it, on a schedule.
+//! Lambda: compares stored merge requests with GitLab and corrects them, on a schedule.
 //!
 //! See [`hummingbird_status::reconcile`].
 
+use hummingbird_status::sources::Settings;
 use std::time::Duration;
 
-use hummingbird_status::aws::invoke::Waker;
-use hummingbird_status::aws::secrets::Secrets;
-use hummingbird_status::clock::Deadline;
-use hummingbird_status::config::{self, environment};
-use hummingbird_status::failure::Failure;
+use hummingbird_status::db::{Store, database, with_secrets};
+use hummingbird_status::platform::aws::invoke::Waker;
+use hummingbird_status::platform::aws::secrets::Secrets;
+use hummingbird_status::platform::clock::Deadline;
+use hummingbird_status::platform::environment::{self, environment};
+use hummingbird_status::platform::{failure::Failure, telemetry};
 use hummingbird_status::reconcile::{self, Options, Request};
-use hummingbird_status::store::Store;
-use hummingbird_status::telemetry;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 
-/// Time kept back to send the answer and flush the metrics.
+/// Time reserved to send the answer and flush the metrics.
 const MARGIN: Duration = Duration::from_secs(5);
 
 #[tokio::main(flavor = "current_thread")]
@@ -22,25 +22,25 @@ async fn main() -> Result<(), Error> {
     telemetry::logging(true, environment("RUST_LOG").as_deref());
     let metrics = telemetry::lambda_metrics(environment("METRICS_NAMESPACE"), environment("AWS_LAMBDA_FUNCTION_NAME"));
     let secrets = Secrets::read(environment).await?;
-    let store = Store::open(&secrets.database(config::database)?)?;
-    let concurrency = config::reconcile_concurrency(&environment)?;
-    let settings = config::settings(&environment)?;
-    let retention = Some(config::retention(&environment)?);
+    let store = Store::open(&with_secrets(&secrets, database)?)?;
+    let concurrency = environment::reconcile_concurrency(&environment)?;
+    let settings = Settings::from_env(&environment)?;
+    let retention = Some(hummingbird_status::maintenance::retention(&environment)?);
     let waker = Waker::from_env(&environment)?;
     run(service_fn(async |event: LambdaEvent<Request>| {
         secrets.renew_if_old().await;
-        let instances = config::gitlab(&|name| secrets.get(name))?;
+        let instances = environment::gitlab(&|name| secrets.get(name))?;
         let deadline = Deadline::of_invocation(event.context.deadline, MARGIN);
         let options = Options { concurrency, retention, settings: settings.clone(), ..Options::from(event.payload) };
         let report = reconcile::run(&store, &instances, options, deadline, |_, _| ()).await;
         let report = report.map_err(|error| Failure::by(error.error_type(), &error))?;
         report.record();
-        Waker::wake_for(waker.as_ref(), report.due.wants_waking()).await;
+        Waker::wake_for(waker.as_ref(), report.due.needs_waking()).await;
         if let Some(metrics) = metrics {
             metrics.flush(std::io::stdout())?;
         }
         match &report.stopped {
-            // What was done stands; the failure is for the alarm.
+            // The work that was done is committed; the failure raises the alarm.
             Some(why) => Err(Failure::new("ReconcileStopped", why)),
             None => Ok(report),
         }

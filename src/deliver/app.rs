@@ -1,6 +1,7 @@
-//! Apps of GitHub: what signs the requests by which an installation gets its tokens.
+//! GitHub Apps: signs the JWT with which an installation of an app requests its tokens.
 //!
-//! Facts: github/docs, "Generating a JSON Web Token (JWT) for a GitHub App" and "Generating an installation access token".
+//! Facts: github/docs, "Generating a JSON Web Token (JWT) for a GitHub App" and "Generating an installation access
+//! token".
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,12 +16,12 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
 
-use crate::secret::Secret;
+use crate::platform::secret::Secret;
 
-/// How long ago a document counts as made, in seconds: GitHub refuses what is made in its future.
-const MADE_AGO: i64 = 60;
-/// How long it can be used, in seconds. GitHub refuses more than ten minutes; the rest is for clocks that differ.
-const USABLE: i64 = 540;
+/// Seconds by which the time of issue is set back: GitHub rejects a JWT that was issued in its future.
+const SET_BACK: i64 = 60;
+/// Seconds for which a JWT is valid. GitHub rejects more than ten minutes; the rest is for clocks that differ.
+const VALID: i64 = 540;
 
 /// An installation of an app, and the app's key.
 #[derive(Clone)]
@@ -33,10 +34,11 @@ pub struct App {
 }
 
 impl App {
-    /// Takes the id of an app, the number of an installation, and the app's private key (PEM, of PKCS #1 or #8).
+    /// Makes it from the id of an app, the number of an installation, and the app's private key (PEM, of PKCS #1 or
+    /// #8).
     ///
     /// # Errors
-    /// When the key is none, or none that can sign; the reason does not show it.
+    /// When the key cannot be read or is too small. The error does not show it.
     pub(super) fn new(id: String, installation: u64, pem: &Secret) -> Result<Self, String> {
         let der = PrivateKeyDer::from_pem_slice(pem.expose().as_bytes());
         let key = match der.map_err(|_| "the key is no private key in PEM".to_owned())? {
@@ -54,15 +56,15 @@ impl App {
         self.installation
     }
 
-    /// A document that says who asks (JWT, RS256), good for nine minutes from `now`.
+    /// A JWT (RS256) that identifies the app, valid for nine minutes from `now`.
     ///
     /// # Errors
     /// When the machine has no randomness.
     pub(super) fn signed(&self, now: Timestamp) -> Result<Secret, String> {
-        // Older servers take a number only.
+        // Older servers accept a number only.
         let issuer = self.id.parse().map_or_else(|_| json!(self.id), |number: u64| json!(number));
         let now = now.as_second();
-        let claims = json!({"iat": now - MADE_AGO, "exp": now + USABLE, "iss": issuer});
+        let claims = json!({"iat": now - SET_BACK, "exp": now + VALID, "iss": issuer});
         let part = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
         let text = format!("{}.{}", part(&json!({"alg": "RS256", "typ": "JWT"})), part(&claims));
         let mut signature = vec![0; self.key.public().modulus_len()];
@@ -93,7 +95,7 @@ mod tests {
     const KEY: &str = include_str!("../../tests/it/deliver/hook-key.pem");
 
     #[test]
-    fn the_document_says_who_asks_and_is_signed() {
+    fn the_jwt_names_the_app_and_is_signed() {
         for (id, issuer) in [("Iv23liAbCd", json!("Iv23liAbCd")), ("123456", json!(123_456))] {
             let app = App::new(id.to_owned(), 7, &Secret::new(KEY)).expect("a key");
             let now = Timestamp::from_second(1_800_000_000).expect("a time");

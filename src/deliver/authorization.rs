@@ -1,4 +1,5 @@
-//! Who we are to GitHub and GitLab: a token that was given, or one that an installation of an app gets for an hour.
+//! Authorization of requests to GitHub and GitLab: a configured token, or one that an installation of an app gets for
+//! an hour.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,23 +12,24 @@ use tokio::sync::Mutex;
 use super::app::App;
 use super::http::{Header, Poster};
 use super::policy::{self, Answer, Decision, Lost};
-use crate::clock::{self, Deadline};
-use crate::outbox::queue::Tries;
-use crate::secret::Secret;
+use crate::outbox::Attempts;
+use crate::platform::clock::{self, Deadline};
+use crate::platform::secret::Secret;
 
-/// So long before its end a token is not used any more; less where it lives for less than ten minutes.
+/// A token is not used in the last part of its life; half its life, where that is less than ten minutes.
 const SPARE: Duration = Duration::from_secs(300);
-/// So long a token may be unknown, or without its rights, in parts of GitHub (octokit/auth-app.js#65, #589).
+/// So long after its creation, a token may be unknown or lack its permissions in parts of GitHub
+/// (octokit/auth-app.js#65, #589).
 const YOUNG: Duration = Duration::from_secs(10);
-/// So long a failure to get one is everybody's who wants it.
-const BRAKE: Duration = Duration::from_secs(1);
-/// Attempts of a delivery that are forgiven for a young token.
-const FORGIVEN: i32 = 3;
+/// So long after a failed request for a token, all callers get the same failure without another request.
+const SHARED_FAILURE: Duration = Duration::from_secs(1);
+/// Attempts of a delivery that may fail because its token is new.
+const YOUNG_ATTEMPTS: i32 = 3;
 
-/// Where the token comes from, as the document of the targets says it.
+/// Where the token comes from, as it is configured.
 #[derive(Clone, Debug)]
 pub enum Credential {
-    /// It is given.
+    /// It is configured.
     Token(Secret),
     /// An installation of an app gets it.
     App(App),
@@ -40,16 +42,16 @@ pub(super) enum Authorization {
     App(Arc<Installation>),
 }
 
-/// An installation of an app at a server, and its token. One for all targets that name it.
+/// An installation of an app at a server, and its token. All targets that name it share it.
 #[derive(Debug)]
 pub(super) struct Installation {
     app: App,
     api: Url,
-    /// Held while a token is made, so that everybody else waits for that one.
+    /// Locked while a token is requested, so that all other requests wait for that one.
     state: Mutex<State>,
 }
 
-/// What came when a token was asked for.
+/// The result of the last request for a token.
 #[derive(Clone, Debug, Default)]
 enum State {
     #[default]
@@ -61,17 +63,17 @@ enum State {
 /// Why there is no token.
 #[derive(Clone, Debug)]
 enum Failure {
-    Refused(Answer),
+    Rejected(Answer),
     Lost(Lost),
 }
 
 #[derive(Clone, Debug)]
 struct Token {
     secret: Secret,
-    good: Deadline,
+    valid: Deadline,
     young: Deadline,
-    /// Whether it was taken once.
-    known: Arc<AtomicBool>,
+    /// Whether the server has accepted it once.
+    accepted: Arc<AtomicBool>,
 }
 
 /// All installations of a process.
@@ -79,7 +81,7 @@ struct Token {
 pub(super) struct Installations(Vec<Arc<Installation>>);
 
 impl Installations {
-    /// What a target uses at its server.
+    /// The authorization of a target at its server; targets of the same installation share it.
     pub(super) fn authorization(&mut self, credential: &Credential, api: &Url) -> Authorization {
         let app = match credential {
             Credential::Token(token) => return Authorization::Token(token.clone()),
@@ -103,45 +105,50 @@ pub(super) struct Request<'r> {
     pub(super) url: &'r Url,
     /// Its headers, from the token.
     pub(super) headers: fn(&Secret) -> Vec<Header>,
-    /// Empty for none.
+    /// Empty for no body.
     pub(super) body: &'r str,
 }
 
 impl Authorization {
-    /// Sends a request with a token. An app's token that is refused is replaced, once.
+    /// Sends a request with a token. An app's token that the server rejects (401) is replaced, once.
     ///
     /// # Errors
-    /// What is to be done, where there was no answer, or no token to ask with.
-    pub(super) async fn send(&self, poster: &Poster, request: Request<'_>, tries: Tries) -> Result<Answer, Decision> {
+    /// The decision, where there was no answer, or no token.
+    pub(super) async fn send(
+        &self,
+        poster: &Poster,
+        request: Request<'_>,
+        attempts: Attempts,
+    ) -> Result<Answer, Decision> {
         let installation = match self {
-            Self::Token(token) => return once(poster, request, token, tries).await,
+            Self::Token(token) => return once(poster, request, token, attempts).await,
             Self::App(installation) => installation,
         };
         let mut replaced = false;
         loop {
-            let token = installation.token(poster, tries).await?;
-            let answer = once(poster, request, &token.secret, tries).await?;
+            let token = installation.token(poster, attempts).await?;
+            let answer = once(poster, request, &token.secret, attempts).await?;
             if !matches!(answer.status, 401 | 403) {
-                token.known.store(true, Ordering::Relaxed);
+                token.accepted.store(true, Ordering::Relaxed);
             }
             if answer.status == 401 && !token.is_young() && !replaced {
                 installation.forget(&token).await;
                 replaced = true;
                 continue;
             }
-            if matches!(answer.status, 401 | 403) && token.is_young() && tries.attempts < FORGIVEN {
-                return Err(policy::young(&answer, tries));
+            if matches!(answer.status, 401 | 403) && token.is_young() && attempts.attempts < YOUNG_ATTEMPTS {
+                return Err(policy::young(&answer, attempts));
             }
             return Ok(answer);
         }
     }
 }
 
-async fn once(poster: &Poster, request: Request<'_>, token: &Secret, tries: Tries) -> Result<Answer, Decision> {
+async fn once(poster: &Poster, request: Request<'_>, token: &Secret, attempts: Attempts) -> Result<Answer, Decision> {
     let headers = (request.headers)(token);
     match poster.send(request.method.clone(), request.url, &headers, request.body, true).await {
         Ok(answer) => Ok(answer),
-        Err(lost) => Err(Decision::lost(tries, &lost)),
+        Err(lost) => Err(Decision::lost(attempts, &lost)),
     }
 }
 
@@ -156,11 +163,11 @@ pub(super) fn github(token: &Secret) -> Vec<Header> {
 
 impl Token {
     fn is_young(&self) -> bool {
-        !self.known.load(Ordering::Relaxed) && !self.young.remaining().is_zero()
+        !self.accepted.load(Ordering::Relaxed) && !self.young.remaining().is_zero()
     }
 }
 
-/// What GitHub answers; the rest of it says what the token may do.
+/// GitHub's answer. The members that are not read here are the token's permissions.
 #[derive(Deserialize)]
 struct Made {
     token: Secret,
@@ -168,30 +175,30 @@ struct Made {
 }
 
 impl Installation {
-    /// The token that is there, else a new one.
-    async fn token(&self, poster: &Poster, tries: Tries) -> Result<Token, Decision> {
+    /// The current token, else a new one.
+    async fn token(&self, poster: &Poster, attempts: Attempts) -> Result<Token, Decision> {
         let mut state = self.state.lock().await;
         match &*state {
-            State::Token(token) if !token.good.remaining().is_zero() => return Ok(token.clone()),
-            State::Failed(failure, until) if !until.remaining().is_zero() => return Err(failure.decision(tries)),
+            State::Token(token) if !token.valid.remaining().is_zero() => return Ok(token.clone()),
+            State::Failed(failure, until) if !until.remaining().is_zero() => return Err(failure.decision(attempts)),
             _ => {}
         }
-        match self.make(poster).await {
+        match self.request(poster).await {
             Ok(token) => {
-                tracing::debug!(installation = self.app.installation(), "a token of the installation");
+                tracing::debug!(installation = self.app.installation(), "got a token of the installation");
                 *state = State::Token(token.clone());
                 Ok(token)
             }
             Err(failure) => {
-                let decision = failure.decision(tries);
-                *state = State::Failed(failure, Deadline::within(BRAKE));
+                let decision = failure.decision(attempts);
+                *state = State::Failed(failure, Deadline::within(SHARED_FAILURE));
                 Err(decision)
             }
         }
     }
 
-    /// Asks for a token.
-    async fn make(&self, poster: &Poster) -> Result<Token, Failure> {
+    /// Requests a token.
+    async fn request(&self, poster: &Poster) -> Result<Token, Failure> {
         let lost = |why: String| Failure::Lost(Lost { why, certain: true });
         let signed = self.app.signed(clock::now()).map_err(lost)?;
         let mut url = self.api.clone();
@@ -202,35 +209,35 @@ impl Installation {
             Err(Lost { why, .. }) => return Err(lost(why)),
         };
         if !(200..300).contains(&answer.status) {
-            return Err(Failure::Refused(answer));
+            return Err(Failure::Rejected(answer));
         }
-        // The parser's own error could quote the token.
+        // The error of the parser could quote the token.
         let made: Option<Made> = serde_json::from_str(&answer.body).ok();
         let Some(made) = made.filter(|made| !made.token.expose().is_empty()) else {
             return Err(lost("an answer without token and expires_at".to_owned()));
         };
-        // By the server's own clock; ours may differ.
+        // By the server's clock; the clock of this machine may differ.
         let life = Duration::try_from(made.expires_at.duration_since(answer.date())).unwrap_or_default();
-        let good = Deadline::within(life - SPARE.min(life / 2));
-        Ok(Token { secret: made.token, good, young: Deadline::within(YOUNG), known: Arc::default() })
+        let valid = Deadline::within(life - SPARE.min(life / 2));
+        Ok(Token { secret: made.token, valid, young: Deadline::within(YOUNG), accepted: Arc::default() })
     }
 
     /// Forgets a token, unless there is another one already.
-    async fn forget(&self, refused: &Token) {
+    async fn forget(&self, rejected: &Token) {
         let mut state = self.state.lock().await;
-        if matches!(&*state, State::Token(token) if token.secret == refused.secret) {
+        if matches!(&*state, State::Token(token) if token.secret == rejected.secret) {
             *state = State::Nothing;
         }
     }
 }
 
 impl Failure {
-    fn decision(&self, tries: Tries) -> Decision {
+    fn decision(&self, attempts: Attempts) -> Decision {
         match self {
-            Self::Refused(answer) => policy::no_token(answer, tries),
+            Self::Rejected(answer) => policy::no_token(answer, attempts),
             Self::Lost(lost) => {
                 let why = format!("no token for the installation: {}", lost.why);
-                Decision::lost(tries, &Lost { why, certain: true })
+                Decision::lost(attempts, &Lost { why, certain: true })
             }
         }
     }

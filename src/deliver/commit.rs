@@ -1,18 +1,19 @@
-//! One commit status to GitHub, GitHub Enterprise Server or GitLab.
+//! Posts one commit status to GitHub, GitHub Enterprise Server or GitLab.
 
 use percent_encoding::utf8_percent_encode;
 use reqwest::{Method, Url};
 use serde_json::{Map, Value, json};
 
 use super::authorization::{self, Authorization, Request};
-use super::http::{Header, Poster, TOTAL, Ways};
+use super::http::{ClientOptions, Header, Poster, TOTAL};
 use super::policy::{self, Decision, Lost};
 use super::states::Forge;
-use crate::https::SEGMENT;
-use crate::outbox::queue::{Status, Tries};
-use crate::secret::Secret;
+use crate::outbox::Attempts;
+use crate::outbox::queue::Status;
+use crate::platform::https::SEGMENT;
+use crate::platform::secret::Secret;
 
-/// Posts to one host.
+/// Client of one host.
 #[derive(Clone, Debug)]
 pub struct CommitPoster {
     forge: Forge,
@@ -25,20 +26,20 @@ impl CommitPoster {
     /// Sets up a client for a host.
     ///
     /// # Errors
-    /// When the bundle is no PEM, or TLS cannot be set up.
+    /// When the bundle is not PEM, or TLS cannot be set up.
     pub(super) fn new(
         forge: Forge,
         api: Url,
         authorization: Authorization,
         ca_bundle: Option<&[u8]>,
     ) -> Result<Self, reqwest::Error> {
-        let poster = Poster::new(Ways { ca_bundle, ..Ways::default() })?;
+        let poster = Poster::new(ClientOptions { ca_bundle, ..ClientOptions::default() })?;
         Ok(Self { forge, api, authorization, poster })
     }
 
     /// Posts, and decides what the answer means.
-    pub async fn post(&self, status: &Status, tries: Tries) -> Decision {
-        // It was routed by another version.
+    pub async fn post(&self, status: &Status, attempts: Attempts) -> Decision {
+        // Another version of this program routed it.
         if !self.forge.has(&status.repo) {
             return Decision::dead("no repository of this host");
         }
@@ -48,14 +49,14 @@ impl CommitPoster {
             Forge::Gitlab => gitlab,
         };
         let request = Request { method: &Method::POST, url: &url, headers, body: &body(self.forge, status) };
-        // With what it takes to get a token.
-        match tokio::time::timeout(TOTAL, self.authorization.send(&self.poster, request, tries)).await {
+        // The time limit includes the request for a token.
+        match tokio::time::timeout(TOTAL, self.authorization.send(&self.poster, request, attempts)).await {
             Ok(Ok(answer)) => match self.forge {
-                Forge::Github => policy::github(&answer, tries),
-                Forge::Gitlab => policy::gitlab(&answer, tries),
+                Forge::Github => policy::github(&answer, attempts),
+                Forge::Gitlab => policy::gitlab(&answer, attempts),
             },
             Ok(Err(decision)) => decision,
-            Err(_) => Decision::lost(tries, &Lost::late()),
+            Err(_) => Decision::lost(attempts, &Lost::late()),
         }
     }
 }
@@ -65,7 +66,7 @@ fn gitlab(token: &Secret) -> Vec<Header> {
     vec![("private-token", token.expose().to_owned())]
 }
 
-/// Where a status is posted.
+/// URL to which a status is posted.
 fn address(forge: Forge, api: &Url, status: &Status) -> Url {
     let encode = |text: &str| utf8_percent_encode(text, SEGMENT).to_string();
     let base = api.path().trim_end_matches('/');
@@ -82,7 +83,7 @@ fn address(forge: Forge, api: &Url, status: &Status) -> Url {
     url
 }
 
-/// What is posted.
+/// Body that is posted.
 fn body(forge: Forge, status: &Status) -> String {
     let name = match forge {
         Forge::Github => "context",

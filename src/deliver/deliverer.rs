@@ -1,4 +1,4 @@
-//! What a deliverer is set up with: the targets, and a client for each.
+//! The set-up of delivery: the targets, and a client for each.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use super::notice::NoticePoster;
 use super::sender::Sender;
 use super::sns::{SnsPublisher, Topics};
 use super::step;
-use super::targets::{Kind, NoticeWay, Target, Way};
+use super::targets::{Kind, NoticeMethod, Posting, Target};
 use super::webhook::WebhookPoster;
-use crate::aws;
-use crate::config::Lookup;
+use crate::db::{Store, StoreError};
 use crate::outbox::waits::Waits;
-use crate::store::{Store, StoreError};
+use crate::platform::aws;
+use crate::platform::environment::Lookup;
 
 /// Days that rows are kept after they have come to an end.
 const RETENTION_DAYS: i32 = 90;
-/// A target that cannot be worked for.
+/// A target whose client cannot be set up.
 #[derive(Debug, thiserror::Error)]
 #[error("target {target}: cannot set up TLS (ca_bundle)")]
 pub struct SetUpError {
@@ -33,14 +33,14 @@ pub struct SetUpError {
 /// The credentials of the environment, if a target sends mail.
 pub async fn mail_credentials(targets: &[Target], lookup: Lookup<'_>) -> Option<SharedCredentialsProvider> {
     let is_mail =
-        |target: &Target| matches!(&target.kind, Kind::Notice(of) if matches!(of.way, NoticeWay::Mail { .. }));
+        |target: &Target| matches!(&target.kind, Kind::Notice(of) if matches!(of.method, NoticeMethod::Mail { .. }));
     if !targets.iter().any(is_mail) {
         return None;
     }
     aws::config(lookup).await.credentials_provider()
 }
 
-/// Delivers what is due, for all targets that are not asked for their deliveries.
+/// Delivers what is due, for all targets except pull targets.
 pub struct Deliverer {
     pub(super) store: Store,
     pub(super) targets: Vec<Target>,
@@ -50,7 +50,7 @@ pub struct Deliverer {
 }
 
 impl Deliverer {
-    /// Sets up clients for the targets; connects to nothing yet. `sns` is needed where a target is a topic, see
+    /// Sets up clients for the targets; does not connect yet. `sns` is needed where a target is a topic, see
     /// [`sns_client`](super::sns_client).
     ///
     /// # Errors
@@ -62,7 +62,7 @@ impl Deliverer {
             let failed = |source| SetUpError { target: target.name.clone(), source };
             let sender = match &target.kind {
                 Kind::Commit(commit) => {
-                    let Way::Push(credential) = &commit.way else { continue };
+                    let Posting::Push(credential) = &commit.posting else { continue };
                     let (api, bundle) = (commit.api.clone(), commit.ca_bundle.as_deref());
                     let authorization = installations.authorization(credential, &api);
                     Sender::Commit(CommitPoster::new(commit.rules.forge, api, authorization, bundle).map_err(failed)?)
@@ -99,19 +99,20 @@ impl Deliverer {
         self
     }
 
-    /// Keeps what has come to an end for so many days.
+    /// Keeps ended deliveries for so many days.
     #[must_use]
     pub fn keeping(self, retention_days: i32) -> Self {
         Self { retention_days, ..self }
     }
 
-    /// Hears of what is due by notifications of PostgreSQL, on a connection of its own, for as long as it works until it is stopped.
+    /// Listens to notifications of PostgreSQL about due deliveries, on a connection of its own; only with
+    /// [`Until::Stopped`](super::Until).
     #[must_use]
     pub fn listening(self) -> Self {
         Self { listens: true, ..self }
     }
 
-    /// What waits for the targets that are sent to here, and for how long.
+    /// Deliveries that wait for the targets of this deliverer, and for how long.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -1,4 +1,5 @@
-//! The loop: end leases, route, take leases, send; until it is told to stop, or nothing is left to do.
+//! The loop of delivery: write outcomes (which ends leases), route events, take leases, send; until it is stopped, or
+//! nothing is left to do.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -15,46 +16,49 @@ use super::sns::ENTRIES;
 use super::step::{self, Claimed, Done};
 use super::targets::{Kind, Target};
 use super::wake::{POLL, Wake};
-use crate::clock::{self, Deadline};
-use crate::outbox::queue::{EventDue, Outcome};
+use crate::db::StoreError;
+use crate::outbox::EventDue;
+use crate::outbox::queue::Outcome;
 use crate::outbox::registry::{self, Registration};
-use crate::store::{StoreError, chain};
+use crate::platform::clock::{self, Deadline};
+use crate::platform::failure::chain;
 
-/// A pause of a target that a drain waits for which ends when all that can be delivered now is.
+/// Longest pause of a target for which [`Until::Settled`] waits.
 const SHORT: Duration = Duration::from_secs(3);
-/// How long nothing has to be due before a function that delivers ends.
+/// Time without due deliveries after which a function that delivers ends.
 pub const LINGER: Duration = Duration::from_secs(5);
-/// How long a drain that lingers says ahead that it looks for work by itself.
+/// A lingering drain announces for so long ahead that it is awake, so that nothing has to start another one.
 const AWAKE: Duration = Duration::from_secs(15);
-/// What is due within that is waited for by a drain that lingers.
+/// A lingering drain waits for deliveries that are due within this time.
 const NEAR: Duration = Duration::from_secs(20);
-/// How long a transaction may take from its look at `delivery_awake` to its end.
+/// Longest time of a transaction between its read of `delivery_awake` and its commit.
 const LAST_LOOK: Duration = Duration::from_secs(1);
-/// So long, after something has come to an end, others are waited for that can be written with it.
+/// Wait after a delivery has ended, so that outcomes of others are written in the same transaction.
 const GATHER: Duration = Duration::from_millis(5);
-/// As many are written at once: while that is done, others are under way.
+/// Outcomes that are written together: while that is done, other deliveries are in progress.
 const ENOUGH: usize = 32;
-/// Leases of commit statuses for each place: one under way, and as many to follow it as can be within their time.
+/// Leases of commit statuses for each concurrent delivery: one in progress, and as many to follow it as fit into the
+/// lease.
 const IN_A_ROW: usize = 6;
-/// How often events are looked for that were written before it was known who receives them.
+/// Interval of routing: events that were written before their receivers were registered.
 const ROUTE: Duration = Duration::from_secs(60);
-/// The same after the first time.
+/// The interval after the first routing.
 const SOON: Duration = Duration::from_secs(2);
-/// How often old rows are thrown away.
+/// How often old rows are deleted.
 const PRUNE: Duration = Duration::from_secs(3600);
-/// How often the database is tried at the end to take in what was done.
+/// Attempts to write the last outcomes before a stopped drain ends.
 const LAST_TRIES: u32 = 3;
 
 /// When a drain ends.
 pub enum Until<F> {
-    /// When this happens. What is under way then is brought to its end.
+    /// When this future is ready. Deliveries in progress are completed.
     Stopped(F),
     /// The same, or as soon as nothing is due.
     Idle(F),
     /// The same, or as soon as nothing is due and nothing waits for the pace of a target or a short pause.
     Settled(F),
-    /// The same, or when nothing was due for so long. Until then it says that it is awake, and looks once more after it has said
-    /// that it is not.
+    /// The same, or when nothing was due for so long. The drain announces that it is awake, and looks once more after
+    /// it has withdrawn that.
     Lingering(F, Duration),
 }
 
@@ -73,31 +77,33 @@ pub struct Totals {
     pub routed: u64,
     /// Deliveries that arrived.
     pub delivered: u64,
-    /// Deliveries to be tried again.
+    /// Deliveries that are retried later.
     pub again: u64,
     /// Deliveries that were given up at once.
     pub dead: u64,
 }
 
-/// A target that is worked for, and its places.
-struct Place {
+/// A target, its sender, and how many deliveries of it are in progress.
+struct Worker {
     target: Target,
     sender: Arc<Sender>,
     turns: Arc<Turns>,
     held: usize,
 }
 
-impl Place {
-    /// Leases that may be taken: those under way, and some to follow them at once. Events are large, and fewer follow.
+impl Worker {
+    /// How many more leases may be taken: one for each concurrent delivery, and some to follow at once. Events are
+    /// large, and fewer follow.
     fn free(&self) -> usize {
-        let places = self.target.concurrency;
-        let most = if matches!(self.target.kind, Kind::Commit(_)) { IN_A_ROW * places } else { 2 * places + 4 };
+        let concurrent = self.target.concurrency;
+        let is_commit = matches!(self.target.kind, Kind::Commit(_));
+        let most = if is_commit { IN_A_ROW * concurrent } else { 2 * concurrent + 4 };
         most.saturating_sub(self.held)
     }
 }
 
 impl Deliverer {
-    /// Works until it ends. The database may be away for any time; it is asked again.
+    /// Delivers until `until` holds. While the database does not answer, it is retried with a backoff.
     pub async fn run<F: Future<Output = ()>>(&self, until: Until<F>) -> Totals {
         let (stop, mode) = match until {
             Until::Stopped(stop) => (stop, Mode::Forever),
@@ -111,12 +117,12 @@ impl Deliverer {
         let (mut failures, mut stopping) = (0, false);
         loop {
             let worked = drain.turn(stopping, mode).await;
-            let is_idle = drain.under_way.is_empty();
+            let is_idle = drain.in_progress.is_empty();
             if stopping && is_idle && (drain.done.is_empty() || failures >= LAST_TRIES) {
                 break;
             }
             let wait = match worked {
-                // More of the same is probably waiting.
+                // More events probably wait.
                 Ok(Worked::Full) => Ok(Some(Duration::ZERO)),
                 Ok(Worked::Nothing) if is_idle && !stopping => drain.rest(mode, &mut wake).await,
                 Ok(_) => Ok(Some(POLL)),
@@ -130,12 +136,12 @@ impl Deliverer {
                 }
                 Err(error) => {
                     failures += 1;
-                    tracing::warn!(error = chain(&error), "the database does not answer, trying again");
+                    tracing::warn!(error = chain(&error), "the database does not answer, retrying");
                     clock::backoff(failures, POLL, Duration::from_secs(5))
                 }
             };
             tokio::select! {
-                Some(done) = drain.under_way.join_next() => {
+                Some(done) = drain.in_progress.join_next() => {
                     drain.take(done);
                     drain.gather().await;
                 }
@@ -143,24 +149,24 @@ impl Deliverer {
                 () = wake.woken(), if failures == 0 => wake.found(),
                 () = &mut stop, if !stopping => {
                     stopping = true;
-                    // Who waits for a place gives the lease back.
-                    drain.places.values().for_each(|place| place.turns.end());
+                    // Tasks that wait for their turn give their leases back.
+                    drain.workers.values().for_each(|worker| worker.turns.end());
                 }
             }
         }
         if let Mode::Lingering(_) = mode
             && let Err(error) = step::stay_awake(&self.store, Duration::ZERO).await
         {
-            tracing::debug!(error = chain(&error), "cannot say that nobody is awake");
+            tracing::debug!(error = chain(&error), "cannot write that no drain is awake");
         }
         if let Err(error) = step::gauges(&self.store).await {
-            tracing::debug!(error = chain(&error), "no figures of the targets");
+            tracing::debug!(error = chain(&error), "cannot read the metrics of the targets");
         }
         drain.totals
     }
 }
 
-/// What a turn of the loop found.
+/// What one turn of the loop found.
 enum Worked {
     Nothing,
     Something,
@@ -171,15 +177,15 @@ enum Worked {
 struct Drain<'d> {
     deliverer: &'d Deliverer,
     by_name: BTreeMap<String, Target>,
-    places: BTreeMap<String, Place>,
-    under_way: JoinSet<Vec<Done>>,
+    workers: BTreeMap<String, Worker>,
+    in_progress: JoinSet<Vec<Done>>,
     done: Vec<Done>,
     registered: bool,
     pruned: Deadline,
     routed: Deadline,
-    /// When it is to say again that it is awake.
+    /// When it announces again that it is awake.
     awake: Deadline,
-    /// When it is idle for long enough, if it is idle.
+    /// When it has been idle for long enough, if it is idle.
     lingers: Option<Deadline>,
     /// Whether anything was due since it began.
     has_found: bool,
@@ -191,17 +197,17 @@ impl<'d> Drain<'d> {
     fn new(deliverer: &'d Deliverer) -> Self {
         let by_name: BTreeMap<String, Target> =
             deliverer.targets.iter().map(|target| (target.name.clone(), target.clone())).collect();
-        let places = deliverer.senders.iter().filter_map(|(name, sender)| {
+        let workers = deliverer.senders.iter().filter_map(|(name, sender)| {
             let target = by_name.get(name)?.clone();
             let turns = Arc::new(Turns::new(target.concurrency));
-            Some((name.clone(), Place { target, sender: Arc::clone(sender), turns, held: 0 }))
+            Some((name.clone(), Worker { target, sender: Arc::clone(sender), turns, held: 0 }))
         });
-        let places = places.collect();
+        let workers = workers.collect();
         Self {
             deliverer,
             by_name,
-            places,
-            under_way: JoinSet::new(),
+            workers,
+            in_progress: JoinSet::new(),
             done: Vec::new(),
             registered: false,
             pruned: Deadline::within(Duration::ZERO),
@@ -236,7 +242,7 @@ impl<'d> Drain<'d> {
                 }
                 let store = &self.deliverer.store;
                 step::stay_awake(store, Duration::ZERO).await?;
-                // A transaction that looked before has committed then.
+                // By then, a transaction that read it before has committed.
                 tokio::time::sleep(LAST_LOOK).await;
                 let missed = self.deliverer.left().await?.iter().any(|waits| waits.next.is_zero());
                 self.awake = Deadline::within(Duration::ZERO);
@@ -249,9 +255,9 @@ impl<'d> Drain<'d> {
         })
     }
 
-    /// Writes what has come to an end, routes, and begins what is due, unless it is time to stop.
+    /// Writes the outcomes of ended deliveries, routes, and starts what is due, unless it is stopping.
     async fn turn(&mut self, stopping: bool, mode: Mode) -> Result<Worked, StoreError> {
-        while let Some(done) = self.under_way.try_join_next() {
+        while let Some(done) = self.in_progress.try_join_next() {
             self.take(done);
         }
         let store = &self.deliverer.store;
@@ -269,7 +275,7 @@ impl<'d> Drain<'d> {
             store.in_tx("register", within, async |tx| registry::register(tx, &targets).await).await?;
             self.registered = true;
         }
-        // Only what has found something stays: a schedule that finds nothing costs nothing more.
+        // Only a drain that has found something stays awake: a scheduled run that finds nothing costs nothing more.
         if matches!(mode, Mode::Lingering(_)) && self.has_found && self.awake.remaining().is_zero() {
             step::stay_awake(store, AWAKE).await?;
             self.awake = Deadline::within(AWAKE / 3);
@@ -283,16 +289,16 @@ impl<'d> Drain<'d> {
             routed = step::route(store).await?;
             self.totals.routed += routed as u64;
             counter!("routed").increment(routed as u64);
-            // What was begun before the registration may be committed a little later.
+            // A transaction that began before the registration may commit a little later.
             let next = if std::mem::replace(&mut self.has_routed, true) { ROUTE } else { SOON };
             self.routed = Deadline::within(if routed == 0 { next } else { Duration::ZERO });
         }
-        let places = self.places.values().map(|place| (&place.target, place.free()));
-        let free: Vec<(&Target, usize)> = places.filter(|(_, free)| *free > 0).collect();
+        let workers = self.workers.values().map(|worker| (&worker.target, worker.free()));
+        let free: Vec<(&Target, usize)> = workers.filter(|(_, free)| *free > 0).collect();
         let claimed = step::exchange(store, &self.done, &self.by_name, &free).await?;
         self.done.clear();
         let count = claimed.statuses.len() + claimed.events.len();
-        self.begin(claimed);
+        self.start(claimed);
         if count > 0 {
             (self.lingers, self.has_found) = (None, true);
         }
@@ -303,21 +309,21 @@ impl<'d> Drain<'d> {
         })
     }
 
-    fn begin(&mut self, claimed: Claimed) {
+    fn start(&mut self, claimed: Claimed) {
         for name in &claimed.closed {
-            if let Some(place) = self.places.get(name) {
-                place.turns.close();
+            if let Some(worker) = self.workers.get(name) {
+                worker.turns.close();
             }
         }
         for due in claimed.statuses {
-            if let Some(place) = self.places.get_mut(&due.target) {
-                if due.age > place.target.max_age {
+            if let Some(worker) = self.workers.get_mut(&due.target) {
+                if due.age > worker.target.max_age {
                     self.done.push(outdated(due.target, due.lease, false));
                     continue;
                 }
-                place.held += 1;
-                let (sender, turn) = (Arc::clone(&place.sender), Turn::of(&place.turns));
-                self.under_way.spawn(async move { vec![one_status(&sender, &turn, due).await] });
+                worker.held += 1;
+                let (sender, turn) = (Arc::clone(&worker.sender), Turn::of(&worker.turns));
+                self.in_progress.spawn(async move { vec![one_status(&sender, &turn, due).await] });
             }
         }
         let mut batches: BTreeMap<String, Vec<EventDue>> = BTreeMap::new();
@@ -325,42 +331,42 @@ impl<'d> Drain<'d> {
             batches.entry(due.target.clone()).or_default().push(due);
         }
         for (name, events) in batches {
-            let Some(place) = self.places.get_mut(&name) else { continue };
-            let (events, late): (Vec<_>, Vec<_>) = events.into_iter().partition(|due| due.age <= place.target.max_age);
+            let Some(worker) = self.workers.get_mut(&name) else { continue };
+            let (events, late): (Vec<_>, Vec<_>) = events.into_iter().partition(|due| due.age <= worker.target.max_age);
             self.done.extend(late.into_iter().map(|due| outdated(due.target, due.lease, true)));
-            place.held += events.len();
-            let most = if matches!(*place.sender, Sender::Sns(_)) { ENTRIES } else { 1 };
+            worker.held += events.len();
+            let most = if matches!(*worker.sender, Sender::Sns(_)) { ENTRIES } else { 1 };
             for events in events.chunks(most) {
-                let (sender, turn) = (Arc::clone(&place.sender), Turn::of(&place.turns));
+                let (sender, turn) = (Arc::clone(&worker.sender), Turn::of(&worker.turns));
                 let events = events.to_vec();
-                self.under_way.spawn(async move { some_events(&sender, &turn, events).await });
+                self.in_progress.spawn(async move { some_events(&sender, &turn, events).await });
             }
         }
     }
 
-    /// Waits a little for what can be written with that which has come to an end.
+    /// Waits a little for other deliveries to end, so that their outcomes are written together.
     async fn gather(&mut self) {
         let enough = async {
             while self.done.len() < ENOUGH
-                && let Some(done) = self.under_way.join_next().await
+                && let Some(done) = self.in_progress.join_next().await
             {
                 self.take(done);
             }
         };
-        // Not enough in that time is no fault.
+        // Fewer outcomes are written as they are.
         tokio::time::timeout(GATHER, enough).await.ok();
     }
 
-    /// Notes what has come to an end.
+    /// Takes the outcomes of an ended task.
     fn take(&mut self, ended: Result<Vec<Done>, tokio::task::JoinError>) {
         let done = match ended {
             Ok(done) => done,
-            // Its lease runs out, and it comes again.
+            // Its lease expires, and it is retried.
             Err(error) => return tracing::error!(error = %error, alarm = true, "a delivery panicked"),
         };
         for done in done {
-            if let Some(place) = self.places.get_mut(&done.target) {
-                place.held = place.held.saturating_sub(1);
+            if let Some(worker) = self.workers.get_mut(&done.target) {
+                worker.held = worker.held.saturating_sub(1);
             }
             match done.decision.as_ref().map(|decision| &decision.outcome) {
                 Some(Outcome::Delivered) => {
@@ -375,9 +381,9 @@ impl<'d> Drain<'d> {
                 Some(Outcome::Retry { why, .. } | Outcome::Pause { why }) => {
                     self.totals.again += 1;
                     counter!("delivery_retries").increment(1);
-                    tracing::debug!(target = %done.target, reason = %why, "not delivered, to be tried again");
+                    tracing::debug!(target = %done.target, reason = %why, "not delivered, will be retried");
                 }
-                Some(Outcome::Back) | None => {}
+                Some(Outcome::NotTried) | None => {}
             }
             self.done.push(done);
         }

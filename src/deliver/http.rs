@@ -1,4 +1,4 @@
-//! One POST: with time limits, over TLS that the target chose, never followed to another host.
+//! HTTP requests to targets: with time limits, the TLS settings of the target, and no redirects to other hosts.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -10,45 +10,45 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, Method, Response, Url};
 
 use super::policy::{Answer, Lost};
-use crate::clock;
-use crate::https;
-use crate::secret::{Mask, Secret};
-use crate::store::chain;
+use crate::platform::clock;
+use crate::platform::failure::chain;
+use crate::platform::https;
+use crate::platform::secret::{Mask, Secret};
 
-/// How long a connection may take.
+/// Time limit of connecting.
 const CONNECT: Duration = Duration::from_secs(3);
-/// How long all of it may take, redirects included. GitHub itself cuts at ten seconds.
+/// Time limit of a request, redirects included. GitHub itself stops after ten seconds.
 pub(super) const TOTAL: Duration = Duration::from_secs(10);
-/// As much of an answer is read: a page of check runs with their texts is the longest.
+/// Bytes that are read of an answer: a page of check runs with their texts is the longest.
 const BODY: usize = 1 << 20;
-/// So many redirects are followed.
+/// Redirects that are followed.
 const HOPS: usize = 3;
 
 /// How to connect.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Ways<'c> {
-    /// PEM bundle to trust instead of the usual authorities.
+pub(super) struct ClientOptions<'c> {
+    /// PEM bundle to trust instead of the default authorities.
     pub(super) ca_bundle: Option<&'c [u8]>,
-    /// Whether only public addresses may be connected to, and no proxy is asked.
+    /// Whether to connect to public addresses only, and without a proxy.
     pub(super) public_only: bool,
     /// Whether addresses are secrets, as those of incoming webhooks are.
     pub(super) secret_address: bool,
-    /// Secrets that are not sent as they are, such as keys of signatures.
+    /// Secrets that are not part of requests, such as keys of signatures.
     pub(super) secrets: &'c [&'c Secret],
 }
 
-/// A client for one target: its connections are kept.
+/// A client for one target, with a pool of connections.
 #[derive(Clone, Debug)]
 pub(super) struct Poster {
     client: Client,
     public_only: bool,
     secret_address: bool,
-    /// What no answer may show, whatever is sent.
+    /// Secrets that are masked in all answers.
     mask: Mask,
 }
 
 impl Lost {
-    /// Too much time went by.
+    /// The request exceeded its time limit.
     pub(super) fn late() -> Self {
         Self { why: format!("no answer within {} s", TOTAL.as_secs()), certain: false }
     }
@@ -73,25 +73,25 @@ impl Poster {
     /// Sets up a client.
     ///
     /// # Errors
-    /// When the bundle is no PEM, or TLS cannot be set up.
-    pub(super) fn new(ways: Ways<'_>) -> Result<Self, reqwest::Error> {
-        // 301 and 302 would be followed as GET, to anywhere.
+    /// When the bundle is not PEM, or TLS cannot be set up.
+    pub(super) fn new(options: ClientOptions<'_>) -> Result<Self, reqwest::Error> {
+        // The client would follow 301 and 302 as GET, and to any host.
         let mut builder = https::client().redirect(Policy::none()).connect_timeout(CONNECT);
-        if let Some(bundle) = ways.ca_bundle {
+        if let Some(bundle) = options.ca_bundle {
             builder = builder.tls_certs_only(Certificate::from_pem_bundle(bundle)?);
         }
-        if ways.public_only {
+        if options.public_only {
             builder = builder.no_proxy().dns_resolver(Arc::new(PublicOnly));
         }
         let mut mask = Mask::default();
-        ways.secrets.iter().for_each(|secret| mask.add_pair(secret.expose()));
-        let Ways { public_only, secret_address, .. } = ways;
+        options.secrets.iter().for_each(|secret| mask.add_pair(secret.expose()));
+        let ClientOptions { public_only, secret_address, .. } = options;
         Ok(Self { client: builder.build()?, public_only, secret_address, mask })
     }
 
-    /// Sends JSON and reads the answer, which shows nothing of what was sent in secret: here is the one place where answers
-    /// are masked, for every kind of target. A redirect on the same host is repeated as what it was, if `follow`; any other one is
-    /// the answer.
+    /// Sends JSON and reads the answer. This is the one place where secrets of requests are masked in answers, for all
+    /// kinds of targets. With `follow`, a redirect to the same host repeats the request unchanged; any other redirect
+    /// is the answer.
     ///
     /// # Errors
     /// When no answer came.
@@ -99,7 +99,7 @@ impl Poster {
         self.send(Method::POST, url, headers, body, follow).await
     }
 
-    /// The same by any method; an empty body is none.
+    /// The same with any method; an empty body is not sent.
     pub(super) async fn send(
         &self,
         method: Method,
@@ -120,7 +120,7 @@ impl Poster {
         }
     }
 
-    /// All that a request holds in secret.
+    /// The secrets of a request.
     fn mask_of(&self, url: &Url, headers: &[Header]) -> Mask {
         let mut mask = self.mask.clone();
         for (_, value) in headers.iter().filter(|(name, _)| !PUBLIC.contains(name)) {
@@ -172,7 +172,7 @@ impl Poster {
     }
 }
 
-/// Where an answer wants the request repeated, if that is the same host, port and scheme.
+/// Target of a redirect, if it has the same host, port and scheme.
 fn next(from: &Url, response: &Response) -> Option<Url> {
     if !matches!(response.status().as_u16(), 301 | 302 | 307 | 308) {
         return None;
@@ -187,7 +187,7 @@ async fn answer(mut response: Response) -> Result<Answer, Lost> {
     let status = response.status().as_u16();
     let headers = texts(response.headers());
     let mut body = Vec::new();
-    // The status says what became of it; a body that breaks off changes nothing.
+    // The status is the result; an incomplete body does not change it.
     while let Ok(Some(chunk)) = response.chunk().await {
         body.extend_from_slice(&chunk);
         if body.len() >= BODY {
@@ -209,12 +209,12 @@ fn lost(error: reqwest::Error) -> Lost {
     Lost { why: chain(&error.without_url()), certain }
 }
 
-/// The address in a URL that names no host.
+/// The IP address of a URL that has one instead of a host name.
 fn literal(url: &Url) -> Option<IpAddr> {
     url.host_str()?.trim_matches(['[', ']']).parse().ok()
 }
 
-/// Finds the addresses of a name, the public ones only: whoever can name a host could name one of ours otherwise.
+/// Resolves a name to its public addresses only: builds name hosts, and must not reach private ones (SSRF).
 struct PublicOnly;
 
 impl Resolve for PublicOnly {
@@ -231,7 +231,7 @@ impl Resolve for PublicOnly {
     }
 }
 
-/// Whether an address is one of the internet at large (IANA special-purpose registries).
+/// Whether an address is public (IANA special-purpose registries).
 #[must_use]
 pub fn is_public(address: IpAddr) -> bool {
     match address {
@@ -262,7 +262,7 @@ pub fn is_public(address: IpAddr) -> bool {
                 let [_, _, a, b, c, d, ..] = v6.octets();
                 return is_public(IpAddr::from([a, b, c, d]));
             }
-            // Of all the rest, 2000::/3 is the internet; 2001:db8::/32 and 2001::/23 in it are not.
+            // Of the rest, 2000::/3 is public, except 2001:db8::/32 and 2001::/23.
             segments[0] & 0xe000 == 0x2000 && !(segments[0] == 0x2001 && (segments[1] == 0xdb8 || segments[1] < 0x200))
         }
     }
@@ -273,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn public_addresses_are_told_from_others() {
+    fn public_addresses_are_recognised() {
         for text in ["140.82.121.6", "1.1.1.1", "2606:50c0::153", "64:ff9b::8c52:7906", "100.63.0.1", "::ffff:1.1.1.1"]
         {
             assert!(is_public(text.parse().expect(text)), "{text}");

@@ -1,5 +1,5 @@
-//! The only room that speaks to the outside: events and commit statuses, from the rows of the [`outbox`](crate::outbox) to
-//! whoever is in the document of the [`targets`].
+//! Delivery: sends events and commit statuses from the rows of the [`outbox`](crate::outbox) to the [`targets`], which
+//! the configuration names. No other module calls targets.
 //!
 //! ```text
 //! targets ─► registered in the database
@@ -9,9 +9,12 @@
 //!                                                     pull: a worker inside ──┘
 //! ```
 //!
-//! A drain ([`Deliverer::run`]) is one loop that writes and reads rows, and a task for each delivery under way, so many at a
-//! time for each target: a slow target fills its own places only. No task sleeps because a target asked to wait: the row says
-//! when it is due. A process that dies leaves leases behind, which run out.
+//! A drain ([`Deliverer::run`]) is one loop that writes and reads rows, and one task for each delivery in progress. The
+//! number of tasks is limited for each target, so that a slow target delays only its own deliveries. No task sleeps
+//! because of a backoff or a rate limit: the row holds the time of the next attempt. A target with several faults in a
+//! row is closed for a while (circuit breaker); a delivery that cannot succeed is kept as dead (dead letter). The
+//! leases of a process that dies expire, and another process retries their deliveries: each delivery is made at least
+//! once.
 
 mod app;
 mod authorization;

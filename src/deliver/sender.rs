@@ -1,4 +1,4 @@
-//! What sends to a target, and what became of each delivery.
+//! Sends deliveries with the client of their target.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +11,8 @@ use super::policy::Decision;
 use super::sns::SnsPublisher;
 use super::step::{Done, OUTDATED};
 use super::webhook::WebhookPoster;
-use crate::outbox::queue::{EventDue, StatusDue};
+use crate::outbox::EventDue;
+use crate::outbox::queue::StatusDue;
 
 /// Sends to one target.
 pub(super) enum Sender {
@@ -21,10 +22,10 @@ pub(super) enum Sender {
     Notice(Box<NoticePoster>),
 }
 
-/// So many deliveries to a target are under way at a time.
+/// Bounds the deliveries to a target that are in progress at the same time.
 pub(super) struct Turns {
     permits: Semaphore,
-    /// How often the target was closed off.
+    /// How often the circuit breaker of the target opened.
     closings: AtomicU32,
 }
 
@@ -33,12 +34,12 @@ impl Turns {
         Self { permits: Semaphore::new(at_a_time), closings: AtomicU32::new(0) }
     }
 
-    /// Nothing is begun any more.
+    /// Starts no delivery any more.
     pub(super) fn end(&self) {
         self.permits.close();
     }
 
-    /// The target is closed off: what waits for its turn now is not begun.
+    /// The circuit breaker opened: deliveries that wait for their turn now are not started.
     pub(super) fn close(&self) {
         self.closings.fetch_add(1, Ordering::Relaxed);
     }
@@ -55,29 +56,29 @@ impl Turn {
         Self { turns: Arc::clone(turns), closings: turns.closings.load(Ordering::Relaxed) }
     }
 
-    /// None if the lease is to be given back.
+    /// Waits for the turn; `None` if the lease is to be given back.
     async fn comes(&self) -> Option<SemaphorePermit<'_>> {
         let permit = self.turns.permits.acquire().await.ok()?;
         (self.turns.closings.load(Ordering::Relaxed) == self.closings).then_some(permit)
     }
 }
 
-/// What has waited for too long is not sent any more.
+/// The outcome of a delivery that has waited for too long: it is not sent.
 pub(super) fn outdated(target: String, lease: String, is_event: bool) -> Done {
     let decision = Some(Decision::dead(format!("{OUTDATED}: it waited for longer than max_age_hours")));
     Done { target, lease, is_event, decision, check_run: None }
 }
 
-/// One status, once it is its turn.
+/// Sends one status, as soon as it is its turn.
 pub(super) async fn one_status(sender: &Sender, turn: &Turn, due: StatusDue) -> Done {
     let decision = match (sender, turn.comes().await) {
-        (Sender::Commit(poster), Some(_permit)) => Some(poster.post(&due.status, due.tries).await),
+        (Sender::Commit(poster), Some(_permit)) => Some(poster.post(&due.status, due.attempts).await),
         _ => None,
     };
     Done { target: due.target, lease: due.lease, is_event: false, decision, check_run: None }
 }
 
-/// Events that go together, once it is their turn.
+/// Sends events that go together, as soon as it is their turn.
 pub(super) async fn some_events(sender: &Sender, turn: &Turn, due: Vec<EventDue>) -> Vec<Done> {
     let mut check_runs = Vec::new();
     let decisions: Vec<_> = match (sender, turn.comes().await) {

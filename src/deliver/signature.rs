@@ -1,4 +1,4 @@
-//! The signature of Travis CI's webhooks: RSA with SHA-1 (PKCS #1, 1.5), which their receivers verify.
+//! The signature of Travis CI's webhooks, which their receivers verify: RSA with SHA-1 (PKCS #1, 1.5).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,12 +11,12 @@ use rsa::rand_core::{TryCryptoRng, TryRng};
 use rsa::signature::{self, RandomizedSigner, SignatureEncoding};
 use sha1::Sha1;
 
-use crate::secret::Secret;
+use crate::platform::secret::Secret;
 
-/// Whether a text is a private key (PEM, of PKCS #1 or #8).
+/// Parses a private key (PEM, of PKCS #1 or #8).
 ///
 /// # Errors
-/// When it is none; the reason does not show it.
+/// When it cannot be parsed. The error does not show it.
 pub(super) fn private_key(pem: &Secret) -> Result<RsaPrivateKey, String> {
     let pem = pem.expose();
     RsaPrivateKey::from_pkcs8_pem(pem)
@@ -24,7 +24,8 @@ pub(super) fn private_key(pem: &Secret) -> Result<RsaPrivateKey, String> {
         .map_err(|_| "the key is no private key of RSA in PEM".to_owned())
 }
 
-/// Randomness for blinding: how long a signature takes says nothing of the key then (RUSTSEC-2023-0071). The signature is the same.
+/// Randomness for blinding, so that the time of signing reveals nothing about the key (RUSTSEC-2023-0071). It does not
+/// change the signature.
 struct Blinding(SystemRandom);
 
 impl TryRng for Blinding {
@@ -52,7 +53,7 @@ impl TryCryptoRng for Blinding {}
 /// The signature of a document, in base64.
 ///
 /// # Errors
-/// When the key is none.
+/// When the key cannot be parsed, or is too small.
 pub(super) fn rsa_sha1(pem: &Secret, document: &[u8]) -> Result<String, String> {
     let key = SigningKey::<Sha1>::new(private_key(pem)?);
     let signature = key

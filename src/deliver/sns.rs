@@ -1,7 +1,7 @@
-//! Events to a topic of SNS, ten a call. The topic is one of its own, never the one that feeds the queue.
+//! Publishes events to an SNS topic, ten in a call. It must not be the topic that feeds the queue.
 //!
-//! A message that would be too large goes without the long texts of its object and names them (attribute `omitted`); one that still is
-//! goes as a pointer to a bucket, where the target has one, and else is dead.
+//! A message that is too large is sent without the long texts of its object, and names them (attribute `omitted`). One
+//! that is still too large is sent as a pointer to a bucket, where the target has one; else it is dead.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,34 +14,34 @@ use aws_sdk_sns::operation::publish_batch::PublishBatchError;
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
 use futures_util::future::join_all;
 
-use super::overflow::{self, Place};
+use super::overflow::{self, Location};
 use super::policy::{Decision, Lost};
 use super::targets::{Kind, Target};
-use crate::aws;
-use crate::config::Lookup;
-use crate::outbox::queue::{EventDue, Tries};
-use crate::secret::Mask;
+use crate::outbox::{Attempts, EventDue};
+use crate::platform::aws;
+use crate::platform::environment::Lookup;
+use crate::platform::secret::Mask;
 
-/// Entries in a call, at most.
+/// Most entries in a call.
 pub(super) const ENTRIES: usize = 10;
 /// Bytes of a message, and of a call, attributes included.
 const BYTES: usize = 256 << 10;
-/// Attributes of a message: subscriptions with raw delivery to SQS drop messages with more.
+/// Most attributes of a message: subscriptions with raw delivery to SQS drop messages with more.
 const ATTRIBUTES: usize = 10;
 
-/// Clients for topics, and for the buckets of what is too large for them.
+/// Clients for topics, and for the buckets of too large payloads.
 #[derive(Clone, Debug)]
 pub struct Topics {
-    /// Publishes.
+    /// Client of SNS.
     pub sns: Client,
-    /// Keeps what is too large.
+    /// Client of S3, for too large payloads.
     pub s3: aws_sdk_s3::Client,
-    /// What requests are signed with.
+    /// Credentials that sign the requests.
     pub credentials: Option<SharedCredentialsProvider>,
 }
 
 impl Topics {
-    /// What no answer may show.
+    /// The secrets, which are masked in answers.
     async fn mask(&self) -> Mask {
         let mut mask = Mask::default();
         let Some(provider) = &self.credentials else { return mask };
@@ -60,7 +60,8 @@ pub async fn sns_client(targets: &[Target], lookup: Lookup<'_>) -> Option<Topics
     }
     let config = aws::config(lookup).await.into_builder();
     let timeouts = |time: Duration| TimeoutConfig::builder().operation_timeout(time).build();
-    // One attempt: the row says when the next one is. Both together take no longer than any other delivery.
+    // No retries in the client: the row says when the next attempt is. Both time limits together are those of any other
+    // delivery.
     let config = config.retry_config(aws_config::retry::RetryConfig::disabled()).build();
     let sns = aws_sdk_sns::config::Builder::from(&config).timeout_config(timeouts(Duration::from_secs(7)));
     let s3 = aws_sdk_s3::config::Builder::from(&config)
@@ -70,12 +71,12 @@ pub async fn sns_client(targets: &[Target], lookup: Lookup<'_>) -> Option<Topics
     Some(Topics { sns, s3, credentials: config.credentials_provider() })
 }
 
-/// Publishes on one topic.
+/// Publishes to one topic.
 #[derive(Clone, Debug)]
 pub struct SnsPublisher {
     topics: Topics,
     topic_arn: String,
-    overflow: Option<Place>,
+    overflow: Option<Location>,
 }
 
 /// A message as it is published.
@@ -83,12 +84,12 @@ struct Message {
     body: String,
     attributes: BTreeMap<String, String>,
     /// Bytes of the payload in the bucket, if the body is a pointer to it.
-    left: Option<usize>,
+    stored: Option<usize>,
 }
 
 impl Message {
-    /// The payload, and `source` and `event` beside the event's own attributes. SNS takes no empty ones. Long texts of the
-    /// object are left out where they would make it too large.
+    /// The payload, with `source` and `event` in addition to the event's own attributes. SNS accepts no empty ones.
+    /// Long texts of the object are left out where they would make it too large.
     fn of(due: &EventDue) -> Self {
         let whole = Self::with(due, due.whole(), true, None);
         if due.texts.is_empty() || whole.bytes() <= BYTES {
@@ -97,13 +98,13 @@ impl Message {
         Self::with(due, due.short(), false, None)
     }
 
-    fn with(due: &EventDue, body: String, is_whole: bool, left: Option<usize>) -> Self {
-        // The attribute that a pointer has counts, too.
-        let most = ATTRIBUTES - usize::from(left.is_some());
+    fn with(due: &EventDue, body: String, is_whole: bool, stored: Option<usize>) -> Self {
+        // The attribute of a pointer counts, too.
+        let most = ATTRIBUTES - usize::from(stored.is_some());
         let own = due.attributes(is_whole);
         let mut attributes = BTreeMap::from([("source".to_owned(), due.family.clone())]);
         let event = ("event".to_owned(), due.event.clone());
-        // An event with a routing key of its own says twice what happened.
+        // For an event with a routing key of its own, `event` repeats it.
         let is_said = own.get("routing_key") == Some(&due.event);
         attributes.extend((!is_said).then(|| event.clone()));
         for (name, value) in own.into_iter().filter(|(name, value)| is_name(name) && !value.is_empty()) {
@@ -114,22 +115,22 @@ impl Message {
         if attributes.len() < most {
             attributes.entry(event.0).or_insert(event.1);
         }
-        Self { body, attributes, left }
+        Self { body, attributes, stored }
     }
 
-    /// What SNS counts.
+    /// The size, as SNS counts it.
     fn bytes(&self) -> usize {
         let attributes = self.attributes.iter().map(|(name, value)| name.len() + value.len() + "String".len());
         self.body.len() + attributes.sum::<usize>()
     }
 
-    fn entry(&self, place: usize) -> Option<PublishBatchRequestEntry> {
-        let mut entry = PublishBatchRequestEntry::builder().id(place.to_string()).message(&self.body);
+    fn entry(&self, index: usize) -> Option<PublishBatchRequestEntry> {
+        let mut entry = PublishBatchRequestEntry::builder().id(index.to_string()).message(&self.body);
         for (name, value) in &self.attributes {
             let value = MessageAttributeValue::builder().data_type("String").string_value(value).build().ok()?;
             entry = entry.message_attributes(name, value);
         }
-        if let Some(bytes) = self.left {
+        if let Some(bytes) = self.stored {
             let size = MessageAttributeValue::builder().data_type("Number").string_value(bytes.to_string());
             entry = entry.message_attributes(overflow::SIZE, size.build().ok()?);
         }
@@ -137,7 +138,7 @@ impl Message {
     }
 }
 
-/// Names that SNS takes.
+/// Whether SNS accepts a name of an attribute.
 fn is_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 256
@@ -146,15 +147,15 @@ fn is_name(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
 }
 
-/// Parts of a list that fit into one call each, by place.
+/// Divides a list into parts that fit into one call each; returns indexes.
 fn calls(messages: &[Message]) -> Vec<Vec<usize>> {
     let mut calls: Vec<Vec<usize>> = Vec::new();
     let mut bytes = 0;
-    for (place, message) in messages.iter().enumerate().filter(|(_, message)| message.bytes() <= BYTES) {
+    for (index, message) in messages.iter().enumerate().filter(|(_, message)| message.bytes() <= BYTES) {
         match calls.last_mut().filter(|call| call.len() < ENTRIES && bytes + message.bytes() <= BYTES) {
-            Some(call) => call.push(place),
+            Some(call) => call.push(index),
             None => {
-                calls.push(vec![place]);
+                calls.push(vec![index]);
                 bytes = 0;
             }
         }
@@ -164,78 +165,78 @@ fn calls(messages: &[Message]) -> Vec<Vec<usize>> {
 }
 
 impl SnsPublisher {
-    /// Publishes on a topic.
+    /// Publishes to a topic.
     #[must_use]
-    pub fn new(topics: &Topics, topic_arn: &str, overflow: Option<Place>) -> Self {
+    pub fn new(topics: &Topics, topic_arn: &str, overflow: Option<Location>) -> Self {
         Self { topics: topics.clone(), topic_arn: topic_arn.to_owned(), overflow }
     }
 
-    /// An event as it is published; too large, with what became of the attempt to leave it elsewhere.
+    /// The message of an event. A decision is returned when its payload was too large and could not be stored.
     async fn message(&self, due: &EventDue) -> (Message, Option<Decision>) {
         let message = Message::of(due);
-        let (Some(place), true) = (&self.overflow, message.bytes() > BYTES) else { return (message, None) };
+        let (Some(location), true) = (&self.overflow, message.bytes() > BYTES) else { return (message, None) };
         let payload = due.whole();
-        match overflow::leave(&self.topics.s3, place, &format!("{}/{}", due.family, due.id), &payload).await {
+        match overflow::store(&self.topics.s3, location, &format!("{}/{}", due.family, due.id), &payload).await {
             Ok(pointer) => (Message::with(due, pointer, true, Some(payload.len())), None),
-            // The bucket's fault and not the topic's, which takes all others.
+            // A fault of the bucket: the topic still accepts all other messages.
             Err(why) => {
                 let why = self.topics.mask().await.masked(&why);
-                (message, Some(Decision { fault: false, ..Decision::backoff(due.tries, why) }))
+                (message, Some(Decision { fault: false, ..Decision::backoff(due.attempts, why) }))
             }
         }
     }
 
-    /// Publishes events of different keys; returns what became of each, in order.
+    /// Publishes events of different keys; returns the decision for each, in order.
     pub async fn publish(&self, due: &[EventDue]) -> Vec<Decision> {
         let made = join_all(due.iter().map(|due| self.message(due))).await;
         let (messages, mut decisions): (Vec<Message>, Vec<Option<Decision>>) = made.into_iter().unzip();
         for call in calls(&messages) {
-            let entries: Vec<_> = call.iter().filter_map(|place| messages[*place].entry(*place)).collect();
+            let entries: Vec<_> = call.iter().filter_map(|index| messages[*index].entry(*index)).collect();
             let request = self.topics.sns.publish_batch().topic_arn(&self.topic_arn);
             match request.set_publish_batch_request_entries(Some(entries)).send().await {
                 Ok(answer) => {
                     let mask = self.topics.mask().await;
-                    let places =
+                    let index_of =
                         |id: Option<&str>| id.and_then(|id| id.parse::<usize>().ok()).filter(|p| *p < due.len());
                     for done in answer.successful() {
-                        if let Some(place) = places(done.id()) {
-                            decisions[place] = Some(Decision::delivered());
+                        if let Some(index) = index_of(done.id()) {
+                            decisions[index] = Some(Decision::delivered());
                         }
                     }
                     for failed in answer.failed() {
-                        if let Some(place) = places(Some(failed.id())) {
+                        if let Some(index) = index_of(Some(failed.id())) {
                             let why = format!("{}: {}", failed.code(), failed.message().unwrap_or_default());
                             let why = mask.masked(&why);
-                            decisions[place] = Some(entry_failed(failed.sender_fault(), due[place].tries, &why));
+                            decisions[index] = Some(entry_failed(failed.sender_fault(), due[index].attempts, &why));
                         }
                     }
                 }
                 Err(error) => {
                     let mask = self.topics.mask().await;
-                    for place in call {
-                        decisions[place] = Some(call_failed(&error, due[place].tries, &mask));
+                    for index in call {
+                        decisions[index] = Some(call_failed(&error, due[index].attempts, &mask));
                     }
                 }
             }
         }
-        let tell = |((decision, message), due): ((Option<Decision>, &Message), &EventDue)| match decision {
+        let decide = |((decision, message), due): ((Option<Decision>, &Message), &EventDue)| match decision {
             Some(decision) => decision,
             None if message.bytes() > BYTES => {
                 Decision::dead(format!("too large: {} bytes, of at most {BYTES}", message.bytes()))
             }
-            None => Decision::backoff(due.tries, "SNS said nothing of it"),
+            None => Decision::backoff(due.attempts, "the answer of SNS does not name it"),
         };
-        decisions.into_iter().zip(&messages).zip(due).map(tell).collect()
+        decisions.into_iter().zip(&messages).zip(due).map(decide).collect()
     }
 }
 
-fn entry_failed(ours: bool, tries: Tries, why: &str) -> Decision {
-    if ours { Decision::dead(why) } else { Decision::backoff(tries, why) }
+fn entry_failed(ours: bool, attempts: Attempts, why: &str) -> Decision {
+    if ours { Decision::dead(why) } else { Decision::backoff(attempts, why) }
 }
 
-/// What a failed call means for each of its entries.
-fn call_failed(error: &SdkError<PublishBatchError>, tries: Tries, mask: &Mask) -> Decision {
-    let lost = |why: &str, certain| Decision::lost(tries, &Lost { why: why.to_owned(), certain });
+/// The decision for each entry of a failed call.
+fn call_failed(error: &SdkError<PublishBatchError>, attempts: Attempts, mask: &Mask) -> Decision {
+    let lost = |why: &str, certain| Decision::lost(attempts, &Lost { why: why.to_owned(), certain });
     match error {
         SdkError::ConstructionFailure(_) => lost("the call cannot be made", true),
         SdkError::TimeoutError(_) => lost("no answer in time", false),
@@ -247,7 +248,7 @@ fn call_failed(error: &SdkError<PublishBatchError>, tries: Tries, mask: &Mask) -
                 "Throttled" | "ThrottlingException" | "Throttling" | "KMSThrottling" => {
                     Decision::paused(Duration::from_secs(5), why)
                 }
-                // Of the topic, the key or our role: nothing goes until somebody has mended it.
+                // About the topic, the key or our role: no message is accepted until that is repaired.
                 "AuthorizationError"
                 | "NotFound"
                 | "InvalidClientTokenId"
@@ -266,7 +267,7 @@ fn call_failed(error: &SdkError<PublishBatchError>, tries: Tries, mask: &Mask) -
                 | "BatchEntryIdsNotDistinct"
                 | "InvalidBatchEntryId"
                 | "BatchRequestTooLong" => Decision::dead(why),
-                _ => Decision::backoff(tries, why),
+                _ => Decision::backoff(attempts, why),
             }
         }
         _ => lost("an answer that cannot be read", false),
@@ -278,7 +279,7 @@ mod tests {
     use super::*;
 
     fn message(bytes: usize) -> Message {
-        Message { body: "x".repeat(bytes), attributes: BTreeMap::new(), left: None }
+        Message { body: "x".repeat(bytes), attributes: BTreeMap::new(), stored: None }
     }
 
     #[test]
@@ -300,7 +301,7 @@ mod tests {
         let due = EventDue {
             target: "t".to_owned(),
             lease: String::new(),
-            tries: Tries::default(),
+            attempts: Attempts::default(),
             id: 1,
             family: "travis".to_owned(),
             event: "job:started".to_owned(),

@@ -1,5 +1,5 @@
-//! What a drain does with the database: end leases, route events, take leases. A transaction each, none of them long, and no
-//! word to the outside in any.
+//! The transactions of a drain: end leases, route events, take leases. Each is short, and none makes a network call to
+//! a target.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,26 +8,28 @@ use metrics::{counter, gauge};
 
 use super::policy::Decision;
 use super::targets::{Kind, Target};
-use crate::clock::{self, Deadline};
-use crate::outbox::check_run::{self, CheckRun};
+use crate::db::{ErrorClass, Store, StoreError, Tx};
+use crate::outbox::check_run;
 use crate::outbox::list;
-use crate::outbox::queue::{self, EventDue, Health, Outcome, Room, Settled, StatusDue};
+use crate::outbox::queue::{self, Capacity, Health, Outcome, Settled, StatusDue};
 use crate::outbox::route;
 use crate::outbox::waits::{self, Waits};
-use crate::store::{Store, StoreError, Tx, Verdict, chain};
+use crate::outbox::{CheckRun, EventDue};
+use crate::platform::clock::{self, Deadline};
+use crate::platform::failure::chain;
 
-/// How long a delivery is ours. At most six go one after the other through one place (see `Place::free`), and ten seconds is
-/// the longest that each takes.
+/// How long a lease lasts. At most six deliveries go one after the other through one permit (see `Worker::free`), and
+/// each takes ten seconds at most.
 pub(super) const LEASE: Duration = Duration::from_secs(90);
 /// How long a transaction may take.
-const PATIENCE: Duration = Duration::from_secs(15);
-/// Events that are routed at once.
+const TIME_LIMIT: Duration = Duration::from_secs(15);
+/// Events that are routed in one transaction.
 const EVENTS: i64 = 1000;
 
-/// How the reason begins of what was not sent because it had waited for too long.
+/// Prefix of the reason of deliveries that were not sent because they had waited for too long.
 pub(super) const OUTDATED: &str = "outdated";
 
-/// What became of a delivery that was under way.
+/// A delivery that has ended, with its outcome.
 #[derive(Clone, Debug)]
 pub(super) struct Done {
     pub(super) target: String,
@@ -35,11 +37,11 @@ pub(super) struct Done {
     pub(super) is_event: bool,
     /// `None` when it was not tried.
     pub(super) decision: Option<Decision>,
-    /// The check run that it made or wrote.
+    /// The check run that it created or updated.
     pub(super) check_run: Option<CheckRun>,
 }
 
-/// What is under lease now.
+/// The deliveries that were leased.
 #[derive(Debug, Default)]
 pub(super) struct Claimed {
     pub(super) statuses: Vec<StatusDue>,
@@ -56,11 +58,11 @@ fn sorted(done: &[Done], targets: &BTreeMap<String, Target>) -> (Vec<Settled>, V
         let target = targets.get(&done.target);
         let settled = Settled {
             lease: done.lease.clone(),
-            outcome: done.decision.as_ref().map_or(Outcome::Back, |decision| decision.outcome.clone()),
+            outcome: done.decision.as_ref().map_or(Outcome::NotTried, |decision| decision.outcome.clone()),
             max_age: target.map_or(Duration::from_secs(7 * 86_400), |target| target.max_age),
             max_attempts: target.map_or(i32::MAX, |target| target.max_attempts),
         };
-        // What comes back untried says nothing of the target, but that somebody else may try it.
+        // A delivery that was not tried says nothing about the target; the entry lets another process try it.
         let health = health.entry(done.target.clone()).or_default();
         if let Some(decision) = &done.decision {
             note(health, decision);
@@ -70,7 +72,7 @@ fn sorted(done: &[Done], targets: &BTreeMap<String, Target>) -> (Vec<Settled>, V
     (statuses, events, health)
 }
 
-/// What one more answer says about a target.
+/// Adds what one more answer says about the health of a target.
 pub(super) fn note(health: &mut Health, decision: &Decision) {
     match &decision.outcome {
         Outcome::Delivered => {
@@ -81,9 +83,9 @@ pub(super) fn note(health: &mut Health, decision: &Decision) {
             health.faults += 1;
             health.reason = Some(why.clone());
         }
-        // Not sent: it says nothing of the target.
+        // Not sent: it says nothing about the target.
         Outcome::Dead { why } if why.starts_with(OUTDATED) => {}
-        // It answers, and knows what it says: so far it is well.
+        // The target answers as expected: it is healthy.
         Outcome::Retry { .. } | Outcome::Dead { .. } => {
             health.delivered = true;
             health.faults = 0;
@@ -92,14 +94,15 @@ pub(super) fn note(health: &mut Health, decision: &Decision) {
             health.pause = health.pause.max(decision.pause);
             health.reason = Some(why.clone());
         }
-        Outcome::Back => {}
+        Outcome::NotTried => {}
     }
 }
 
-/// Throws away the oldest rows, and gives up what waits for disabled targets, a bounded number. Most of it is done by [upkeep](crate::upkeep), where that runs.
+/// Deletes the oldest rows, and ends deliveries to disabled targets, a bounded number.
+/// [Maintenance](crate::maintenance) does most of it, where it runs.
 pub(super) async fn prune(store: &Store, days: i32) -> Result<(), StoreError> {
     let (pruned, statuses, ended) = store
-        .in_tx("prune", Deadline::within(PATIENCE), async |tx| {
+        .in_tx("prune", Deadline::within(TIME_LIMIT), async |tx| {
             let pruned = list::prune_events(tx, 0, EVENTS, days, false).await?;
             let statuses = list::prune_statuses(tx, days, EVENTS, false).await?;
             Ok((pruned, statuses, list::end_disabled(tx, EVENTS, false).await?))
@@ -114,9 +117,9 @@ pub(super) async fn prune(store: &Store, days: i32) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Tells the metrics how the targets stand.
+/// Sets the metrics of the targets.
 pub(super) async fn gauges(store: &Store) -> Result<(), StoreError> {
-    let within = Deadline::within(PATIENCE);
+    let within = Deadline::within(TIME_LIMIT);
     let targets = store.in_tx("targets", within, async |tx| list::targets(tx).await).await?;
     let oldest = targets.iter().filter_map(|target| target.oldest).min();
     let age = oldest.map_or(0.0, |oldest| clock::now().duration_since(oldest).as_secs_f64());
@@ -127,22 +130,22 @@ pub(super) async fn gauges(store: &Store) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What waits for targets, and for how long.
+/// Deliveries that wait for targets, and for how long.
 pub(super) async fn waits(store: &Store, targets: &[&str]) -> Result<Vec<Waits>, StoreError> {
-    store.in_tx("waits", Deadline::within(PATIENCE), async |tx| waits::waits(tx, targets).await).await
+    store.in_tx("waits", Deadline::within(TIME_LIMIT), async |tx| waits::waits(tx, targets).await).await
 }
 
-/// Says that this deliverer looks for work by itself for so long.
+/// Announces that this deliverer is awake for so long: it finds new work without being started.
 pub(super) async fn stay_awake(store: &Store, time: Duration) -> Result<(), StoreError> {
-    store.in_tx("stay_awake", Deadline::within(PATIENCE), async |tx| waits::stay_awake(tx, time).await).await
+    store.in_tx("stay_awake", Deadline::within(TIME_LIMIT), async |tx| waits::stay_awake(tx, time).await).await
 }
 
-/// Ends the leases of what was under way.
+/// Writes the outcomes of ended deliveries, which ends their leases.
 pub(super) async fn settle(store: &Store, done: &[Done], targets: &BTreeMap<String, Target>) -> Result<(), StoreError> {
     exchange(store, done, targets, &[]).await.map(drop)
 }
 
-/// Ends the leases of what was under way, and takes leases for as many deliveries as targets have free places.
+/// Writes the outcomes of ended deliveries, and leases as many new ones as targets have free slots.
 pub(super) async fn exchange(
     store: &Store,
     done: &[Done],
@@ -151,15 +154,15 @@ pub(super) async fn exchange(
 ) -> Result<Claimed, StoreError> {
     let (statuses, events, health) = sorted(done, targets);
     let (mut commits, mut others) = (Vec::new(), Vec::new());
-    for (target, places) in free {
-        let slots = i32::try_from(*places).unwrap_or(i32::MAX);
-        let room = Room { target: &target.name, slots, interval: target.interval };
-        if matches!(target.kind, Kind::Commit(_)) { commits.push(room) } else { others.push(room) }
+    for (target, slots) in free {
+        let slots = i32::try_from(*slots).unwrap_or(i32::MAX);
+        let capacity = Capacity { target: &target.name, slots, interval: target.interval };
+        if matches!(target.kind, Kind::Commit(_)) { commits.push(capacity) } else { others.push(capacity) }
     }
     let runs: Vec<&CheckRun> = done.iter().filter_map(|done| done.check_run.as_ref()).collect();
     let (mut claimed, closed) = store
-        .in_tx("deliver", Deadline::within(PATIENCE), async |tx| {
-            // PostgreSQL works in the order in which these are sent, and none waits for the answer to another one.
+        .in_tx("deliver", Deadline::within(TIME_LIMIT), async |tx| {
+            // PostgreSQL executes these in the order in which they are sent; none waits for the answer to another one.
             let (_, _, (), closed, statuses, events) = tokio::try_join!(
                 biased;
                 queue::settle_statuses(tx, &statuses),
@@ -176,23 +179,23 @@ pub(super) async fn exchange(
         let reason = health.get(&target).and_then(|health| health.reason.as_deref());
         let until = until.map(|until| until.to_string());
         counter!("targets_closed").increment(1);
-        tracing::warn!(target = %target, until, reason, "nothing is sent to this target for a while");
+        tracing::warn!(target = %target, until, reason, "circuit breaker: nothing is sent to this target for a while");
         claimed.closed.push(target);
     }
     Ok(claimed)
 }
 
-/// Routes the oldest of those events that were written before it was known who receives them; returns how many.
+/// Routes the oldest events that were written before their receivers were registered; returns how many.
 pub(super) async fn route(store: &Store) -> Result<usize, StoreError> {
     match route_some(store, EVENTS).await {
-        // One event that cannot be stored must not hold up all others.
-        Err(error) if error.verdict() == Verdict::Poison => {
-            tracing::warn!(error = chain(&error), "an event that cannot be routed, looking for it one by one");
+        // One event that cannot be stored must not block all others.
+        Err(error) if error.class() == ErrorClass::Poison => {
+            tracing::warn!(error = chain(&error), "an event cannot be routed; routing one by one to find it");
             match route_some(store, 1).await {
-                Err(error) if error.verdict() == Verdict::Poison => {
-                    let why = format!("database: {}", error.complaint());
+                Err(error) if error.class() == ErrorClass::Poison => {
+                    let why = format!("database: {}", error.server_message());
                     let give_up = async |tx: &mut Tx<'_>| route::give_up(tx, why.clone()).await;
-                    store.in_tx("route_give_up", Deadline::within(PATIENCE), give_up).await
+                    store.in_tx("route_give_up", Deadline::within(TIME_LIMIT), give_up).await
                 }
                 other => other,
             }
@@ -203,5 +206,5 @@ pub(super) async fn route(store: &Store) -> Result<usize, StoreError> {
 
 async fn route_some(store: &Store, most: i64) -> Result<usize, StoreError> {
     let route = async |tx: &mut Tx<'_>| route::route(tx, most).await;
-    store.in_tx("route", Deadline::within(PATIENCE), route).await.map(|(events, _)| events)
+    store.in_tx("route", Deadline::within(TIME_LIMIT), route).await.map(|(events, _)| events)
 }

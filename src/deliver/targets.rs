@@ -1,4 +1,5 @@
-//! The document of the targets: who is told, where, and with which secret. What is not in it is never told anything.
+//! The configuration of the targets: their addresses, secrets and filters. Nothing is sent to an address that it does
+//! not name.
 //!
 //! TOML, inline in `DELIVERY_TARGETS` or in the file that it names:
 //!
@@ -6,23 +7,23 @@
 //! [[target]]
 //! name = "ghe"                                # in rows, logs and commands
 //! kind = "github"                             # github, gitlab: commit statuses; sns, webhook: events
-//! hosts = ["ghe.acme.example"]                # whose repositories it is for
+//! hosts = ["ghe.acme.example"]                # hosts of the repositories
 //! api = "https://ghe.acme.example/api/v3"     # without: github.com, or /api/v3 (/api/v4) of the first host
 //! token = "env:GHE_TOKEN"                     # or file:/path, or secret:NAME (see `secret::find`)
-//! ca_bundle = "/etc/acme/ca.pem"              # trusted instead of the usual authorities
-//! context = "ci/{pipeline}"                   # without: as the family has it, buildkite/{pipeline}
-//! states = { blocked = "pending" }            # other words than the usual ones
-//! ignore_branches = ["gh-readonly-queue/*"]   # builds of these branches are not told
-//! ignore_sources = ["schedule", "trigger_job"]  # nor those that these started (Buildkite: webhook, api, ui, ..)
-//! api_key = "env:PULL_KEY"                    # is not posted to, but asks for its statuses (`worker --pull`)
+//! ca_bundle = "/etc/acme/ca.pem"              # trusted instead of the default authorities
+//! context = "ci/{pipeline}"                   # without: the source's own, buildkite/{pipeline}
+//! states = { blocked = "pending" }            # other state names than the default ones
+//! ignore_branches = ["gh-readonly-queue/*"]   # builds of these branches are not reported
+//! ignore_sources = ["schedule", "trigger_job"]  # nor builds that these started (Buildkite: webhook, api, ui, ..)
+//! api_key = "env:PULL_KEY"                    # instead of token: a client fetches the statuses (`worker --pull`)
 //!
 //! [[target]]
 //! name = "broadcast"
 //! kind = "sns"
 //! topic_arn = "arn:aws:sns:eu-west-1:123456789012:broadcast"
-//! families = ["travis", "kcidb"]              # without: all
+//! sources = ["travis", "kcidb"]               # without: all
 //! events = ["build:*"]                        # without: all
-//! overflow = "s3://bucket/prefix/"            # for what is too large for SNS; without, that is given up
+//! overflow = "s3://bucket/prefix/"            # for messages that are too large for SNS; without, these are dead
 //!
 //! [[target]]
 //! name = "chat"
@@ -32,19 +33,19 @@
 //! allow_private = true                        # addresses that are not public
 //!
 //! [[target]]
-//! name = "slack"                              # what builds of Travis CI tell people; the same members for the next ones
+//! name = "slack"                              # notifications of Travis CI builds, as are the kinds below
 //! kind = "slack"
-//! hosts = ["acme.slack.com"]                  # what builds may name: accounts of Slack; `*.acme.example`, `*` for all
-//! pages = "https://ci.acme.example"           # where the pages of builds begin
+//! hosts = ["acme.slack.com"]                  # accounts of Slack that builds may name; `*.acme.example`, `*` for all
+//! pages = "https://ci.acme.example"           # base URL of the pages of builds
 //! url = "env:SLACK_WEBHOOK"                   # an incoming webhook; or token = "env:..", for /services/hooks/travis
-//! channels = ["#ci"]                          # which builds may write to that do not name the token; `*` for all
+//! channels = ["#ci"]                          # allowed for builds that do not name the token; `*` for all
 //!
 //! [[target]]
 //! name = "mail"
 //! kind = "mail"                               # by SES, with the credentials of the environment
 //! hosts = ["acme.example"]                    # domains of recipients
 //! from = "CI <ci@acme.example>"
-//! except = ["sven@acme.example"]              # who wants none
+//! except = ["sven@acme.example"]              # recipients that get no mail
 //! region = "eu-west-1"                        # without: AWS_REGION
 //! pages = "https://ci.acme.example"
 //!
@@ -70,17 +71,17 @@
 //! name = "checks"
 //! kind = "check_run"                          # instead of commit statuses, unless these have beside_check_runs = true
 //! hosts = ["github.com"]
-//! app_id = "Iv23liAbCdEfGhIjKlMn"             # client id (or number) of a GitHub App; here and for the kind github, instead
-//! installation_id = 12345678                  # of a token: it gets one for its installation, each hour
+//! app_id = "Iv23liAbCdEfGhIjKlMn"             # client id (or number) of a GitHub App, instead of a token; also for
+//! installation_id = 12345678                  # the kind github: it gets a token for its installation each hour
 //! key = "secret:github-app"                   # its private key (PEM), as GitHub gave it
 //! pages = "https://ci.acme.example"
 //! ```
 //!
-//! Commit statuses of Travis CI link to their builds where their target has `pages`. Events that begin with `notify:` or
-//! `worker:` are no news: only who names them in `events` gets them.
+//! Commit statuses of Travis CI link to their builds where the target has `pages`. Events that begin with `notify:` or
+//! `worker:` are internal: only a target that names them in `events` gets them.
 //!
-//! For all: `concurrency`, `interval_ms`, `max_attempts`, and `max_age_hours` (7 days; for chat, mail and webhooks 6 hours): what
-//! happened earlier, by the time of the message, is not announced.
+//! All targets may have `concurrency`, `interval_ms`, `max_attempts`, and `max_age_hours` (default: 7 days; for chat,
+//! mail and webhooks 6 hours): an event that is older than that, by the time of its message, is not announced.
 
 mod credential;
 mod document;
@@ -95,21 +96,21 @@ use reqwest::Url;
 
 use self::credential::credential;
 use self::document::{Raw, written};
-pub use self::notice::{NoticeTarget, NoticeWay};
+pub use self::notice::{NoticeMethod, NoticeTarget};
 use super::authorization::Credential;
-use super::overflow::Place;
-use crate::config::Lookup;
+use super::overflow::Location;
 use crate::outbox::Filter;
 use crate::outbox::receiver::{CommitRules, Rules};
 use crate::outbox::registry::Registration;
 use crate::outbox::states::Forge;
-use crate::secret::{self, Secret};
+use crate::platform::environment::Lookup;
+use crate::platform::secret::{self, Secret};
 
-/// Something in the document that cannot be.
+/// An error in the configuration of the targets.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetsError {
-    /// No document.
-    #[error("nobody is to be told anything: set DELIVERY_TARGETS (TOML, or the path of a file) or BROADCAST_TOPIC_ARN")]
+    /// There is no configuration.
+    #[error("no targets: set DELIVERY_TARGETS (TOML, or the path of a file) or BROADCAST_TOPIC_ARN")]
     None,
     /// The file cannot be read.
     #[error("DELIVERY_TARGETS: cannot read {path}")]
@@ -119,39 +120,39 @@ pub enum TargetsError {
         /// Why.
         source: std::io::Error,
     },
-    /// It is not TOML, or has members that nobody knows.
+    /// It is not TOML, or has unknown members.
     #[error("DELIVERY_TARGETS: {0}")]
     Document(String),
-    /// A member of a target.
+    /// A member of a target is missing or invalid.
     #[error("target {target}: {member}: {what}")]
     Member {
         /// Name of the target.
         target: String,
         /// Which member.
         member: &'static str,
-        /// What is wrong with it; never a secret.
+        /// What is wrong with it; contains no secret.
         what: String,
     },
 }
 
-/// Whoever is told something.
+/// A target, with all that is needed to send to it.
 #[derive(Clone, Debug)]
 pub struct Target {
     /// Name, unique.
     pub name: String,
-    /// What it is.
+    /// Its kind, with address and secrets.
     pub kind: Kind,
-    /// Deliveries at a time.
+    /// Deliveries at the same time.
     pub concurrency: usize,
-    /// Time between two.
+    /// Time between two deliveries (rate limit).
     pub interval: Duration,
-    /// Time after which a delivery is given up.
+    /// Age after which a delivery is given up.
     pub max_age: Duration,
-    /// Attempts after which it is given up.
+    /// Attempts after which a delivery is given up.
     pub max_attempts: i32,
 }
 
-/// What a target is.
+/// The kind of a target.
 #[derive(Clone, Debug)]
 pub enum Kind {
     /// A host of repositories, for commit statuses.
@@ -160,59 +161,59 @@ pub enum Kind {
     Sns {
         /// The topic.
         topic_arn: String,
-        /// Where messages go that are too large for it.
-        overflow: Option<Place>,
+        /// Where payloads are stored that are too large for the topic.
+        overflow: Option<Location>,
         /// Which events.
         filter: Filter,
     },
     /// An address, for events.
     Webhook {
-        /// Where to.
+        /// The address.
         url: Url,
-        /// Signs what is sent.
+        /// Signs the requests.
         secret: Secret,
-        /// Whether the address may be one that is not public.
+        /// Whether the address may be a private one.
         allow_private: bool,
-        /// PEM bundle to trust instead of the usual authorities.
+        /// PEM bundle to trust instead of the default authorities.
         ca_bundle: Option<Vec<u8>>,
         /// Which events.
         filter: Filter,
     },
-    /// Somebody who is told in words.
+    /// A receiver of notices, which are texts for people.
     Notice(Box<NoticeTarget>),
 }
 
 /// A host of repositories.
 #[derive(Clone, Debug)]
 pub struct CommitTarget {
-    /// Which statuses it gets, and how they are worded.
+    /// Which statuses it gets, and how their texts are made.
     pub rules: CommitRules,
-    /// Where its API begins.
+    /// Base URL of its API.
     pub api: Url,
-    /// How it is reached.
-    pub way: Way,
-    /// PEM bundle to trust instead of the usual authorities.
+    /// Which side posts the statuses.
+    pub posting: Posting,
+    /// PEM bundle to trust instead of the default authorities.
     pub ca_bundle: Option<Vec<u8>>,
 }
 
-/// Who posts.
+/// Which side posts commit statuses.
 #[derive(Clone, Debug)]
-pub enum Way {
-    /// We do, with this token.
+pub enum Posting {
+    /// This program, with this credential.
     Push(Credential),
-    /// Somebody who comes for it, with this key.
+    /// A client that fetches them from here, with this key ([`pull`](super::pull)).
     Pull(Secret),
 }
 
-/// End of the hosts of GitHub Enterprise Cloud with data residency, whose API is at `api.` before the host.
+/// Suffix of the hosts of GitHub Enterprise Cloud with data residency, whose API is at `api.` before the host.
 pub(super) const GHE_COM: &str = ".ghe.com";
-/// For whoever writes another one.
+/// The kinds, for error messages.
 const KINDS: &str = "github, gitlab, sns, webhook, slack, mail, travis_webhook, irc or check_run";
 
 /// All targets that the environment names.
 ///
 /// # Errors
-/// When there are none, or something about one cannot be.
+/// When there are none, or one is invalid.
 pub fn targets(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Target>, TargetsError> {
     let raw = named(lookup)?;
     if raw.is_empty() {
@@ -221,20 +222,20 @@ pub fn targets(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Target>, T
     all(raw, lookup)
 }
 
-/// What is registered of them in the database; none where the environment names none. No token and no key is looked for: who
-/// registers needs to know no more.
+/// What is registered of the targets in the database; empty where the environment names none. Reads no token and no
+/// key: a process that only registers targets needs none.
 ///
 /// # Errors
-/// When something about one cannot be.
+/// When one is invalid.
 pub fn registrations(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Registration>, TargetsError> {
     named(lookup)?.iter().map(rules::registration).collect()
 }
 
-/// Those of them that come for what they are told, none if there are none. The tokens of the others are not looked for:
-/// whoever serves these needs to know no more.
+/// The pull targets, which have an `api_key`; empty if there are none. Reads no tokens of the others: the process that
+/// serves pull targets needs none.
 ///
 /// # Errors
-/// When something about one cannot be.
+/// When one is invalid.
 pub fn pulled(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Target>, TargetsError> {
     all(named(lookup)?.into_iter().filter(|raw| raw.api_key.is_some()).collect(), lookup)
 }
@@ -248,8 +249,8 @@ fn named(lookup: Lookup<'_>) -> Result<Vec<Raw>, TargetsError> {
             kind: "sns".to_owned(),
             topic_arn: Some(topic_arn),
             overflow: lookup("BROADCAST_OVERFLOW"),
-            families: Some(["travis", "kcidb"].map(str::to_owned).to_vec()),
-            // Workers hear there what they are to cancel.
+            sources: Some(["travis", "kcidb"].map(str::to_owned).to_vec()),
+            // Workers of Travis CI get their cancellations on this topic.
             events: Some(["*", "worker:*"].map(str::to_owned).to_vec()),
             ..Raw::default()
         });
@@ -284,19 +285,19 @@ fn target(raw: Raw, lookup: Lookup<'_>) -> Result<Target, TargetsError> {
                 Forge::Github => format!("https://{first}/api/v3"),
                 Forge::Gitlab => format!("https://{first}/api/v4"),
             });
-            let way = match &raw.api_key {
-                Some(_) => Way::Pull(secret("api_key", &raw.api_key)?),
-                None => Way::Push(credential(&raw, lookup)?),
+            let posting = match &raw.api_key {
+                Some(_) => Posting::Pull(secret("api_key", &raw.api_key)?),
+                None => Posting::Push(credential(&raw, lookup)?),
             };
             let api = address(&api).map_err(|what| wrong("api", what))?;
-            // GitHub asks for a second between two posts, and for one at a time; its Enterprise Server has no limits unless
-            // set (github/docs, best practices for the REST API).
+            // GitHub asks for a second between two posts, and for one at a time; its Enterprise Server has no limits
+            // unless set (github/docs, best practices for the REST API).
             let pace = if is_public { (1, Duration::from_secs(1)) } else { (8, Duration::ZERO) };
-            (Kind::Commit(Box::new(CommitTarget { rules, api, way, ca_bundle })), pace.0, pace.1)
+            (Kind::Commit(Box::new(CommitTarget { rules, api, posting, ca_bundle })), pace.0, pace.1)
         }
         Rules::Events(filter) if raw.kind == "sns" => {
             let topic_arn = raw.topic_arn.ok_or_else(|| wrong("topic_arn", "missing".to_owned()))?;
-            let overflow = raw.overflow.as_deref().map(Place::read).transpose();
+            let overflow = raw.overflow.as_deref().map(Location::read).transpose();
             let overflow = overflow.map_err(|what| wrong("overflow", what))?;
             (Kind::Sns { topic_arn, overflow, filter }, 20, Duration::ZERO)
         }
@@ -307,8 +308,8 @@ fn target(raw: Raw, lookup: Lookup<'_>) -> Result<Target, TargetsError> {
             (Kind::Webhook { url, secret, allow_private: raw.allow_private, ca_bundle, filter }, 4, Duration::ZERO)
         }
         Rules::Notice(rules) => {
-            let (way, concurrency) = notice::way(&raw, lookup)?;
-            (Kind::Notice(Box::new(NoticeTarget { way, rules, ca_bundle })), concurrency, Duration::ZERO)
+            let (method, concurrency) = notice::method(&raw, lookup)?;
+            (Kind::Notice(Box::new(NoticeTarget { method, rules, ca_bundle })), concurrency, Duration::ZERO)
         }
     };
     Ok(Target {
@@ -322,19 +323,19 @@ fn target(raw: Raw, lookup: Lookup<'_>) -> Result<Target, TargetsError> {
 }
 
 impl Target {
-    /// What is registered of it.
+    /// What is registered of this target in the database.
     #[must_use]
     pub fn registration(&self) -> Registration {
         let rules = match &self.kind {
-            Kind::Commit(of) => Rules::Commit(of.rules.clone()),
+            Kind::Commit(target) => Rules::Commit(target.rules.clone()),
             Kind::Sns { filter, .. } | Kind::Webhook { filter, .. } => Rules::Events(filter.clone()),
-            Kind::Notice(of) => Rules::Notice(of.rules.clone()),
+            Kind::Notice(target) => Rules::Notice(target.rules.clone()),
         };
         Registration { name: self.name.clone(), rules, max_age: self.max_age }
     }
 }
 
-/// An address that a secret may be sent to: encrypted, or on this machine.
+/// Parses an address that a secret may be sent to: with TLS, or on this machine.
 pub(super) fn address(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| error.to_string())?;
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();

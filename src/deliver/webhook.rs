@@ -1,5 +1,5 @@
-//! One event to an address, signed as Standard Webhooks has it: `webhook-id` (the same at each attempt, for receivers that
-//! count), `webhook-timestamp`, and `webhook-signature`, HMAC-SHA256 over `id.timestamp.body`.
+//! Posts one event to an address, signed by Standard Webhooks: `webhook-id` (the same at each attempt, so that
+//! receivers can be idempotent), `webhook-timestamp`, and `webhook-signature`, HMAC-SHA256 over `id.timestamp.body`.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use sha2::Sha256;
 
-use super::http::{Header, Poster, Ways};
+use super::http::{ClientOptions, Header, Poster};
 use super::policy::{self, Decision};
-use crate::clock;
-use crate::outbox::queue::EventDue;
-use crate::secret::Secret;
+use crate::outbox::EventDue;
+use crate::platform::clock;
+use crate::platform::secret::Secret;
 
-/// Posts to one address.
+/// Client of one address.
 #[derive(Clone, Debug)]
 pub struct WebhookPoster {
     url: Url,
@@ -30,15 +30,16 @@ impl WebhookPoster {
     /// Sets up a client for an address.
     ///
     /// # Errors
-    /// When the bundle is no PEM, or TLS cannot be set up.
+    /// When the bundle is not PEM, or TLS cannot be set up.
     pub fn new(
         url: Url,
         secret: Secret,
         allow_private: bool,
         ca_bundle: Option<&[u8]>,
     ) -> Result<Self, reqwest::Error> {
-        let ways = Ways { ca_bundle, public_only: !allow_private, secret_address: true, secrets: &[&secret] };
-        let poster = Poster::new(ways)?;
+        let options =
+            ClientOptions { ca_bundle, public_only: !allow_private, secret_address: true, secrets: &[&secret] };
+        let poster = Poster::new(options)?;
         Ok(Self { url, secret, poster })
     }
 
@@ -48,13 +49,13 @@ impl WebhookPoster {
         let headers = signed(&self.secret, due.id, &body, clock::now());
         let answer = self.poster.post(&self.url, &headers, &body, false).await;
         match answer {
-            Ok(answer) => policy::webhook(&answer, due.tries),
-            Err(lost) => Decision::lost(due.tries, &lost),
+            Ok(answer) => policy::webhook(&answer, due.attempts),
+            Err(lost) => Decision::lost(due.attempts, &lost),
         }
     }
 }
 
-/// The headers that the standard asks for.
+/// The headers of the standard.
 pub(super) fn signed(secret: &Secret, event: i64, body: &str, now: Timestamp) -> Vec<Header> {
     let id = format!("evt_{event}");
     let seconds = now.as_second();
@@ -62,7 +63,7 @@ pub(super) fn signed(secret: &Secret, event: i64, body: &str, now: Timestamp) ->
     vec![("webhook-id", id), ("webhook-timestamp", seconds.to_string()), ("webhook-signature", signature)]
 }
 
-/// What is posted.
+/// The body that is posted.
 fn document(due: &EventDue) -> String {
     #[derive(Serialize)]
     struct Document<'d> {
@@ -75,7 +76,7 @@ fn document(due: &EventDue) -> String {
     }
     let document = Document {
         attributes: due.attributes(true),
-        // What is whole is JSON.
+        // A whole payload is valid JSON.
         data: RawValue::from_string(due.whole()).unwrap_or_default(),
         key: &due.key,
         source: &due.family,
@@ -85,12 +86,12 @@ fn document(due: &EventDue) -> String {
     serde_json::to_string(&document).unwrap_or_default()
 }
 
-/// `v1,` and the base64 of the code. A secret in the form of the standard (`whsec_` and base64) is taken as what it encodes.
+/// `v1,` and the base64 of the HMAC. A secret in the form of the standard (`whsec_` and base64) is decoded.
 fn signature(secret: &Secret, text: &str) -> String {
     let encoded = secret.expose().strip_prefix("whsec_").and_then(|encoded| STANDARD.decode(encoded).ok());
     let key = encoded.unwrap_or_else(|| secret.expose().as_bytes().to_vec());
     let mac = Hmac::<Sha256>::new_from_slice(&key).map(|mac| mac.chain_update(text).finalize().into_bytes());
-    // HMAC takes keys of any length, so there is always a code.
+    // HMAC accepts keys of any length, so that this cannot fail.
     format!("v1,{}", STANDARD.encode(mac.unwrap_or_default()))
 }
 

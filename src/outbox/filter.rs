@@ -1,32 +1,33 @@
-//! Which events go to a target that gets events as they are.
+//! The filter of a target that receives events as they are.
 
 use serde::{Deserialize, Serialize};
 
-/// Which events a target gets.
+/// Which events a target receives.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
-    /// Names of families; none for all.
+    /// Names of sources; `None` for all.
     pub families: Option<Vec<String>>,
-    /// Names of events, `*` at the end for all that begin so; none for all but the internal ones.
+    /// Names of events, with `*` at the end for a prefix; `None` for all but internal ones.
     pub events: Option<Vec<String>>,
 }
 
-/// Whether an event (or a pattern of events) is what one part of this program or a worker is told, and no news.
+/// Whether an event (or a pattern of events) is internal: an instruction for another part of this program or for a
+/// worker.
 fn is_internal(event: &str) -> bool {
     event.starts_with("notify:") || event.starts_with("worker:")
 }
 
-/// Whether a name is one, or one of those, that a pattern means.
+/// Whether a name matches a pattern.
 pub(super) fn fits(pattern: &str, name: &str) -> bool {
     pattern.strip_suffix('*').map_or(pattern == name, |start| name.starts_with(start))
 }
 
 impl Filter {
-    /// Whether an event passes. Internal ones do where they are named.
+    /// Whether an event passes the filter. Internal ones pass only if a pattern names them.
     #[must_use]
-    pub fn takes(&self, family: &str, event: &str) -> bool {
+    pub fn takes(&self, source: &str, event: &str) -> bool {
         let named = |pattern: &String| fits(pattern, event) && (is_internal(pattern) || !is_internal(event));
-        self.families.as_ref().is_none_or(|families| families.iter().any(|name| name == family))
+        self.families.as_ref().is_none_or(|names| names.iter().any(|name| name == source))
             && self.events.as_ref().map_or(!is_internal(event), |events| events.iter().any(named))
     }
 }
@@ -36,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn internal_events_go_to_who_names_them() {
+    fn internal_events_pass_only_filters_that_name_them() {
         let filter = |events: Option<&[&str]>| Filter {
             families: None,
             events: events.map(|events| events.iter().map(|&event| event.to_owned()).collect()),

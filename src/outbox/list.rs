@@ -1,31 +1,31 @@
-//! Deliveries for people: what waits and what is dead, to be looked at, sent again, and thrown away when it is old.
+//! Operations on deliveries for operators: list pending and dead ones, retry them, and delete old ones.
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::reads::TargetRow;
-use crate::store::{StoreError, Tx};
+use super::reads::{TARGETS, TargetRow};
+use crate::db::{StoreError, Tx};
 
 /// A delivery in a list.
 #[derive(Clone, Debug)]
 pub struct Listed {
     /// `s` and a number for a commit status, `e` and a number for an event.
     pub id: String,
-    /// Name of the target; `-` for an event that leads nowhere.
+    /// Name of the target; `-` for an event without one.
     pub target: String,
-    /// What it is about.
+    /// Description of its object.
     pub what: String,
     /// `pending`, `delivered`, `dead`, `undeliverable` or `unrouted`.
     pub state: String,
-    /// How often it was tried.
+    /// Number of attempts.
     pub attempts: i32,
-    /// When it is tried next.
+    /// Time of the next attempt.
     pub next_attempt_at: Option<Timestamp>,
-    /// What the target said last.
+    /// Last response of the target.
     pub reason: Option<String>,
 }
 
-/// Those in a state (or what is pending or dead), of one target or of all, oldest first.
+/// Deliveries in a state (default: pending or dead), of one target or of all, oldest first.
 ///
 /// # Errors
 /// When the statement fails.
@@ -48,10 +48,7 @@ pub async fn list(
     Ok(listed.collect())
 }
 
-/// Targets with their breakers and what waits for them.
-pub(super) const TARGETS: &str = include_str!("sql/list_targets.sql");
-
-/// All targets that were ever worked for, by name.
+/// All targets that ever had deliveries, by name.
 ///
 /// # Errors
 /// When the statement fails.
@@ -59,7 +56,7 @@ pub async fn targets(tx: &Tx<'_>) -> Result<Vec<TargetRow>, StoreError> {
     tx.read(TARGETS, &[]).await
 }
 
-/// All that is known of one, by its id; `None` when there is none.
+/// All columns of a delivery, by its id; `None` when there is none.
 ///
 /// # Errors
 /// When the statement fails.
@@ -68,7 +65,8 @@ pub async fn show(tx: &Tx<'_>, id: &str) -> Result<Option<Value>, StoreError> {
     Ok(rows.first().map(|row| row.get("document")))
 }
 
-/// Has deliveries tried again now, and their targets opened: those with these ids, or all dead ones. Returns how many.
+/// Makes deliveries due again at once and closes the circuit breakers of their targets: those with these ids, or all
+/// dead ones. Returns how many.
 ///
 /// # Errors
 /// When a statement fails.
@@ -80,31 +78,32 @@ pub async fn retry(tx: &Tx<'_>, ids: Option<&[String]>, target: Option<&str>) ->
     targets.dedup();
     tx.query(include_str!("sql/reopen_targets.sql"), &[&targets]).await?;
     if !rows.is_empty() {
-        super::place::notify(tx, false).await?;
+        super::write::notify(tx, false).await?;
     }
     Ok(rows.len())
 }
 
-/// Days after which a target that no process names is gone: longer than anything waits for it.
+/// Days after which a target that no process registers is disabled: longer than any delivery waits for it.
 const UNSEEN_DAYS: i32 = 8;
 
-/// What [`prune_events`] threw away of a page, or would.
+/// The result of [`prune_events`] for a chunk: deleted rows (in a dry run, rows to delete).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
     /// Events.
     pub events: i64,
-    /// Deliveries of them.
+    /// Deliveries of these events.
     pub deliveries: i64,
-    /// The last event of the page: the next one begins after it.
+    /// The last event of the chunk: the next chunk begins after it.
     pub last: Option<i64>,
     /// Whether there may be more.
     pub more: bool,
 }
 
-/// Throws away those of the next `most` events after an id that came before so many days and of which nothing waits, with their
+/// Deletes, of the next `most` events after an id, those older than `days` without pending deliveries, with their
 /// deliveries. A dry run only counts.
 ///
-/// Page by page, because what is thrown away lies at the beginning of the table, and would be passed again and again.
+/// Works in chunks with a cursor, because deleted rows lie at the beginning of the table and would be scanned again
+/// each time.
 ///
 /// # Errors
 /// When the statement fails.
@@ -119,8 +118,8 @@ pub async fn prune_events(tx: &Tx<'_>, after: i64, most: i64, days: i32, dry_run
     Ok(pruned.unwrap_or_default())
 }
 
-/// Throws away events that waited for a target and that none can receive any more, at most so many, and has targets receive nothing
-/// that no process has named for so many days. How many events there were; a dry run only counts them.
+/// Deletes up to `most` events that waited for a target and that none can receive any more, and disables targets that
+/// no process has registered for 8 days (`UNSEEN_DAYS`). Returns the number of events; a dry run only counts them.
 ///
 /// # Errors
 /// When a statement fails.
@@ -130,8 +129,9 @@ pub async fn prune_unrouted(tx: &Tx<'_>, most: i64, dry_run: bool) -> Result<i64
     Ok(rows.first().map_or(0, |row| row.get("events")))
 }
 
-/// Gives up what waits for targets that have been disabled for an hour, at most so many of each kind: it is `dead`, with the reason, and
-/// [`retry`] has it sent when the target is there again. How many there were; a dry run only counts them.
+/// Ends deliveries that wait for targets which have been disabled for an hour, at most `most` of each kind: they are
+/// `dead`, with the reason. [`retry`] sends them when the target is there again. Returns the number; a dry run only
+/// counts.
 ///
 /// # Errors
 /// When a statement fails.
@@ -144,7 +144,8 @@ pub async fn end_disabled(tx: &Tx<'_>, most: i64, dry_run: bool) -> Result<i64, 
     Ok(ended)
 }
 
-/// Throws away what commits were told before so many days, at most so many. How many there were; a dry run only counts them.
+/// Deletes up to `most` commit statuses older than `days`, and check runs likewise. Returns the number of statuses; a
+/// dry run only counts them.
 ///
 /// # Errors
 /// When the statement fails.

@@ -1,28 +1,30 @@
-//! Events for the outside, written in the transaction that caused them: committed with their cause, or not at all.
+//! A transactional outbox: events for targets (other systems and people) are written in the transaction that caused
+//! them, and committed with their cause or not at all.
 //!
-//! Delivered at least once, in order for each (family, key). The targets are registered in the database with their rules
-//! ([`registry`]), so the transaction that causes an event decides who receives it ([`plan`](mod@plan)); an event that no target
-//! can receive is not written, and an outdated one is not announced.
+//! Events are delivered at least once, in order for each (source, key). The targets are registered in the database with
+//! their rules ([`registry`]), so the transaction that causes an event decides which targets receive it
+//! ([`plan`](mod@plan)); an event that no target can receive is not written, and an outdated one is not announced.
 //!
 //! ```text
 //! Announcer ─► plan ─┬─► outbox
 //!                    ├─► commit_statuses   latest wins, for (target, repo, sha, context)
 //!                    └─► deliveries        one for each event and target, in order of the key
-//!             claim ◄── what is due, under lease ──┘        delivery_targets: rules, breaker and pace
-//!             settle ─► delivered, to be tried again at .., or dead
+//!             claim ◄── due rows, under lease ─────┘        delivery_targets: rules, circuit breaker, rate limit
+//!             settle ─► delivered, to be retried at .., or dead
 //! ```
 //!
-//! While it is not known which targets there are, events wait in the outbox until [`route`](mod@route) places them. [`queue`] keeps
-//! leases, attempts, waits and breakers as rows, and their time is the database's: any number of processes may work at once, and
-//! any of them may die at any point. [`list`] shows them.
+//! While the targets are not registered, events wait in the outbox until [`route`](mod@route) places them. [`queue`]
+//! keeps leases, attempts, backoff and circuit breakers as rows, and uses the clock of the database only: any number of
+//! processes may deliver at once, and any of them may crash at any point. [`list`] shows deliveries.
 
 mod announcer;
 pub mod check_run;
 mod commit_status;
+mod due;
 mod filter;
 pub mod list;
 mod notice;
-mod place;
+mod payload;
 pub mod plan;
 pub mod queue;
 pub mod reads;
@@ -32,6 +34,7 @@ pub mod route;
 pub mod states;
 mod texts;
 pub mod waits;
+mod write;
 
 use std::collections::BTreeMap;
 
@@ -39,29 +42,30 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 pub use self::announcer::{Announcer, Payload, announcing};
-pub use self::commit_status::{CommitStatus, State, Told, Version};
+pub use self::commit_status::{CommitReport, CommitStatus, State, Version};
+pub use self::due::{Attempts, CheckRun, EventDue};
 pub use self::filter::Filter;
 pub use self::notice::{Notice, PAGES, PAGES_HOST, fingerprint};
-pub use self::place::Due;
-pub use self::texts::{OMITTED, StoredPayload};
+pub use self::payload::{OMITTED, StoredPayload};
+pub use self::write::Due;
 
-/// What happened, for whoever must know.
+/// An event to be announced to targets.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event<P = Map<String, Value>> {
-    /// Name of the family, as in [`Family::name`](crate::family::Family::name).
+    /// Name of the source, as in [`Source::name`](crate::sources::Source::name).
     pub family: &'static str,
     /// What happened: `job:started`, `datawarehouse.checkout.new`.
     pub event: String,
-    /// Events of one family with the same key are delivered in the order in which they were written. The writer holds a
-    /// lock on the row that the key stands for, or two transactions could write in an order that nobody meant.
+    /// Events of one source with the same key are delivered in the order in which they were written. The writer holds a
+    /// lock on the row of the key; otherwise two concurrent transactions could write in the wrong order.
     pub key: String,
-    /// For filters of subscribers, at most 9 (SNS takes 10, and the family's name is one).
+    /// For filters of subscribers, at most 9 (SNS allows 10, and the name of the source is one).
     pub attributes: BTreeMap<String, String>,
-    /// What consumers read: an object of JSON.
+    /// The payload for consumers: a JSON object.
     pub payload: P,
-    /// When the message was sent that caused it; `None` for now.
+    /// When the message that caused it was sent; `None` for now.
     pub at: Option<Timestamp>,
-    /// Long texts that belong into the payload's `object` and are kept elsewhere: the member of each, and `sha256:` with its
+    /// Long texts of `object` in the payload that are stored separately: the member of each, and `sha256:` with its
     /// hash. The attribute [`OMITTED`] names them.
     pub texts: BTreeMap<&'static str, String>,
 }

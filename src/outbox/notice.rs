@@ -1,78 +1,78 @@
-//! What somebody is to be told in words: whom, and what is sent to them. Rendered by the family; which of it may leave, by
-//! which server and with which secret, is decided where it is delivered.
+//! A notification for people or webhooks: recipient and content. The source renders it; the rules of a target decide
+//! whether it is sent, by which server and with which secret.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::hex::hex;
+use crate::platform::hex::hex;
 
-/// Stands in all texts for the address where the pages of builds begin, which the target knows.
+/// Placeholder for the base URL of the build pages, which the target configures.
 pub const PAGES: &str = "{pages}";
-/// Stands for the host of that address.
+/// Placeholder for the host of that URL.
 pub const PAGES_HOST: &str = "{pages_host}";
 
 /// A notification. Holds no secret.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Notice {
-    /// A message of Slack.
+    /// A Slack message.
     Slack {
-        /// `team` of `team.slack.com`; none where it is encrypted.
+        /// `team` of `team.slack.com`; `None` if it is encrypted.
         account: Option<String>,
-        /// SHA-256 of the token that the configuration of the build named; none where it is encrypted.
+        /// SHA-256 of the token in the configuration of the build; `None` if it is encrypted.
         #[serde(default)]
         token: Option<String>,
         /// The message.
         body: Value,
     },
-    /// A mail.
+    /// An email.
     Mail {
-        /// To whom.
+        /// Recipient.
         address: String,
         /// Subject, one line.
         subject: String,
         /// Text.
         text: String,
-        /// Further headers: names and values, a line each.
+        /// Further headers: names and values, each of one line.
         headers: Vec<(String, String)>,
     },
-    /// A document for an address that the configuration of a build names.
+    /// A document for a webhook that the configuration of a build names.
     Hook {
-        /// Where to; without user and password.
+        /// URL, without user and password.
         url: String,
         /// `owner/name` of the repository.
         slug: String,
-        /// Whether it is the document of Travis CI, which is signed; else a card for Teams.
+        /// Whether it is the Travis CI document, which is signed; otherwise a Teams card.
         signed: bool,
         /// The document.
         body: Value,
     },
-    /// Lines for a channel of IRC, by way of a bridge.
+    /// Lines for an IRC channel, sent through a bridge.
     Irc {
         /// Name of the server.
         server: String,
-        /// Port, if it is not the usual one.
+        /// Port, if it is not the default one.
         port: Option<u16>,
-        /// Whether the server is spoken to over TLS.
+        /// Whether to use TLS.
         tls: bool,
         /// Channel, with its `#`.
         channel: String,
         /// Lines.
         lines: Vec<String>,
     },
-    /// A check run of GitHub.
+    /// A GitHub check run.
     CheckRun {
         /// Host of the repository, in lower case.
         host: String,
         /// `owner/name`.
         path: String,
-        /// The check run, as the API takes it.
+        /// The check run in the form of the API.
         body: Value,
     },
 }
 
-/// What begins a [`fingerprint`].
+/// Prefix of a [`fingerprint`].
 const SHA256: &str = "sha256-";
 
 /// The hash of a Slack token, to compare it with another one. The fingerprint of a fingerprint is itself.
@@ -84,7 +84,7 @@ pub fn fingerprint(token: &str) -> String {
     format!("{SHA256}{}", hex(&Sha256::digest(token)))
 }
 
-/// Member of a payload that holds one.
+/// Member of a payload that holds a [`Notice`].
 pub(super) const NOTICE: &str = "notice";
 
 impl Notice {
@@ -93,7 +93,7 @@ impl Notice {
         payload.insert(NOTICE.to_owned(), json!(self));
     }
 
-    /// Reads the payload of an event; none in those of other events.
+    /// Reads the payload of an event; `None` for events without a notice.
     #[must_use]
     pub fn of(payload: &Map<String, Value>) -> Option<Self> {
         Self::deserialize(payload.get(NOTICE)?).ok()

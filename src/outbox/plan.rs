@@ -1,4 +1,4 @@
-//! Who receives what: an event and the registered targets make a plan. Pure.
+//! Plans the deliveries of an event: which registered targets receive it, and how. Pure.
 
 use std::time::Duration;
 
@@ -7,80 +7,80 @@ use jiff::Timestamp;
 use super::queue::Status;
 use super::receiver::{CommitRules, Receiver, Rules};
 use super::states::shortened;
-use super::{CommitStatus, Notice, PAGES, Told, Version};
+use super::{CommitReport, CommitStatus, Notice, PAGES, Version};
 
-/// Characters of a description (GitHub answers 422 above).
+/// Most characters of a description (GitHub answers 422 above).
 const DESCRIPTION: usize = 140;
-/// Characters of a context (GitHub answers 422 above).
+/// Most characters of a context (GitHub answers 422 above).
 const CONTEXT: usize = 255;
-/// Bytes of the path of a repository, at most: more does not fit into an index, and no host has it.
+/// Most bytes of the path of a repository: a longer one does not fit into an index, and no host has it.
 const PATH: usize = 1000;
-/// No target is for the host of the repository.
+/// No target serves the host of the repository.
 const FOREIGN_HOST: &str = "foreign_host";
-/// All targets for it leave out its branch, or what started it.
+/// All targets for it ignore its branch or its source.
 const IGNORED: &str = "ignored";
-/// The path of the repository is longer than any host has it.
+/// The path of the repository exceeds the limit of every host.
 const LONG_PATH: &str = "long_path";
 
-/// An event, as far as it decides who receives it.
+/// The properties of an event that decide which targets receive it.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'e> {
     /// Source.
-    pub family: &'e str,
-    /// What happened.
+    pub source: &'e str,
+    /// Name of the event.
     pub event: &'e str,
-    /// What it says of a commit.
-    pub told: &'e Told,
+    /// Its report about a commit.
+    pub commit: &'e CommitReport,
     /// The notice in it, if it is one.
     pub notice: Option<&'e Notice>,
-    /// How long ago the message was sent that caused it.
+    /// Age of the message that caused it.
     pub age: Duration,
 }
 
-/// A status that a commit is to have at a target.
+/// A status to post on a commit at a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct DesiredStatus {
     /// Name of the target.
     pub target: String,
-    /// What is posted.
+    /// The status.
     pub status: Status,
-    /// How new it is; with [`Version::AS_TOLD`] the later event is the newer one.
+    /// Its version; with [`Version::BY_EVENT_ORDER`] the later event is the newer one.
     pub version: Version,
-    /// Whether it is posted; else it is only known.
+    /// Whether it is posted; otherwise it is only recorded.
     pub announced: bool,
 }
 
-/// Where an event leads.
+/// The deliveries and statuses that an event leads to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// Statuses that its commit is to have.
-    pub statuses: Vec<Wanted>,
-    /// Targets that get it as it is.
+    /// Statuses of its commit.
+    pub statuses: Vec<DesiredStatus>,
+    /// Targets that receive the event as it is.
     pub deliveries: Vec<String>,
-    /// Why it leads nowhere although it was meant to.
+    /// Why it leads to nothing although it was meant to.
     pub note: Option<String>,
-    /// Whether the note says that no target is for it, rather than that it lacks something.
+    /// Whether the note says that no target serves it, rather than that it lacks data.
     pub is_foreign: bool,
 }
 
 impl Plan {
-    /// Whether something is sent.
+    /// Whether anything is sent.
     #[must_use]
     pub fn announces(&self) -> bool {
-        !self.deliveries.is_empty() || self.statuses.iter().any(|wanted| wanted.announced)
+        !self.deliveries.is_empty() || self.statuses.iter().any(|desired| desired.announced)
     }
 
-    /// The same with nothing sent.
+    /// The same plan with nothing sent.
     #[must_use]
     pub fn silent(mut self) -> Self {
         self.deliveries.clear();
         self.note = None;
-        self.statuses.iter_mut().for_each(|wanted| wanted.announced = false);
+        self.statuses.iter_mut().for_each(|desired| desired.announced = false);
         self
     }
 }
 
-/// Where an event leads. Of targets whose `max_age` it exceeds none is sent anything; statuses are known all the same.
+/// Plans an event. A target whose `max_age` it exceeds is sent nothing; statuses are still recorded.
 #[must_use]
 pub fn plan<'r>(event: Candidate<'_>, receivers: impl Iterator<Item = &'r Receiver> + Clone) -> Plan {
     let mut plan = Plan::default();
@@ -88,45 +88,45 @@ pub fn plan<'r>(event: Candidate<'_>, receivers: impl Iterator<Item = &'r Receiv
     let (mut asked, mut ignored, mut taken, mut for_commits) = (false, false, false, false);
     let path_fits = |status: &CommitStatus| status.path.len() <= PATH;
     for receiver in receivers {
-        let fresh = event.age <= receiver.max_age;
-        match (&receiver.rules, event.notice, event.told) {
-            (Some(Rules::Events(filter)), ..) if filter.takes(event.family, event.event) => {
+        let is_fresh = event.age <= receiver.max_age;
+        match (&receiver.rules, event.notice, event.commit) {
+            (Some(Rules::Events(filter)), ..) if filter.takes(event.source, event.event) => {
                 taken = true;
-                plan.deliveries.extend(fresh.then(|| receiver.name.clone()));
+                plan.deliveries.extend(is_fresh.then(|| receiver.name.clone()));
             }
             (Some(Rules::Notice(rules)), Some(notice), _) if rules.speaks(notice) => {
                 asked = true;
                 if rules.takes(notice) {
                     taken = true;
-                    plan.deliveries.extend(fresh.then(|| receiver.name.clone()));
+                    plan.deliveries.extend(is_fresh.then(|| receiver.name.clone()));
                 }
             }
-            (Some(Rules::Commit(rules)), _, Told::Status(status)) => {
+            (Some(Rules::Commit(rules)), _, CommitReport::Status(status)) => {
                 (asked, for_commits) = (true, true);
                 let fits = rules.hosts.contains(&status.host) && rules.forge.has(&status.path) && path_fits(status);
                 if fits && rules.ignores(&status.names) {
                     ignored = true;
                 } else if fits && sets_commit_status(managed, rules.beside_check_runs, true) {
                     taken = true;
-                    plan.statuses.push(wanted(status, receiver, rules, fresh));
+                    plan.statuses.push(desired_status(status, receiver, rules, is_fresh));
                 }
             }
             (Some(Rules::Commit(_)), ..) => for_commits = true,
             _ => {}
         }
     }
-    let foreign = match event.told {
-        Told::Undeliverable(why) => {
+    let foreign = match event.commit {
+        CommitReport::Undeliverable(why) => {
             plan.note = Some(why.clone());
             plan.is_foreign = !for_commits;
             None
         }
         _ if taken => None,
-        Told::Status(status) if !path_fits(status) => Some(LONG_PATH),
-        Told::Status(_) if ignored => Some(IGNORED),
-        // An installation without a target of the kind does not ask for a note.
-        Told::Status(_) if asked || event.notice.is_none() => Some(FOREIGN_HOST),
-        Told::Nothing if asked => Some(FOREIGN_HOST),
+        CommitReport::Status(status) if !path_fits(status) => Some(LONG_PATH),
+        CommitReport::Status(_) if ignored => Some(IGNORED),
+        // A deployment without a target of this kind needs no note.
+        CommitReport::Status(_) if asked || event.notice.is_none() => Some(FOREIGN_HOST),
+        CommitReport::Nothing if asked => Some(FOREIGN_HOST),
         _ => None,
     };
     if let Some(why) = foreign {
@@ -135,36 +135,37 @@ pub fn plan<'r>(event: Candidate<'_>, receivers: impl Iterator<Item = &'r Receiv
     plan
 }
 
-/// Whether the repository has check runs: a target keeps them.
+/// Whether a target maintains check runs for the repository.
 fn keeps_check_runs<'r>(notice: &Notice, mut receivers: impl Iterator<Item = &'r Receiver>) -> bool {
     let takes = |receiver: &Receiver| matches!(&receiver.rules, Some(Rules::Notice(of)) if of.takes(notice));
     let is_managed = matches!(notice, Notice::CheckRun { .. });
     keeps_check_run(is_managed, is_managed && receivers.any(takes))
 }
 
-/// Whether a commit status is set: repositories of an installation have check runs instead, unless the target asks for both.
+/// Whether a commit status is posted: repositories of a GitHub App installation have check runs instead, unless the
+/// target configures both.
 #[must_use]
 pub fn sets_commit_status(managed_by_installation: bool, asked_for: bool, has_token: bool) -> bool {
     if managed_by_installation { asked_for } else { has_token }
 }
 
-/// Whether a check run is kept.
+/// Whether a check run is maintained.
 #[must_use]
 pub fn keeps_check_run(managed_by_installation: bool, installation_present: bool) -> bool {
     managed_by_installation && installation_present
 }
 
-/// How long ago something was, by a clock that may be behind.
+/// The time since `at`, zero if the clock is behind.
 #[must_use]
 pub fn age(at: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(at)).unwrap_or_default()
 }
 
-/// The status that a target is to get.
-fn wanted(status: &CommitStatus, receiver: &Receiver, rules: &CommitRules, announced: bool) -> Wanted {
-    // PostgreSQL has no NUL in texts.
+/// The status to post at a target.
+fn desired_status(status: &CommitStatus, receiver: &Receiver, rules: &CommitRules, announced: bool) -> DesiredStatus {
+    // PostgreSQL stores no NUL in text.
     let clean = |text: &str| text.replace('\0', "");
-    Wanted {
+    DesiredStatus {
         target: receiver.name.clone(),
         status: Status {
             repo: clean(&status.path),
@@ -179,7 +180,7 @@ fn wanted(status: &CommitStatus, receiver: &Receiver, rules: &CommitRules, annou
     }
 }
 
-/// The page; none where it depends on what the target does not say.
+/// The URL of the page; `None` if it depends on a base URL that the target does not configure.
 fn linked(rules: &CommitRules, url: &str) -> Option<String> {
     if !url.contains(PAGES) {
         return Some(url.to_owned());
@@ -187,8 +188,8 @@ fn linked(rules: &CommitRules, url: &str) -> Option<String> {
     rules.pages.as_ref().map(|pages| url.replace(PAGES, pages))
 }
 
-/// The target's template with what the source knows in it; as the source has it where something is not known. Names are looked
-/// for in the template alone, so a branch may be named `{pipeline}`.
+/// The context template of the target, filled with values of the source; the context of the source if a value is
+/// missing. Placeholders are searched in the template only, so a branch may be named `{pipeline}`.
 fn context(rules: &CommitRules, status: &CommitStatus) -> String {
     let Some(template) = &rules.context else { return status.context.clone() };
     let (mut text, mut rest) = (String::new(), template.as_str());
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_looked_for_in_the_template_alone() {
+    fn placeholders_are_searched_in_the_template_only() {
         for (template, branch, expected) in [
             ("ci/{branch}/{pipeline}", "main", "ci/main/app"),
             ("ci/{branch}/{pipeline}", "a{b}c", "ci/a{b}c/app"),

@@ -1,4 +1,5 @@
-//! Leases: who delivers what, and what became of it. Time is the database's everywhere, so that clocks need not agree.
+//! Leases of deliveries, and the results of attempts. All times are the database's, so that clocks of processes need
+//! not agree.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,102 +7,96 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::check_run::{self, CheckRun};
-use super::texts::{self, StoredPayload};
-use crate::store::{Json, StoreError, Tx, column};
+use super::check_run;
+use super::due::{Attempts, EventDue};
+use super::payload::{self, StoredPayload};
+use super::texts;
+use crate::db::{Json, StoreError, Tx, column};
 
-/// What became of one delivery.
+/// The outcome of an attempt to deliver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The target has it.
+    /// The target accepted it.
     Delivered,
-    /// To be tried again after a wait.
+    /// To be retried after a wait (backoff).
     Retry {
-        /// How long.
+        /// The wait.
         wait: Duration,
-        /// Whether that is the longest of a random wait.
+        /// Whether the wait is random up to that time (full jitter).
         jitter: bool,
-        /// Whether the target understood, and refused: few of those are tried.
+        /// Whether the target understood and rejected it: the number of such retries is small.
         refused: bool,
-        /// Whether it is certain that the target has not taken it.
+        /// Whether it is certain that the target did not accept it.
         certain: bool,
-        /// What the target said.
+        /// Response of the target.
         why: String,
     },
-    /// The target takes nothing now; this counts as no attempt.
+    /// The target accepts nothing now; this does not count as an attempt.
     Pause {
-        /// What the target said.
+        /// Response of the target.
         why: String,
     },
-    /// It can never be delivered. A reason that begins with `status_cap` holds for all statuses to come.
+    /// Permanent failure (a dead letter). A reason that begins with `status_cap` holds for all later statuses of the
+    /// commit.
     Dead {
-        /// What the target said.
+        /// Response of the target.
         why: String,
     },
     /// It was not tried.
-    Back,
+    NotTried,
 }
 
-/// An outcome, and the lease that it is about.
+/// An outcome and its lease.
 #[derive(Clone, Debug)]
 pub struct Settled {
     /// The lease.
     pub lease: String,
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// After that time it is given up.
+    /// The delivery is given up after this time.
     pub max_age: Duration,
-    /// After so many attempts it is given up.
+    /// The delivery is given up after this number of attempts.
     pub max_attempts: i32,
 }
 
-/// What answers say about a target as a whole.
+/// The health of a target, by its responses: input of the circuit breaker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {
-    /// Whether it took something.
+    /// Whether it accepted anything.
     pub delivered: bool,
-    /// Faults in a row, since it last took something.
+    /// Consecutive faults since it last accepted anything.
     pub faults: i32,
-    /// How long nothing is to be sent, and whether for twice as long each time in a row.
+    /// How long to pause deliveries (`Retry-After`, for instance), and whether to double that each consecutive time.
     pub pause: Option<(Duration, bool)>,
-    /// What it said.
+    /// Its last response.
     pub reason: Option<String>,
 }
 
-/// How much a target takes at present.
+/// Free capacity of a target.
 #[derive(Clone, Debug)]
-pub struct Room<'t> {
+pub struct Capacity<'t> {
     /// Its name.
     pub target: &'t str,
-    /// Deliveries that may be leased.
+    /// Most deliveries to lease.
     pub slots: i32,
-    /// Time between two; none for no pace.
+    /// Time between two deliveries (rate limit); zero for no limit.
     pub interval: Duration,
 }
 
-/// What was tried so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tries {
-    /// Attempts that failed.
-    pub attempts: i32,
-    /// Those of them in which the target understood, and refused.
-    pub refusals: i32,
-}
-
-/// What a commit is told.
+/// The content of a commit status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
     /// Path of the repository.
     pub repo: String,
     /// Commit.
     pub sha: String,
-    /// Name of the status, as it is shown; hosts do not tell upper from lower case.
+    /// Name of the status, as shown; hosts compare it without regard to case.
     pub name: String,
-    /// State, in the host's word.
+    /// State, by the host's name for it.
     pub state: String,
-    /// Sentence beside it.
+    /// Description.
     pub description: String,
-    /// Page with more.
+    /// URL of a page with details.
     pub url: Option<String>,
 }
 
@@ -112,81 +107,32 @@ pub struct StatusDue {
     pub target: String,
     /// The lease.
     pub lease: String,
-    /// What the commit is told.
+    /// The status.
     pub status: Status,
-    /// What was tried so far.
-    pub tries: Tries,
-    /// How long ago the message was sent that caused it.
+    /// Attempts so far.
+    pub attempts: Attempts,
+    /// Age of the message that caused it.
     pub age: Duration,
 }
 
-/// An event to be delivered, under lease.
-#[derive(Clone, Debug)]
-pub struct EventDue {
-    /// Name of the target.
-    pub target: String,
-    /// The lease.
-    pub lease: String,
-    /// What was tried so far.
-    pub tries: Tries,
-    /// Id of the event.
-    pub id: i64,
-    /// Family.
-    pub family: String,
-    /// What happened.
-    pub event: String,
-    /// What it happened to.
-    pub key: String,
-    /// For filters of subscribers.
-    pub attributes: BTreeMap<String, String>,
-    /// What consumers read.
-    pub payload: StoredPayload,
-    /// Hashes of the texts that the payload leaves out, by member.
-    pub omitted: BTreeMap<String, Vec<u8>>,
-    /// Those of the texts that are still kept.
-    pub texts: BTreeMap<String, String>,
-    /// When.
-    pub created_at: Timestamp,
-    /// How long ago the message was sent that caused it.
-    pub age: Duration,
-    /// The check run that it is about, where one was made.
-    pub check_run: Option<CheckRun>,
-}
-
-impl EventDue {
-    /// The payload with the texts that it leaves out, as JSON.
-    #[must_use]
-    pub fn whole(&self) -> String {
-        texts::whole(&self.payload, &self.texts)
-    }
-
-    /// The payload without them.
-    #[must_use]
-    pub fn short(&self) -> String {
-        texts::whole(&self.payload, &BTreeMap::new())
-    }
-
-    /// The attributes of either form: `omitted` names the texts that are not in it.
-    #[must_use]
-    pub fn attributes(&self, is_whole: bool) -> BTreeMap<String, String> {
-        texts::attributes(self, is_whole)
-    }
-}
-
-/// A time from whole seconds of SQL.
+/// Converts whole seconds from SQL.
 fn seconds(seconds: i64) -> Duration {
     Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
 }
 
-/// A whole number of milliseconds, for SQL.
+/// Converts to whole milliseconds for SQL.
 fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The parameters of both claims.
-fn rooms<'t>(rooms: &[Room<'t>]) -> (Vec<&'t str>, Vec<i32>, Vec<i32>) {
-    let interval = |room: &Room<'_>| i32::try_from(room.interval.as_millis()).unwrap_or(i32::MAX);
-    (column(rooms, |room| room.target), column(rooms, |room| room.slots), column(rooms, interval))
+/// The capacity parameters of both claims.
+fn capacities<'t>(capacities: &[Capacity<'t>]) -> (Vec<&'t str>, Vec<i32>, Vec<i32>) {
+    let interval = |capacity: &Capacity<'_>| i32::try_from(capacity.interval.as_millis()).unwrap_or(i32::MAX);
+    (
+        column(capacities, |capacity| capacity.target),
+        column(capacities, |capacity| capacity.slots),
+        column(capacities, interval),
+    )
 }
 
 /// Leases commit statuses that are due. With `is_last` the transaction is committed with that, if there is a target.
@@ -195,15 +141,15 @@ fn rooms<'t>(rooms: &[Room<'t>]) -> (Vec<&'t str>, Vec<i32>, Vec<i32>) {
 /// When the statement fails.
 pub async fn claim_statuses(
     tx: &Tx<'_>,
-    free: &[Room<'_>],
+    free: &[Capacity<'_>],
     lease: Duration,
     is_last: bool,
 ) -> Result<Vec<StatusDue>, StoreError> {
     if free.is_empty() {
         return Ok(Vec::new());
     }
-    let (names, slots, intervals) = rooms(free);
-    let params: [crate::store::Param<'_>; 4] = [&names, &slots, &intervals, &millis(lease)];
+    let (names, slots, intervals) = capacities(free);
+    let params: [crate::db::Param<'_>; 4] = [&names, &slots, &intervals, &millis(lease)];
     let sql = include_str!("sql/claim_statuses.sql");
     let rows = if is_last { tx.query_last(sql, &params).await? } else { tx.query(sql, &params).await? };
     let due = rows.iter().map(|row| StatusDue {
@@ -217,22 +163,22 @@ pub async fn claim_statuses(
             description: row.get("wanted_description"),
             url: row.get("wanted_url"),
         },
-        tries: Tries { attempts: row.get("attempts"), refusals: row.get("refusals") },
+        attempts: Attempts { attempts: row.get("attempts"), rejections: row.get("refusals") },
         age: seconds(row.get("age_s")),
     });
     Ok(due.collect())
 }
 
-/// Leases events that are due: of each key the first only.
+/// Leases events that are due: for each key only the first, which keeps the order.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn claim_events(tx: &Tx<'_>, free: &[Room<'_>], lease: Duration) -> Result<Vec<EventDue>, StoreError> {
+pub async fn claim_events(tx: &Tx<'_>, free: &[Capacity<'_>], lease: Duration) -> Result<Vec<EventDue>, StoreError> {
     if free.is_empty() {
         return Ok(Vec::new());
     }
-    let (names, slots, intervals) = rooms(free);
-    let params: [crate::store::Param<'_>; 4] = [&names, &slots, &intervals, &millis(lease)];
+    let (names, slots, intervals) = capacities(free);
+    let params: [crate::db::Param<'_>; 4] = [&names, &slots, &intervals, &millis(lease)];
     let rows = tx.query(include_str!("sql/claim_deliveries.sql"), &params).await?;
     let due = rows.iter().map(|row| {
         let attributes: Value = row.get("attributes");
@@ -241,7 +187,7 @@ pub async fn claim_events(tx: &Tx<'_>, free: &[Room<'_>], lease: Duration) -> Re
         EventDue {
             target: row.get("target"),
             lease: row.get("lease"),
-            tries: Tries { attempts: row.get("attempts"), refusals: row.get("refusals") },
+            attempts: Attempts { attempts: row.get("attempts"), rejections: row.get("refusals") },
             id: row.get("id"),
             family: row.get("family"),
             event: row.get("event"),
@@ -249,7 +195,7 @@ pub async fn claim_events(tx: &Tx<'_>, free: &[Room<'_>], lease: Duration) -> Re
             attributes: attributes
                 .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
                 .collect(),
-            omitted: texts::omitted(row.get::<_, Option<Value>>("texts").as_ref(), &payload),
+            omitted: payload::omitted(row.get::<_, Option<Value>>("texts").as_ref(), &payload),
             payload,
             texts: BTreeMap::new(),
             created_at: row.get("created_at"),
@@ -263,10 +209,11 @@ pub async fn claim_events(tx: &Tx<'_>, free: &[Room<'_>], lease: Duration) -> Re
     Ok(due)
 }
 
-/// How many rows ended in which way.
+/// Numbers of rows by their state after settling.
 pub type States = BTreeMap<String, u64>;
 
-/// Ends leases of commit statuses. Returns how many rows are now in which state; a lease that was not held changes none.
+/// Ends leases of commit statuses with their outcomes. Returns the numbers of rows by state; a lease that is no longer
+/// held changes nothing.
 ///
 /// # Errors
 /// When the statement fails.
@@ -295,7 +242,7 @@ async fn settle(tx: &Tx<'_>, sql: &'static str, settled: &[Settled]) -> Result<S
                 &column(&rows, |r| r.outcome),
                 &column(&rows, |r| r.wait_ms),
                 &column(&rows, |r| r.jitter),
-                &column(&rows, |r| r.refused),
+                &column(&rows, |r| r.rejected),
                 &column(&rows, |r| r.certain),
                 &column(&rows, |r| r.reason.clone()),
                 &column(&rows, |r| r.max_age_s),
@@ -316,7 +263,7 @@ struct Row<'s> {
     outcome: &'static str,
     wait_ms: i64,
     jitter: bool,
-    refused: bool,
+    rejected: bool,
     certain: bool,
     reason: Option<String>,
     max_age_s: i64,
@@ -330,7 +277,7 @@ impl<'s> Row<'s> {
             outcome: "back",
             wait_ms: 0,
             jitter: false,
-            refused: false,
+            rejected: false,
             certain: true,
             reason: None,
             max_age_s: i64::try_from(settled.max_age.as_secs()).unwrap_or(i64::MAX),
@@ -341,24 +288,24 @@ impl<'s> Row<'s> {
             Outcome::Retry { wait, jitter, refused, certain, why } => {
                 row.outcome = "retry";
                 row.wait_ms = millis(*wait);
-                (row.jitter, row.refused, row.certain) = (*jitter, *refused, *certain);
+                (row.jitter, row.rejected, row.certain) = (*jitter, *refused, *certain);
                 row.reason = Some(cut(why));
             }
             Outcome::Pause { why } => (row.outcome, row.reason) = ("pause", Some(cut(why))),
             Outcome::Dead { why } => (row.outcome, row.reason) = ("dead", Some(cut(why))),
-            Outcome::Back => {}
+            Outcome::NotTried => {}
         }
         row
     }
 }
 
-/// A reason that PostgreSQL takes, and people read.
+/// A reason without control characters, cut to 300 characters.
 fn cut(why: &str) -> String {
     why.chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
-/// Whose commit status a lease is about, and whether it is still held: `None` when there is no such lease, or it ran out and
-/// somebody else has the status now. `lease` has the form of a uuid.
+/// The target of the commit status with a lease, and whether the lease is still held; `None` when there is no such
+/// lease, or it expired and another process has the status now. `lease` has the form of a uuid.
 ///
 /// # Errors
 /// When the statement fails, also for a text of another form.
@@ -367,10 +314,10 @@ pub async fn lease_of(tx: &Tx<'_>, lease: &str) -> Result<Option<(String, bool)>
     Ok(rows.first().map(|row| (row.get("target"), row.get("held"))))
 }
 
-/// A target that was closed off, until when.
+/// A target whose circuit breaker opened, and until when.
 pub type Closed = (String, Option<Timestamp>);
 
-/// Writes what answers say about targets. Returns those that this closed off.
+/// Writes the health of targets. Returns those whose circuit breaker opened.
 ///
 /// # Errors
 /// When the statement fails.

@@ -1,85 +1,91 @@
-//! What pages show of deliveries. No payload is among it: what is told to a target is the target's business.
+//! Queries of the web UI on deliveries. Payloads are left out: they are private to the targets.
 
 use jiff::Timestamp;
 
-use super::list;
-use crate::store::{Reader, StoreError, rows};
+use crate::db::{Reader, StoreError, rows};
+
+/// Targets with their circuit breakers and numbers of deliveries.
+pub(super) const TARGETS: &str = include_str!("sql/list_targets.sql");
 
 rows! {
-    /// A target and how it stands.
+    /// The state of a target.
     pub struct TargetRow {
         /// Its name.
         pub name: String,
-        /// Faults in a row.
+        /// Consecutive faults.
         pub failures: i32,
-        /// How often in a row it was closed off.
+        /// How often in a row its circuit breaker opened.
         pub trips: i32,
-        /// Nothing is sent before: its breaker is open.
+        /// Until when its circuit breaker is open: nothing is sent before.
         pub open_until: Option<Timestamp>,
-        /// What it said last.
+        /// Its last response.
         pub reason: Option<String>,
-        /// Deliveries that wait.
+        /// Pending deliveries.
         pub pending: i64,
-        /// Deliveries that were given up.
+        /// Dead deliveries.
         pub dead: i64,
-        /// Since when the oldest waits.
+        /// Since when the oldest pending delivery waits.
         pub oldest: Option<Timestamp>,
     }
 
-    /// A delivery that has not been made.
+    /// A delivery that was not made.
     pub struct DeliveryRow {
         /// `s` and a number for a commit status, `e` and a number for an event.
         pub id: String,
-        /// Name of the target; `-` for an event that leads nowhere so far.
+        /// Name of the target; `-` for an event without one so far.
         pub target: String,
-        /// What it is about.
+        /// Description of its object.
         pub what: String,
         /// `pending`, `dead`, `undeliverable` or `unrouted`.
         pub state: String,
-        /// How often it was tried.
+        /// Number of attempts.
         pub attempts: i32,
-        /// Since when it is wanted.
+        /// When it was requested.
         pub since: Timestamp,
-        /// When it is tried next.
+        /// Time of the next attempt.
         pub next_attempt_at: Option<Timestamp>,
-        /// What the target said last, or why it leads nowhere.
+        /// Last response of the target, or why there is no target.
         pub reason: Option<String>,
     }
 }
 
-/// All targets that were ever worked for, by name.
+/// All targets that ever had deliveries, by name.
 ///
 /// # Errors
 /// As [`Reader::read`].
 pub async fn targets(reader: &mut Reader) -> Result<Vec<TargetRow>, StoreError> {
-    reader.read(list::TARGETS, &[]).await
+    reader.read(TARGETS, &[]).await
 }
 
-/// Which deliveries are wanted; `None` for any.
+/// A filter for deliveries; `None` for any.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted<'a> {
-    /// State; `None` for pending and dead. The others are listed only if asked for: nothing waits for them.
+pub struct DeliveryFilter<'a> {
+    /// State; `None` for pending and dead. Other states are listed only on request, since they need no action.
     pub state: Option<&'a str>,
     /// Name of the target.
     pub target: Option<&'a str>,
-    /// In id, what it is about or reason.
+    /// Text in id, description or reason.
     pub text: Option<&'a str>,
-    /// Only those after this one: since when, id, target.
+    /// Cursor: only those after this one (since, id, target).
     pub after: Option<(Timestamp, String, String)>,
     /// Newest first.
     pub newest_first: bool,
 }
 
-/// Deliveries that have not been made, oldest first.
+/// Deliveries that were not made, by default oldest first.
 ///
 /// # Errors
 /// As [`Reader::read`].
-pub async fn undelivered(reader: &mut Reader, wanted: &Wanted<'_>, most: i64) -> Result<Vec<DeliveryRow>, StoreError> {
+pub async fn undelivered(
+    reader: &mut Reader,
+    filter: &DeliveryFilter<'_>,
+    most: i64,
+) -> Result<Vec<DeliveryRow>, StoreError> {
     let oldest = include_str!("sql/list_undelivered.sql");
     let newest = include_str!("sql/list_undelivered_newest.sql");
-    let sql = if wanted.newest_first { newest } else { oldest };
-    let Wanted { state, target, text, after, .. } = wanted;
+    let sql = if filter.newest_first { newest } else { oldest };
+    let DeliveryFilter { state, target, text, after, .. } = filter;
     let after = after.as_ref();
-    let (at, id, of) = (after.map(|a| a.0), after.map(|a| a.1.as_str()), after.map(|a| a.2.as_str()));
-    reader.read(sql, &[state, target, text, &at, &id, &of, &most]).await
+    let (at, id, after_target) = (after.map(|a| a.0), after.map(|a| a.1.as_str()), after.map(|a| a.2.as_str()));
+    reader.read(sql, &[state, target, text, &at, &id, &after_target, &most]).await
 }

@@ -1,5 +1,5 @@
-//! A target as the database knows it: its name, and the rules by which it receives events. No address and no secret is among
-//! them, so the transaction that causes an event can decide who receives it. Pure.
+//! A target as registered in the database: its name, and the rules by which it receives events. They hold no address
+//! and no secret, so that the transaction that causes an event can decide which targets receive it. Pure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,11 +18,11 @@ use super::{Filter, Notice, State};
 pub struct Receiver {
     /// Its name.
     pub name: String,
-    /// What it receives; `None` where another release of this program registered it in a form that this one cannot read.
+    /// What it receives; `None` if another release of this program registered it in a form that this one cannot read.
     pub rules: Option<Rules>,
-    /// Events that are older than this are not announced.
+    /// Events older than this are not announced.
     pub max_age: Duration,
-    /// Since when it is registered: it receives what happened later.
+    /// When it was registered: it only receives later events.
     pub registered_at: Timestamp,
 }
 
@@ -34,54 +34,54 @@ pub enum Rules {
     Commit(CommitRules),
     /// Events as they are.
     Events(Filter),
-    /// Notices for people, webhooks that builds name, and check runs.
+    /// Notices for people, webhooks of builds, and check runs.
     Notice(NoticeRules),
 }
 
-/// Which commit statuses a target receives, and how they are worded.
+/// Which commit statuses a target receives, and in which form.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CommitRules {
-    /// What the target speaks.
+    /// API of the target.
     pub forge: Forge,
-    /// Its names in the URLs of repositories, in lower case.
+    /// Its host names in the URLs of repositories, in lower case.
     pub hosts: Vec<String>,
     /// Template of the name of a status.
     pub context: Option<String>,
-    /// Words that differ from the default ones.
+    /// State names that differ from the default ones.
     pub states: BTreeMap<String, String>,
-    /// What it does not receive, by what the source knows of it: `branch` and `source`, `*` at the end for all that begin so.
+    /// Ignored values of the source: `branch` and `source`, with `*` at the end for a prefix.
     pub ignored: Vec<(String, String)>,
-    /// Where the pages of builds begin, for sources that do not know it themselves.
+    /// Base URL of the build pages, for sources that do not know it.
     pub pages: Option<String>,
-    /// Whether a status is set where a check run is kept, too.
+    /// Whether a status is posted where there is a check run, too.
     pub beside_check_runs: bool,
 }
 
 /// Which notices a target receives.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NoticeRules {
-    /// Notices of which kind.
+    /// Kind of notices.
     pub notices: NoticeKind,
     /// Hosts of Slack, mail, webhooks, IRC or repositories: `team.slack.com`, `*.acme.example`, `*`.
     pub hosts: Vec<String>,
     /// Addresses that get no mail.
     pub except: Vec<String>,
-    /// Channels of Slack that builds may write to without naming the token: `#general`, `*`.
+    /// Slack channels that builds may write to without naming the token: `#general`, `*`.
     #[serde(default)]
     pub channels: Vec<String>,
-    /// Where the pages of builds begin, without a slash at the end.
+    /// Base URL of the build pages, without a slash at the end.
     pub pages: String,
-    /// Whether addresses may be such as are not public.
+    /// Whether URLs of builds may lead to private networks.
     pub allow_private: bool,
 }
 
-/// A kind of notices, and for Slack how they are sent.
+/// A kind of notices; for Slack also the method of sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoticeKind {
     /// Slack, by an incoming webhook.
     SlackWebhook,
-    /// Slack, at the account that a build names.
+    /// Slack, with the token that a build names.
     SlackToken,
     /// Mail.
     Mail,
@@ -94,13 +94,13 @@ pub enum NoticeKind {
 }
 
 impl CommitRules {
-    /// Whether the target ignores a status, by what the source knows of the thing that was run.
+    /// Whether the target ignores a status, by the values of its source.
     #[must_use]
     pub fn ignores(&self, names: &BTreeMap<String, String>) -> bool {
         self.ignored.iter().any(|(name, pattern)| names.get(name).is_some_and(|value| fits(pattern, value)))
     }
 
-    /// The host's word for a state.
+    /// The name of a state at the host.
     #[must_use]
     pub fn word(&self, state: State) -> &str {
         let own = serde_json::json!(state);
@@ -110,7 +110,7 @@ impl CommitRules {
 }
 
 impl NoticeRules {
-    /// Whether the target is for notices of this kind.
+    /// Whether the target handles notices of this kind.
     #[must_use]
     pub fn speaks(&self, notice: &Notice) -> bool {
         matches!(
@@ -123,19 +123,19 @@ impl NoticeRules {
         )
     }
 
-    /// Whether the target receives this notice: the author of a message does not choose hosts.
+    /// Whether the target receives this notice: hosts come from the configuration, never from a message.
     #[must_use]
     pub fn takes(&self, notice: &Notice) -> bool {
         if !self.speaks(notice) {
             return false;
         }
         match notice {
-            // Where the account is not known, only a webhook for all accounts gets it, on a channel of its own.
+            // If the account is unknown, only a catch-all webhook (`*`) receives it, on its default channel.
             Notice::Slack { account: None, .. } => {
                 self.notices == NoticeKind::SlackWebhook && self.hosts.iter().any(|host| host == "*")
             }
             Notice::Slack { account: Some(account), token, body } => {
-                // Whether a token that the build names is the target's, the deliverer knows.
+                // Whether the token that the build names is that of the target is checked at delivery.
                 let may_write = self.notices != NoticeKind::SlackToken || token.is_some() || self.lists_channel(body);
                 may_write && self.allows(&format!("{account}.slack.com"))
             }
@@ -149,14 +149,14 @@ impl NoticeRules {
         }
     }
 
-    /// Whether builds may write to the channel of a message without naming the token of Slack.
+    /// Whether builds may write to the channel of a message without naming the Slack token.
     #[must_use]
     pub fn lists_channel(&self, message: &Value) -> bool {
         let channel = message.get("channel").and_then(Value::as_str);
         channel.is_some_and(|channel| self.channels.iter().any(|known| known == "*" || known == channel))
     }
 
-    /// An address that a build names, if the target may send to it.
+    /// The URL that a build names, if the target may send to it.
     #[must_use]
     pub fn url(&self, text: &str) -> Option<Url> {
         let url = Url::parse(text).ok()?;
@@ -171,7 +171,7 @@ impl NoticeRules {
         let host = host.to_ascii_lowercase();
         !host.is_empty()
             && self.hosts.iter().any(|pattern| match pattern.strip_prefix('*') {
-                // All of them means their default ports.
+                // `*` means all hosts on their default ports.
                 Some("") => !host.contains(':') || host.starts_with('['),
                 Some(end) => host.len() > end.len() && host.ends_with(end),
                 None => host == *pattern,
@@ -224,7 +224,7 @@ mod tests {
         assert!(NoticeRules { hosts: vec!["*".to_owned()], ..target }.url("https://a.example.com/").is_some());
     }
 
-    /// A release that knows more kinds of rules registers what this one cannot read.
+    /// A newer release may register kinds of rules that this one cannot read.
     #[test]
     fn rules_survive_the_database_and_unknown_ones_are_none() {
         let rules = Rules::Notice(target(&["*.acme.example"]));

@@ -1,5 +1,5 @@
-//! Which targets there are, as the database knows it: registered by name with their rules, by `migrate` and by each process that
-//! has the document of the targets.
+//! The registry of targets in the database: registered by name with their rules, by `migrate` and by each process that
+//! has the targets document.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::receiver::{Receiver, Rules};
-use crate::store::{Json, StoreError, Tx, column};
+use crate::db::{Json, StoreError, Tx, column};
 
-/// What is known of the targets.
+/// The registered targets.
 #[derive(Clone, Debug)]
 pub enum Registered {
-    /// These are all that there are.
+    /// All targets.
     Known {
         /// The targets.
         receivers: Vec<Receiver>,
         /// Time of the transaction.
         now: Timestamp,
     },
-    /// No process has said which there are, or a release that is not this one said so.
+    /// No process has registered targets yet, or a release whose rules this one cannot read has.
     Unknown,
 }
 
@@ -30,11 +30,11 @@ pub struct Registration {
     pub name: String,
     /// What it receives.
     pub rules: Rules,
-    /// Events that are older than this are not announced.
+    /// Events older than this are not announced.
     pub max_age: Duration,
 }
 
-/// The targets that events of this transaction may be for.
+/// The targets that can receive events of this transaction.
 ///
 /// # Errors
 /// When the statement fails.
@@ -63,8 +63,8 @@ pub async fn receivers(tx: &Tx<'_>) -> Result<Registered, StoreError> {
     })
 }
 
-/// Registers the targets of one document; none says that the deployment has no target. Targets that are not in the document any
-/// more are disabled. Once a process is enough; again is harmless.
+/// Registers the targets of one document; an empty list means that the deployment has no target. Targets that are no
+/// longer in the document are disabled. Idempotent; once for each process is enough.
 ///
 /// # Errors
 /// When the statement fails.
@@ -93,10 +93,7 @@ pub async fn register(tx: &Tx<'_>, targets: &[Registration]) -> Result<(), Store
     .await?;
     let gone = tx.query(include_str!("sql/disable_targets.sql"), &[&deployments, &names]).await?;
     for target in &gone {
-        tracing::info!(
-            target = target.get::<_, &str>("name"),
-            "a target that is not in the document any more is disabled"
-        );
+        tracing::info!(target = target.get::<_, &str>("name"), "disabled a target that is no longer in the document");
     }
     tx.query(known, &[]).await.map(drop)
 }

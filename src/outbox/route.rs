@@ -1,25 +1,25 @@
-//! Events that were written before it was known who receives them: each is routed once, in the order of the ids.
+//! Routes events that were written before any target was registered: each once, in the order of the ids.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::place::{Due, Row, place};
+use super::payload::StoredPayload;
 use super::plan::{Candidate, age, plan};
 use super::registry::{Registered, receivers};
-use super::texts::StoredPayload;
-use super::{Notice, Told};
-use crate::store::{Json, StoreError, Tx, column};
+use super::write::{Due, Row, write_events};
+use super::{CommitReport, Notice};
+use crate::db::{Json, StoreError, Tx, column};
 
-/// An event as it waits in the outbox.
+/// An unrouted event in the outbox.
 struct Waiting {
     row: Row,
     created_at: Timestamp,
     payload: StoredPayload,
 }
 
-/// Routes the oldest events that were not routed yet, at most so many; none while another process does so, or while it is still not
-/// known who receives them. Says how many, and what is due by that.
+/// Routes up to `most` of the oldest unrouted events; none while another process does so, or while no target is
+/// registered. Returns how many, and what became due.
 ///
 /// # Errors
 /// When a statement fails.
@@ -32,24 +32,24 @@ pub async fn route(tx: &Tx<'_>, most: i64) -> Result<(usize, Due), StoreError> {
     let mut rows = Vec::new();
     for Waiting { mut row, payload, created_at } in waiting {
         let payload = payload.ours();
-        let (told, notice) = (Told::of(&payload), Notice::of(&payload));
+        let (commit, notice) = (CommitReport::of(&payload), Notice::of(&payload));
         let candidate = Candidate {
-            family: &row.family,
+            source: &row.source,
             event: &row.event,
-            told: &told,
+            commit: &commit,
             notice: notice.as_ref(),
             age: age(row.message_at.unwrap_or(created_at), now),
         };
         row.plan = Some(plan(candidate, receivers.iter().filter(|receiver| receiver.registered_at <= created_at)));
         rows.push(row);
     }
-    let due = place(tx, &rows, false).await?;
-    let notes = (0..).zip(&rows).filter_map(|(place, row)| Some((place, row.plan.as_ref()?.note.clone()?))).collect();
+    let due = write_events(tx, &rows, false).await?;
+    let notes = (0..).zip(&rows).filter_map(|(index, row)| Some((index, row.plan.as_ref()?.note.clone()?))).collect();
     mark(tx, &rows, &notes).await?;
     Ok((rows.len(), due))
 }
 
-/// Marks the oldest event as one that leads nowhere, and why.
+/// Marks the oldest unrouted event as undeliverable, with the reason.
 ///
 /// # Errors
 /// When a statement fails.
@@ -59,7 +59,7 @@ pub async fn give_up(tx: &Tx<'_>, why: String) -> Result<usize, StoreError> {
     Ok(rows.len())
 }
 
-/// Takes the oldest events that were not routed yet; none while another process routes.
+/// Takes the oldest unrouted events; none while another process routes.
 async fn take(tx: &Tx<'_>, most: i64) -> Result<Vec<Waiting>, StoreError> {
     let free = tx.query(include_str!("sql/route_lock.sql"), &[]).await?;
     if !free.first().is_some_and(|row| row.get(0)) {
@@ -70,7 +70,7 @@ async fn take(tx: &Tx<'_>, most: i64) -> Result<Vec<Waiting>, StoreError> {
         let created_at = row.get("created_at");
         let event = Row {
             id: row.get("id"),
-            family: row.get("family"),
+            source: row.get("family"),
             event: row.get("event"),
             key: row.get("key"),
             attributes: None,
@@ -85,10 +85,9 @@ async fn take(tx: &Tx<'_>, most: i64) -> Result<Vec<Waiting>, StoreError> {
     Ok(events.collect())
 }
 
-/// Marks events as routed, with the notes by their place.
+/// Marks events as routed, with notes by their index.
 async fn mark(tx: &Tx<'_>, rows: &[Row], notes: &BTreeMap<usize, String>) -> Result<(), StoreError> {
-    let notes: Vec<Option<&str>> = (0..rows.len()).map(|place| notes.get(&place).map(String::as_str)).collect();
-    let params: [crate::store::Param<'_>; 3] =
-        [&column(rows, |row| row.id), &column(rows, |row| row.created_at), &notes];
+    let notes: Vec<Option<&str>> = (0..rows.len()).map(|index| notes.get(&index).map(String::as_str)).collect();
+    let params: [crate::db::Param<'_>; 3] = [&column(rows, |row| row.id), &column(rows, |row| row.created_at), &notes];
     tx.query(include_str!("sql/mark_routed.sql"), &params).await.map(drop)
 }

@@ -1,10 +1,10 @@
-//! The words of the hosts for how a commit stands. Pure.
+//! The names that hosts have for the state of a commit. Pure.
 
 use serde::{Deserialize, Serialize};
 
 use super::State;
 
-/// What a commit status is posted to.
+/// A kind of host that commit statuses are posted to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Forge {
@@ -15,7 +15,7 @@ pub enum Forge {
 }
 
 impl Forge {
-    /// The words that it knows.
+    /// The state names that it accepts.
     #[must_use]
     pub fn words(self) -> &'static [&'static str] {
         match self {
@@ -24,11 +24,11 @@ impl Forge {
         }
     }
 
-    /// Its word for a state, where a target does not choose another.
+    /// Its name for a state, unless a target configures another.
     ///
-    /// As Buildkite reports to GitHub itself: a failing build fails at once, a blocked one is good so far (or what its block step
-    /// says), a skipped one has failed. What it does not document (cancelled: `error`, as Travis CI has it; not run: `success`, as GitHub has
-    /// skipped jobs) is our choice.
+    /// As Buildkite itself reports to GitHub: a failing build fails at once, a blocked one is successful so far (or as
+    /// its block step says), a skipped one has failed. Cases that it does not document (cancelled: `error`, as in
+    /// Travis CI; not run: `success`, as for skipped jobs of GitHub) are our choice.
     #[must_use]
     pub fn word(self, state: State) -> &'static str {
         match self {
@@ -63,7 +63,7 @@ impl Forge {
     }
 }
 
-/// A sentence of at most so many characters (not bytes: GitHub counts characters), marked where it was cut.
+/// A sentence cut to `most` characters (not bytes: GitHub counts characters), with an ellipsis where it was cut.
 #[must_use]
 pub fn shortened(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_word_is_one_that_the_host_knows() {
+    fn the_host_accepts_every_state_name() {
         for forge in [Forge::Github, Forge::Gitlab] {
             for state in State::ALL {
                 assert!(forge.words().contains(&forge.word(*state)), "{forge:?} {state:?}");

@@ -1,86 +1,11 @@
-//! Payloads of events as they are stored, and the long texts that they leave out because those are kept once, by their hash. The
-//! column `texts` of an event names them: `{"log_excerpt": "sha256:.."}`. Who delivers the event puts them into its `object` where they
-//! fit, and else names them in the attribute `omitted`. A hash stands for the same text for ever, so what is put in is what was announced.
+//! Finds the long texts of payloads, which are stored once, by their hash.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use super::due::EventDue;
+use crate::db::{StoreError, Tx};
 
-use super::commit_status::{STATUS, UNDELIVERABLE};
-use super::notice::NOTICE;
-use super::queue::EventDue;
-use crate::store::{StoreError, Tx};
-
-/// Member of a payload that the texts belong into.
-const OBJECT: &str = "object";
-/// Attribute that names what a payload leaves out; in rows of earlier releases a member of the payload.
-pub const OMITTED: &str = "omitted";
-
-/// What consumers read of an event: an object of JSON, byte for byte as it was written. It is not held as a tree, which has a bound on
-/// depth and numbers where JSON has none.
-#[derive(Clone, Debug)]
-pub struct StoredPayload(Box<RawValue>);
-
-impl StoredPayload {
-    pub(super) fn new(json: Box<RawValue>) -> Self {
-        Self(json)
-    }
-
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        self.0.get()
-    }
-
-    /// The JSON.
-    #[must_use]
-    pub fn raw(&self) -> &RawValue {
-        &self.0
-    }
-
-    /// The members that say what a target is to do. Whatever else is in a payload is the consumers'.
-    #[must_use]
-    pub fn ours(&self) -> Map<String, Value> {
-        let members = self.members();
-        let read = |name: &&str| Some(((*name).to_owned(), serde_json::from_str(members.get(*name)?.get()).ok()?));
-        crate::sorted::object([STATUS, UNDELIVERABLE, NOTICE].iter().filter_map(read))
-    }
-
-    fn member(&self, name: &str) -> Option<Value> {
-        serde_json::from_str(self.members().get(name)?.get()).ok()
-    }
-
-    fn members(&self) -> BTreeMap<String, &RawValue> {
-        serde_json::from_str(self.as_str()).unwrap_or_default()
-    }
-}
-
-impl From<Value> for StoredPayload {
-    fn from(value: Value) -> Self {
-        // What a tree is written as is JSON.
-        Self(RawValue::from_string(value.to_string()).unwrap_or_default())
-    }
-}
-
-/// The texts that an event leaves out: the member of each, and its hash.
-pub(super) fn omitted(texts: Option<&Value>, payload: &StoredPayload) -> BTreeMap<String, Vec<u8>> {
-    let of_payload: Option<Value> = match texts {
-        Some(_) => None,
-        None => payload.member(OMITTED),
-    };
-    let members = texts.or(of_payload.as_ref()).and_then(Value::as_object).into_iter().flatten();
-    let hash = |hash: &Value| bytes(hash.as_str()?.strip_prefix("sha256:")?);
-    members.filter_map(|(member, value)| Some((member.clone(), hash(value)?))).collect()
-}
-
-/// Hexadecimal digits as bytes.
-fn bytes(digits: &str) -> Option<Vec<u8>> {
-    let pair = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
-    (digits.len() == 64).then(|| (0..64).step_by(2).map(pair).collect()).flatten()
-}
-
-/// Finds the texts that events leave out; one that is not there stays out.
+/// Finds the omitted texts of events; a text that is no longer stored stays omitted.
 pub(super) async fn find(tx: &Tx<'_>, events: &mut [EventDue]) -> Result<(), StoreError> {
     let mut hashes: Vec<Vec<u8>> = events.iter().flat_map(|due| due.omitted.values()).cloned().collect();
     if hashes.is_empty() {
@@ -98,72 +23,4 @@ pub(super) async fn find(tx: &Tx<'_>, events: &mut [EventDue]) -> Result<(), Sto
         due.texts = found.collect();
     }
     Ok(())
-}
-
-/// A payload with texts put into its object, as JSON.
-pub(super) fn whole(payload: &StoredPayload, texts: &BTreeMap<String, String>) -> String {
-    let mut members = payload.members();
-    members.remove(OMITTED);
-    let object = members.get(OBJECT).filter(|_| !texts.is_empty()).and_then(|object| put(object, texts));
-    if let Some(object) = &object {
-        members.insert(OBJECT.to_owned(), object);
-    }
-    // Keys are strings and values are JSON.
-    serde_json::to_string(&members).unwrap_or_default()
-}
-
-fn put(object: &RawValue, texts: &BTreeMap<String, String>) -> Option<Box<RawValue>> {
-    let inside = object.get().strip_prefix('{')?.strip_suffix('}')?.trim();
-    let texts =
-        texts.iter().map(|(member, text)| format!("{}:{}", Value::from(member.as_str()), Value::from(text.as_str())));
-    let parts: Vec<String> =
-        Some(inside).filter(|inside| !inside.is_empty()).map(str::to_owned).into_iter().chain(texts).collect();
-    RawValue::from_string(format!("{{{}}}", parts.join(","))).ok()
-}
-
-/// The attributes of an event that leaves out all that it does, or all but its texts.
-pub(super) fn attributes(due: &EventDue, with_texts: bool) -> BTreeMap<String, String> {
-    let mut attributes = due.attributes.clone();
-    let names = due.omitted.keys().filter(|name| !with_texts || !due.texts.contains_key(*name));
-    let names: Vec<&str> = names.map(String::as_str).collect();
-    match names.is_empty() {
-        true => attributes.remove(OMITTED),
-        false => attributes.insert(OMITTED.to_owned(), names.join(",")),
-    };
-    attributes
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn texts_take_the_place_of_their_hashes() {
-        let hash = "0f".repeat(32);
-        let names = json!({"log": format!("sha256:{hash}"), "x": "y", "z": "sha256:0"});
-        let payload = StoredPayload::from(json!({"object": {"id": 1}}));
-        assert_eq!(omitted(Some(&names), &payload), BTreeMap::from([("log".to_owned(), vec![15; 32])]));
-        // As an earlier release wrote it.
-        let earlier = StoredPayload::from(json!({"object": {"id": 1}, "omitted": names}));
-        assert_eq!(omitted(None, &earlier), BTreeMap::from([("log".to_owned(), vec![15; 32])]));
-        let texts = BTreeMap::from([("log".to_owned(), "a\nb".to_owned())]);
-        for payload in [payload, earlier] {
-            assert_eq!(whole(&payload, &texts), r#"{"object":{"id":1,"log":"a\nb"}}"#);
-            assert_eq!(whole(&payload, &BTreeMap::new()), r#"{"object":{"id":1}}"#);
-        }
-        let empty = StoredPayload::from(json!({"object": {}}));
-        assert_eq!(whole(&empty, &texts), r#"{"object":{"log":"a\nb"}}"#);
-    }
-
-    #[test]
-    fn what_a_tree_does_not_hold_is_told_all_the_same() {
-        let deep = format!(r#"{{"object":{{"misc":{{"n":1e400,"deep":{}{}}}}}}}"#, "[".repeat(500), "]".repeat(500));
-        let payload = StoredPayload::new(RawValue::from_string(deep.clone()).unwrap());
-        assert_eq!(whole(&payload, &BTreeMap::new()), deep);
-        let texts = BTreeMap::from([("log".to_owned(), "x".to_owned())]);
-        assert!(whole(&payload, &texts).ends_with(r#","log":"x"}}"#));
-        assert!(payload.ours().is_empty());
-    }
 }

@@ -1,23 +1,23 @@
-//! What waits, for whom and for how long; and whether a deliverer looks for it by itself.
+//! Pending deliveries by target, and whether a deliverer is running.
 
 use std::time::Duration;
 
-use crate::store::{StoreError, Tx};
+use crate::db::{StoreError, Tx};
 
-/// What waits for a target.
+/// The pending deliveries of a target.
 #[derive(Clone, Debug)]
 pub struct Waits {
     /// Its name.
     pub target: String,
-    /// How many deliveries wait.
+    /// Number of pending deliveries.
     pub pending: i64,
-    /// When the next one may be sent.
+    /// Time until the next one may be sent.
     pub next: Duration,
-    /// What the target said last.
+    /// Last response of the target.
     pub reason: Option<String>,
 }
 
-/// What waits for targets, and how long; those for which nothing waits are not in it.
+/// The pending deliveries of targets; targets without any are left out.
 ///
 /// # Errors
 /// When the statement fails.
@@ -34,7 +34,7 @@ pub async fn waits(tx: &Tx<'_>, targets: &[&str]) -> Result<Vec<Waits>, StoreErr
     Ok(waits.collect())
 }
 
-/// Says that a deliverer looks for work by itself for so long from now; zero: it does not any more.
+/// Records that a deliverer looks for work by itself for this time from now; zero: no longer.
 ///
 /// # Errors
 /// When the statement fails.

@@ -1,19 +1,19 @@
-//! Addresses of the API. Pure.
+//! The URLs of the GitLab API. Pure.
 //!
-//! The token goes to the configured host only. So of what GitLab gives as address (`Link`, `Location`) the host is not
-//! used: behind a proxy it may be another one anyway.
+//! The token is sent to the configured host only. The host of a URL that GitLab returns (`Link`, `Location`) is
+//! therefore ignored; behind a proxy it may differ anyway.
 
 use jiff::Timestamp;
 use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use reqwest::Url;
 
-use crate::https::SEGMENT;
+use crate::platform::https::SEGMENT;
 
-/// Most numbers in one request: as many as a page has places, and some 2 kB of address.
+/// The most merge requests in one request: GitLab returns at most 100 items at a time, and the URL has about 2 kB.
 pub(super) const BULK: usize = 100;
 
-/// The root of the API for an address as people write it: `https://host`, `https://host/gitlab/`, with `/api/v4` or
-/// without. `None` when it is none.
+/// The root of the API for a configured URL: `https://host` or `https://host/gitlab/`, with or without `/api/v4`.
+/// `None` when it is not a usable URL.
 pub(super) fn root(address: &str) -> Option<Url> {
     let address = address.trim().trim_end_matches('/');
     let address = address.strip_suffix("/api/v4").unwrap_or(address);
@@ -30,20 +30,20 @@ fn project(root: &Url, path: &str, rest: &str, query: Option<&str>) -> Url {
     url
 }
 
-/// The project itself.
+/// A project.
 pub(super) fn of_project(root: &Url, path: &str) -> Url {
     project(root, path, "", None)
 }
 
-/// Merge requests of these numbers, whatever their state.
+/// Merge requests with these numbers, in any state.
 pub(super) fn by_number(root: &Url, path: &str, iids: &[i64]) -> Url {
     let iids: Vec<String> = iids.iter().map(|iid| format!("&iids%5B%5D={iid}")).collect();
     let query = format!("state=all&scope=all&per_page={BULK}{}", iids.concat());
     project(root, path, "/merge_requests", Some(&query))
 }
 
-/// Merge requests that changed since a time, the newest first: what changes while the pages are turned then moves to
-/// the front, where the next sweep finds it, and moves nothing over the edge of a page unseen.
+/// Merge requests that changed since a time, the newest first. One that changes between two requests of the pagination
+/// then moves to the front, where the next sweep finds it, and no other one is skipped.
 pub(super) fn updated_after(root: &Url, path: &str, since: Timestamp) -> Url {
     let since = since.to_string();
     let since = utf8_percent_encode(&since, SEGMENT);
@@ -57,8 +57,9 @@ pub(super) fn versions(root: &Url, path: &str, iid: i64) -> Url {
     project(root, path, &format!("/merge_requests/{iid}/versions"), Some(&query))
 }
 
-/// Path and query of an address that GitLab gave, on the host that we know. `None` when it leads out of the API.
-pub(super) fn at_home(root: &Url, given: &str) -> Option<Url> {
+/// A URL that GitLab returned, with its host replaced by the configured one. `None` when it is not below the root of
+/// the API.
+pub(super) fn on_configured_host(root: &Url, given: &str) -> Option<Url> {
     let given = root.join(given).ok()?;
     let mut url = root.clone();
     url.set_path(given.path());
@@ -66,7 +67,7 @@ pub(super) fn at_home(root: &Url, given: &str) -> Option<Url> {
     url.path().starts_with(root.path()).then_some(url)
 }
 
-/// The address of the next page in a header `Link` (RFC 8288).
+/// The URL of the next items in a header `Link` (RFC 8288).
 pub(super) fn next(link: &str) -> Option<&str> {
     link.split(',').find_map(|part| {
         let (address, rest) = part.trim().strip_prefix('<')?.split_once('>')?;
@@ -75,7 +76,7 @@ pub(super) fn next(link: &str) -> Option<&str> {
     })
 }
 
-/// The path or number of the project that an address is about.
+/// The path or number of the project in a URL.
 pub(super) fn project_in(url: &Url) -> Option<String> {
     let segment = url.path().split_once("/projects/")?.1.split('/').next()?;
     Some(percent_decode_str(segment).decode_utf8_lossy().into_owned()).filter(|project| !project.is_empty())
@@ -115,17 +116,18 @@ mod tests {
     }
 
     #[test]
-    fn the_token_stays_at_home() {
+    fn the_token_is_sent_to_the_configured_host_only() {
         let root = root("https://proxy.example/gitlab").expect("root");
-        let home = |given| at_home(&root, given).map(String::from);
+        let rewritten = |given| on_configured_host(&root, given).map(String::from);
         let next = "https://evil.example/gitlab/api/v4/projects/1/merge_requests?page=2";
-        assert_eq!(home(next).as_deref(), Some("https://proxy.example/gitlab/api/v4/projects/1/merge_requests?page=2"));
-        assert_eq!(home("https://sso.example/login"), None);
-        assert_eq!(home("/users/sign_in"), None);
+        let expected = "https://proxy.example/gitlab/api/v4/projects/1/merge_requests?page=2";
+        assert_eq!(rewritten(next).as_deref(), Some(expected));
+        assert_eq!(rewritten("https://sso.example/login"), None);
+        assert_eq!(rewritten("/users/sign_in"), None);
     }
 
     #[test]
-    fn the_next_page_is_in_the_link() {
+    fn the_next_url_is_read_from_the_link() {
         let link =
             r#"<https://h/p?page=1>; rel="prev", <https://h/p?page=3>; rel="next", <https://h/p?page=9>; rel="last""#;
         assert_eq!(next(link), Some("https://h/p?page=3"));

@@ -1,4 +1,5 @@
-//! A GitLab asked over HTTP: patient, within the limits that it sets, and within a deadline.
+//! The HTTP client for one GitLab instance. It retries with backoff, observes GitLab's rate limit, and ends at a
+//! deadline.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -11,32 +12,32 @@ use reqwest::{Certificate, Url};
 
 use super::error::{ApiError, SetupError};
 use super::{address, limits};
-use crate::clock::{self, Deadline};
-use crate::config::GitLab;
-use crate::envelope::Refusal;
-use crate::https;
+use crate::platform::clock::{self, Deadline};
+use crate::platform::environment::GitLab;
+use crate::platform::https;
+use crate::transport::Rejection;
 
-/// How patient a client is.
+/// The retry policy and the time limits of a client.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// Tries of one request that fails by GitLab's or the network's fault.
-    pub tries: u32,
-    /// Tries of one request that is one too many (429).
+    /// Attempts of one request that fails because of GitLab or the network.
+    pub attempts: u32,
+    /// Attempts of one request that exceeds the rate limit (429).
     pub limited_tries: u32,
-    /// First wait between two tries, where GitLab names none; doubles each time, with jitter.
+    /// First backoff, where GitLab sends no `Retry-After`; doubles with each attempt, with jitter.
     pub first_wait: Duration,
-    /// Longest of those.
+    /// Longest backoff.
     pub longest_wait: Duration,
-    /// Time for a connection to be made.
+    /// Time limit of connecting.
     pub connect: Duration,
-    /// Time for an answer.
+    /// Time limit of an answer.
     pub answer: Duration,
 }
 
 impl Default for Pace {
     fn default() -> Self {
         Self {
-            tries: 4,
+            attempts: 4,
             limited_tries: 12,
             first_wait: Duration::from_millis(500),
             longest_wait: Duration::from_secs(30),
@@ -46,11 +47,12 @@ impl Default for Pace {
     }
 }
 
-/// An answer is cut off here: a page has a hundred merge requests with descriptions of at most 1 MB, most of a few kB.
+/// The longest answer in bytes. An answer has at most a hundred merge requests, whose descriptions have at most 1 MB
+/// each, and mostly a few kB.
 const LONGEST_ANSWER: usize = 64 << 20;
 /// Redirects that are followed for one request.
 const HOPS: u32 = 5;
-/// Less time than this is none.
+/// With less time than this until the deadline no request is made.
 const TOO_LATE: Duration = Duration::from_millis(100);
 
 /// A GitLab instance.
@@ -58,27 +60,27 @@ pub(super) struct Client {
     http: reqwest::Client,
     /// Root of the API, ends with `/`.
     pub(super) root: Url,
-    /// Host of its pages.
+    /// Host of its web pages.
     pub(super) host: String,
-    sign_in: Option<(HeaderName, HeaderValue)>,
+    credential: Option<(HeaderName, HeaderValue)>,
     pace: Pace,
-    /// Nothing is asked before this has passed.
-    quiet_until: Mutex<Deadline>,
+    /// No request is made before this time, because of the rate limit.
+    paused_until: Mutex<Deadline>,
     requests: AtomicU64,
     limited: AtomicU64,
 }
 
-/// An answer that was understood.
-pub(super) struct Page<T> {
-    /// What it says.
+/// A decoded answer.
+pub(super) struct Decoded<T> {
+    /// Its decoded body.
     pub(super) content: T,
-    /// Where the next page is.
+    /// The URL of the next items, if there are more.
     pub(super) next: Option<Url>,
     /// The path or number of the project to which a redirect led.
     pub(super) moved_to: Option<String>,
 }
 
-/// An answer of whatever kind.
+/// An answer with any status.
 struct Reply {
     status: u16,
     headers: HeaderMap,
@@ -86,11 +88,11 @@ struct Reply {
 }
 
 impl Client {
-    /// Prepares for requests to an instance, the `number`th of the configuration. Makes none yet.
+    /// Makes a client for an instance, the `number`th of the configuration. Makes no request yet.
     pub(super) fn new(gitlab: &GitLab, number: usize, pace: Pace) -> Result<Self, SetupError> {
         let root = address::root(&gitlab.url).ok_or(SetupError::Address { number })?;
         let host = gitlab.host.clone().or_else(|| root.host_str().map(str::to_owned)).unwrap_or_default();
-        let sign_in = gitlab.token.as_ref().filter(|token| !token.expose().is_empty()).map(|token| {
+        let credential = gitlab.token.as_ref().filter(|token| !token.expose().is_empty()).map(|token| {
             let name = match token.expose().starts_with("Bearer ") {
                 true => AUTHORIZATION,
                 false => HeaderName::from_static("private-token"),
@@ -100,7 +102,7 @@ impl Client {
             Ok((name, value))
         });
         let mut http = https::client()
-            // Not by reqwest, which would send a PRIVATE-TOKEN along to another host.
+            // Redirects are followed here, because reqwest would send a PRIVATE-TOKEN to another host.
             .redirect(Policy::none())
             .connect_timeout(pace.connect)
             .pool_idle_timeout(Duration::from_secs(30));
@@ -121,9 +123,9 @@ impl Client {
             http: http.build().map_err(|source| SetupError::Client { number, source })?,
             root,
             host,
-            sign_in: sign_in.transpose()?,
+            credential: credential.transpose()?,
             pace,
-            quiet_until: Mutex::new(Deadline::within(Duration::ZERO)),
+            paused_until: Mutex::new(Deadline::within(Duration::ZERO)),
             requests: AtomicU64::new(0),
             limited: AtomicU64::new(0),
         })
@@ -131,72 +133,73 @@ impl Client {
 
     /// Whether it has no token.
     pub(super) fn is_anonymous(&self) -> bool {
-        self.sign_in.is_none()
+        self.credential.is_none()
     }
 
-    /// Requests that were sent, each try and each hop counted.
+    /// The number of requests that were sent; each attempt and each redirect counts.
     pub(super) fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// Requests that were one too many.
+    /// The number of requests that exceeded the rate limit (429).
     pub(super) fn limited(&self) -> u64 {
         self.limited.load(Ordering::Relaxed)
     }
 
-    /// All pages from an address on, each read by `read` and given to `take`.
-    pub(super) async fn pages<T>(
+    /// Follows the pagination from a URL to the last answer; `read` decodes each answer.
+    pub(super) async fn get_all<T>(
         &self,
         first: Url,
         deadline: Deadline,
-        read: impl Fn(&str) -> Result<T, Refusal>,
-    ) -> Result<Vec<Page<T>>, ApiError> {
+        read: impl Fn(&str) -> Result<T, Rejection>,
+    ) -> Result<Vec<Decoded<T>>, ApiError> {
         let mut seen = HashSet::new();
-        let mut pages = Vec::new();
+        let mut answers = Vec::new();
         let mut next = Some(first);
         while let Some(url) = next {
             if !seen.insert(url.clone()) {
                 return Err(ApiError::Redirected);
             }
-            let page = self.get(url, deadline, &read).await?;
-            next = page.next.clone();
-            pages.push(page);
+            let answer = self.get(url, deadline, &read).await?;
+            next = answer.next.clone();
+            answers.push(answer);
         }
-        Ok(pages)
+        Ok(answers)
     }
 
-    /// The answer at an address, read by `read`. What cannot be read counts as no answer, for a proxy may have cut it or
-    /// put its own page in its place; so it is tried again.
+    /// Gets a URL; `read` decodes the answer. An answer that cannot be decoded is retried like a failed request,
+    /// because a proxy may have cut it or answered with a page of its own.
     pub(super) async fn get<T>(
         &self,
         mut url: Url,
         deadline: Deadline,
-        read: impl Fn(&str) -> Result<T, Refusal>,
-    ) -> Result<Page<T>, ApiError> {
-        let (mut tries, mut limited, mut hops) = (0, 0, 0);
+        read: impl Fn(&str) -> Result<T, Rejection>,
+    ) -> Result<Decoded<T>, ApiError> {
+        let (mut attempts, mut limited, mut hops) = (0, 0, 0);
         let mut moved_to = None;
         loop {
-            self.be_quiet(deadline).await?;
+            self.wait_while_paused(deadline).await?;
             let reply = self.once(&url, deadline).await;
             let last = match reply {
                 Ok(reply) => match reply.status {
                     200 => {
                         let next = header(&reply.headers, &LINK).and_then(address::next);
-                        let next = next.and_then(|next| address::at_home(&self.root, next));
+                        let next = next.and_then(|next| address::on_configured_host(&self.root, next));
                         match std::str::from_utf8(&reply.body) {
                             Ok(text) => match read(text) {
-                                Ok(content) => return Ok(Page { content, next, moved_to }),
-                                Err(refusal) => format!("an answer that cannot be read ({})", refusal.reason),
+                                Ok(content) => return Ok(Decoded { content, next, moved_to }),
+                                Err(rejection) => format!("an answer that cannot be read ({})", rejection.reason),
                             },
-                            Err(_) => "an answer that is no text".to_owned(),
+                            Err(_) => "an answer that is not UTF-8".to_owned(),
                         }
                     }
                     301 | 302 | 307 | 308 => {
                         hops += 1;
                         let location = header(&reply.headers, &LOCATION);
-                        let location = location.and_then(|location| address::at_home(&self.root, location));
+                        let location = location.and_then(|location| address::on_configured_host(&self.root, location));
                         match location {
-                            // To itself: from http to https, which is for the configuration to say.
+                            // A redirect to the same URL is one from http to https: the configuration has to be
+                            // changed.
                             Some(location) if hops <= HOPS && location != url => {
                                 moved_to = address::project_in(&location);
                                 url = location;
@@ -208,8 +211,8 @@ impl Client {
                     401 => return Err(ApiError::Unauthorized),
                     429 => {
                         self.limited.fetch_add(1, Ordering::Relaxed);
-                        if !self.told_to_wait(&reply.headers) {
-                            self.quiet_for(clock::backoff(limited, self.pace.first_wait, self.pace.longest_wait));
+                        if !self.apply_retry_after(&reply.headers) {
+                            self.pause_for(clock::backoff(limited, self.pace.first_wait, self.pace.longest_wait));
                         }
                         limited += 1;
                         if limited >= self.pace.limited_tries {
@@ -218,36 +221,36 @@ impl Client {
                         continue;
                     }
                     status if status >= 500 || status == 408 => {
-                        self.told_to_wait(&reply.headers);
+                        self.apply_retry_after(&reply.headers);
                         format!("status {status}")
                     }
-                    status => return Err(ApiError::Refused { status }),
+                    status => return Err(ApiError::Rejected { status }),
                 },
                 Err(last) => last,
             };
-            tries += 1;
-            if tries >= self.pace.tries {
-                return Err(ApiError::Unanswered { tries, last });
+            attempts += 1;
+            if attempts >= self.pace.attempts {
+                return Err(ApiError::Unanswered { attempts, last });
             }
-            let wait = clock::backoff(tries, self.pace.first_wait, self.pace.longest_wait);
-            tracing::debug!(gitlab.host = self.host, tries, last, "no answer of use, trying again");
+            let wait = clock::backoff(attempts, self.pace.first_wait, self.pace.longest_wait);
+            tracing::debug!(gitlab.host = self.host, attempts, last, "no usable answer, retrying");
             sleep(wait, deadline).await.map_err(|()| ApiError::OutOfTime)?;
         }
     }
 
-    /// One request. The error says what kind of failure it was, and nothing of the request.
+    /// Makes one request. The error is the kind of the failure; it contains nothing of the request, so no secret.
     async fn once(&self, url: &Url, deadline: Deadline) -> Result<Reply, String> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         let limit = self.pace.answer.min(deadline.remaining());
         let ask = async {
             let mut request = self.http.get(url.clone());
-            if let Some((name, value)) = &self.sign_in {
+            if let Some((name, value)) = &self.credential {
                 request = request.header(name, value);
             }
             let mut response = request.send().await?;
             let status = response.status().as_u16();
             let headers = std::mem::take(response.headers_mut());
-            self.mind_the_limit(&headers);
+            self.apply_rate_limit(&headers);
             let mut body = Vec::new();
             while let Some(part) = response.chunk().await? {
                 body.extend_from_slice(&part);
@@ -265,10 +268,10 @@ impl Client {
         }
     }
 
-    /// Waits as long as GitLab wants to be left alone.
-    async fn be_quiet(&self, deadline: Deadline) -> Result<(), ApiError> {
+    /// Waits until the pause for the rate limit is over.
+    async fn wait_while_paused(&self, deadline: Deadline) -> Result<(), ApiError> {
         loop {
-            let wait = self.quiet_until.lock().map_or(Duration::ZERO, |until| until.remaining());
+            let wait = self.paused_until.lock().map_or(Duration::ZERO, |until| until.remaining());
             if wait.is_zero() {
                 break;
             }
@@ -277,30 +280,30 @@ impl Client {
         if deadline.remaining() < TOO_LATE { Err(ApiError::OutOfTime) } else { Ok(()) }
     }
 
-    /// Nobody asks for a while. A wait that is longer already stays.
-    fn quiet_for(&self, wait: Duration) {
-        if let Ok(mut until) = self.quiet_until.lock()
+    /// Pauses all requests to the instance. A pause that already ends later is kept.
+    fn pause_for(&self, wait: Duration) {
+        if let Ok(mut until) = self.paused_until.lock()
             && until.remaining() < wait
         {
             *until = Deadline::within(wait);
         }
     }
 
-    /// Heeds `Retry-After`, or what the limit says of itself; false when neither is there.
-    fn told_to_wait(&self, headers: &HeaderMap) -> bool {
+    /// Pauses requests as `Retry-After` or the headers of the rate limit require; `false` when the answer has neither.
+    fn apply_retry_after(&self, headers: &HeaderMap) -> bool {
         let after = limits::retry_after(header(headers, &RETRY_AFTER), clock::now());
         if let Some(wait) = after {
-            self.quiet_for(wait);
+            self.pause_for(wait);
         }
-        self.mind_the_limit(headers) || after.is_some()
+        self.apply_rate_limit(headers) || after.is_some()
     }
 
-    /// The last request that is allowed is followed by none, before one is refused.
-    fn mind_the_limit(&self, headers: &HeaderMap) -> bool {
+    /// Pauses requests when no more are allowed, before GitLab answers 429. `true` when it paused.
+    fn apply_rate_limit(&self, headers: &HeaderMap) -> bool {
         let get = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let wait = limits::reset(get("ratelimit-remaining"), get("ratelimit-reset"), clock::now());
         if let Some(wait) = wait {
-            self.quiet_for(wait);
+            self.pause_for(wait);
         }
         wait.is_some()
     }
@@ -310,7 +313,7 @@ fn header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Waits, unless the deadline comes first.
+/// Waits. `Err` at once when the deadline comes first.
 async fn sleep(wait: Duration, deadline: Deadline) -> Result<(), ()> {
     if deadline.remaining() <= wait {
         return Err(());
@@ -319,12 +322,12 @@ async fn sleep(wait: Duration, deadline: Deadline) -> Result<(), ()> {
     Ok(())
 }
 
-/// What kind of failure it is. The error itself may hold the address, and with it what a proxy's address holds.
+/// The kind of a failure. The error itself is not used, because it may contain the URL of a proxy with its password.
 fn kind(error: &reqwest::Error) -> &'static str {
     match () {
         () if error.is_timeout() => "no answer in time",
         () if error.is_connect() => "no connection",
-        () if error.is_body() || error.is_decode() => "an answer that breaks off",
+        () if error.is_body() || error.is_decode() => "an answer that ends early",
         () => "a request that failed",
     }
 }

@@ -1,61 +1,62 @@
-//! What can go wrong between us and GitLab, and what is to be done then.
+//! The errors of reconcile.
 
-use crate::store::StoreError;
+use crate::db::StoreError;
 
-/// No answer, or none that is of use. Holds neither token nor address.
+/// A request to GitLab failed. Contains neither token nor URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
-    /// The run's time is over.
+    /// The time of the run is over.
     #[error("no time left")]
     OutOfTime,
-    /// GitLab will not answer any more questions in the time there is.
+    /// The rate limit of GitLab allows no more requests before the deadline.
     #[error("GitLab limits the rate of requests for longer than there is time")]
     Limited,
-    /// The token is wrong or has expired: there is no use in going on.
-    #[error("GitLab does not let us in (401)")]
+    /// The token is wrong or has expired, or there is none: the instance is not asked any more.
+    #[error("GitLab rejects the credential (401)")]
     Unauthorized,
-    /// Not for us: 403, 404 or another answer that will be the same next time.
+    /// A permanent answer, such as 403 or 404.
     #[error("GitLab answers {status}")]
-    Refused {
-        /// Of HTTP.
+    Rejected {
+        /// The status of HTTP.
         status: u16,
     },
-    /// Redirected to where the token must not be sent, or round and round.
+    /// Redirected to another host, to which the token must not be sent, or in a circle.
     #[error("GitLab redirects to another host, or in a circle")]
     Redirected,
-    /// Every try failed.
-    #[error("no answer of use from GitLab in {tries} tries: {last}")]
+    /// All attempts failed.
+    #[error("no usable answer from GitLab in {attempts} attempts: {last}")]
     Unanswered {
-        /// How many.
-        tries: u32,
-        /// What the last one came to.
+        /// The number of attempts.
+        attempts: u32,
+        /// The result of the last one.
         last: String,
     },
 }
 
-/// Why a project was not checked to its end.
+/// Why the check of a project did not finish.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
-    /// By GitLab.
+pub(super) enum CheckError {
+    /// A request to GitLab failed.
     #[error(transparent)]
     Api(#[from] ApiError),
-    /// By our own database, which will not be better for the next project.
+    /// A statement failed, which ends the run.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The path is now that of another project.
     #[error("this path is now that of another project, number {found} instead of {known}")]
     OtherProject {
-        /// The number that GitLab gives.
+        /// The number that GitLab answers.
         found: i64,
-        /// The number that messages gave.
+        /// The stored number.
         known: i64,
     },
 }
 
-/// An instance that cannot be asked, by its place in the configuration and not by what that says.
+/// An instance is configured wrongly. Names the number of the instance, never its configuration, which may contain
+/// secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The address is none.
+    /// The URL is invalid.
     #[error("GitLab instance {number}: its address is not a URL of http or https")]
     Address {
         /// From 1.
@@ -67,22 +68,22 @@ pub enum SetupError {
         /// From 1.
         number: usize,
     },
-    /// The bundle of authorities cannot be used.
+    /// The bundle of certificate authorities cannot be used.
     #[error("GitLab instance {number}: cannot use the authorities in {path}")]
     CaBundle {
         /// From 1.
         number: usize,
-        /// Of the file.
+        /// The path of the file.
         path: String,
-        /// Why.
+        /// The cause.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The client cannot be made.
-    #[error("GitLab instance {number}: no HTTP client")]
+    /// The HTTP client cannot be created.
+    #[error("GitLab instance {number}: cannot create an HTTP client")]
     Client {
         /// From 1.
         number: usize,
-        /// Why.
+        /// The cause.
         source: reqwest::Error,
     },
 }

@@ -1,26 +1,26 @@
-//! How long GitLab wants to be left alone, by the headers of an answer. Pure.
+//! Reads the headers of GitLab's rate limit. Pure.
 //!
-//! Source: docs.gitlab.com `administration/settings/user_and_ip_rate_limits`, and gitlab-org/gitlab#365728: on gitlab.com a
-//! 429 may come without any of them.
+//! Sources: docs.gitlab.com `administration/settings/user_and_ip_rate_limits`, and gitlab-org/gitlab#365728: a 429 of
+//! gitlab.com may have none of these headers.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// The wait that a header `Retry-After` asks for: seconds, or a date of HTTP.
+/// The wait that a header `Retry-After` requires: seconds, or an HTTP date.
 pub(super) fn retry_after(value: Option<&str>, now: Timestamp) -> Option<Duration> {
     let value = value?.trim();
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    // Of the zones of a date of HTTP there is only GMT.
+    // The only time zone of HTTP dates is GMT.
     let date = value.strip_suffix("GMT").map_or_else(|| value.to_owned(), |date| format!("{date}+0000"));
     let at = jiff::fmt::rfc2822::parse(&date).ok()?.timestamp();
     Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
 }
 
-/// The wait until requests are counted anew, when `RateLimit-Remaining` says that none is left: `RateLimit-Reset` is a
-/// time in seconds since 1970.
+/// The wait until the rate limit is reset, when `RateLimit-Remaining` is 0. `RateLimit-Reset` is a time in seconds
+/// since 1970.
 pub(super) fn reset(remaining: Option<&str>, reset: Option<&str>, now: Timestamp) -> Option<Duration> {
     let remaining: u64 = remaining?.trim().parse().ok()?;
     let at = Timestamp::from_second(reset?.trim().parse().ok()?).ok()?;

@@ -1,19 +1,19 @@
-//! Finds what lost messages left wrong, and repairs it: asks GitLab about the merge requests that we know, and lets the
-//! families look for what got stuck.
+//! Repairs rows that are wrong because webhooks were lost: asks GitLab about the stored merge requests, and lets the
+//! sources find objects that got stuck.
 //!
 //! ```text
-//! upkeep   ─► partitions and old rows
-//! projects that we know, longest unchecked first, in three quarters of the time
+//! maintenance ─► partitions and retention
+//! stored projects, longest unchecked first, in three quarters of the time
 //!   └ each:  open merge requests, 100 a request ─► compare ─► gitlab::write, as ingest does
-//!            changed since the last sweep        ─► compare ─► ..     (reopened, never heard of)
-//!            versions of those with a new head              ─► ..
-//! families ─► sweep: what should have ended long ago
-//!          ─► tasks: what messages left to be done, chunk by chunk
+//!            changed since the last sweep       ─► compare ─► ..     (reopened ones, missing ones)
+//!            versions of those with a new head             ─► ..
+//! sources ─► sweep: objects that should have ended long ago
+//!         ─► tasks: deferred work of ingest, chunk by chunk
 //! ```
 //!
-//! An answer says what was true when it was asked for, so a webhook that was sent later wins, whichever is written first.
-//! A project that cannot be asked about keeps its rows as they are. A run that is out of time leaves projects to the
-//! next one, which begins with them.
+//! The version of an answer is the time of its request, so the version guard lets a webhook that was sent later win, in
+//! any order of writing. A project that cannot be asked about keeps its rows. A run that is out of time leaves projects
+//! to the next run, which begins with them.
 
 mod address;
 mod client;
@@ -32,36 +32,39 @@ use jiff::Timestamp;
 
 use self::client::Client;
 pub use self::client::Pace;
-use self::error::Trouble;
+use self::error::CheckError;
 pub use self::error::{ApiError, SetupError};
 use self::project::Check;
 use self::reach::Reach;
-pub use self::report::{Correction, Missing, Moved, RefusedItem, Report, Unreachable, Worked};
-use crate::clock::{self, Deadline};
-use crate::config::{GitLab, Retention};
-use crate::family::{Family, Settings, Task, Tasks};
-use crate::gitlab::{self, Checked, Project};
-use crate::store::{Patient, Store, StoreError, chain};
-use crate::upkeep;
+pub use self::report::{Correction, Missing, Moved, RejectedItem, Report, Unreachable, Worked};
+use crate::db::{Retrying, Store, StoreError};
+use crate::maintenance;
+use crate::maintenance::Retention;
+use crate::platform::clock::{self, Deadline};
+use crate::platform::environment::GitLab;
+use crate::platform::failure::chain;
+use crate::sources::gitlab::{self, Checked, Project};
+use crate::sources::{Settings, Source, Task, Tasks};
 
-/// What a run is to do.
+/// The options of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Paths of projects; all that we know if there is none.
+    /// Paths of projects; empty for all stored projects.
     pub projects: Vec<String>,
-    /// Write nothing.
+    /// Report without writing.
     pub dry_run: bool,
-    /// Sweep over what changed after this, instead of after the last sweep.
+    /// Sweep over merge requests that changed after this time, instead of after the last sweep.
     pub since: Option<Timestamp>,
-    /// Look beyond the open merge requests that we know: sweep over what changed, and ask for the times of heads.
+    /// Also check other merge requests than the stored open ones: sweep over those that changed, and ask for the times
+    /// of heads.
     pub sweep: bool,
-    /// Projects at a time.
+    /// Projects that are checked at a time.
     pub concurrency: usize,
-    /// How patient to be with GitLab.
+    /// Retry policy and time limits of requests to GitLab.
     pub pace: Pace,
-    /// Choices of the families.
+    /// Settings of the sources.
     pub settings: Settings,
-    /// How long what is kept; `None` for no upkeep.
+    /// Retention for maintenance; `None` for no maintenance.
     pub retention: Option<Retention>,
 }
 
@@ -74,7 +77,7 @@ impl Default for Options {
     }
 }
 
-/// What the scheduled function may be asked by hand; an event of the schedule asks for nothing in particular.
+/// The event of the scheduled function. A schedule sends none of these members; an operator who invokes it may.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(default)]
 pub struct Request {
@@ -93,19 +96,19 @@ impl From<Request> for Options {
     }
 }
 
-/// The run could not even begin.
+/// The run could not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
     /// An instance is configured wrongly.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// The database is away.
+    /// The database is unavailable.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl ReconcileError {
-    /// One word for errors that call for the same.
+    /// The class of the error, for logs; errors with the same remedy have the same class.
     #[must_use]
     pub fn error_type(&self) -> &'static str {
         match self {
@@ -115,25 +118,25 @@ impl ReconcileError {
     }
 }
 
-/// So many projects in a row without an answer, and the instance is left alone.
+/// Circuit breaker: after this many projects in a row without an answer the instance is not asked any more.
 const SILENT_PROJECTS: u32 = 3;
-/// How often a transaction is tried again while the database is away.
-const TRIES: u32 = 5;
-/// Time kept back for what comes after the projects.
+/// Attempts of a transaction while the database is unavailable.
+const ATTEMPTS: u32 = 5;
+/// Time that is reserved for the end of the run, after projects and tasks.
 const RESERVE: Duration = Duration::from_secs(2);
-/// Of the time, what projects leave to the tasks of the families, which come after them: a quarter.
+/// The share of the time that is reserved for the tasks of the sources, after the projects: a quarter.
 const TASKS_SHARE: u32 = 4;
-/// Of the time, what upkeep may take before all else: an eighth. It takes less than a second, but after a long pause; and
-/// projects may take all that there is, run after run.
-const UPKEEP_SHARE: u32 = 8;
+/// The share of the time that maintenance may take: an eighth. It comes first, because projects may take all of the
+/// time in each run. It takes less than a second, and longer only after a long pause.
+const MAINTENANCE_SHARE: u32 = 8;
 
-/// All that the workers of a run share.
+/// The data that the workers of a run share.
 struct Run<'w> {
-    store: Patient,
+    store: Retrying,
     clients: Vec<Client>,
     options: Options,
     deadline: Deadline,
-    /// Time that projects leave to the tasks of the families.
+    /// Time that is reserved for the tasks of the sources.
     for_tasks: Duration,
     watch: &'w dyn Fn(usize, usize),
     state: Mutex<State>,
@@ -141,26 +144,26 @@ struct Run<'w> {
 
 #[derive(Default)]
 struct State {
-    /// Projects to be done, with the number of their instance.
+    /// Projects to be checked, with the number of their instance.
     queue: VecDeque<(usize, Project)>,
     report: Report,
-    /// How many there were, and how many are done with, well or not.
+    /// The number of projects, and of those that were checked or failed.
     projects: usize,
     done: usize,
-    /// Of each instance: projects in a row without an answer, and whether it is not asked any more.
+    /// For each instance: projects in a row without an answer, and whether it is not asked any more.
     silent: Vec<u32>,
     stopped: Vec<bool>,
-    /// Of each instance: what became of it.
+    /// For each instance: whether it answered.
     reach: Vec<Reach>,
-    /// Tasks of families that are not done.
+    /// Tasks of sources that are not done.
     tasks: Vec<Task>,
 }
 
-/// Compares what is kept with what GitLab says, corrects it, and lets the families sweep. `watch` is told of each project
-/// that is done with: how many are, of how many.
+/// Compares the stored merge requests with those of GitLab, corrects them, and lets the sources sweep. `watch` is
+/// called after each project with the number of projects that are done, and of all projects.
 ///
 /// # Errors
-/// When the run could not begin. What goes wrong later is in the report, beside what was done until then.
+/// When the run could not begin. Later failures are in the report, beside the work that was done.
 pub async fn run(
     store: &Store,
     instances: &[GitLab],
@@ -171,7 +174,7 @@ pub async fn run(
     let started = clock::now();
     let made = instances.iter().zip(1..).map(|(gitlab, number)| Client::new(gitlab, number, options.pace));
     let clients = made.collect::<Result<Vec<_>, _>>()?;
-    let store = Patient::until(store, deadline).at_most(TRIES);
+    let store = Retrying::until(store, deadline).at_most(ATTEMPTS);
     store.check_schema().await?;
     let projects = store.in_tx("reconcile_projects", async |tx| gitlab::projects(tx).await).await?;
     let mut state = State {
@@ -181,7 +184,7 @@ pub async fn run(
         reach: vec![Reach::Untried; clients.len()],
         ..State::default()
     };
-    for project in wanted(projects, &options.projects) {
+    for project in select(projects, &options.projects) {
         match instance_of(&project, &clients) {
             Ok(number) => state.queue.push_back((number, project)),
             Err(problem) => state.report.unreachable.push(Unreachable { project: project.path, problem }),
@@ -192,11 +195,11 @@ pub async fn run(
     let workers = options.concurrency.clamp(1, 64);
     let for_tasks = if state.tasks.is_empty() { Duration::ZERO } else { deadline.remaining() / TASKS_SHARE };
     let run = Run { store, clients, options, deadline, for_tasks, watch: &watch, state: Mutex::new(state) };
-    run.keep_up(started).await;
-    // On one thread: they wait for GitLab nearly all of the time.
+    run.maintain(started).await;
+    // The workers share one thread, because they nearly always wait for GitLab.
     join_all((0..workers).map(|_| run.work())).await;
-    run.sweep_families(started).await;
-    run.work_for_families(deadline.or_within(deadline.remaining().saturating_sub(RESERVE))).await;
+    run.sweep_sources(started).await;
+    run.run_tasks(deadline.or_within(deadline.remaining().saturating_sub(RESERVE))).await;
     let reach = std::mem::take(&mut run.state().reach);
     let mut report = std::mem::take(&mut run.state().report);
     let silent = reach.iter().zip(&run.clients).find_map(|(reach, client)| reach.silence(&client.host));
@@ -208,8 +211,8 @@ pub async fn run(
     Ok(report)
 }
 
-/// The projects that were asked for, known or not; all that are known if none was.
-fn wanted(known: Vec<Project>, paths: &[String]) -> Vec<Project> {
+/// The requested projects, stored or not; all stored ones if none was requested.
+fn select(known: Vec<Project>, paths: &[String]) -> Vec<Project> {
     if paths.is_empty() {
         return known;
     }
@@ -219,7 +222,7 @@ fn wanted(known: Vec<Project>, paths: &[String]) -> Vec<Project> {
     paths.iter().map(|path| find(path).unwrap_or_else(|| unknown(path))).collect()
 }
 
-/// The instance that a project is on: the only one, else the one whose host its pages have.
+/// The instance of a project: the only one, else the one with the host of the project's web page.
 fn instance_of(project: &Project, clients: &[Client]) -> Result<usize, String> {
     if clients.len() == 1 {
         return Ok(0);
@@ -232,17 +235,17 @@ fn instance_of(project: &Project, clients: &[Client]) -> Result<usize, String> {
 
 impl Run<'_> {
     fn state(&self) -> MutexGuard<'_, State> {
-        // No lock is held while anything can fail, so what is in there is whole.
+        // Nothing can fail while the lock is held, so a poisoned lock is used all the same.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Time that is left for projects.
+    /// The time that remains for projects.
     fn for_projects(&self) -> Duration {
         let left = self.deadline.remaining();
         left.saturating_sub(RESERVE.max(self.for_tasks))
     }
 
-    /// Takes project after project until there is none.
+    /// Checks projects of the queue until it is empty.
     async fn work(&self) {
         loop {
             let (number, project) = {
@@ -263,14 +266,14 @@ impl Run<'_> {
         }
     }
 
-    /// Keeps what came of a project, and decides whether to go on with its instance.
+    /// Stores the result of a project, and decides whether its instance is asked any more.
     async fn finish(
         &self,
         number: usize,
         project: Project,
         started: Timestamp,
         found: Report,
-        result: Result<(), Trouble>,
+        result: Result<(), CheckError>,
     ) {
         let problem = {
             let mut state = self.state();
@@ -284,24 +287,24 @@ impl Run<'_> {
                     state.report.projects += 1;
                     None
                 }
-                Err(Trouble::Api(ApiError::OutOfTime)) => return state.report.left.push(project.path),
-                Err(Trouble::Api(ApiError::Limited)) => {
-                    // It would be the same for the next project.
+                Err(CheckError::Api(ApiError::OutOfTime)) => return state.report.left.push(project.path),
+                Err(CheckError::Api(ApiError::Limited)) => {
+                    // The rate limit applies to the next project too.
                     state.stopped[number] = true;
                     return state.report.left.push(project.path);
                 }
-                Err(Trouble::Api(error @ ApiError::Unauthorized)) => {
+                Err(CheckError::Api(error @ ApiError::Unauthorized)) => {
                     state.stopped[number] = true;
                     state.report.stopped = Some(format!("{}: {error}{}", self.clients[number].host, self.hint(number)));
                     return state.report.left.push(project.path);
                 }
-                Err(Trouble::Store(error)) => {
+                Err(CheckError::Store(error)) => {
                     state.stopped.fill(true);
                     state.report.stopped = Some(chain(&error));
                     return state.report.left.push(project.path);
                 }
                 Err(error) => {
-                    if matches!(error, Trouble::Api(ApiError::Unanswered { .. })) {
+                    if matches!(error, CheckError::Api(ApiError::Unanswered { .. })) {
                         state.silent[number] += 1;
                         if state.silent[number] >= SILENT_PROJECTS {
                             state.stopped[number] = true;
@@ -309,7 +312,7 @@ impl Run<'_> {
                         }
                     }
                     let hint = match error {
-                        Trouble::Api(ApiError::Refused { status: 403 | 404 }) => self.hint(number),
+                        CheckError::Api(ApiError::Rejected { status: 403 | 404 }) => self.hint(number),
                         _ => "",
                     };
                     let problem = format!("{error}{hint}");
@@ -324,69 +327,69 @@ impl Run<'_> {
         if self.options.dry_run {
             return;
         }
-        // A sweep that began later than the last one ended has left a gap.
+        // A sweep since a later time than the last sweep leaves a gap, so it does not count as one.
         let whole = self.options.since.is_none_or(|since| project.swept_at.is_some_and(|swept| since <= swept));
         let swept_at = (problem.is_none() && self.options.sweep && whole).then_some(started);
         let checked = [Checked { project: project.path, checked_at: started, swept_at, problem }];
-        let keep = self.store.in_tx("reconcile_checked", async |tx| gitlab::keep_checked(tx, &checked).await);
+        let keep = self.store.in_tx("reconcile_checked", async |tx| gitlab::save_checked(tx, &checked).await);
         if let Err(error) = keep.await {
-            // The rows are right; only the order of the next run is not.
-            tracing::warn!(error = chain(&error), "cannot keep when a project was checked");
+            // The rows are correct; only the order of the next run is wrong.
+            tracing::warn!(error = chain(&error), "cannot store when a project was checked");
         }
     }
 
-    /// Why an instance may show nothing.
+    /// A possible reason why GitLab does not show a project.
     fn hint(&self, number: usize) -> &'static str {
         if self.clients[number].is_anonymous() { ": no token is configured" } else { "" }
     }
 
-    /// Lets each family look for what got stuck, in a transaction of its own.
-    async fn sweep_families(&self, now: Timestamp) {
-        for family in Family::ALL {
+    /// Lets each source find objects that got stuck, in a transaction of its own.
+    async fn sweep_sources(&self, now: Timestamp) {
+        for source in Source::ALL {
             let write = !self.options.dry_run;
             let swept =
-                self.store.in_tx("sweep", async |tx| family.sweep(tx, &self.options.settings, now, write).await);
+                self.store.in_tx("sweep", async |tx| source.sweep(tx, &self.options.settings, now, write).await);
             match swept.await {
-                Ok((stale, due)) => {
+                Ok((stuck, due)) => {
                     let mut state = self.state();
-                    state.report.stale.extend(stale);
+                    state.report.stale.extend(stuck);
                     state.report.due = state.report.due.and(due);
                 }
-                Err(error) => self.state().report.stopped = Some(format!("{family}: {}", chain(&error))),
+                Err(error) => self.state().report.stopped = Some(format!("{source}: {}", chain(&error))),
             }
         }
     }
 
-    /// Makes partitions and throws away what is old. What is left of it is left to the next run, and no fault of this one.
-    async fn keep_up(&self, now: Timestamp) {
+    /// Does maintenance. Work that it leaves to the next run does not make this run incomplete.
+    async fn maintain(&self, now: Timestamp) {
         let Some(retention) = &self.options.retention else { return };
-        let until = self.deadline.or_within(self.deadline.remaining() / UPKEEP_SHARE);
-        let report = upkeep::run(&self.store, retention, now, until, self.options.dry_run).await;
+        let until = self.deadline.or_within(self.deadline.remaining() / MAINTENANCE_SHARE);
+        let report = maintenance::run(&self.store, retention, now, until, self.options.dry_run).await;
         self.state().report.upkeep = Some(report);
     }
 
-    /// Does what messages left to be done, chunk by chunk and task by task, until it is done or the time is over. What a
-    /// chunk has done stands, and the next run goes on from there.
-    async fn work_for_families(&self, until: Deadline) {
+    /// Runs the tasks of the sources, one chunk of each in turn, until they are done or the time is over. Each chunk is
+    /// committed, and the next run continues from there.
+    async fn run_tasks(&self, until: Deadline) {
         let mut tasks = std::mem::take(&mut self.state().tasks);
         let mut work = Tasks::new(clock::processor_time);
         while !tasks.is_empty() && !until.remaining().is_zero() {
-            // One that has nothing to do may be given something by another.
+            // A task without work may get some from another task, so tasks end together.
             let mut more = false;
-            let mut able = Vec::new();
+            let mut working = Vec::new();
             for task in tasks {
                 match work.chunk(task, &self.store, &self.options.settings).await {
-                    Ok((step, due)) => {
+                    Ok((done, due)) => {
                         let mut state = self.state();
-                        state.report.work(task.name(), step);
+                        state.report.work(task.name(), done);
                         state.report.due = state.report.due.and(due);
-                        more |= step.more;
-                        able.push(task);
+                        more |= done.more;
+                        working.push(task);
                     }
                     Err(error) => self.state().report.stopped = Some(format!("{}: {}", task.name(), chain(&error))),
                 }
             }
-            tasks = if more { able } else { Vec::new() };
+            tasks = if more { working } else { Vec::new() };
         }
         self.state().tasks = tasks;
     }

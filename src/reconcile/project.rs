@@ -1,48 +1,49 @@
-//! One project, from the question to the rows.
+//! Checks one project: requests its merge requests, compares them with the stored ones, and writes the differences.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::client::{Client, Page};
-use super::error::{ApiError, Trouble};
-use super::report::{Correction, Missing, Moved, RefusedItem, Report};
+use super::client::{Client, Decoded};
+use super::error::{ApiError, CheckError};
+use super::report::{Correction, Missing, Moved, RejectedItem, Report};
 use super::{Options, address};
-use crate::clock::{self, Deadline};
-use crate::gitlab::{self, Answer, Change, Comparison, MergeRequest, Project, Record};
-use crate::store::{Patient, StoreError};
+use crate::db::{Retrying, StoreError};
+use crate::platform::clock::{self, Deadline};
+use crate::sources::gitlab::{self, Answer, Change, Comparison, MergeRequest, Project, Record};
 
-/// A merge request of which something was heard so lately may be too new for a replica of GitLab's database: it is not
-/// taken for deleted yet.
+/// A merge request whose last message is more recent than this does not count as deleted when an answer lacks it: it
+/// may be too new for a replica of GitLab's database.
 const TOO_NEW: SignedDuration = SignedDuration::from_secs(60);
-/// A sweep begins so much before the last one did: updates are not seen in the order of their times.
+/// A sweep looks back to this much before the last one, because GitLab does not show updates in the order of their
+/// times.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
 /// How far the first sweep of a project looks back.
 const FIRST_SWEEP: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// For how long the time of a head is asked for in vain.
+/// How long the time of a head is requested, when GitLab does not return it.
 const UNTIMED: SignedDuration = SignedDuration::from_hours(24);
 
-/// A project at work.
+/// The check of a project.
 pub(super) struct Check<'c> {
-    pub(super) store: &'c Patient,
+    pub(super) store: &'c Retrying,
     pub(super) client: &'c Client,
     pub(super) options: &'c Options,
-    /// For questions. What is written has a little longer: what was found out is not to be lost.
+    /// The deadline of requests. Writing may take a little longer, so that no finding is lost.
     pub(super) deadline: Deadline,
     pub(super) project: &'c Project,
-    /// What was found so far; it stands even if the check does not come to its end.
+    /// The findings so far; they are reported even if the check fails.
     pub(super) found: Report,
-    /// Numbers that were compared.
+    /// Numbers of the merge requests that were compared.
     compared: HashSet<i64>,
-    /// Numbers of merge requests with heads of which the time is to be asked for.
+    /// Numbers of the merge requests whose versions are to be requested, for the times of their heads.
     untimed: BTreeSet<i64>,
-    /// Whether the project was seen to be the one that we know.
+    /// Whether the project is known to be the stored one.
     confirmed: bool,
-    /// Its path now: another one once a redirect led there.
+    /// Its current path, which differs from the stored one after a redirect.
     path: String,
 }
 
-/// What to do about one merge request.
+/// A merge request that is to be written.
 struct Finding {
     record: MergeRequest,
     changes: Vec<Change>,
@@ -51,7 +52,7 @@ struct Finding {
 
 impl<'c> Check<'c> {
     pub(super) fn new(
-        store: &'c Patient,
+        store: &'c Retrying,
         client: &'c Client,
         options: &'c Options,
         deadline: Deadline,
@@ -71,16 +72,17 @@ impl<'c> Check<'c> {
         }
     }
 
-    /// The open merge requests, then what has changed since the last time, then the heads that these led to.
-    pub(super) async fn run(&mut self, started: Timestamp) -> Result<(), Trouble> {
+    /// Checks the stored open merge requests, then those that changed since the last sweep, then the times of new
+    /// heads.
+    pub(super) async fn run(&mut self, started: Timestamp) -> Result<(), CheckError> {
         let path = self.project.path.as_str();
         let open = self.store.in_tx("reconcile_open", async |tx| gitlab::known(tx, path, None).await);
         let open = open.await?;
         let mut parts: Vec<&[MergeRequest]> = open.chunks(address::BULK).rev().collect();
         while let Some(part) = parts.pop() {
-            match self.ask_for(part).await {
-                // Some proxies take less than GitLab itself.
-                Err(Trouble::Api(ApiError::Refused { status: 414 })) if part.len() > 1 => {
+            match self.check_known(part).await {
+                // Some proxies accept shorter URLs only than GitLab: 414 URI Too Long.
+                Err(CheckError::Api(ApiError::Rejected { status: 414 })) if part.len() > 1 => {
                     let (first, second) = part.split_at(part.len() / 2);
                     parts.extend([second, first]);
                 }
@@ -94,33 +96,32 @@ impl<'c> Check<'c> {
         Ok(())
     }
 
-    /// Asks for merge requests by their numbers. One that a whole answer does not hold is deleted.
-    async fn ask_for(&mut self, part: &[MergeRequest]) -> Result<(), Trouble> {
+    /// Requests stored merge requests by their numbers. One that a complete answer lacks is deleted.
+    async fn check_known(&mut self, part: &[MergeRequest]) -> Result<(), CheckError> {
         let asked_at = clock::now();
         let iids: Vec<i64> = part.iter().map(|known| known.iid).collect();
         let url = address::by_number(&self.client.root, &self.project.path, &iids);
         let read = |text: &str| gitlab::read_merge_requests(text, &self.project.path, asked_at);
-        let pages = self.client.pages(url, self.deadline, read).await?;
+        let decoded = self.client.get_all(url, self.deadline, read).await?;
         let mut answer = Answer::default();
-        for page in pages {
-            let mut page = page;
-            self.look_at(&mut page).await?;
-            answer.merge_requests.extend(page.content.merge_requests);
-            answer.refused.extend(page.content.refused);
+        for mut part in decoded {
+            self.note_move(&mut part).await?;
+            answer.merge_requests.extend(part.content.merge_requests);
+            answer.refused.extend(part.content.refused);
         }
         answer.merge_requests.retain(|found| iids.contains(&found.iid));
         self.confirm(&answer, answer.merge_requests.is_empty()).await?;
 
-        let there: HashSet<Option<i64>> = answer
+        let present: HashSet<Option<i64>> = answer
             .merge_requests
             .iter()
             .map(|found| Some(found.iid))
             .chain(answer.refused.iter().map(|(iid, _)| *iid))
             .collect();
-        // Whatever could not even be told apart may be any of those that are not there.
-        let is_whole = !there.contains(&None);
+        // An item whose number cannot be read may be any of those that are missing.
+        let is_whole = !present.contains(&None);
         let is_old = |known: &&MergeRequest| asked_at.duration_since(known.stamp.message_at) > TOO_NEW;
-        let absent = part.iter().filter(|known| is_whole && !there.contains(&Some(known.iid)));
+        let absent = part.iter().filter(|known| is_whole && !present.contains(&Some(known.iid)));
         let deleted: Vec<Finding> = absent
             .filter(is_old)
             .map(|known| gitlab::gone(known, asked_at))
@@ -134,8 +135,9 @@ impl<'c> Check<'c> {
         self.settle(findings).await
     }
 
-    /// Asks for what has changed since the last sweep: the closed that were opened again, and those never heard of.
-    async fn sweep(&mut self, started: Timestamp) -> Result<(), Trouble> {
+    /// Requests merge requests that changed since the last sweep, to find those that were reopened, and those that are
+    /// missing in the table.
+    async fn sweep(&mut self, started: Timestamp) -> Result<(), CheckError> {
         let since = self.options.since.or(self.project.swept_at.and_then(|at| at.checked_sub(OVERLAP).ok()));
         let since = since.or_else(|| started.checked_sub(FIRST_SWEEP).ok()).unwrap_or(Timestamp::UNIX_EPOCH);
         let asked = self.path.clone();
@@ -147,10 +149,10 @@ impl<'c> Check<'c> {
             }
             let asked_at = clock::now();
             let read = |text: &str| gitlab::read_merge_requests(text, &asked, asked_at);
-            let mut page = self.client.get(url, self.deadline, read).await?;
-            self.look_at(&mut page).await?;
-            next = page.next;
-            let answer = page.content;
+            let mut decoded = self.client.get(url, self.deadline, read).await?;
+            self.note_move(&mut decoded).await?;
+            next = decoded.next;
+            let answer = decoded.content;
             self.confirm(&answer, false).await?;
             let iids: Vec<i64> = answer.merge_requests.iter().map(|found| found.iid).collect();
             let path = self.path.as_str();
@@ -164,16 +166,17 @@ impl<'c> Check<'c> {
         Ok(())
     }
 
-    /// Notes where the project is now, and what could not be read. After a redirect each merge request tells its own path, and the
-    /// rows that are kept follow it: nothing is written under the path that was asked for.
-    async fn look_at(&mut self, page: &mut Page<Answer>) -> Result<(), StoreError> {
+    /// Notes a redirect to a new path, and the items that could not be read. After a redirect the new path is read from
+    /// the merge requests, and the stored rows are renamed: nothing is written under the requested path.
+    async fn note_move(&mut self, answer: &mut Decoded<Answer>) -> Result<(), StoreError> {
         let project = self.project.path.clone();
-        if let Some(to) = page.moved_to.as_ref().filter(|to| **to != project) {
+        if let Some(to) = answer.moved_to.as_ref().filter(|to| **to != project) {
             if self.found.moved.is_empty() {
                 self.found.moved.push(Moved { project: project.clone(), to: to.clone() });
             }
-            let told = |found: &MergeRequest| found.told_path.as_ref().filter(|path| **path != self.path).cloned();
-            let renamed = page.content.merge_requests.iter().find_map(|found| Some((told(found)?, found)));
+            let new_path =
+                |found: &MergeRequest| found.response_path.as_ref().filter(|path| **path != self.path).cloned();
+            let renamed = answer.content.merge_requests.iter().find_map(|found| Some((new_path(found)?, found)));
             if let Some((path, found)) = renamed.filter(|(_, found)| self.is_known(found)) {
                 let record = gitlab::Renamed {
                     host: found.host.clone(),
@@ -184,34 +187,35 @@ impl<'c> Check<'c> {
                     hosts: self.options.settings.gitlab.hosts.clone(),
                 };
                 self.write(&[Record::Renamed(Box::new(record))]).await?;
-                // In a dry run the rows stay where they are.
+                // In a dry run the rows keep their path.
                 if !self.options.dry_run {
                     self.path = path;
                 }
             }
-            for found in &mut page.content.merge_requests {
-                if let Some(path) = &found.told_path {
+            for found in &mut answer.content.merge_requests {
+                if let Some(path) = &found.response_path {
                     path.clone_into(&mut found.project);
                 }
             }
         }
-        let refused = page.content.refused.iter().map(|(iid, refusal)| RefusedItem {
+        let rejected = answer.content.refused.iter().map(|(iid, rejection)| RejectedItem {
             project: project.clone(),
             iid: *iid,
-            detail: refusal.detail.clone(),
+            detail: rejection.detail.clone(),
         });
-        self.found.refused.extend(refused);
+        self.found.refused.extend(rejected);
         Ok(())
     }
 
-    /// Whether a merge request is of the project that we know, as far as both tell.
+    /// Whether a merge request belongs to the stored project: it has a number of a project, and the stored number is
+    /// the same or unknown.
     fn is_known(&self, found: &MergeRequest) -> bool {
         found.project_id.is_some_and(|id| self.project.id.is_none_or(|known| known == id))
     }
 
-    /// Makes sure, where there is doubt, that this is not another project that took the path of the one we know: its
-    /// merge requests have the same numbers and are others.
-    async fn confirm(&mut self, answer: &Answer, is_empty: bool) -> Result<(), Trouble> {
+    /// Where an answer is doubtful, makes sure that the path does not belong to another project now: the merge requests
+    /// of that one have the same numbers and are other ones.
+    async fn confirm(&mut self, answer: &Answer, is_empty: bool) -> Result<(), CheckError> {
         let Some(known) = self.project.id else { return Ok(()) };
         let differs = |found: &MergeRequest| found.project_id.is_some_and(|id| id != known);
         if self.confirmed || !(is_empty || answer.merge_requests.iter().any(differs)) {
@@ -219,9 +223,9 @@ impl<'c> Check<'c> {
         }
         let url = address::of_project(&self.client.root, &self.project.path);
         match self.client.get(url, self.deadline, gitlab::read_project_id).await {
-            Ok(Page { content: found, .. }) if found != known => Err(Trouble::OtherProject { found, known }),
-            // It was there a moment ago; who may see no more than its merge requests is not told its number.
-            Ok(_) | Err(ApiError::Refused { .. }) => {
+            Ok(Decoded { content: found, .. }) if found != known => Err(CheckError::OtherProject { found, known }),
+            // The project exists; a token that may only see its merge requests does not get its number.
+            Ok(_) | Err(ApiError::Rejected { .. }) => {
                 self.confirmed = true;
                 Ok(())
             }
@@ -233,8 +237,9 @@ impl<'c> Check<'c> {
         let mut findings = Vec::new();
         for answer in answers {
             match known.get(&answer.iid).map(|known| gitlab::compare(known, answer.clone())) {
-                // After a redirect an answer that does not name its path could only be written under the path that was asked for.
-                None if answer.told_path.is_none() && !self.found.moved.is_empty() => {}
+                // After a redirect, an item without a path could only be written under the requested path, so it is
+                // left out.
+                None if answer.response_path.is_none() && !self.found.moved.is_empty() => {}
                 None => findings.push(Finding { record: answer, changes: Vec::new(), is_new: true }),
                 Some(Comparison::Same) => {}
                 Some(Comparison::Older) => self.found.overtaken += 1,
@@ -246,8 +251,9 @@ impl<'c> Check<'c> {
         findings
     }
 
-    /// Writes what differs, by the same statements as ingest does, and reports what was written.
-    async fn settle(&mut self, findings: Vec<Finding>) -> Result<(), Trouble> {
+    /// Writes the findings by the same statements as ingest, with their version guard, and reports those that were
+    /// written.
+    async fn settle(&mut self, findings: Vec<Finding>) -> Result<(), CheckError> {
         if findings.is_empty() {
             return Ok(());
         }
@@ -275,7 +281,7 @@ impl<'c> Check<'c> {
         Ok(())
     }
 
-    /// Writes records in one transaction; returns the numbers of those that changed something, or would have.
+    /// Writes records in one transaction; returns the indexes of those that changed a row. In a dry run those are all.
     async fn write(&self, records: &[Record]) -> Result<HashSet<usize>, StoreError> {
         if self.options.dry_run {
             return Ok((0..records.len()).collect());
@@ -285,8 +291,9 @@ impl<'c> Check<'c> {
         Ok(kept.await?.into_iter().collect())
     }
 
-    /// Asks since when the heads were heads that a list has just told of, and fills in those that nobody had told of.
-    async fn time_heads(&mut self, started: Timestamp) -> Result<(), Trouble> {
+    /// Requests the versions of merge requests with new heads, to store the times of those heads, and heads that are
+    /// missing.
+    async fn time_heads(&mut self, started: Timestamp) -> Result<(), CheckError> {
         if self.options.dry_run {
             return Ok(());
         }
@@ -299,10 +306,11 @@ impl<'c> Check<'c> {
             let url = address::versions(&self.client.root, path, iid);
             let asked_at = clock::now();
             let read = |text: &str| gitlab::read_versions(text, path, iid, asked_at);
-            let pages = match self.client.pages(url, self.deadline, read).await {
-                Ok(pages) => pages,
-                // Gone meanwhile, or the token may not see them; the rest of the project is as good as without.
-                Err(ApiError::Refused { status }) => {
+            let answers = match self.client.get_all(url, self.deadline, read).await {
+                Ok(answers) => answers,
+                // The merge request was deleted meanwhile, or the token may not see its versions: the others are
+                // checked.
+                Err(ApiError::Rejected { status }) => {
                     tracing::debug!(gitlab.project = path, gitlab.iid = iid, status, "no versions");
                     continue;
                 }
@@ -310,7 +318,7 @@ impl<'c> Check<'c> {
             };
             let timed = self.store.in_tx("reconcile_timed", async |tx| gitlab::timed_heads(tx, path, iid).await);
             let timed = timed.await?;
-            let versions = pages.into_iter().flat_map(|page| page.content);
+            let versions = answers.into_iter().flat_map(|answer| answer.content);
             let versions: Vec<_> = versions.filter(|version| !timed.contains(&version.sha)).collect();
             let count = versions.len() as u64;
             if count > 0 && !self.write(&[Record::Versions(versions)]).await?.is_empty() {

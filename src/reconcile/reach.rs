@@ -1,32 +1,33 @@
-//! Whether an instance answered at all. One that never did is away, or there is no way to it, however few its projects are.
+//! Whether an instance answered at all. One that never did is down or unreachable, and stops the run with an error,
+//! even if it has fewer projects than [`super::SILENT_PROJECTS`].
 
-use super::error::{ApiError, Trouble};
+use super::error::{ApiError, CheckError};
 
-/// What became of an instance.
+/// Whether an instance answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reach {
     /// It was not tried.
     Untried,
-    /// It never answered; the last reason.
+    /// It never answered; the last error.
     Silent(String),
-    /// It answered, whatever it said.
+    /// It answered at least once, with any status.
     Answered,
 }
 
 impl Reach {
-    /// Takes in what became of a project.
-    pub(super) fn take(&mut self, result: &Result<(), Trouble>) {
+    /// Updates the state by the result of a project.
+    pub(super) fn take(&mut self, result: &Result<(), CheckError>) {
         match result {
-            Err(Trouble::Api(error @ ApiError::Unanswered { .. })) if *self != Self::Answered => {
+            Err(CheckError::Api(error @ ApiError::Unanswered { .. })) if *self != Self::Answered => {
                 *self = Self::Silent(error.to_string());
             }
-            // Nothing was asked, or nothing is heard yet.
-            Err(Trouble::Store(_) | Trouble::Api(ApiError::OutOfTime | ApiError::Unanswered { .. })) => {}
+            // No request was made, or none was answered.
+            Err(CheckError::Store(_) | CheckError::Api(ApiError::OutOfTime | ApiError::Unanswered { .. })) => {}
             Ok(()) | Err(_) => *self = Self::Answered,
         }
     }
 
-    /// Why a run is to count as stopped because of it.
+    /// The error of a run whose instance never answered.
     pub(super) fn silence(&self, host: &str) -> Option<String> {
         match self {
             Self::Silent(why) => Some(format!("{host}: {why}")),

@@ -1,102 +1,102 @@
-//! What a run found and did: for people, for metrics, and for whoever called.
+//! The report of a run: for the log, for metrics, and for the caller.
 
 use jiff::Timestamp;
 use metrics::{counter, histogram};
 use serde::Serialize;
 
-use crate::gitlab::Change;
+use crate::db::{ChunkResult, Stuck};
+use crate::maintenance;
 use crate::outbox::Due;
-use crate::store::{Stale, Step};
-use crate::upkeep;
+use crate::sources::gitlab::Change;
 
-/// What a run found and did. With `dry_run` what it would have done.
+/// The findings and changes of a run; with `dry_run` the changes that it would have made.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
-    /// What is to be delivered by what the sources announced.
+    /// The deliveries that are due because of events of this run.
     #[serde(skip)]
     pub due: Due,
-    /// Nothing was written.
+    /// Whether nothing was written.
     pub dry_run: bool,
     /// When it began.
     pub started_at: Option<Timestamp>,
     /// How long it took.
     pub seconds: f64,
-    /// Requests to GitLab, each try counted.
+    /// Requests to GitLab; each attempt counts.
     pub requests: u64,
-    /// How many of them were one too many (429).
+    /// Requests that exceeded the rate limit (429).
     pub limited: u64,
-    /// Projects that were checked to the end.
+    /// Projects that were checked completely.
     pub projects: u64,
     /// Merge requests that were compared.
     pub checked: u64,
-    /// Merge requests that were completed, or of which only the time has moved on: no webhook was lost.
+    /// Merge requests that were completed, or whose time only was updated: no webhook was lost.
     pub refreshed: u64,
-    /// Merge requests about which a webhook told something newer meanwhile.
+    /// Merge requests for which a webhook brought a newer state meanwhile.
     pub overtaken: u64,
-    /// Heads that were filled in with the time at which they became that.
+    /// Heads that were stored with the time since which they are heads.
     pub versions: u64,
-    /// Merge requests that were wrong: lost webhooks.
+    /// Merge requests whose rows were wrong: lost webhooks.
     pub corrections: Vec<Correction>,
-    /// Merge requests that nobody had told of.
+    /// Merge requests that were not in the table.
     pub missing: Vec<Missing>,
-    /// Projects that could not be checked; their rows are as they were.
+    /// Projects that could not be checked; their rows are unchanged.
     pub unreachable: Vec<Unreachable>,
     /// Projects whose path has changed; they were checked under the new one.
     pub moved: Vec<Moved>,
     /// Parts of answers that could not be read.
-    pub refused: Vec<RefusedItem>,
-    /// Projects that were not reached, or not to their end: first in the next run.
+    pub refused: Vec<RejectedItem>,
+    /// Projects that were not checked, or only in part, for lack of time: the next run begins with them.
     pub left: Vec<String>,
-    /// What families found stuck.
-    pub stale: Vec<Stale>,
-    /// What was done of the families' own work.
+    /// Objects that the sources found stuck.
+    pub stale: Vec<Stuck>,
+    /// The work of the sources' tasks.
     pub worked: Vec<Worked>,
-    /// What upkeep did, if it was asked for. What it left is done by the next run, and part of no verdict on this one.
-    pub upkeep: Option<upkeep::Report>,
-    /// Why the run ended before its time, if so. The rest of the report stands.
+    /// The report of maintenance, if requested. Work that it leaves to the next run does not make this run incomplete.
+    pub upkeep: Option<maintenance::Report>,
+    /// The error that ended the run early, if any. The rest of the report is valid.
     pub stopped: Option<String>,
 }
 
-/// A merge request that was wrong.
+/// A merge request whose row was wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Correction {
     /// Path of the project.
     pub project: String,
     /// Number of the merge request.
     pub iid: i64,
-    /// What was wrong about it; a deletion is a change of `state` to `deleted`.
+    /// The columns that were wrong; a deletion is a change of `state` to `deleted`.
     pub changes: Vec<Change>,
 }
 
 impl Correction {
-    /// Whether the merge request is gone.
+    /// Whether the merge request was deleted.
     #[must_use]
     pub fn is_deletion(&self) -> bool {
         self.changes.iter().any(|change| change.field == "state" && change.new == "deleted")
     }
 }
 
-/// What was done of a task of a family.
+/// The work of a task of a source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Worked {
     /// Its name.
     pub task: &'static str,
-    /// Objects that were looked at.
+    /// Objects that were processed.
     pub objects: usize,
-    /// What was written or announced because of them.
+    /// Rows that were written or events that were announced because of them.
     pub written: usize,
     /// Whether there is more to do.
     pub left: bool,
 }
 
-/// A merge request that nobody had told of.
+/// A merge request that was not in the table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Missing {
     /// Path of the project.
     pub project: String,
     /// Number of the merge request.
     pub iid: i64,
-    /// The state it is in.
+    /// Its state.
     pub state: &'static str,
 }
 
@@ -105,14 +105,14 @@ pub struct Missing {
 pub struct Unreachable {
     /// Its path.
     pub project: String,
-    /// Why.
+    /// The error.
     pub problem: String,
 }
 
 /// A project whose path has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Moved {
-    /// The path that our rows have.
+    /// The stored path.
     pub project: String,
     /// Path or number to which GitLab redirects.
     pub to: String,
@@ -120,17 +120,17 @@ pub struct Moved {
 
 /// A part of an answer that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RefusedItem {
+pub struct RejectedItem {
     /// Path of the project.
     pub project: String,
     /// Number of the merge request, if that could be read.
     pub iid: Option<i64>,
-    /// The field and the shape of its value.
+    /// The field and the type of its value.
     pub detail: String,
 }
 
 impl Report {
-    /// Whether all that was asked for has happened.
+    /// Whether the run did everything that it was to do.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.stopped.is_none()
@@ -140,7 +140,7 @@ impl Report {
             && !self.worked.iter().any(|worked| worked.left)
     }
 
-    /// Adds what was found in one project.
+    /// Adds the findings of one project.
     pub(super) fn add(&mut self, found: Self) {
         self.checked += found.checked;
         self.refreshed += found.refreshed;
@@ -152,23 +152,23 @@ impl Report {
         self.refused.extend(found.refused);
     }
 
-    /// Adds a page of a task; nothing is said of one that has nothing to do.
-    pub(super) fn work(&mut self, task: &'static str, step: Step) {
+    /// Adds a chunk of a task. A task without any work is not reported.
+    pub(super) fn work(&mut self, task: &'static str, done: ChunkResult) {
         match self.worked.iter_mut().find(|worked| worked.task == task) {
             Some(worked) => {
-                worked.objects += step.objects;
-                worked.written += step.written;
-                worked.left = step.more;
+                worked.objects += done.objects;
+                worked.written += done.written;
+                worked.left = done.more;
             }
-            None if step == Step::default() => {}
+            None if done == ChunkResult::default() => {}
             None => {
-                let Step { objects, written, more } = step;
+                let ChunkResult { objects, written, more } = done;
                 self.worked.push(Worked { task, objects, written, left: more });
             }
         }
     }
 
-    /// In an order that does not depend on who was quicker.
+    /// Sorts the lists, so that they do not depend on the order in which the workers finished.
     pub(super) fn sort(&mut self) {
         self.corrections.sort_by(|a, b| (&a.project, a.iid).cmp(&(&b.project, b.iid)));
         self.missing.sort_by(|a, b| (&a.project, a.iid).cmp(&(&b.project, b.iid)));
@@ -178,7 +178,7 @@ impl Report {
         self.left.sort();
     }
 
-    /// Counts the run, and says it in one line, and each correction in one more.
+    /// Writes metrics, a log line for the run, and one for each correction.
     pub fn record(&self) {
         let deleted = self.corrections.iter().filter(|correction| correction.is_deletion()).count();
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
@@ -195,8 +195,8 @@ impl Report {
             counter!("worked").increment(count(*objects));
             tracing::info!(task, objects, written, left, "worked");
         }
-        if let Some(upkeep) = &self.upkeep {
-            upkeep.record();
+        if let Some(maintenance) = &self.upkeep {
+            maintenance.record();
         }
         counter!("requests").increment(self.requests);
         counter!("limited").increment(self.limited);

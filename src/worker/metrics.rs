@@ -1,6 +1,6 @@
 //! Prometheus metrics and health over HTTP.
 //!
-//! The metrics are those of [`crate::telemetry::record`] and the counters of the loops: `sqs_receive_errors`,
+//! The metrics are those of [`crate::ingest::record`] and the counters of the loops: `sqs_receive_errors`,
 //! `sqs_not_deleted`, `files_failed`.
 
 use std::net::SocketAddr;
@@ -10,36 +10,36 @@ use axum::http::{StatusCode, header};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use super::{Health, Stop, WorkerError, whole};
-use crate::config::{ConfigError, Lookup};
-use crate::routing::Routes;
-use crate::serving::{self, Limits};
+use crate::platform::environment::{ConfigError, Lookup};
+use crate::platform::routing::Routes;
+use crate::platform::serving::{self, Limits};
 
 /// Bounds of the histograms in milliseconds: from one small statement to an hour of lag.
 const BUCKETS: [f64; 15] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1e3, 2e3, 5e3, 1e4, 6e4, 3.6e6];
-/// Recorded values are folded into the histograms so often, else they pile up until somebody asks for them.
-const UPKEEP: Duration = Duration::from_secs(5);
+/// How often recorded values are added to the histograms; without it they would take memory until the next scrape.
+const FOLD_EVERY: Duration = Duration::from_secs(5);
 
 /// `METRICS_PORT`: 9090 by default, `None` for 0.
 ///
 /// # Errors
-/// When it is no port.
+/// When it is not a port.
 pub fn port(lookup: Lookup<'_>) -> Result<Option<u16>, ConfigError> {
     let port = whole(lookup, "METRICS_PORT", (9090, 0, u16::MAX), "a port, or 0 for none")?;
     Ok(Some(port).filter(|port| *port != 0))
 }
 
-/// Makes the metrics of this process those that the handle shows.
+/// Installs the recorder of metrics of this process; the handle renders them.
 ///
 /// # Errors
-/// When another recorder is in place.
+/// When another recorder is installed.
 pub fn install() -> Result<PrometheusHandle, WorkerError> {
     Ok(PrometheusBuilder::new().set_buckets(&BUCKETS)?.install_recorder()?)
 }
 
-/// The pages `/metrics` and `/healthz`.
+/// The routes `/metrics` and `/healthz`.
 pub fn routes(metrics: PrometheusHandle, health: Health) -> Routes {
-    let page = move || async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render()) };
-    Routes::new().get("/metrics", page).get("/healthz", move || async move { answer(&health) })
+    let render = move || async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render()) };
+    Routes::new().get("/metrics", render).get("/healthz", move || async move { answer(&health) })
 }
 
 /// 200 while all parts work, else 503 with the reasons.
@@ -50,10 +50,10 @@ fn answer(health: &Health) -> (StatusCode, String) {
     }
 }
 
-/// Serves the pages until the stop.
+/// Serves the routes until the worker is stopped.
 ///
 /// # Errors
-/// When the address cannot be had.
+/// When the process cannot listen on the address.
 pub async fn serve(
     address: SocketAddr,
     metrics: PrometheusHandle,
@@ -63,18 +63,18 @@ pub async fn serve(
     let failed = |source| WorkerError::Listen { address, source };
     let listener = tokio::net::TcpListener::bind(address).await.map_err(failed)?;
     tracing::info!(address = %listener.local_addr().unwrap_or(address), "metrics on /metrics, health on /healthz");
-    let upkeep = async {
+    let fold = async {
         loop {
-            tokio::time::sleep(UPKEEP).await;
+            tokio::time::sleep(FOLD_EVERY).await;
             metrics.run_upkeep();
         }
     };
     let server = serving::serve(listener, routes(metrics.clone(), health), Limits::default());
     tokio::select! {
         served = server => served.map(drop).map_err(failed),
-        // A scrape that is cut off at the end is no loss.
+        // A scrape may be cut off by the stop.
         () = stop.wait() => Ok(()),
-        () = upkeep => Ok(()),
+        () = fold => Ok(()),
     }
 }
 
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn both_pages_are_served() {
+    async fn both_routes_are_served() {
         let recorder = PrometheusBuilder::new().set_buckets(&BUCKETS).unwrap().build_recorder();
         metrics::with_local_recorder(&recorder, || metrics::counter!("kept").increment(3));
         let health = Health::default();
@@ -106,7 +106,7 @@ mod tests {
         assert!(ask(address, "/healthz").await.ends_with("\r\n\r\n{\"error\":\"database: away\"}"));
     }
 
-    /// The answer to a GET, by hand: two lines need no client.
+    /// The answer to a GET, without an HTTP client.
     async fn ask(address: SocketAddr, path: &'static str) -> String {
         let ask = move || -> std::io::Result<String> {
             use std::io::{Read, Write};

@@ -1,16 +1,17 @@
-//! The pipeline without Lambda: long-running loops that take messages from a queue or a folder.
+//! Ingests without Lambda: long-running loops that receive messages from a queue or a folder.
 //!
 //! ```text
-//! sqs ────► receive, gather, read S3 pointers ─┐                    ┌─ delete, or hand back with a delay
-//! folder ─► scan, wait until files are whole ──┴► pipeline::ingest ─┴─ move to .done, or remember the key
+//! sqs ────► receive, gather, read S3 pointers ─┐                  ┌─ delete, or return to the queue with a delay
+//! folder ─► scan, wait until files are whole ──┴► ingest::ingest ─┴─ move to .done, or remember the key
 //! metrics ► /metrics, /healthz
 //! ```
 //!
-//! Each loop has a thread of the runtime's blocking pool to itself ([`on_a_thread`](crate::tasks::on_a_thread)).
-//! Messages are decoded on it, so that a large batch of one loop holds up nobody else, and the files of a folder are
-//! read on it.
+//! Each loop has a thread of the runtime's blocking pool to itself
+//! ([`on_a_thread`](crate::platform::shutdown::on_a_thread)). It decodes messages and reads files on that thread, so
+//! that a large batch does not delay the other loops.
 //!
-//! Not guaranteed: that a message is taken once. Whatever is taken twice gives the same rows.
+//! Messages are processed at least once; ingest is idempotent, so a message that is processed twice gives the same
+//! rows.
 
 pub mod folder;
 mod health;
@@ -25,105 +26,105 @@ use std::time::{Duration, Instant};
 use tokio::task::{JoinError, JoinSet};
 
 pub use self::health::Health;
-use crate::clock::{self, Deadline};
-use crate::config::{ConfigError, Lookup};
-use crate::envelope::Delivery;
-use crate::family::Settings;
-use crate::pipeline::{self, Counts, Report};
-use crate::store::{Store, chain};
-pub use crate::tasks::{Stop, Stopper};
-use crate::telemetry;
+use crate::db::Store;
+use crate::ingest::{self, Counts, Report};
+use crate::platform::clock::{self, Deadline};
+use crate::platform::environment::{ConfigError, Lookup};
+use crate::platform::failure::chain;
+pub use crate::platform::shutdown::{Stop, Stopper};
+use crate::sources::Settings;
+use crate::transport::Delivery;
 
-/// The database, as a part whose health is watched.
+/// The name of the database in [`Health`].
 const DATABASE: &str = "database";
-/// How long a batch that is under way may go on after the stop. Kubernetes kills after 30 s by default.
+/// How long the current batch may take after the stop. Kubernetes kills after 30 s by default.
 const STOP_GRACE: Duration = Duration::from_secs(20);
-/// How long the answer to the question whether the database is there may take.
+/// The time limit of a probe of the database.
 const PROBE: Duration = Duration::from_secs(5);
-/// A loop without work asks for the database when nobody has heard of it for so long.
+/// A loop without work probes the database when no loop has used it for this long.
 const PROBE_AFTER: Duration = Duration::from_secs(15);
-/// Longest wait before the next batch while batches fail: short, for each loop finds out by itself that the database is
-/// back.
-const LONGEST_BRAKE: Duration = Duration::from_secs(10);
+/// The longest backoff after failed batches. It is short, because each loop finds out by itself that the database
+/// answers again.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 
-/// Why a worker cannot start, or ended although nobody stopped it.
+/// Why a worker cannot start, or ended without being stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
-    /// A defect of this program; what was in hand comes again.
+    /// A defect of this program. The messages of the current batch are delivered again.
     #[error("a loop of the worker panicked")]
     Panicked(#[source] JoinError),
-    /// A folder cannot be made.
-    #[error("cannot make the folder {}", path.display())]
+    /// A folder cannot be created.
+    #[error("cannot create the folder {}", path.display())]
     Folder {
-        /// Which one.
+        /// Its path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// The port for metrics cannot be had.
+    /// The process cannot listen on the address for metrics.
     #[error("cannot listen on {address}")]
     Listen {
-        /// Which address.
+        /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
     /// A queue cannot be used.
     #[error("{url}: {why}")]
     Queue {
-        /// Which one.
+        /// Its URL.
         url: String,
-        /// Why, with causes.
+        /// The error with its causes.
         why: String,
     },
-    /// Another recorder of metrics is in place.
+    /// Another recorder of metrics is installed.
     #[error("cannot set up metrics")]
     Recorder(#[from] metrics_exporter_prometheus::BuildError),
 }
 
-/// What every loop works with.
+/// The resources that all loops share.
 #[derive(Clone)]
 pub struct Worker {
-    /// The database; its pool needs a connection for each loop, or they wait for each other.
+    /// The database. Its pool needs a connection for each loop, so that they do not wait for each other.
     pub store: Store,
-    /// Choices about reading messages.
+    /// The settings for decoding messages.
     pub settings: Settings,
-    /// What the loops say about themselves.
+    /// The health of the loops and of the database.
     pub health: Health,
-    /// When to end.
+    /// Set when the worker is to end.
     pub stop: Stop,
 }
 
 impl Worker {
-    /// Takes a batch in, and says so in metrics, log and health. `None` when the worker was stopped and the batch
-    /// did not end in the time that is left then; nothing of it may be acknowledged.
+    /// Ingests a batch, and reports it in metrics, log and health. `None` when the worker was stopped and the batch did
+    /// not end within [`STOP_GRACE`]; then no message of it may be acknowledged.
     async fn ingest(&self, deliveries: &[Delivery], within: Duration) -> Option<Report> {
         let too_late = async {
             self.stop.wait().await;
             tokio::time::sleep(STOP_GRACE).await;
         };
         let report = tokio::select! {
-            report = pipeline::ingest(&self.store, deliveries, &self.settings, Deadline::within(within)) => report,
+            report = ingest::ingest(&self.store, deliveries, &self.settings, Deadline::within(within)) => report,
             () = too_late => return None,
         };
-        telemetry::record(&report);
+        crate::ingest::record(&report);
         let counts = report.counts();
         match &report.error {
             // `record` has logged it.
             Some((_, error)) => drop(self.health.failed(DATABASE, error)),
-            // A batch in which nothing is for us says nothing about the database.
+            // A batch of ignored messages only does not use the database.
             None if counts.ignored < counts.received => drop(self.health.ok(DATABASE)),
             None => {}
         }
         Some(report)
     }
 
-    /// Waits, after `failures` batches that failed, until the database answers: what is not taken needs not be
-    /// delivered again. `false` when the worker was stopped.
+    /// A circuit breaker: after `failures` failed batches in a row it waits, with backoff, until the database answers.
+    /// Messages that are not received meanwhile need no redelivery. `false` when the worker was stopped.
     async fn ready(&self, failures: &mut u32) -> bool {
         while *failures > 0 {
-            // Also before the first question: a wrong program or schema fails while the database answers.
-            if !self.stop.sleep(clock::backoff(*failures, Duration::from_secs(1), LONGEST_BRAKE)).await {
+            // It also waits before the first probe: with a wrong schema batches fail although the database answers.
+            if !self.stop.sleep(clock::backoff(*failures, Duration::from_secs(1), LONGEST_BACKOFF)).await {
                 return false;
             }
             if self.probe().await {
@@ -134,15 +135,15 @@ impl Worker {
         !self.stop.is_set()
     }
 
-    /// For a loop that has nothing to do: keeps `/healthz` true, and the next messages where they are while the
-    /// database is away.
+    /// Called by a loop without work. Probes the database, so that `/healthz` is up to date, and so that no message is
+    /// received while the database is unavailable.
     async fn idle(&self, failures: &mut u32) {
         if self.health.silence(DATABASE, Instant::now()) >= PROBE_AFTER && !self.probe().await {
             *failures = failures.saturating_add(1);
         }
     }
 
-    /// Whether the database answers; logged when that has changed.
+    /// Tests whether the database answers, and logs a change.
     async fn probe(&self) -> bool {
         match self.store.script("SELECT 1", Deadline::within(PROBE)).await {
             Ok(()) => {
@@ -153,7 +154,7 @@ impl Worker {
             }
             Err(error) => {
                 if self.health.failed(DATABASE, &chain(&error)) {
-                    tracing::warn!(error = chain(&error), "the database does not answer, nothing is taken");
+                    tracing::warn!(error = chain(&error), "the database does not answer, receiving no messages");
                 }
                 false
             }
@@ -161,13 +162,13 @@ impl Worker {
     }
 }
 
-/// Counts a batch into the failures in a row that [`Worker::ready`] waits by.
+/// Updates the number of failed batches in a row, which [`Worker::ready`] reads.
 fn count_failure(failures: &mut u32, report: &Report) {
     *failures = if report.error.is_some() { failures.saturating_add(1) } else { 0 };
 }
 
-/// Waits for loops to end, and passes on to them that the worker is stopped. Returns the sum of their counts; `Err` when
-/// one panicked, which stops the others.
+/// Waits for loops to end, and stops them when the worker is stopped. Returns the sum of their counts; `Err` when one
+/// panicked, which stops the others.
 async fn join(
     mut loops: JoinSet<Result<Counts, JoinError>>,
     stop: &Stop,
@@ -196,7 +197,7 @@ async fn join(
     }
 }
 
-/// A whole number of a variable, from `least` to `most`. `Err` when it is none.
+/// Reads an integer from `least` to `most` from a variable. `Err` when it is not one.
 fn whole<T: FromStr + PartialOrd>(
     lookup: Lookup<'_>,
     variable: &'static str,

@@ -1,8 +1,8 @@
-//! An archive of large messages into a database: how fast beside what its parts alone take, in how much memory; killed at
-//! random; and the same from a mirror, from a server of S3, and live.
+//! Backfill of an archive of large messages into a database: rates beside those of its parts alone, peak memory, runs
+//! that are killed at random, and the same tables from a mirror, from an S3 server and from live messages.
 //!
 //! `cargo bench --bench backfill` for all with 200,000 messages, `cargo bench --bench backfill -- 20000 speed kill` for
-//! some with fewer. The archive is made once, below `target`, and is the same every time. Takes half an hour.
+//! some with fewer. The archive is made once, below `target`, and is the same in each run. Takes half an hour.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on may panic")]
 #![expect(unreachable_pub, reason = "`pub` says what a module offers to the others")]
 
@@ -24,10 +24,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::{ingest, read};
-use hummingbird_status::store::Store;
+use hummingbird_status::db::Store;
+use hummingbird_status::ingest::{ingest, read};
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -38,15 +38,15 @@ use support::archive::{Published, put, time};
 use support::random::Random;
 use support::{deadline, render, schema, store_of};
 
-/// Messages, if nothing else is asked for.
+/// The default number of messages.
 const MESSAGES: usize = 200_000;
-/// Messages of a smaller archive, to compare the memory with.
+/// Messages of a smaller archive, whose peak memory is compared.
 const FEW: usize = 20_000;
-/// How often it is killed.
+/// How often the process is killed.
 const KILLS: usize = 20;
-/// States in which each run is announced.
+/// States of each `PipelineRun`; each is one message.
 const STATES: usize = 4;
-/// Runs that are under way at a time.
+/// `PipelineRuns` that are running at the same time.
 const AT_A_TIME: usize = 50;
 
 fn main() {
@@ -76,7 +76,7 @@ fn main() {
     });
 }
 
-/// The message of a number: runs in their states, many at a time.
+/// The message with this number: `PipelineRuns` in their states, many of them interleaved.
 fn message(number: usize) -> Published {
     let (group, place) = (number / (STATES * AT_A_TIME), number % (STATES * AT_A_TIME));
     let (state, run) = (place / AT_A_TIME, group * AT_A_TIME + place % AT_A_TIME);
@@ -89,7 +89,7 @@ fn message(number: usize) -> Published {
     }
 }
 
-/// The samples of both families that are archived, as messages after the others.
+/// The fixtures of both archived sources, as messages after the generated ones.
 static SAMPLES: LazyLock<Vec<Published>> = LazyLock::new(|| {
     let files = ["events/konflux", "events/gitlab"].map(|folder| support::files(folder, ".json")).concat();
     let message = |(number, (_, bytes)): (usize, (String, Vec<u8>))| Published {
@@ -106,18 +106,18 @@ fn is_object(text: &str) -> bool {
     serde_json::from_str::<Value>(text).is_ok_and(|value| value.is_object())
 }
 
-/// How many messages an archive has in all.
+/// The number of all messages of an archive.
 fn whole(messages: usize) -> usize {
     messages + SAMPLES.len()
 }
 
-/// The message of a number in an archive.
+/// The message with this number in an archive.
 fn archived(number: usize, messages: usize) -> Published {
     if number < messages { message(number) } else { SAMPLES[number - messages].clone() }
 }
 
-/// An archive of so many messages and the samples, made if it is not there. Two of three as the archiver unpacks them, the
-/// others as SNS sends them.
+/// An archive of so many messages and the fixtures, made if it does not exist. Two of three are stored as the archiver
+/// unpacks them, the others as SNS sends them.
 fn archive(messages: usize) -> PathBuf {
     let root = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("archive-{messages}"));
     if root.join(".complete").exists() {
@@ -143,7 +143,7 @@ fn archive(messages: usize) -> PathBuf {
     root
 }
 
-/// A run of the command, and the most memory that it had.
+/// A run of the command, and its peak memory.
 struct Done {
     summary: Value,
     peak: u64,
@@ -186,7 +186,7 @@ fn mirror(archive: &Path) -> [&str; 2] {
     ["--mirror", archive.to_str().unwrap()]
 }
 
-/// COPY of the rows of some messages.
+/// COPY of the rows of these messages.
 struct Copies {
     copy: rows::Copy,
     rows: usize,
@@ -199,14 +199,14 @@ async fn copy_of(url: &str, messages: usize) -> Copies {
 }
 
 impl Copies {
-    /// Rows a second.
+    /// Rows per second.
     async fn rate(&self, store: &Store) -> f64 {
         store.script("TRUNCATE bench_copy", deadline()).await.unwrap();
         rate(self.rows, timed(self.copy.run(self.rows, 1000)).await.1)
     }
 }
 
-/// Messages a second with 1, 2 and 4 workers, beside reading alone, and COPY of the rows alone.
+/// Messages per second with 1, 2 and 4 workers, beside reading alone, and COPY of the rows alone.
 async fn speed(server: &Server, archive: &Path, messages: usize) {
     let url = server.database("speed").await;
     let copy = copy_of(&url, messages).await;
@@ -238,7 +238,7 @@ async fn speed(server: &Server, archive: &Path, messages: usize) {
     print(&format!("Backfill of {messages} messages from a mirror"), head, &table);
 }
 
-/// Peak memory by the size of the archive.
+/// Peak memory for archives of two sizes.
 async fn memory(server: &Server, large: &Path, messages: usize) {
     let mut table = Vec::new();
     for (number, (archive, messages)) in [(archive(FEW), FEW), (large.to_owned(), messages)].iter().enumerate() {
@@ -249,7 +249,7 @@ async fn memory(server: &Server, large: &Path, messages: usize) {
     print("Peak memory", ["messages", "peak"], &table);
 }
 
-/// What the table of the README shows: from a mirror and from S3, beside reading alone and COPY alone.
+/// The rows of the table in tests/bench/README.md: from a mirror and from S3, beside reading alone and COPY alone.
 async fn table(server: &Server, archive: &Path, messages: usize) {
     let url = server.database("briefly").await;
     let copy = copy_of(&url, messages).await;
@@ -272,15 +272,15 @@ async fn table(server: &Server, archive: &Path, messages: usize) {
         }
     }
     let slower = Some(("slower of reading alone, COPY alone", &*floor));
-    Figure { what: "backfill from a mirror", unit: "/s", ours: &of_mirror, baseline: None, floor: slower }.tell();
+    Figure { what: "backfill from a mirror", unit: "/s", ours: &of_mirror, baseline: None, floor: slower }.report();
     let beside = Some(("from a mirror", &*of_mirror));
     Figure { what: "backfill from S3 on the same cores", unit: "/s", ours: &of_s3, baseline: beside, floor: slower }
-        .tell();
+        .report();
     let reading = Some(("reading alone", &*memory_of_reading));
-    Figure { what: "backfill: memory", unit: "MB", ours: &memory, baseline: None, floor: reading }.tell();
+    Figure { what: "backfill: memory", unit: "MB", ours: &memory, baseline: None, floor: reading }.report();
 }
 
-/// Takes a batch in; the time that it took.
+/// Ingests a batch; returns the time.
 async fn take_in(store: &Store, batch: &[Delivery]) -> Duration {
     let start = Instant::now();
     let report = ingest(store, batch, &Settings::default(), deadline()).await;
@@ -288,10 +288,10 @@ async fn take_in(store: &Store, batch: &[Delivery]) -> Duration {
     start.elapsed()
 }
 
-/// All that is in the tables, in few letters.
+/// A digest of the contents of all tables.
 async fn digest(url: &str) -> String {
     let store = store_of(url, 1);
-    // What is of the run itself, and keys that are drawn.
+    // Without the rows of the run itself, and without generated keys.
     let tables = schema::tables(&store).await;
     let tables: Vec<_> =
         tables.iter().filter(|table| !["backfill_runs", "refused"].contains(&table.as_str())).collect();
@@ -299,7 +299,8 @@ async fn digest(url: &str) -> String {
         format!("SELECT '{table}' AS name, md5((to_jsonb(t) - 'received_at')::text) AS row FROM {table} AS t")
     };
     let digest = format!(
-        "SELECT count(*) || ' rows in ' || count(DISTINCT name) || ' tables, md5 ' || md5(string_agg(row, '' ORDER BY name, \
+        "SELECT count(*) || ' rows in ' || count(DISTINCT name) || ' tables, md5 ' || md5(string_agg(row, '' ORDER BY \
+            name, \
          row)) FROM ({}) AS t",
         tables.iter().map(rows).collect::<Vec<_>>().join(" UNION ALL ")
     );
@@ -307,12 +308,12 @@ async fn digest(url: &str) -> String {
     format!("{}, {}", render::rows(&store, &digest).await[0], rest[0])
 }
 
-/// The same message as a queue has it: most of them not packed, which takes as long as all the rest.
+/// The same message as in a queue. Most are not compressed: compressing them would take as long as all the rest.
 fn live(number: usize, messages: usize) -> Delivery {
     Published { packed: number.is_multiple_of(8), ..archived(number, messages) }.delivery()
 }
 
-/// The same tables from a mirror, from S3, and by live messages in random order.
+/// Compares the tables from a mirror, from S3, and from live messages in random order.
 async fn same(server: &Server, archive: &Path, messages: usize) {
     println!();
     let url = server.database("same_mirror").await;
@@ -342,7 +343,7 @@ async fn same(server: &Server, archive: &Path, messages: usize) {
     assert_eq!(of_mirror, of_live);
 }
 
-/// Killed at random, and gone on with, until nobody kills it.
+/// Kills the process at random times and resumes the run, until one process runs to the end.
 async fn kill(server: &Server, archive: &Path) {
     let url = server.database("undisturbed").await;
     let undisturbed = backfill(&url, &mirror(archive), &[]).await;
@@ -355,7 +356,7 @@ async fn kill(server: &Server, archive: &Path) {
     for round in 0..KILLS {
         let resume: &[&str] = if round == 0 { &mirror(archive) } else { &["--resume"] };
         let mut child = start(&url, resume, &[]);
-        // Counted from when it has the run: the one before may be waited for until it counts as gone.
+        // Counted from when it holds the run: it may first wait until the lease of the killed process expires.
         let owned = format!("SELECT 'x' FROM backfill_runs WHERE invocations = {}", round + 1);
         while render::rows(&store, &owned).await.is_empty() && child.try_wait().unwrap().is_none() {
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -1,4 +1,4 @@
-//! A folder served as a bucket of S3, by a program of its own (`tests/bench/s3`) that is built when it is asked for.
+//! Serves a folder as an S3 bucket, by a separate program (`tests/bench/s3`) that is built on demand.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -7,9 +7,9 @@ use std::process::{Child, Command, Stdio};
 use crate::cargo::cargo;
 use crate::support::project;
 
-/// A running server; ends with this, or with the process.
+/// A running server; it ends when this is dropped or this process ends.
 pub struct Bucket {
-    /// What reads from it needs in its environment.
+    /// The environment variables of a program that reads from it.
     pub variables: [(&'static str, String); 3],
     child: Child,
     root: PathBuf,
@@ -45,7 +45,7 @@ impl Drop for Bucket {
     fn drop(&mut self) {
         self.child.stdin.take();
         self.child.wait().ok();
-        // The link, and not what it leads to.
+        // The link itself, not its target.
         std::fs::remove_dir_all(&self.root).ok();
     }
 }

@@ -1,13 +1,14 @@
-//! Builds whose commits get statuses, in batches of 100, a millisecond away from PostgreSQL: how many a second, and round trips.
+//! Builds whose commits get statuses, in batches of 100, a millisecond away from PostgreSQL: how many a second, and
+//! round trips.
 
 use std::time::Duration;
 
+use hummingbird_status::db::{Store, Tx};
 use hummingbird_status::deliver::targets::{Target, targets};
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
+use hummingbird_status::ingest::ingest;
 use hummingbird_status::outbox::registry;
-use hummingbird_status::pipeline::ingest;
-use hummingbird_status::store::{Store, Tx};
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 
 use crate::measure::{ROUNDS, median, print, rate, timed};
 use crate::proxy::{self, Proxy};

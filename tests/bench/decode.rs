@@ -1,4 +1,4 @@
-//! Where the time of reading goes, and what a tree of JSON would cost instead.
+//! The costs of the parts of decoding, and of a JSON tree instead.
 
 use std::hint::black_box;
 use std::io::Read;
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::envelope::lambda::Invocation;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::read;
+use hummingbird_status::ingest::read;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
+use hummingbird_status::transport::lambda::Invocation;
 use serde_json::Value;
 
 use crate::measure::{ROUNDS, median, print};
@@ -28,7 +28,7 @@ pub fn run() {
         .map(|text| Delivery { id: "m".to_owned(), body: text.clone().into_bytes(), ..Delivery::default() })
         .collect();
     let settings = Settings::default();
-    // In parts too small for a second thread.
+    // In chunks too small for a second thread.
     let read_alone =
         |deliveries: &[Delivery]| deliveries.chunks(31).for_each(|part| drop(black_box(read(part, &settings))));
 

@@ -1,5 +1,6 @@
-//! How soon and how fast commit statuses reach a server on loopback that answers at once, beside telling one after the other,
-//! and beside posting alone. `cargo bench --bench deliver` for all, `cargo bench --bench deliver -- throughput` for one section.
+//! Latency and throughput of commit statuses to a server on loopback that answers at once, beside posting them one
+//! after the other, and beside the HTTP requests alone. `cargo bench --bench deliver` for all,
+//! `cargo bench --bench deliver -- throughput` for one section.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on may panic")]
 #![expect(unreachable_pub, reason = "`pub` says what a module offers to the others")]
 
@@ -13,13 +14,13 @@ mod support;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use hummingbird_status::db::Store;
 use hummingbird_status::deliver::targets::{Target, targets};
 use hummingbird_status::deliver::{Deliverer, Until};
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::https;
-use hummingbird_status::pipeline::ingest;
-use hummingbird_status::store::Store;
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::platform::https;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 
 use measure::{Figure, ROUNDS, median, millis, print, rate};
 use server::Server;
@@ -28,11 +29,11 @@ use support::forge::{Forge, created};
 use support::random::Random;
 use support::{deadline, store_of};
 
-/// Builds whose statuses are told in each measurement.
+/// Builds whose statuses are posted in each measurement.
 const BUILDS: usize = 1000;
 /// Events in each measurement of latency, one after the other.
 const SINGLE: usize = 20;
-/// Posts that are under way at a time, at most.
+/// The largest number of concurrent posts.
 const AT_A_TIME: [usize; 3] = [1, 8, 32];
 
 fn main() {
@@ -50,7 +51,7 @@ fn main() {
     });
 }
 
-/// The target that a server on loopback plays.
+/// The target: a server on loopback.
 fn target(forge: &Forge, at_a_time: usize) -> Vec<Target> {
     let document = format!(
         "[[target]]\nname = 'ghe'\nkind = 'github'\nhosts = ['{HOST}']\napi = '{}/api/v3'\ntoken = 'env:TOKEN'\n\
@@ -70,22 +71,25 @@ async fn take_in(store: &Store, deliveries: &[Delivery]) {
     assert_eq!(report.counts().kept, deliveries.len() as u64, "{:?}", report.error);
 }
 
-/// A build that passed, of a commit of its own.
+/// A build that passed, with a commit of its own.
 fn build(number: usize) -> Delivery {
     let sha = format!("{number:040x}");
     Event { build: &sha, sha: &sha, ..event("passed", 1) }.delivery()
 }
 
-/// What a post is without us: the same bytes to the same server.
+/// A post without the product: the same bytes to the same server.
 async fn post(client: &reqwest::Client, forge: &Forge, number: usize) {
-    let body = r#"{"state":"success","context":"buildkite/app","description":"Build #7 passed (1 second)","target_url":"http://x/"}"#;
+    let body = concat!(
+        r#"{"state":"success","context":"buildkite/app","description":"Build #7 passed (1 second)","#,
+        r#""target_url":"http://x/"}"#,
+    );
     let url = format!("{}/api/v3/repos/acme/app/statuses/{number:040x}", forge.url);
     let answer = client.post(url).header("authorization", "Bearer x").body(body).send().await.unwrap();
     assert!(answer.status().is_success());
     answer.bytes().await.unwrap();
 }
 
-/// From the commit of an event to its post while nothing else is to do: the times of each round, and those of posts alone.
+/// The times from the commit of an event to its post on an idle system, for each round, and those of posts alone.
 async fn latency(server: &Server) {
     let store = store_of(&server.database("latency").await, 2);
     let forge = Forge::start(|_| created()).await;
@@ -123,19 +127,19 @@ async fn latency(server: &Server) {
     all.sort_by(f64::total_cmp);
     let p99 = all[(all.len() - 1) * 99 / 100];
     let floor = Some(("a post alone", &*alone));
-    Figure { what: "from commit to post, p50", unit: "ms", ours: &middle, baseline: None, floor }.tell();
-    Figure { what: "from commit to post, p99", unit: "ms", ours: &[p99], baseline: None, floor }.tell();
+    Figure { what: "from commit to post, p50", unit: "ms", ours: &middle, baseline: None, floor }.report();
+    Figure { what: "from commit to post, p99", unit: "ms", ours: &[p99], baseline: None, floor }.report();
     let row = ["commit to post".to_owned(), format!("{:.0}", median(middle)), format!("{p99:.0}")];
-    print("Telling soon", ["", "p50 ms", "p99 ms"], &[row]);
+    print("Latency", ["", "p50 ms", "p99 ms"], &[row]);
 }
 
-/// Statuses a second, so many at a time, and posts alone.
+/// Statuses per second with so many concurrent posts, and posts alone.
 async fn throughput(server: &Server) {
     let [mut found, mut alone] = [const { [const { Vec::new() }; AT_A_TIME.len()] }; 2];
     let client = https::client().build().unwrap();
     for round in 0..ROUNDS {
         for (way, at_a_time) in AT_A_TIME.into_iter().enumerate() {
-            let store = store_of(&server.database(&format!("told_{round}_{way}")).await, 2);
+            let store = store_of(&server.database(&format!("posted_{round}_{way}")).await, 2);
             let forge = Forge::start(|_| created()).await;
             let deliverer = Deliverer::new(store.clone(), target(&forge, at_a_time), None).unwrap();
             take_in(&store, &(0..BUILDS).map(build).collect::<Vec<_>>()).await;
@@ -151,16 +155,16 @@ async fn throughput(server: &Server) {
     }
     for (way, at_a_time) in AT_A_TIME.into_iter().enumerate().skip(1) {
         Figure {
-            what: &format!("commit statuses told, {at_a_time} at a time"),
+            what: &format!("commit statuses delivered, {at_a_time} at a time"),
             unit: "/s",
             ours: &found[way],
             baseline: Some(("one at a time", &found[0])),
             floor: Some(("posts alone, from memory", &alone[way])),
         }
-        .tell();
+        .report();
     }
     let rows = AT_A_TIME.into_iter().zip(found.into_iter().zip(alone)).map(|(at_a_time, (found, alone))| {
         [at_a_time.to_string(), format!("{:.0}", median(found)), format!("{:.0}", median(alone))]
     });
-    print("Telling many", ["at a time", "statuses/s", "posts alone/s"], &rows.collect::<Vec<_>>());
+    print("Throughput", ["at a time", "statuses/s", "posts alone/s"], &rows.collect::<Vec<_>>());
 }

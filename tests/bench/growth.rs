@@ -1,13 +1,14 @@
-//! What a message costs as the table grows. Most rows are not of messages: they are copies of such rows under other names, made
-//! by SQL, with their JSON emptied, so that ten million fit. Keys and indexes are as large as of messages.
+//! The cost of a message as the table grows. Most rows do not come from messages: they are copies of such rows under
+//! other names, made by SQL, with empty JSON, so that ten million fit. Keys and indexes are as large as those of
+//! messages.
 
 use std::time::{Duration, Instant};
 
-use hummingbird_status::clock::Deadline;
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::ingest;
-use hummingbird_status::store::Store;
+use hummingbird_status::db::Store;
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::platform::clock::Deadline;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 
 use crate::measure::{ROUNDS, median, millis, print};
 use crate::payload;
@@ -20,7 +21,7 @@ const BATCH: usize = 1000;
 /// Batches in each round.
 const BATCHES: usize = 4;
 
-/// Measures and prints, up to so many rows.
+/// Measures and prints, for tables of up to so many rows.
 pub async fn run(server: &Server, most: usize) {
     let url = server.database("growth").await;
     let store = store_of(&url, 1);
@@ -31,7 +32,8 @@ pub async fn run(server: &Server, most: usize) {
         all.chunks(BATCH).map(<[Delivery]>::to_vec).collect::<Vec<_>>()
     });
     take_in(&store, &new).await;
-    let columns = "SELECT column_name || ' ' || data_type FROM information_schema.columns WHERE table_name = 'pipelineruns' \
+    let columns = "SELECT column_name || ' ' || data_type FROM information_schema.columns WHERE table_name = \
+        'pipelineruns' \
                    AND is_generated = 'NEVER' ORDER BY ordinal_position";
     let columns = render::rows(&store, columns).await;
     let columns: Vec<_> = columns.iter().map(|column| column.split_once(' ').unwrap()).collect();
@@ -50,7 +52,8 @@ pub async fn run(server: &Server, most: usize) {
         while there < rows {
             let (from, to) = (there / BATCH, rows.min(there + 1_000_000) / BATCH);
             let fill = format!(
-                "SET statement_timeout = 0; SET synchronous_commit = off; INSERT INTO pipelineruns ({names}) SELECT {values} \
+                "SET statement_timeout = 0; SET synchronous_commit = off; INSERT INTO pipelineruns ({names}) SELECT \
+                    {values} \
                  FROM (SELECT * FROM of_messages LIMIT {BATCH}) AS r, generate_series({from} + 1, {to}) AS g \
                  ON CONFLICT DO NOTHING"
             );
@@ -80,13 +83,13 @@ pub async fn run(server: &Server, most: usize) {
         let size = "SELECT pg_size_pretty(pg_relation_size('pipelineruns')) || ', ' || \
                     pg_size_pretty(pg_indexes_size('pipelineruns'))";
         let size = render::rows(&store, size).await[0].clone();
-        let [new, changed, stale] = found.map(median);
+        let [new, changed, outdated] = found.map(median);
         let of_postgresql = computed * 1e6 / (3 * ROUNDS * BATCH * BATCHES) as f64;
         points.push((new, of_postgresql));
-        let costs = [new, changed, stale, of_postgresql].map(|cost| format!("{cost:.0}"));
+        let costs = [new, changed, outdated, of_postgresql].map(|cost| format!("{cost:.0}"));
         println!("{there} rows, {size}: {} µs", costs.join(", "));
-        let [new, changed, stale, of_postgresql] = costs;
-        table.push([there.to_string(), size, new, changed, stale, of_postgresql]);
+        let [new, changed, outdated, of_postgresql] = costs;
+        table.push([there.to_string(), size, new, changed, outdated, of_postgresql]);
     }
     let head = ["rows", "table, indexes", "new µs", "changed µs", "too late µs", "PostgreSQL's CPU µs, of all three"];
     print(&format!("What a message costs, by the rows that are there (batches of {BATCH})"), head, &table);
@@ -100,7 +103,7 @@ pub async fn run(server: &Server, most: usize) {
     );
 }
 
-/// Takes batches in; microseconds a message.
+/// Ingests batches; microseconds per message.
 async fn take_in(store: &Store, batches: &[Vec<Delivery>]) -> f64 {
     let start = Instant::now();
     for batch in batches {

@@ -1,4 +1,4 @@
-//! Writers that all want the same rows.
+//! Concurrent writers of the same rows.
 
 use crate::measure::{ROUNDS, median, print, rate};
 use crate::server::Server;

@@ -1,8 +1,8 @@
-//! How fast submissions of KCIDB become rows and events, beside Python that writes the same rows.
+//! Throughput of KCIDB submissions to rows and events, beside Python that writes the same rows.
 //!
-//! `CONFORMANCE_DIR=../shared cargo bench --bench kcidb`: the real submissions of `samples/kcidb`. The baseline needs `pip`, which
-//! installs psycopg below `target` once. It reads JSON and upserts, and neither validates nor announces. What counts is the
-//! ratio; both are measured in turn on one PostgreSQL that waits for its disk.
+//! `CONFORMANCE_DIR=../shared cargo bench --bench kcidb`: the real submissions of `samples/kcidb`. The baseline needs
+//! `pip`, which installs psycopg below `target` once. It reads JSON and upserts, and neither validates nor announces.
+//! The ratio is the result; both are measured in turn on one PostgreSQL that waits for its disk.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on may panic")]
 #![expect(unreachable_pub, reason = "`pub` says what a module offers to the others")]
 
@@ -18,14 +18,14 @@ use std::path::Path;
 use std::sync::{Barrier, Mutex};
 use std::time::Instant;
 
-use hummingbird_status::clock;
+use hummingbird_status::db::{Store, Tx};
 use hummingbird_status::deliver::targets::{Target, targets};
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::{Record, Settings};
-use hummingbird_status::kcidb;
+use hummingbird_status::ingest::{ingest, read};
 use hummingbird_status::outbox::registry;
-use hummingbird_status::pipeline::{ingest, read};
-use hummingbird_status::store::{Store, Tx};
+use hummingbird_status::platform::clock;
+use hummingbird_status::sources::kcidb;
+use hummingbird_status::sources::{Record, Settings};
+use hummingbird_status::transport::Delivery;
 use jiff::Timestamp;
 
 use measure::{Figure, ROUNDS, brief, median, print, rate};
@@ -80,7 +80,7 @@ fn main() {
         ("two writers", &first[2], python),
         ("two writers once more, when all is there", &again[2], None),
     ] {
-        Figure { what, unit: "/s", ours, baseline, floor: Some(("reading and checking alone", &reading)) }.tell();
+        Figure { what, unit: "/s", ours, baseline, floor: Some(("reading and checking alone", &reading)) }.report();
     }
     if brief() {
         return;
@@ -125,7 +125,7 @@ fn per_second(rates: Vec<f64>) -> String {
     format!("{:.0}", median(rates))
 }
 
-/// Objects a second that are read alone, so many submissions at a time: one at a time is read on one core.
+/// Objects per second of decoding alone, in batches of so many submissions; batches of one are decoded on one core.
 fn read_all(deliveries: &[Delivery], at_a_time: usize, objects: usize) -> f64 {
     let start = Instant::now();
     for deliveries in deliveries.chunks(at_a_time) {
@@ -155,8 +155,8 @@ async fn register(store: &Store, events: &str) {
     store.in_tx("register", deadline(), register).await.unwrap();
 }
 
-/// Objects a second from bodies to committed rows and events. Each writer is a thread with a connection of its own, and takes
-/// the next batch when it is done with one, as a worker does.
+/// Objects per second from bodies to committed rows and events. Each writer is a thread with its own connection, and
+/// takes the next batch after it has finished one, as a worker does.
 fn pass(url: &str, deliveries: &[Delivery], batch: usize, writers: usize, objects: usize) -> f64 {
     let batches = Mutex::new(deliveries.chunks(batch));
     let barrier = Barrier::new(writers + 1);

@@ -1,10 +1,10 @@
-//! The ingest function as its environment meets it: size, start, first and later invocations, memory; and of the other
-//! programs size and start.
+//! The ingest function as Lambda runs it: size, start, first and later invocations, memory; of the other programs size
+//! and start.
 //!
-//! `cargo bench --bench lambda` builds the function as it is released, which takes some minutes, and measures that. The
-//! others are looked for in `target/lambda`, where `cargo lambda build --release` puts them; `.. --bench lambda -- programs`
-//! builds all as they are released, which takes half an hour, puts them there, and measures nothing else.
-//! Other builds of ingest may be named instead: `.. --bench lambda -- /path/to/ingest /path/to/another`.
+//! `cargo bench --bench lambda` builds the release of the function, which takes some minutes, and measures it. The
+//! others are expected in `target/lambda`, where `cargo lambda build --release` puts them; `.. --bench lambda --
+//! programs` builds the releases of all, which takes half an hour, puts them there, and measures nothing else. Other
+//! builds of ingest can be named instead: `.. --bench lambda -- /path/to/ingest /path/to/another`.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on may panic")]
 #![expect(unreachable_pub, reason = "`pub` says what a module offers to the others")]
 
@@ -35,9 +35,9 @@ use serde_json::Value;
 use server::Server;
 use support::runtime_api::Function;
 
-/// Starts of each program.
+/// The number of starts of each program.
 const STARTS: usize = 15;
-/// Invocations of one that is warm.
+/// The number of invocations of a warm function.
 const WARM: usize = 15;
 
 fn main() {
@@ -49,7 +49,7 @@ fn main() {
     } else if named.is_empty() {
         named.push(programs::released("ingest"));
     }
-    // The service must not share a thread with the measurement: both would wait for each other.
+    // The service runs on a thread of its own: on a shared one, it and the measurement would wait for each other.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let server = Server::start();
     runtime.block_on(async {
@@ -61,7 +61,7 @@ fn main() {
     });
 }
 
-/// A program that does nothing, built by the same compiler with the same aims.
+/// A program that does nothing, built by the same compiler with the same optimisation.
 fn nothing() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     std::fs::write(folder.join("nothing.rs"), "fn main() {}").unwrap();
@@ -71,14 +71,14 @@ fn nothing() -> PathBuf {
     folder.join("nothing")
 }
 
-/// How long a program takes from its start to its end.
+/// The time from the start of a program to its end.
 fn whole(command: &mut Command) -> f64 {
     let start = Instant::now();
     assert!(command.status().unwrap().success(), "{command:?}");
     millis(start.elapsed())
 }
 
-/// Bytes, packed as an archive has them.
+/// Size in bytes when compressed, as in a ZIP archive.
 fn packed(bytes: &[u8]) -> f64 {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(bytes).unwrap();
@@ -107,17 +107,17 @@ async fn measure(server: &Server, program: &str, number: usize) {
         clear().await;
         let mut function = Function::start(program, &variables).await;
         starts.push(millis(function.ready().await));
-        // As it is when the first event waits for the start to end.
+        // As when the first event waits for the end of the start.
         tokio::time::sleep(Duration::from_millis(20)).await;
         cold.push(millis(expect_all_taken(&mut function, &small).await));
     }
     let beside = |name, values: &'_ [f64]| (!values.is_empty()).then(|| (name, values.to_vec()));
-    let tell = |what: &str, unit, ours: &[f64], baseline: Option<(&str, Vec<f64>)>, floor: (&str, Vec<f64>)| {
+    let report = |what: &str, unit, ours: &[f64], baseline: Option<(&str, Vec<f64>)>, floor: (&str, Vec<f64>)| {
         let baseline = baseline.as_ref().map(|(name, values)| (*name, &**values));
-        Figure { what, unit, ours, baseline, floor: Some((floor.0, &floor.1)) }.tell();
+        Figure { what, unit, ours, baseline, floor: Some((floor.0, &floor.1)) }.report();
     };
     let until = beside("Python that imports psycopg", &of_python);
-    tell("ingest: from start to first question", "ms", &starts, until, ("a program that does nothing", of_nothing));
+    report("ingest: from start to first request", "ms", &starts, until, ("a program that does nothing", of_nothing));
     let of_packages = python.as_ref().map(|python| {
         let files = support::files_in(&python.packages, "");
         files.iter().filter(|(name, _)| !name.ends_with(".pyc")).map(|(_, bytes)| packed(bytes)).sum::<f64>() / 1e6
@@ -126,7 +126,7 @@ async fn measure(server: &Server, program: &str, number: usize) {
     let of_nothing = std::fs::read(&nothing).unwrap();
     let least = ("a program that does nothing", vec![packed(&of_nothing) / 1e6]);
     let what = format!("ingest: program, packed ({:.2} MB unpacked)", bytes.len() as f64 / 1e6);
-    tell(&what, "MB", &[packed_size / 1e6], of_packages, least);
+    report(&what, "MB", &[packed_size / 1e6], of_packages, least);
     let size = |bytes: f64| format!("{:.2} MB", bytes / 1e6);
     let fastest = starts.iter().copied().fold(f64::INFINITY, f64::min);
     let mut table = vec![
@@ -162,14 +162,14 @@ async fn measure(server: &Server, program: &str, number: usize) {
         }
         let peak = function.peak_memory() as f64 / 1e6;
         if name.starts_with("10 ") {
-            tell("ingest: first invocation, 10 messages", "ms", &cold, None, ("a later invocation", warm.clone()));
+            report("ingest: first invocation, 10 messages", "ms", &cold, None, ("a later invocation", warm.clone()));
         } else {
             let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("event.json");
             std::fs::write(&file, &event).unwrap();
             let number = |python: &Python| python.number("lambda_baseline.py", &[&file]) / 1e6;
             let of_python = beside("Python that reads the same", python.as_ref().map(number).as_slice());
             let least = ("the event alone", vec![event.len() as f64 / 1e6]);
-            tell(&format!("ingest: memory, {name}"), "MB", &[peak], of_python, least);
+            report(&format!("ingest: memory, {name}"), "MB", &[peak], of_python, least);
         }
         let name = format!("{name}, event of {:.2} MB", event.len() as f64 / 1e6);
         table.push([format!("warm invocation: {name}"), format!("{:.1} ms", median(warm)), String::new()]);
@@ -184,12 +184,12 @@ async fn expect_all_taken(function: &mut Function, event: &[u8]) -> Duration {
     time
 }
 
-/// The SQS event with `count` runs that are not packed, in bodies of at most `size` bytes.
+/// The SQS event with `count` uncompressed `PipelineRuns`, in bodies of at most `size` bytes.
 fn plain_event(count: usize, size: usize) -> Vec<u8> {
     payload::event_of((0..count).map(|number| (number, plain(number, size))), 0)
 }
 
-/// A run that lost tasks until its body has the size.
+/// A `PipelineRun` from which tasks are removed until its body has the size.
 fn plain(number: usize, size: usize) -> String {
     let mut run: Value = serde_json::from_str(&payload::json(number, 0)).unwrap();
     let mut text = run.to_string();

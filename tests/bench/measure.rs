@@ -1,41 +1,41 @@
-//! Medians and tables, and what the table of the README is made of.
+//! Medians and tables, and the figures that the table of tests/bench/README.md is made of.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-/// Names a file for [`Figure`]s, when `cargo bench --bench table` asks for them.
+/// The variable with the path of the file for [`Figure`]s; `cargo bench --bench table` sets it.
 pub const FIGURES: &str = "BENCH_FIGURES";
 
-/// Measurements of each thing; what is reported is their median.
+/// The number of measurements of each figure; the median is reported.
 pub const ROUNDS: usize = 5;
 
-/// The middle one.
+/// The median.
 pub fn median(mut values: Vec<f64>) -> f64 {
     assert!(!values.is_empty(), "nothing was measured");
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
 
-/// How long something takes.
+/// The result of some work, and how long it took.
 pub async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
     let start = Instant::now();
     let value = work.await;
     (value, start.elapsed())
 }
 
-/// How many in a second.
+/// How many per second.
 pub fn rate(count: usize, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64()
 }
 
-/// Milliseconds, with fractions.
+/// Milliseconds with fractions.
 pub fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// Prints a heading and a table whose first row is its head.
+/// Prints a title, the head and the rows of a table.
 pub fn print<const N: usize>(title: &str, head: [&str; N], rows: &[[String; N]]) {
     println!("\n## {title}\n");
     let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).chain([head[at].len()]).max().unwrap_or(0);
@@ -58,38 +58,38 @@ pub fn print<const N: usize>(title: &str, head: [&str; N], rows: &[[String; N]])
     }
 }
 
-/// Whether this is for the table, which needs less of it than is shown otherwise.
+/// Whether this run is for the README's table, which needs fewer measurements.
 pub fn brief() -> bool {
     std::env::var_os(FIGURES).is_some()
 }
 
-/// A line of that table: what was measured, and beside it what it is compared with, each as often.
+/// A row of that table: the measured values, the baseline and the floor, each measured equally often.
 pub struct Figure<'f> {
-    /// What was measured.
+    /// The name of the measurement.
     pub what: &'f str,
-    /// What is counted: `/s`, `ms`, `MB`.
+    /// The unit: `/s`, `ms`, `MB`.
     pub unit: &'f str,
-    /// Ours.
+    /// The values of the product.
     pub ours: &'f [f64],
-    /// The usual way to do it.
+    /// The common alternative, if there is one: name and values.
     pub baseline: Option<(&'f str, &'f [f64])>,
-    /// What cannot be beaten.
+    /// The lower bound of the cost, if there is one: name and values.
     pub floor: Option<(&'f str, &'f [f64])>,
 }
 
 impl Figure<'_> {
-    /// Adds it to the table, if there is to be one.
-    pub fn tell(&self) {
+    /// Adds the figure to the file, if a table is being made.
+    pub fn report(&self) {
         let beside = |of: Option<(&str, &[f64])>| of.map(|(name, values)| json!({"name": name, "values": values}));
-        tell(&json!({
+        report(&json!({
             "what": self.what, "unit": self.unit, "ours": self.ours,
             "baseline": beside(self.baseline), "floor": beside(self.floor),
         }));
     }
 }
 
-/// Adds a line to the file of figures, if there is to be one.
-pub fn tell(line: &serde_json::Value) {
+/// Adds a line to the file of figures, if a table is being made.
+pub fn report(line: &serde_json::Value) {
     if let Some(path) = std::env::var_os(FIGURES) {
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
         writeln!(file, "{line}").unwrap();

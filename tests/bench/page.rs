@@ -1,8 +1,9 @@
-//! How many pages are answered in a second and how soon, over HTTP on loopback: the program `page`, beside a server in Python
-//! that asks PostgreSQL the same and makes a plain table of it, and beside the statements alone.
+//! Throughput and latency of pages over HTTP on loopback: the command `web`, beside a Python server that runs the same
+//! statements and renders a plain table, and beside the statements alone.
 //!
-//! `cargo bench --bench page`; `.. -- 1000000` with so many runs beside the samples, and the rest in proportion. What each
-//! address asks is read from PostgreSQL's own log, with its parameters, so that the others ask the very same.
+//! `cargo bench --bench page`; `.. -- 1000000` with so many runs beside the fixtures, and the rest in proportion. The
+//! statements of each address are read from PostgreSQL's log, with their parameters, so that the others run the same
+//! ones.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on may panic")]
 #![expect(unreachable_pub, reason = "`pub` says what a module offers to the others")]
 
@@ -23,11 +24,11 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use hummingbird_status::clock::Deadline;
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::{Family, Settings};
-use hummingbird_status::pipeline::ingest;
-use hummingbird_status::store::Store;
+use hummingbird_status::db::Store;
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::platform::clock::Deadline;
+use hummingbird_status::sources::{Settings, Source};
+use hummingbird_status::transport::Delivery;
 use reqwest::Client;
 
 use measure::{Figure, ROUNDS, median, millis, print, rate};
@@ -36,11 +37,11 @@ use server::Server;
 use statements::{Asked, Session};
 use support::{deadline, files, project, store_of};
 
-/// Who asks at a time: as many as the program has connections.
+/// Concurrent clients: as many as the program has connections.
 const AT_A_TIME: usize = 4;
-/// How long each measurement takes.
+/// The duration of each measurement.
 const EACH: Duration = Duration::from_secs(1);
-/// Runs that are made up, if nothing is said.
+/// The default number of generated runs.
 const RUNS: usize = 20_000;
 
 fn main() {
@@ -56,7 +57,7 @@ async fn run(server: &Server, runs: usize) {
     let store = store_of(&url, 1);
     fill(&store, runs).await;
     let mut page = Command::new(env!("CARGO_BIN_EXE_hummingbird-status"));
-    page.args(["page", "--listen", "127.0.0.1:0"]).env("DATABASE_URL", &url).env("RUST_LOG", "warn");
+    page.args(["web", "--listen", "127.0.0.1:0"]).env("DATABASE_URL", &url).env("RUST_LOG", "warn");
     let page = Site::start(page);
     let addresses = addresses(&page).await;
     let asked = statements::asked(&store, async |path| drop(page.get(path).await), &addresses).await;
@@ -87,21 +88,21 @@ async fn run(server: &Server, runs: usize) {
     }
     let mut table = Vec::new();
     for (asked, found) in asked.iter().zip(&found) {
-        table.push(tell(asked, found));
+        table.push(report(asked, found));
     }
     let heads =
         ["", "statements", "/s", "p50, p99 ms", "Python /s", "p50, p99 ms", "statements alone /s", "p50, p99 ms"];
     print(&format!("Pages, {AT_A_TIME} at a time, {runs} runs and the samples"), heads, &table);
 }
 
-/// Made-up rows, and all samples: what these are of may be among the former already.
+/// Generated rows, and all fixtures; some objects of the fixtures may be among the generated ones.
 async fn fill(store: &Store, runs: usize) {
     let sizes = std::fs::read_to_string(project("tests/bench/sizes.sql")).unwrap();
     let sizes = format!("SET sizes.runs = {runs}; SET sizes.merge_requests = {}; {sizes}", runs / 10);
     let long = Deadline::within(Duration::from_secs(3600));
     store.script(&sizes, long).await.unwrap();
-    for family in Family::ALL {
-        let files = files(&format!("events/{family}"), ".json");
+    for source in Source::ALL {
+        let files = files(&format!("events/{source}"), ".json");
         let deliveries = files.into_iter().map(|(id, body)| Delivery { id, body, ..Delivery::default() });
         let report = ingest(store, &deliveries.collect::<Vec<_>>(), &Settings::default(), deadline()).await;
         assert!(report.error.is_none(), "{:?}", report.error);
@@ -109,7 +110,7 @@ async fn fill(store: &Store, runs: usize) {
     store.script("VACUUM ANALYZE", long).await.unwrap();
 }
 
-/// What is asked for: a name, and where it is.
+/// Measured pages: name and address.
 async fn addresses(page: &Site) -> Vec<(&'static str, String)> {
     let first = async |list: &str, begins: &str| {
         let body = String::from_utf8(page.get(list).await).unwrap();
@@ -127,7 +128,7 @@ async fn addresses(page: &Site) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// A program that says where it listens, and ends with this. What it says is not looked at any more, but may be said.
+/// A program that prints where it listens; it ends when this is dropped. Its further output is read and discarded.
 struct Site {
     child: Child,
     _said: BufReader<ChildStdout>,
@@ -143,7 +144,7 @@ impl Site {
             let (_, rest) = line.split_once("http://")?;
             Some(format!("http://{}", rest.split_whitespace().next()?))
         });
-        let client = hummingbird_status::https::client().no_proxy().build().unwrap();
+        let client = hummingbird_status::platform::https::client().no_proxy().build().unwrap();
         Self { child, _said: said, base: base.unwrap(), client }
     }
 
@@ -161,14 +162,14 @@ impl Drop for Site {
     }
 }
 
-/// What was found in one measurement.
+/// The result of one measurement.
 struct Load {
     rate: f64,
     p50: f64,
     p99: f64,
 }
 
-/// Asks again and again, one after the other for each of these.
+/// Sends requests in a loop, one after the other for each client.
 async fn load<T>(of: &[T], ask: impl AsyncFn(&T)) -> Load {
     let start = Instant::now();
     let times = join_all(of.iter().map(async |each| {
@@ -186,8 +187,8 @@ async fn load<T>(of: &[T], ask: impl AsyncFn(&T)) -> Load {
     Load { rate, p50: times[times.len() / 2], p99: times[times.len() * 99 / 100] }
 }
 
-/// A line for the table of all benchmarks, and one of this one's own.
-fn tell(asked: &Asked, [ours, python, alone]: &[Vec<Load>; 3]) -> [String; 8] {
+/// Reports the figure for the table of all benchmarks; returns the row of this benchmark's table.
+fn report(asked: &Asked, [ours, python, alone]: &[Vec<Load>; 3]) -> [String; 8] {
     let each = |loads: &[Load], of: fn(&Load) -> f64| loads.iter().map(of).collect::<Vec<f64>>();
     let figure = |suffix: &str, unit: &str, of: fn(&Load) -> f64| {
         let what = format!("page: {}{suffix}, {AT_A_TIME} at a time", asked.name);
@@ -199,7 +200,7 @@ fn tell(asked: &Asked, [ours, python, alone]: &[Vec<Load>; 3]) -> [String; 8] {
             baseline: (!python.is_empty()).then_some(("Python: http.server, psycopg, plain tables", &*python)),
             floor: Some(("the same statements alone", &each(alone, of))),
         }
-        .tell();
+        .report();
     };
     figure("", "/s", |load| load.rate);
     figure(", p99", "ms", |load| load.p99);

@@ -1,20 +1,20 @@
 //! Messages as they come from the forwarder of Kubernetes: whole `PipelineRuns` of 40 kB in 7 kB of base64 and gzip,
-//! each in an SNS envelope in an SQS record. Made from a fixture, and the same in every run.
+//! each in an SNS envelope in an SQS record. Made from a fixture, and the same in each run.
 
 use std::sync::LazyLock;
 
 use flate2::Compression;
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::envelope::lambda::Invocation;
+use hummingbird_status::transport::Delivery;
+use hummingbird_status::transport::lambda::Invocation;
 use serde_json::{Value, json};
 
 use crate::support::generate::pack_at;
 use crate::support::random::Random;
 
-/// Size that the JSON of a large build has in production.
+/// The size of the JSON of a large build in production.
 const SIZE: usize = 40_000;
 
-/// Members of the fixture that differ from run to run.
+/// Members of the fixture that differ from one `PipelineRun` to the next.
 const NAME: &str = "hummingbird-base-main-on-push-6w2zt";
 const UID: &str = "de1cdfe2-a2e9-483c-b5a3-2398d627967e";
 const SHA: &str = "72a311740f60aab4d4b4a4a1bfc3a0e785c20e43";
@@ -23,7 +23,7 @@ const COMPONENT: &str = "\"hummingbird-base-main\"";
 const VERSION: &str = "1003729781";
 const DAY: &str = "2026-03-11T";
 
-/// The fixture without white space, with as many more tasks as it takes to be as large as builds are.
+/// The fixture without white space, with more tasks, until it is as large as builds in production.
 static TEMPLATE: LazyLock<String> = LazyLock::new(|| {
     let text = include_str!("../../events/konflux/pipelinerun-build-succeeded-large.json");
     let mut run: Value = serde_json::from_str(text).unwrap();
@@ -35,7 +35,7 @@ static TEMPLATE: LazyLock<String> = LazyLock::new(|| {
         if missing < text.len() / 2 {
             break;
         }
-        // Digests are what keeps these documents from packing any better than they do; with this many of them it is as well.
+        // Digests limit how well these documents compress; with this many of them the ratio is that of production.
         if round % 3 == 0
             && let Some(at) = text.find("sha256:")
         {
@@ -44,7 +44,8 @@ static TEMPLATE: LazyLock<String> = LazyLock::new(|| {
         let mut task: Value = serde_json::from_str(&text).unwrap();
         let name = format!("{}-{round}", task["name"].as_str().unwrap());
         let child = json!({
-            "apiVersion": "tekton.dev/v1", "kind": "TaskRun", "name": format!("{NAME}-{name}"), "pipelineTaskName": name,
+            "apiVersion": "tekton.dev/v1", "kind": "TaskRun", "name": format!("{NAME}-{name}"),
+            "pipelineTaskName": name,
         });
         task["name"] = json!(name);
         run["spec"]["pipelineSpec"]["tasks"].as_array_mut().unwrap().push(task);
@@ -53,7 +54,7 @@ static TEMPLATE: LazyLock<String> = LazyLock::new(|| {
     run.to_string()
 });
 
-/// The run of a number in one of its states, as JSON.
+/// The `PipelineRun` with this number in one of its states, as JSON.
 pub fn json(number: usize, version: usize) -> String {
     let mut random = Random::new(number as u64);
     let uid = hex(&mut random, 32);
@@ -102,7 +103,7 @@ pub fn record(id: u64, message: &str) -> Value {
     })
 }
 
-/// The SQS event with `count` packed runs in one of their states.
+/// The SQS event with `count` compressed `PipelineRuns` in one of their states.
 pub fn event(count: usize, version: usize) -> Vec<u8> {
     event_of((0..count).map(|number| (number, pack(&json(number, version)))), version)
 }
@@ -113,12 +114,12 @@ pub fn event_of(messages: impl Iterator<Item = (usize, String)>, version: usize)
     json!({"Records": messages.map(record).collect::<Vec<_>>()}).to_string().into_bytes()
 }
 
-/// A message as the forwarder packs it.
+/// A message as the forwarder compresses it.
 pub fn pack(text: &str) -> String {
     pack_at(Compression::default(), text.as_bytes())
 }
 
-/// What the pipeline gets of [`event`].
+/// The deliveries of [`event`], as ingest gets them.
 pub fn deliveries(count: usize, version: usize) -> Vec<Delivery> {
     Invocation::read(&event(count, version)).deliveries
 }

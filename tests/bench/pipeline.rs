@@ -1,7 +1,7 @@
-//! How fast messages become rows, beside other ways to do the same, on one PostgreSQL that waits for its disk.
+//! Throughput from messages to rows, beside other implementations, on one PostgreSQL that waits for its disk.
 //!
-//! `cargo bench --bench pipeline` for all, `cargo bench --bench pipeline -- throughput` for one section. What counts are
-//! the ratios: both sides of each are measured in turn in the same run, and the median of the rounds is shown.
+//! `cargo bench --bench pipeline` for all, `cargo bench --bench pipeline -- throughput` for one section. The results
+//! are the ratios: both sides of each are measured in turn in the same run, and the median of the rounds is shown.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on may panic")]
 #![expect(unreachable_pub, reason = "`pub` says what a module offers to the others")]
 
@@ -26,7 +26,7 @@ use server::Server;
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let wants = |section: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == section);
-    // One thread, as the function has: what reads in parallel there does so here.
+    // One thread, as in the function.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     if wants("decode") {
         decode::run();

@@ -1,6 +1,6 @@
-//! What processes have computed, which counts the same however busy the machine is. As `/proc` of Linux has it.
+//! CPU time of processes, which does not depend on the load of the machine. Read from `/proc` of Linux.
 
-use hummingbird_status::store::Store;
+use hummingbird_status::db::Store;
 
 use crate::support::render;
 
@@ -14,7 +14,7 @@ fn stat(pid: &str) -> Vec<f64> {
     rest.split_whitespace().map(|word| word.parse().unwrap_or(0.0)).collect()
 }
 
-/// Seconds that this process computed.
+/// CPU seconds of this process.
 pub fn own_seconds() -> f64 {
     let stat = stat("self");
     (stat[11] + stat[12]) / TICKS
@@ -24,13 +24,13 @@ pub fn own_seconds() -> f64 {
 pub struct Postmaster(u32);
 
 impl Postmaster {
-    /// That of a database.
+    /// The server of a database.
     pub async fn of(store: &Store) -> Self {
         let pid = "SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)";
         Self(render::rows(store, pid).await[0].parse().unwrap())
     }
 
-    /// Seconds that it computed: itself, its processes, and those that have ended.
+    /// CPU seconds of the server: its main process, its backends, and backends that have ended.
     pub fn seconds(&self) -> f64 {
         let ended: f64 = stat(&self.0.to_string())[11..15].iter().sum();
         let names =

@@ -1,4 +1,5 @@
-//! All programs as they are released: how large each is, and how soon each function asks for its first event.
+//! The release builds of all programs: size, and for each function the time from its start to its first request for an
+//! event.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -12,20 +13,20 @@ use crate::support::runtime_api::Function;
 use crate::support::{files_in, project};
 use crate::{packed, whole};
 
-/// The programs of the package, ingest first. The last one is the command line, and no function.
-pub const ALL: [&str; 7] = ["ingest", "deliver", "reconcile", "backfill", "page", "migrate", "hummingbird-status"];
-/// Starts of each.
+/// The programs of the package, ingest first. The last one is the command line, not a function.
+pub const ALL: [&str; 7] = ["ingest", "deliver", "reconcile", "backfill", "web", "migrate", "hummingbird-status"];
+/// The number of starts of each program.
 const STARTS: usize = 15;
-/// A function that has not asked by then wants more than what it is given here.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The time limit: a function that has not asked for an event by then needs an environment that it does not have here.
+const TIME_LIMIT: Duration = Duration::from_secs(5);
 
-/// A program, built as it is released.
+/// The release build of a program.
 pub fn released(name: &str) -> String {
     cargo_build(&["--bin", name]);
     target().join("release").join(name).to_str().unwrap().to_owned()
 }
 
-/// Builds all of them as they are released, and puts each where `cargo lambda build --release` does.
+/// Builds the releases of all programs, and puts each where `cargo lambda build --release` does.
 pub fn build() {
     cargo_build(&["--bins"]);
     for name in ALL {
@@ -41,7 +42,7 @@ fn cargo_build(arguments: &[&str]) {
     assert!(cargo.status().unwrap().success(), "cannot build {arguments:?}");
 }
 
-/// Below the same folder as what is only for benchmarks: target/tmp.
+/// Below target/tmp, as all files of benchmarks.
 fn target() -> &'static Path {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap()
 }
@@ -50,14 +51,14 @@ fn place(name: &str) -> PathBuf {
     target().join("lambda").join(name).join("bootstrap")
 }
 
-/// When the newest of the sources was changed.
+/// The modification time of the newest source file.
 fn changed() -> SystemTime {
     let sources = files_in(&project("src"), "").into_iter().map(|(name, _)| project("src").join(name));
     let sources = sources.chain(["Cargo.toml", "Cargo.lock"].map(project));
     sources.map(|file| file.metadata().unwrap().modified().unwrap()).max().unwrap()
 }
 
-/// Measures those of the programs that are there and newer than their sources, and says which are not.
+/// Measures the programs that exist and are newer than their source files; prints the names of the others.
 pub async fn measure(server: &Server, names: &[&str], nothing: &Path) {
     let least = [packed(&std::fs::read(nothing).unwrap()) / 1e6];
     let changed = changed();
@@ -68,7 +69,10 @@ pub async fn measure(server: &Server, names: &[&str], nothing: &Path) {
         match file.metadata().and_then(|data| data.modified()) {
             Ok(built) if built >= changed => {}
             Ok(_) => {
-                println!("{name}: older than its sources; `cargo bench --bench lambda -- programs` builds it again");
+                println!(
+                    "{name}: older than its source files; `cargo bench --bench lambda -- programs` builds it \
+                    again"
+                );
                 continue;
             }
             Err(_) => {
@@ -80,7 +84,7 @@ pub async fn measure(server: &Server, names: &[&str], nothing: &Path) {
         let size = [packed(&bytes) / 1e6];
         let what = format!("{name}: program, packed ({:.1} MB unpacked)", bytes.len() as f64 / 1e6);
         let floor = Some(("a program that does nothing", &least[..]));
-        Figure { what: &what, unit: "MB", ours: &size, baseline: None, floor }.tell();
+        Figure { what: &what, unit: "MB", ours: &size, baseline: None, floor }.report();
         let starts = if *name == ALL[6] { (Vec::new(), Vec::new()) } else { starts(&file, &url, nothing).await };
         let start = match &starts.0[..] {
             [] => String::new(),
@@ -88,8 +92,8 @@ pub async fn measure(server: &Server, names: &[&str], nothing: &Path) {
         };
         if !starts.0.is_empty() {
             let floor = Some(("a program that does nothing", &starts.1[..]));
-            let what = format!("{name}: from start to first question");
-            Figure { what: &what, unit: "ms", ours: &starts.0, baseline: None, floor }.tell();
+            let what = format!("{name}: from start to first request");
+            Figure { what: &what, unit: "ms", ours: &starts.0, baseline: None, floor }.report();
         }
         let megabytes = |bytes: f64| format!("{bytes:.2} MB");
         table.push([(*name).to_owned(), megabytes(bytes.len() as f64 / 1e6), megabytes(size[0]), start]);
@@ -99,8 +103,8 @@ pub async fn measure(server: &Server, names: &[&str], nothing: &Path) {
     }
 }
 
-/// Milliseconds from the start of a function to its first question, and in turn those of a program that does nothing. None
-/// for a function that does not ask.
+/// Milliseconds from the start of a function to its first request, and in turn those of a program that does nothing.
+/// None for a function that sends no request.
 async fn starts(program: &Path, url: &str, nothing: &Path) -> (Vec<f64>, Vec<f64>) {
     let targets = "[[target]]\nname = 'ghe'\nkind = 'github'\nhosts = ['ghe.acme.example']\ntoken = 'env:TOKEN'\n";
     let variables = [("DATABASE_URL", url), ("DELIVERY_TARGETS", targets), ("TOKEN", "x"), ("S3_BUCKET", "archive")];
@@ -109,7 +113,7 @@ async fn starts(program: &Path, url: &str, nothing: &Path) -> (Vec<f64>, Vec<f64
     for _ in 0..STARTS {
         least.push(whole(&mut Command::new(nothing)));
         let function = Function::start(program.to_str().unwrap(), &variables).await;
-        let Ok(time) = tokio::time::timeout(PATIENCE, function.ready()).await else {
+        let Ok(time) = tokio::time::timeout(TIME_LIMIT, function.ready()).await else {
             println!("{}: does not start with what it is given here", program.display());
             return (Vec::new(), Vec::new());
         };

@@ -1,7 +1,7 @@
-//! A TCP proxy on loopback that makes PostgreSQL far away, and listens to what is said.
+//! A TCP proxy on loopback that adds latency to PostgreSQL and records the round trips.
 //!
-//! Latency, not bandwidth: each chunk is passed on a fixed time after it came, whatever came before it, so bytes that
-//! are sent in a stream arrive in a stream. Threads rather than tasks, because tokio's timer counts whole milliseconds.
+//! Latency, not bandwidth: each chunk is passed on a fixed time after its arrival, whatever came before it, so a stream
+//! of bytes arrives as a stream. Threads rather than tasks, because tokio's timer counts whole milliseconds.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -11,17 +11,18 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What was asked without waiting for an answer, and the time until all of it was answered.
+/// A round trip: the requests that were sent without waiting for an answer, and the time until all were answered.
 pub type Trip = (String, Duration);
 
-/// A running proxy. Lives until the process ends, as its connections do.
+/// A running proxy. It and its connections live until the process ends.
 pub struct Proxy {
     address: SocketAddr,
     trips: Arc<Mutex<Vec<Trip>>>,
 }
 
 impl Proxy {
-    /// Adds `one_way` in each direction. With `listen` it keeps [`Proxy::take_trips`], which costs time itself.
+    /// Adds `one_way` in each direction. With `listen` it records the round trips for [`Proxy::take_trips`], which
+    /// costs time itself.
     pub fn start(target: SocketAddr, one_way: Duration, listen: bool) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();
@@ -47,12 +48,12 @@ impl Proxy {
         Self { address, trips }
     }
 
-    /// The URL of a database by way of this proxy.
+    /// The URL of a database through this proxy.
     pub fn url(&self, url: &str) -> String {
         url.replace(&address_in(url).to_string(), &self.address.to_string())
     }
 
-    /// All questions since the last call.
+    /// All round trips since the last call.
     pub fn take_trips(&self) -> Vec<Trip> {
         std::mem::take(&mut self.trips.lock().unwrap())
     }
@@ -97,18 +98,18 @@ fn write_when_due(mut to: TcpStream, receiver: &Receiver<(Instant, Vec<u8>)>) {
     to.shutdown(Shutdown::Write).ok();
 }
 
-/// What goes through a connection, read as PostgreSQL's protocol (version 3, no TLS).
+/// The state of a connection, from its bytes as PostgreSQL's protocol (version 3, no TLS).
 struct Talk {
     questions: Frames,
     answers: Frames,
     /// First line of each prepared statement.
     names: HashMap<Vec<u8>, String>,
-    /// What the next Sync asks for.
+    /// The requests since the last Sync.
     asked: Option<String>,
-    /// What waits for answers, and since when.
+    /// The requests without an answer yet, and since when.
     waiting: Vec<String>,
     since: Instant,
-    /// Answers that are still missing.
+    /// The number of missing answers.
     missing: usize,
     trips: Arc<Mutex<Vec<Trip>>>,
 }

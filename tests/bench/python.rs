@@ -1,21 +1,21 @@
-//! Python, to compare with: a driver of PostgreSQL, installed once below `target`, and the time that starting it takes.
+//! Python as a baseline: a PostgreSQL driver, installed once below `target`, and the start-up time of Python.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::support::project;
 
-/// With the library of PostgreSQL in it.
+/// The package, which includes PostgreSQL's client library.
 const PACKAGE: &str = "psycopg[binary]==3.3.9";
 
 /// A Python that has psycopg.
 pub struct Python {
-    /// Where the package is, with all that it needs.
+    /// The folder of the package and its dependencies.
     pub packages: PathBuf,
 }
 
 impl Python {
-    /// Installs it if need be. `None`, and a line that says so, where there is no Python, or `pip` fails.
+    /// Installs the package if it is missing. `None`, and a line of output, where there is no Python or `pip` fails.
     pub fn find() -> Option<Self> {
         let found = Self { packages: project("target/psycopg") };
         let works = || {
@@ -35,14 +35,14 @@ impl Python {
         found
     }
 
-    /// A Python to be run.
+    /// A command that runs Python.
     pub fn command(&self) -> Command {
         let mut python = Command::new("python3");
         python.env("PYTHONPATH", &self.packages);
         python
     }
 
-    /// Runs one of the scripts beside this file; the number that it prints.
+    /// Runs a script beside this file; returns the number that it prints.
     pub fn number(&self, script: &str, arguments: &[&Path]) -> f64 {
         let output = self.command().arg(project("tests/bench").join(script)).args(arguments).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -1,18 +1,18 @@
-//! The same rows by other ways than the pipeline's, to compare with: one statement for each, and COPY.
+//! Baselines that write the same rows without ingest: one statement for each row, and COPY.
 
-use hummingbird_status::family::Record;
-use hummingbird_status::konflux;
+use hummingbird_status::sources::Record;
+use hummingbird_status::sources::konflux;
 use serde_json::Value;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, NoTls, Statement};
 
-/// The pipeline's own statement.
-const UPSERT: &str = include_str!("../../src/konflux/sql/upsert_pipelineruns.sql");
+/// The statement that ingest uses.
+const UPSERT: &str = include_str!("../../src/sources/konflux/store/sql/upsert_pipelineruns.sql");
 
 type Cell = Box<dyn ToSql + Sync + Send>;
 
-/// A connection without anything around it.
+/// A bare connection, without the pool.
 pub async fn connect(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
@@ -26,7 +26,7 @@ fn columns() -> &'static str {
     rest.split_once(')').unwrap().0
 }
 
-/// Rows as values by column: a record's fields are called as the columns are.
+/// Rows as values by column: the fields of a record have the names of the columns.
 fn values(records: &[(usize, Record)]) -> Vec<Vec<Value>> {
     let columns: Vec<_> = columns().split(',').map(str::trim).collect();
     let row = |(_, record): &(usize, Record)| {
@@ -37,7 +37,7 @@ fn values(records: &[(usize, Record)]) -> Vec<Vec<Value>> {
     records.iter().map(row).collect()
 }
 
-/// Rows as parameters of the given types; for a type of array an array of one.
+/// Rows as parameters of the given types; for an array type, an array with one element.
 fn cells(records: &[(usize, Record)], types: &[Type]) -> Vec<Vec<Cell>> {
     values(records).into_iter().map(|row| row.into_iter().zip(types).map(|(v, t)| cell(v, t)).collect()).collect()
 }
@@ -92,7 +92,7 @@ impl OneByOne {
         }
     }
 
-    /// The time of one round trip with nothing to do.
+    /// The time of one empty round trip.
     pub async fn ping(&self) {
         self.client.batch_execute("").await.unwrap();
     }

@@ -1,7 +1,7 @@
-//! What a message costs as the table grows, and how many may write at a time.
+//! The cost of a message as the table grows, and the throughput of concurrent writers.
 //!
-//! `cargo bench --bench scale` for all, `.. -- writers`, `.. -- growth`, `.. -- growth 1000000` with fewer rows than ten
-//! million, which take 8 GB of disk and, on two quiet cores, a quarter of an hour.
+//! `cargo bench --bench scale` for all, `.. -- writers`, `.. -- growth`, `.. -- growth 1000000` with fewer rows than
+//! ten million, which take 8 GB of disk and, on two quiet cores, a quarter of an hour.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on may panic")]
 #![expect(unreachable_pub, reason = "`pub` says what a module offers to the others")]
 

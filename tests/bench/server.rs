@@ -1,22 +1,22 @@
-//! A PostgreSQL with the settings of production (it waits for the disk), unlike that of the tests, and databases in it.
+//! A PostgreSQL with the settings of production (it waits for the disk), unlike that of the tests, and its databases.
 
 use std::path::PathBuf;
 
+use hummingbird_status::db::migrate;
 use hummingbird_status::local::{Cluster, Profile, Running};
-use hummingbird_status::store::migrate;
 use serde_json::json;
 
-use crate::measure::tell;
+use crate::measure::report;
 use crate::support::{deadline, render, store_of};
 
-/// A server that ends with this, and its data too.
+/// A running server; it and its data are removed when this is dropped.
 pub struct Server {
     cluster: Cluster,
     running: Option<Running>,
 }
 
 impl Server {
-    /// Starts one in a folder of this process.
+    /// Starts a server in a folder of this process.
     pub fn start() -> Self {
         let base = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{}", std::process::id()));
         std::fs::create_dir_all(&base).unwrap();
@@ -31,7 +31,7 @@ impl Server {
         let admin = store_of(&running.url_of("postgres"), 1);
         admin.script(&format!("CREATE DATABASE {name}"), deadline()).await.unwrap();
         let version = render::rows(&admin, "SELECT current_setting('server_version')").await;
-        tell(&json!({"postgresql": version[0]}));
+        report(&json!({"postgresql": version[0]}));
         let url = running.url_of(name);
         migrate(&store_of(&url, 1), deadline()).await.unwrap();
         url

@@ -1,10 +1,10 @@
--- Made-up rows in the shapes of real ones, as many as are asked for, up to this moment. The same sizes give the same rows
--- but for the time: every choice is a hash of the row's number.
+-- Generated rows in the shapes of real ones, in the numbers that are set below, with times up to now. The same sizes
+-- give the same rows, except for times: each choice is a hash of the row's number.
 --
 --   psql -c "SET sizes.runs = 1000000" -c "SET sizes.merge_requests = 100000" -f tests/bench/sizes.sql
 --
--- In proportion to these: projects, components, snapshots, releases, pushes, bots with heartbeats, refused messages, builds
--- and jobs of Buildkite and Travis, checkouts of KCIDB, deliveries.
+-- In proportion to these: projects, components, snapshots, releases, pushes, bots with heartbeats, rejected messages,
+-- builds and jobs of Buildkite and Travis, checkouts of KCIDB, deliveries.
 SET statement_timeout = 0;
 SET synchronous_commit = off;
 BEGIN;
@@ -25,7 +25,7 @@ SELECT current_setting('sizes.runs')::bigint AS runs, current_setting('sizes.mer
     greatest(4, current_setting('sizes.merge_requests')::bigint / 500) AS projects,
     greatest(12, current_setting('sizes.runs')::bigint / 400) AS components;
 
--- Projects by number; few have most of what there is.
+-- Projects by number; a few have most of the objects.
 CREATE TEMP TABLE project ON COMMIT DROP AS
 SELECT i, 'redhat/hummingbird/' || CASE WHEN i = 0 THEN 'rpms' WHEN i = 1 THEN 'containers' ELSE pg_temp.word(i) || '-' || i END AS path
 FROM n, generate_series(0, n.projects - 1) AS i;
@@ -46,7 +46,7 @@ SELECT name, 'hummingbird-tenant', 'c' || i, i, now() - interval '2 years', CASE
     CASE WHEN i % 50 = 49 THEN now() - interval '30 days' END, 'sizes-c' || i, now() - interval '2 days'
 FROM component;
 
--- Merge requests: the newer, the likelier open.
+-- Merge requests; newer ones are more often open.
 CREATE TEMP TABLE mr ON COMMIT DROP AS
 SELECT m.i, p.path AS project, row_number() OVER (PARTITION BY p.i ORDER BY m.i) AS iid,
     now() - power(1 - m.i::double precision / m.mrs, 1.5) * interval '700 days' - interval '5 minutes' AS created_at,
@@ -91,8 +91,8 @@ SELECT pg_temp.sha('push', i), project, 'main', 1, 'main', pg_temp.sha('push', i
     true, 'sizes-p' || i, at
 FROM push;
 
--- Runs: of ten four builds, four tests, one release, one other; three in four of a merge request. Built of the newest things
--- at that time; the last ones still run, some since long.
+-- Runs: of ten four builds, four tests, one release, one other; three in four of a merge request. Built of the newest
+-- things at that time; the last ones still run, some since long.
 CREATE TEMP TABLE run ON COMMIT DROP AS
 SELECT i, CASE WHEN i % 10 < 4 THEN 'build' WHEN i % 10 < 8 THEN 'test' WHEN i % 10 = 8 THEN 'release' ELSE 'other' END AS type,
     i % 4 > 0 AS for_mr, n.runs - i AS age,
@@ -150,7 +150,8 @@ CROSS JOIN LATERAL (SELECT CASE WHEN r.age < 60 THEN 'running' WHEN r.fate < 0.9
 LEFT JOIN push AS p ON p.i = r.push
 WHERE r.i % 10 = 8;
 
--- Bots: one for each 5000 runs (at least 12), a heartbeat each quarter of an hour for 30 days; some fail, some are silent.
+-- Bots: one for each 5000 runs (at least 12), a heartbeat each quarter of an hour for 30 days; some fail, some are
+-- silent.
 CREATE TEMP TABLE bot ON COMMIT DROP AS
 SELECT i, (ARRAY['openqa-worker', 'legal-auto', 'maintenance', 'mirror-sync', 'signing', 'cve-scan'])[1 + i % 6] || '-' || i AS name,
     CASE WHEN i % 11 = 4 THEN 'failed' WHEN i % 7 = 5 THEN 'warning' ELSE 'ok' END AS status,
@@ -171,7 +172,7 @@ FROM (
 
 INSERT INTO refused (id, sent_at, family, reason, detail, attributes, body, received_at)
 SELECT 'sizes-x' || i, t.at, (ARRAY['konflux', 'gitlab', 'kcidb', NULL])[1 + i % 4], (ARRAY['bad-field', 'not-json', 'unknown-kind'])[1 + i % 3],
-    (ARRAY['status.completionTime: expected a time, got a string of 7', 'expected value at line 1 column 1', 'no family takes it'])[1 + i % 3], '{}',
+    (ARRAY['status.completionTime: expected a time, got a string of 7', 'expected value at line 1 column 1', 'no source recognises it'])[1 + i % 3], '{}',
     convert_to('{"kind": "PipelineRun", "n": ' || i || '}', 'UTF8'), t.at
 FROM n, generate_series(1, greatest(30, n.runs / 50)) AS i
 CROSS JOIN LATERAL (SELECT now() - power(i::double precision / (SELECT greatest(30, runs / 50) FROM n), 2) * interval '90 days' AS at) AS t;

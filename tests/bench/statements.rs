@@ -1,11 +1,11 @@
-//! What an address asks PostgreSQL, as its log has it, and the same once more without anything around it.
+//! The statements of an address, read from PostgreSQL's log, and their repetition on a bare connection.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use futures_util::future::join_all;
-use hummingbird_status::store::Store;
+use hummingbird_status::db::Store;
 use serde::Serialize;
 use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Statement};
@@ -13,37 +13,37 @@ use tokio_postgres::{Client, Statement};
 use crate::rows::connect;
 use crate::support::{deadline, render};
 
-/// Begins each entry of the log while it is read.
+/// The prefix of each log entry while the log is read.
 const MARK: &str = "~entry~ ";
 
-/// What is asked for an address.
+/// The statements of an address.
 #[derive(Serialize)]
 pub struct Asked {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
-    /// Where it is.
+    /// The address.
     pub path: String,
-    /// What it asks, in order.
+    /// The statements, in order.
     pub statements: Vec<Query>,
 }
 
 /// A statement with the text of its parameters.
 #[derive(Serialize)]
 pub struct Query {
-    /// With `$1` and so on.
+    /// The SQL, with `$1` and so on.
     pub sql: String,
     /// `None` for NULL.
     pub parameters: Vec<Option<String>>,
 }
 
-/// Asks for each address once, and finds in the log what that was.
+/// Requests each address, and finds its statements in the log.
 pub async fn asked(store: &Store, get: impl AsyncFn(&str), addresses: &[(&'static str, String)]) -> Vec<Asked> {
     let folder = render::rows(store, "SELECT current_setting('data_directory')").await;
     let log = PathBuf::from(&folder[0]).with_file_name("log").join("postgres.log");
     set(store, &["SET log_line_prefix = '~entry~ '", "SET log_statement = 'all'"]).await;
     let mut all = Vec::new();
     for (name, path) in addresses {
-        // A statement is prepared the first time; after that all that is in the log is its execution.
+        // A statement is prepared the first time; after that the log has its execution only.
         get(path).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
         let begin = std::fs::read(&log).unwrap().len();
@@ -58,7 +58,7 @@ pub async fn asked(store: &Store, get: impl AsyncFn(&str), addresses: &[(&'stati
     all
 }
 
-/// Changes settings of the whole server, and waits until it has them.
+/// Changes settings of the whole server, and waits until they are in effect.
 async fn set(store: &Store, settings: &[&str]) {
     for setting in settings {
         store.script(&format!("ALTER SYSTEM {setting}"), deadline()).await.unwrap();
@@ -67,7 +67,8 @@ async fn set(store: &Store, settings: &[&str]) {
     tokio::time::sleep(Duration::from_millis(500)).await;
 }
 
-/// What was executed, by the entries of a log: `LOG:  execute NAME: SQL`, and then `DETAIL:  Parameters: $1 = '..', $2 = NULL`.
+/// The executed statements in the entries of a log: `LOG:  execute NAME: SQL`, and then `DETAIL:  Parameters: $1 =
+/// '..', $2 = NULL`.
 fn executed(log: &str) -> Vec<Query> {
     let mut found: Vec<Query> = Vec::new();
     for entry in log.split(MARK) {
@@ -112,7 +113,7 @@ fn parameters(list: &str) -> Vec<Option<String>> {
     found
 }
 
-/// A connection on which all that is asked for the addresses is prepared.
+/// A connection on which all statements of the addresses are prepared.
 pub struct Session {
     client: Client,
     prepared: Vec<Vec<(Statement, Vec<Text>)>>,
@@ -133,7 +134,7 @@ impl Session {
         Self { client, prepared }
     }
 
-    /// Asks all that an address asks, one after the other, and looks at nothing.
+    /// Runs all statements of an address, one after the other, and ignores the rows.
     pub async fn ask(&self, number: usize) {
         for (statement, parameters) in &self.prepared[number] {
             let parameters: Vec<_> = parameters.iter().map(|text| text as &(dyn ToSql + Sync)).collect();

@@ -1,9 +1,9 @@
-//! What messages cost that insert a row, change one, or come too late.
+//! The costs of messages that insert a row, change one, or are outdated.
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::{Counts, ingest};
-use hummingbird_status::store::Store;
+use hummingbird_status::db::Store;
+use hummingbird_status::ingest::{Counts, ingest};
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 
 use crate::measure::{ROUNDS, median, print, rate, timed};
 use crate::payload;
@@ -23,23 +23,23 @@ pub async fn run(server: &Server) {
             store.script("TRUNCATE pipelineruns", deadline()).await.unwrap();
             let (inserted, insert) = take_in(&store, &older, batch).await;
             let (updated, update) = take_in(&store, &newer, batch).await;
-            let (late, stale) = take_in(&store, &older, batch).await;
+            let (late, outdated) = take_in(&store, &older, batch).await;
             let all = MESSAGES as u64;
             assert_eq!((inserted.kept, updated.kept, late.stale), (all, all, all));
             if round > 0 {
-                found.push([insert, update, stale]);
+                found.push([insert, update, outdated]);
             }
         }
         let middle = |at: usize| median(found.iter().map(|round| round[at]).collect());
-        let [insert, update, stale] = [middle(0), middle(1), middle(2)];
+        let [insert, update, outdated] = [middle(0), middle(1), middle(2)];
         table.push([
             batch.to_string(),
             format!("{insert:.0}"),
             format!("{update:.0} ({:.2}x)", update / insert),
-            format!("{stale:.0} ({:.2}x)", stale / insert),
+            format!("{outdated:.0} ({:.2}x)", outdated / insert),
         ]);
     }
-    print("States: messages a second, near", ["batch", "insert", "update", "stale"], &table);
+    print("States: messages a second, near", ["batch", "insert", "update", "outdated"], &table);
 }
 
 async fn take_in(store: &Store, deliveries: &[Delivery], batch: usize) -> (Counts, f64) {

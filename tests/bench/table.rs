@@ -1,8 +1,8 @@
-//! The table of the README's section "How fast": runs the other benchmarks one after the other, shorter than they are by
-//! themselves, and prints what each found beside its baseline and its floor, which are measured in turn with it.
+//! The table of tests/bench/README.md, section "How fast": runs the other benchmarks one after the other, shorter than
+//! they run alone, and prints each figure beside its baseline and its floor, which are measured in turn with it.
 //!
-//! `cargo bench --bench table` for all, `cargo bench --bench table -- ingest kcidb` for some. Takes a quarter of an hour on two
-//! quiet cores, after it has built what it measures.
+//! `cargo bench --bench table` for all, `cargo bench --bench table -- ingest kcidb` for some. Takes a quarter of an
+//! hour on two quiet cores, after it has built what it measures.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on may panic")]
 #![expect(unreachable_pub, reason = "`pub` says what a module offers to the others")]
 
@@ -66,7 +66,7 @@ fn main() {
     }
 }
 
-/// A line of the table. What is beside is compared round by round.
+/// A row of the table. Baseline and floor are compared round by round.
 fn row(figure: &Value) -> [String; 6] {
     let unit = figure["unit"].as_str().unwrap();
     let values =
@@ -95,7 +95,7 @@ fn spaced(unit: &str) -> String {
     if unit.starts_with('/') { unit.to_owned() } else { format!(" {unit}") }
 }
 
-/// Three digits of it.
+/// A number with three digits.
 fn number(value: f64) -> String {
     match value {
         ..10.0 => format!("{value:.2}"),
@@ -110,7 +110,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// `cargo bench`, told where the submissions are that `kcidb` reads, if nobody has said so.
+/// `cargo bench`, with the default folder of the submissions that `kcidb` reads, if the variable is not set.
 fn cargo(benches: &[&str]) -> Command {
     let mut cargo = cargo::cargo();
     cargo.arg("bench").args(benches);
@@ -126,7 +126,7 @@ fn load() -> String {
     load.split(' ').next().unwrap_or_default().to_owned()
 }
 
-/// What it ran on.
+/// The machine of this run.
 fn machine(postgresql: &str) -> String {
     let said = |program: &str, arguments: &[&str]| {
         let output = Command::new(program).args(arguments).current_dir(root()).output();

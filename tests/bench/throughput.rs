@@ -1,11 +1,11 @@
-//! The whole pipeline beside one statement a message, reading alone, and COPY; near and far from the server.
+//! Ingest beside one statement per message, decoding alone, and COPY; near and far from the server.
 
 use std::time::{Duration, Instant};
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::{ingest, read};
-use hummingbird_status::store::Store;
+use hummingbird_status::db::Store;
+use hummingbird_status::ingest::{ingest, read};
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 
 use crate::measure::{Figure, ROUNDS, brief, median, millis, print, rate, timed};
 use crate::proxy::Proxy;
@@ -16,18 +16,18 @@ use crate::{payload, proxy};
 
 /// Messages in each measurement.
 const MESSAGES: usize = 2000;
-/// Of these, so many are written one by one, which takes long enough.
+/// The number of these that are written one by one, which is slow.
 const FEW: usize = 400;
 
-/// A way to the server, with a client of each kind.
-struct Way {
+/// A connection to the server for each kind of client, near or far.
+struct Connection {
     name: String,
     store: Store,
     one_by_one: OneByOne,
     copy: Copy,
 }
 
-impl Way {
+impl Connection {
     async fn new(url: &str, far: bool, deliveries: &[Delivery]) -> Self {
         let one_way = Duration::from_micros(500);
         let url = if far { Proxy::start(proxy::address_in(url), one_way, false).url(url) } else { url.to_owned() };
@@ -45,7 +45,7 @@ impl Way {
         self.store.script("TRUNCATE pipelineruns; TRUNCATE bench_copy", deadline()).await.unwrap();
     }
 
-    /// Messages a second through the pipeline, and the milliseconds that it spent on reading and on writing a batch.
+    /// Messages per second through ingest, and the milliseconds of decoding and of writing a batch.
     async fn pipeline(&self, deliveries: &[Delivery], batch: usize) -> [f64; 3] {
         self.clear().await;
         let start = Instant::now();
@@ -61,7 +61,7 @@ impl Way {
     }
 }
 
-/// Messages a second that are read in batches of a size.
+/// Messages per second of decoding alone, in batches of a size.
 fn reading(deliveries: &[Delivery], batch: usize) -> f64 {
     let start = Instant::now();
     for deliveries in deliveries.chunks(batch) {
@@ -81,7 +81,7 @@ pub async fn run(server: &Server) {
         body / MESSAGES
     );
 
-    let ways = [Way::new(&url, false, &deliveries).await, Way::new(&url, true, &deliveries).await];
+    let ways = [Connection::new(&url, false, &deliveries).await, Connection::new(&url, true, &deliveries).await];
     let mut table = Vec::new();
     for way in &ways {
         for batch in [10, 100, 1000] {
@@ -97,7 +97,7 @@ pub async fn run(server: &Server) {
                 way.clear().await;
                 let copy = rate(MESSAGES, timed(way.copy.run(MESSAGES, batch)).await.1);
                 let read = reading(&deliveries, batch);
-                // Too few for a second thread.
+                // Batches too small for a second thread.
                 let read_alone = reading(&deliveries, batch.min(31));
                 if round > 0 {
                     let of_slower = pipeline / read.min(copy);
@@ -116,7 +116,7 @@ pub async fn run(server: &Server) {
                 baseline: Some(("a statement a message", &all(1))),
                 floor: Some(("slower of reading alone, COPY alone", &slower)),
             }
-            .tell();
+            .report();
             table.push([
                 way.name.clone(),
                 batch.to_string(),

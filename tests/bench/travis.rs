@@ -1,11 +1,11 @@
-//! Builds and their jobs, in batches of some sizes and one message a transaction.
+//! Travis builds and their jobs, in batches of several sizes and with one message per transaction.
 
 use std::time::Instant;
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::{ingest, read};
-use hummingbird_status::store::Store;
+use hummingbird_status::db::Store;
+use hummingbird_status::ingest::{ingest, read};
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 
 use crate::measure::{Figure, ROUNDS, brief, median, print, rate};
 use crate::server::Server;
@@ -15,19 +15,19 @@ use crate::support::{deadline, store_of};
 
 /// Builds in each measurement.
 const BUILDS: usize = 1000;
-/// Jobs of each.
+/// Jobs of each build.
 const JOBS: usize = 20;
 /// Builds that run at the same time.
 const AT_ONCE: usize = 100;
-/// Messages that are written one by one, which takes long enough.
+/// The number of messages that are written one by one, which is slow.
 const FEW: usize = 1000;
 
-/// The builds, and the messages about them: of so many builds at a time, mixed.
+/// The messages about all builds; those of so many builds are interleaved.
 fn messages() -> (Vec<Delivery>, Vec<Delivery>) {
     let job = |index: usize| Job {
         state: if index == 7 { "failed" } else { "passed" },
         allow_failure: index == 7,
-        tells_all: true,
+        reports_all: true,
     };
     let build = |id: usize| Build {
         id: id as i64 + 1,
@@ -56,7 +56,7 @@ async fn clear(store: &Store, creates: &[Delivery]) {
     store.script("VACUUM ANALYZE", deadline()).await.unwrap();
 }
 
-/// Messages a second.
+/// Messages per second.
 async fn write(store: &Store, deliveries: &[Delivery], batch: usize) -> f64 {
     let start = Instant::now();
     for deliveries in deliveries.chunks(batch) {
@@ -93,7 +93,7 @@ pub async fn run(server: &Server) {
         baseline: Some(("a message a transaction", &found[0])),
         floor: Some(("reading alone", &reading)),
     }
-    .tell();
+    .report();
     let single = median(found[0].clone());
     let rows: Vec<[String; 3]> = sizes
         .iter()

@@ -1,10 +1,10 @@
-//! How often the pipeline asks the server in a batch, and how long each answer takes.
+//! The number of round trips of a batch, and the time of each.
 
 use std::time::Duration;
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::ingest;
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 
 use crate::measure::{ROUNDS, median, millis, print};
 use crate::payload;
@@ -40,11 +40,11 @@ pub async fn run(server: &Server) {
         let deliveries = payload::deliveries(size, 0);
         clear().await;
         let insert = take_in(&deliveries).await;
-        let stale = take_in(&deliveries).await;
+        let outdated = take_in(&deliveries).await;
         let all_kinds = take_in(&mixed[..size]).await;
-        counts.push([size, insert.len(), stale.len(), all_kinds.len()].map(|number| number.to_string()));
+        counts.push([size, insert.len(), outdated.len(), all_kinds.len()].map(|number| number.to_string()));
     }
-    print("Round trips of a batch", ["batch", "new runs", "stale runs", "all kinds, random"], &counts);
+    print("Round trips of a batch", ["batch", "new runs", "outdated runs", "all kinds, random"], &counts);
 
     let deliveries = payload::deliveries(1000, 0);
     let mut found: [Vec<Vec<Trip>>; 2] = Default::default();
@@ -53,7 +53,7 @@ pub async fn run(server: &Server) {
         found[0].push(take_in(&deliveries).await);
         found[1].push(take_in(&deliveries).await);
     }
-    for (state, rounds) in ["new", "stale"].iter().zip(&found) {
+    for (state, rounds) in ["new", "outdated"].iter().zip(&found) {
         let row = |at: usize| {
             let times = rounds.iter().map(|trips| millis(trips[at].1)).collect();
             let question = rounds[0][at].0.split_whitespace().take(3).collect::<Vec<_>>().join(" ");
@@ -64,7 +64,7 @@ pub async fn run(server: &Server) {
     }
 }
 
-/// Messages of all kinds that collide all the time: those of the property test.
+/// Messages of all kinds about the same few objects, as in the property test.
 fn mixed(count: usize) -> Vec<Delivery> {
     use proptest::strategy::{Strategy, ValueTree};
     let mut runner = proptest::test_runner::TestRunner::deterministic();

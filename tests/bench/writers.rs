@@ -1,15 +1,15 @@
 //! Several ingest processes on one database, each with a connection, as the functions of a deployment are.
 //!
-//! They share the cores with PostgreSQL here, which they do not in AWS; so the time of the processors is counted apart: what
-//! a message costs them, and what it costs PostgreSQL. From the latter follows what a database can take.
+//! They share the cores with PostgreSQL here, which they do not on AWS; so CPU time is counted separately: the cost of
+//! a message for the writers, and for PostgreSQL. The latter gives the capacity of a database.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::ingest;
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 use serde_json::Value;
 
 use crate::measure::{ROUNDS, median, print, rate};
@@ -18,11 +18,11 @@ use crate::processor::{Postmaster, own_seconds};
 use crate::server::Server;
 use crate::support::{deadline, store_of};
 
-/// First argument of a process that writes.
+/// The first argument of a writer process.
 pub const WRITER: &str = "writer";
-/// Runs that each process writes, in each of their states.
+/// `PipelineRuns` that each process writes, in each of their states.
 const RUNS: usize = 500;
-/// States of each: one that inserts, and others that change it.
+/// States of each `PipelineRun`: the first inserts the row, the others update it.
 const STATES: usize = 4;
 /// Messages in a batch: the default of the deployment.
 const BATCH: usize = 100;
@@ -73,7 +73,7 @@ pub async fn run(server: &Server) {
     }
 }
 
-/// A process that writes when it is told to.
+/// A writer process; it writes when it reads a line.
 struct Writer {
     child: Child,
     said: BufReader<std::process::ChildStdout>,
@@ -85,7 +85,7 @@ impl Writer {
         command.args([WRITER, url, &number.to_string(), &large.to_string()]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut said = BufReader::new(child.stdout.take().unwrap());
-        // It says so when it has made its messages.
+        // It prints a line when it has made its messages.
         said.read_line(&mut String::new()).unwrap();
         Self { child, said }
     }
@@ -94,7 +94,7 @@ impl Writer {
         writeln!(self.child.stdin.as_mut().unwrap()).unwrap();
     }
 
-    /// What it says at the end: the seconds that it computed, and the milliseconds that a batch took in the middle.
+    /// What it prints at the end: its CPU seconds, and the median milliseconds of a batch.
     fn done(&mut self) -> [f64; 2] {
         let mut line = String::new();
         self.said.read_line(&mut line).unwrap();
@@ -110,7 +110,7 @@ impl Drop for Writer {
     }
 }
 
-/// The work of such a process: all its messages at each line that comes.
+/// The work of a writer process: writes all its messages for each line that it reads.
 pub fn write(url: &str, number: usize, large: bool) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let store = store_of(url, 1);
@@ -118,7 +118,7 @@ pub fn write(url: &str, number: usize, large: bool) {
         .flat_map(|state| {
             let messages = (number * RUNS..(number + 1) * RUNS).map(|run| (run, text(run, state, large)));
             let event = payload::event_of(messages, state);
-            let deliveries = hummingbird_status::envelope::lambda::Invocation::read(&event).deliveries;
+            let deliveries = hummingbird_status::transport::lambda::Invocation::read(&event).deliveries;
             deliveries.chunks(BATCH).map(<[Delivery]>::to_vec).collect::<Vec<_>>()
         })
         .collect();
@@ -139,7 +139,7 @@ pub fn write(url: &str, number: usize, large: bool) {
     }
 }
 
-/// A run as large as builds are, packed; or one that lost its tasks, as it is.
+/// A `PipelineRun` as large as in production, compressed; or one without its tasks, uncompressed.
 fn text(run: usize, state: usize, large: bool) -> String {
     let text = payload::json(run, state);
     if large {

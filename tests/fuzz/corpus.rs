@@ -1,8 +1,8 @@
-//! What inputs begin as.
+//! The corpus: documents from which inputs are made.
 
 use crate::support::{files, files_in, project};
 
-/// No document of the corpus is larger: to mutate and to read it would take all the time.
+/// The largest size of a document of the corpus: larger ones would take too long to mutate and to read.
 const LARGEST: usize = 40_000;
 
 /// The documents of a folder of `events/`, and those of `CONFORMANCE_DIR` whose path holds the name.

@@ -1,4 +1,4 @@
-//! One target at a time: inputs as they are mutated, watched, and made smaller when something is wrong with one.
+//! Runs one target: mutates inputs, watches each execution, and shrinks an input that fails.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
@@ -10,56 +10,56 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use crate::MEMORY;
 use crate::mutate::{Recipe, bytes, recipes};
 
-/// What takes an input, and says what came of it: the same each time. The error says what is wrong with that.
+/// Executes an input and describes the outcome, which is the same each time. `Err` says what is wrong with it.
 pub type Run = Box<dyn FnMut(&[u8]) -> Result<String, String>>;
 
-/// Something that reads foreign bytes.
+/// Code that reads foreign bytes.
 pub struct Target {
-    /// Inputs to begin with.
+    /// The documents that inputs are made of.
     pub corpus: Vec<Vec<u8>>,
-    /// Whether inputs are packed as messages are.
+    /// Whether inputs are also encoded and compressed as messages are.
     pub packs: bool,
-    /// Bytes that may be held at once beside [`FACTOR`] times the input.
+    /// Memory limit in bytes, in addition to [`FACTOR`] times the input.
     pub memory: usize,
-    /// Whether the same input twice has to lead to the same.
+    /// Whether an input is executed twice and must give the same outcome.
     pub twice: bool,
-    /// What is done with an input.
+    /// Executes an input.
     pub run: Run,
 }
 
-/// Bytes that may be held for each byte of the input.
+/// Memory limit in bytes for each byte of the input.
 const FACTOR: usize = 64;
-/// No input takes more of a processor's time than so many pieces of [`work`].
+/// Limit of CPU time for an input, in pieces of [`work`].
 const LONGEST: u32 = 400;
-/// So many inputs are tried to find a smaller one.
+/// The number of inputs that are tried to find a smaller one.
 const SHRINK: u32 = 2000;
-/// Inputs are no longer.
+/// The largest length of an input.
 const INPUT: usize = 1 << 20;
 
-/// How much a target is tried.
+/// The extent of a run.
 #[derive(Clone, Copy, Debug)]
 pub enum Budget {
-    /// So many inputs.
+    /// A number of inputs.
     Inputs(u64),
-    /// For so long, and at least one input.
+    /// A duration, and at least one input.
     Time(Duration),
 }
 
-/// What one execution was like.
+/// The measurements of one execution.
 struct Seen {
     outcome: Result<String, String>,
     time: Duration,
     memory: usize,
 }
 
-/// Time that this thread has had a processor, where the system says so: other load of the machine does not count.
+/// CPU time of this thread, where the system reports it: other load of the machine does not count.
 fn spent() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }
 
-/// What a piece of work takes of this processor in this build: the unit in which inputs are judged, so that no machine is too
-/// slow for a test. None where the time of a thread is not known; the processor is then not judged at all.
+/// The CPU time of a piece of work on this machine in this build: the unit of the limit, so that no machine is too slow
+/// for a test. `None` where the CPU time of a thread is not known; then there is no limit of CPU time.
 fn unit() -> Option<Duration> {
     static UNIT: LazyLock<Option<Duration>> = LazyLock::new(|| {
         let (mut pieces, begin) = (0, spent()?);
@@ -76,7 +76,7 @@ fn unit() -> Option<Duration> {
     *UNIT
 }
 
-/// A piece of work: a document is read and written.
+/// A piece of work: parses and writes a document.
 fn work() {
     let members = (0..2000).map(|number| (format!("member {number}"), serde_json::json!([number, "text", null])));
     let text = serde_json::Value::Object(members.collect()).to_string();
@@ -98,16 +98,16 @@ fn once(run: &mut Run, input: &[u8]) -> Seen {
     Seen { outcome: outcome.unwrap_or_else(|panic| Err(format!("panicked: {}", said(&panic)))), time, memory }
 }
 
-/// What is seen of all inputs together.
+/// The measurements of all inputs together.
 #[derive(Default)]
 struct Worst {
-    /// Slowest, and how many bytes that was.
+    /// The slowest input and its size in bytes.
     slowest: (Duration, usize),
-    /// Most bytes at once.
+    /// The peak memory in bytes.
     memory: usize,
 }
 
-/// What comes of an input; the error is what is wrong with that.
+/// Executes an input and checks the limits. `Err` says what is wrong.
 fn tried(target: &mut Target, input: &[u8], worst: &mut Worst) -> Result<String, String> {
     let longest = unit().map_or(Duration::MAX, |unit| unit * LONGEST);
     let mut seen = once(&mut target.run, input);
@@ -136,7 +136,7 @@ fn tried(target: &mut Target, input: &[u8], worst: &mut Worst) -> Result<String,
     }
 }
 
-/// One input alone, as it was found. False when something is wrong with it.
+/// Executes one given input. False when it fails.
 pub fn one(name: &str, target: &mut Target, input: &[u8]) -> bool {
     let mut worst = Worst::default();
     let outcome = tried(target, input, &mut worst);
@@ -144,7 +144,7 @@ pub fn one(name: &str, target: &mut Target, input: &[u8]) -> bool {
     outcome.is_ok()
 }
 
-/// Runs a target. False when something was wrong, which has been printed then.
+/// Runs a target. False when an input failed; it has been printed then.
 pub fn drive(name: &str, target: &mut Target, budget: Budget, seed: u64) -> bool {
     assert!(!target.corpus.is_empty(), "{name}: nothing to begin with");
     let mut bytes_of_seed = [0; 32];
@@ -154,7 +154,7 @@ pub fn drive(name: &str, target: &mut Target, budget: Budget, seed: u64) -> bool
     let strategy = recipes();
     let mut worst = Worst::default();
     let mut outcomes = std::collections::BTreeMap::<String, u64>::new();
-    // As they are, each once, in a long run: what is wrong then is not the mutation's doing.
+    // In a long run first each document unchanged, to find failures that no mutation causes.
     let is_long = match budget {
         Budget::Inputs(inputs) => inputs / 10 > target.corpus.len() as u64,
         Budget::Time(time) => time.as_secs() > 5,
@@ -186,27 +186,27 @@ pub fn drive(name: &str, target: &mut Target, budget: Budget, seed: u64) -> bool
                     Some(tree) => smaller(target, tree, what),
                     None => (input, what),
                 };
-                tell(name, seed, executions, &input, &what);
+                report(name, seed, executions, &input, &what);
                 return false;
             }
         }
     }
     let mut outcomes: Vec<_> = outcomes.into_iter().collect();
     outcomes.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let told: Vec<String> = outcomes.iter().take(5).map(|(kind, count)| format!("{kind} {count}")).collect();
+    let summary: Vec<String> = outcomes.iter().take(5).map(|(kind, count)| format!("{kind} {count}")).collect();
     println!(
         "{name}: {executions} inputs in {:.1} s, slowest {:.1} ms ({} bytes), at most {} kB at once; {}",
         start.elapsed().as_secs_f64(),
         worst.slowest.0.as_secs_f64() * 1e3,
         worst.slowest.1,
         worst.memory / 1024,
-        told.join(", ")
+        summary.join(", ")
     );
     true
 }
 
-/// Prints what is wrong, and with which input.
-fn tell(name: &str, seed: u64, executions: u64, input: &[u8], what: &str) {
+/// Prints the failure and its input.
+fn report(name: &str, seed: u64, executions: u64, input: &[u8], what: &str) {
     println!("{name}: {what}\nFUZZ_SEED={seed}, input {executions}, {} bytes:", input.len());
     println!("{}", String::from_utf8_lossy(&input[..input.len().min(4000)]));
     let path = std::env::temp_dir().join(format!("fuzz-{name}-{}.input", std::process::id()));
@@ -215,7 +215,7 @@ fn tell(name: &str, seed: u64, executions: u64, input: &[u8], what: &str) {
     }
 }
 
-/// The smallest input that is wrong, and what is wrong with it.
+/// The smallest failing input, and its failure.
 fn smaller(target: &mut Target, mut tree: impl ValueTree<Value = Recipe>, what: String) -> (Vec<u8>, String) {
     let mut best = (bytes(&tree.current(), &target.corpus, target.packs), what);
     let mut goes_on = tree.simplify();

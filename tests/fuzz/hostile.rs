@@ -1,6 +1,6 @@
-//! What documents and addresses are spoilt with.
+//! Hostile values for documents and addresses.
 
-/// Values in the place of others, as JSON.
+/// Values that replace others, as JSON.
 pub const VALUES: &[&str] = &[
     "null",
     "true",
@@ -68,7 +68,7 @@ pub const VALUES: &[&str] = &[
     r#"{"apiVersion":"v1","kind":"List","items":[]}"#,
 ];
 
-/// Bytes that are put in anywhere.
+/// Bytes that are inserted anywhere.
 pub const BYTES: &[&[u8]] = &[
     b"\0",
     b"\xff",
@@ -149,7 +149,7 @@ pub const PARTS: &[&str] = &[
     "1000000",
 ];
 
-/// A text of so many levels.
+/// A JSON text with so many levels.
 pub fn deep(levels: usize, number: u32) -> Vec<u8> {
     match number % 4 {
         0 => b"[".repeat(levels),

@@ -1,19 +1,19 @@
-//! What answers requests, called as the server calls it: pages with hostile addresses, and what may be posted with hostile
+//! The HTTP routes, called as the server calls them: pages with hostile addresses, and write endpoints with hostile
 //! bodies, over a database with all documents of `events/`.
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderValue, Method, Request, Uri};
+use hummingbird_status::db::Store;
 use hummingbird_status::deliver::pull as facade;
 use hummingbird_status::deliver::targets;
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::{Family, Settings};
-use hummingbird_status::intake::Intake;
-use hummingbird_status::page::{self, Page};
-use hummingbird_status::pipeline::ingest;
-use hummingbird_status::routing::Routes;
-use hummingbird_status::serving::{self, Hosts};
-use hummingbird_status::store::Store;
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::platform::routing::Routes;
+use hummingbird_status::platform::serving::{self, Hosts};
+use hummingbird_status::sources::{Settings, Source};
+use hummingbird_status::submit::Intake;
+use hummingbird_status::transport::Delivery;
+use hummingbird_status::web::{self, App};
 use serde_json::Value;
 use tower_service::Service;
 
@@ -24,10 +24,10 @@ use crate::pure::settings;
 use crate::rows::set_up;
 use crate::support::deadline;
 
-/// Longest answer.
+/// The largest size of an answer in bytes.
 const ANSWER: usize = 4 << 20;
 
-/// What came back.
+/// The answer.
 struct Answer {
     status: u16,
     kind: String,
@@ -45,18 +45,18 @@ async fn call(routes: &Router, request: Request<Body>) -> Answer {
 }
 
 async fn fill(store: &Store) {
-    for family in Family::ALL {
-        let deliveries: Vec<Delivery> = documents(family.name())
+    for source in Source::ALL {
+        let deliveries: Vec<Delivery> = documents(source.name())
             .into_iter()
             .enumerate()
-            .map(|(number, body)| Delivery { id: format!("{family}{number}"), body, ..Delivery::default() })
+            .map(|(number, body)| Delivery { id: format!("{source}{number}"), body, ..Delivery::default() })
             .collect();
         let report = ingest(store, &deliveries, &Settings::default(), deadline()).await;
         assert_eq!(report.error, None);
     }
 }
 
-/// Addresses on this site that a page leads to.
+/// Addresses on this site that a page links to.
 fn links(html: &str) -> Vec<String> {
     html.split("=\"/")
         .skip(1)
@@ -65,7 +65,7 @@ fn links(html: &str) -> Vec<String> {
         .collect()
 }
 
-/// Addresses that are there: those that pages lead to, and those that the document describes with each parameter.
+/// Known addresses: those that pages link to, and those of the `OpenAPI` document with each parameter.
 async fn addresses(routes: &Router) -> Vec<String> {
     let get = async |path: &str| call(routes, Request::get(path).body(Body::empty()).unwrap()).await;
     let document: Value = serde_json::from_str(&get("/api/v1/openapi.json").await.body).unwrap();
@@ -78,7 +78,7 @@ async fn addresses(routes: &Router) -> Vec<String> {
         found.push(format!("{}?{}", path.trim_start_matches("/api/v1"), query.join("&")));
     }
     let first = get("/").await.body;
-    // The navigation has all pages.
+    // The navigation links to all pages.
     for path in links(first.split("</header>").next().unwrap_or_default()) {
         found.extend(links(&get(&path).await.body).into_iter().take(30));
     }
@@ -96,7 +96,7 @@ async fn addresses(routes: &Router) -> Vec<String> {
     found
 }
 
-/// Makes an address of bytes: what no client could send is written in percents, and a part here and there is replaced.
+/// Makes an address of bytes: bytes that no client can send are percent-encoded, and some parts are replaced.
 fn address(input: &[u8]) -> Option<Uri> {
     let mut text = String::from("/");
     for &byte in input.strip_prefix(b"/").unwrap_or(input).iter().take(2000) {
@@ -106,7 +106,7 @@ fn address(input: &[u8]) -> Option<Uri> {
         }
     }
     let sum: usize = input.iter().map(|byte| usize::from(*byte)).sum();
-    // Of a query rather than of a path, most of which lead nowhere.
+    // Parts of a query rather than of a path: most changed paths do not exist.
     let is_mark: &[char] = if text.contains('=') && !sum.is_multiple_of(5) { &['='] } else { &['=', '/'] };
     let places: Vec<usize> = text.match_indices(is_mark).map(|(at, _)| at + 1).collect();
     if !sum.is_multiple_of(3) {
@@ -121,7 +121,7 @@ fn address(input: &[u8]) -> Option<Uri> {
 pub fn pages() -> Target {
     let (runtime, db) = set_up();
     let now: jiff::Timestamp = "2026-03-10T13:00:00Z".parse().unwrap();
-    let routes = page::routes(Page::new(db.store.clone()).at(move || now)).into_router();
+    let routes = web::routes(App::new(db.store.clone()).at(move || now)).into_router();
     let corpus = runtime.block_on(async {
         fill(&db.store).await;
         addresses(&routes).await
@@ -148,7 +148,7 @@ pub fn pages() -> Target {
     Target { corpus, packs: false, memory: 48 << 20, twice: true, run: Box::new(run) }
 }
 
-/// What a request says of its host, and other headers: a server on loopback answers for this machine alone.
+/// The `Host` of a request, and other headers: a server on loopback answers requests for this machine only.
 pub fn hosts() -> Target {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let routes = Routes::new().get("/", async || "ours");
@@ -206,7 +206,7 @@ pub fn hosts() -> Target {
             let is_ours = bare == "localhost" || bare == "ci.acme.example" || is_loopback;
             let fits = match status {
                 200 => is_ours && number != 1,
-                // What asks for another path of a host that is ours.
+                // Headers that name another path on the same host.
                 404 => is_ours && number == 3,
                 400 | 421 => number == 1 || !is_ours,
                 _ => false,
@@ -246,7 +246,8 @@ fn open(name: &str) -> Option<String> {
         "DELIVERY_TARGETS" => {
             let target = |number| {
                 format!(
-                    "[[target]]\nname = 'p{number}'\nkind = 'github'\nhosts = ['h.example']\napi_key = 'env:KEY{number}'\n"
+                    "[[target]]\nname = 'p{number}'\nkind = 'github'\nhosts = ['h.example']\napi_key = \
+                        'env:KEY{number}'\n"
                 )
             };
             return Some((0..KEYS).map(target).collect());
@@ -256,10 +257,10 @@ fn open(name: &str) -> Option<String> {
     Some(value.to_owned())
 }
 
-/// Keys of clients that take turns, so that none asks too often.
+/// Keys of several clients, used in turn, so that none exceeds its rate limit.
 const KEYS: usize = 100;
 
-/// What may be posted and fetched, with a token that may everything, or one that the input makes up.
+/// The write endpoints and `/v1/deliveries`, with a token that has all rights, or one from the input.
 pub fn intake() -> Target {
     let (runtime, db) = set_up();
     let intake = Intake::new(db.store.clone(), settings(), &open).unwrap();

@@ -1,14 +1,14 @@
-//! Hostile input for all that reads foreign bytes: mutated documents of `events/` (and of `CONFORMANCE_DIR`), on stable
-//! Rust and without instrumentation.
+//! Fuzz tests of all code that reads foreign bytes: mutated documents of `events/` (and of `CONFORMANCE_DIR`), on
+//! stable Rust and without instrumentation.
 //!
-//! `cargo test --test fuzz` gives each target a fixed number of inputs, which a fixed seed makes: the outcome is the same on
-//! every machine. Long runs have more: `FUZZ_INPUTS=1000000 cargo test --profile soak --test fuzz -- kcidb page` by number,
-//! `FUZZ_SECONDS=600` by time, and `FUZZ_SEED` makes other inputs. A failure prints the smallest input that was found and
-//! where it is: `FUZZ_INPUT=path cargo test --test fuzz -- kcidb` tries just that again.
+//! `cargo test --test fuzz` gives each target a fixed number of inputs from a fixed seed: the outcome is the same on
+//! every machine. Long runs have more: `FUZZ_INPUTS=1000000 cargo test --profile soak --test fuzz -- kcidb page` by
+//! number, `FUZZ_SECONDS=600` by time, and `FUZZ_SEED` makes other inputs. A failure prints the smallest input that was
+//! found and its path: `FUZZ_INPUT=path cargo test --test fuzz -- kcidb` executes only that one.
 //!
-//! Of each input: nothing panics, the memory that is held at once is bounded by the size of the input, so is the work of the
-//! processor (beside a piece of work that is measured in the same run), what comes of it is one of the outcomes that there
-//! are, with a reason, and the same each time.
+//! Checked for each input: nothing panics; peak memory is bounded by the size of the input, and so is CPU time (in
+//! units of a piece of work that is measured in the same run); the outcome is a known one, with a reason, and the same
+//! each time.
 #![expect(clippy::unwrap_used, reason = "a run that cannot go on may panic")]
 #![expect(unreachable_pub, reason = "`pub` says what a module offers to the others")]
 
@@ -34,7 +34,8 @@ use drive::{Budget, Target, drive, one};
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-/// Inputs of a target in a normal run: of one that only reads bytes, and of one where each input takes several times as long.
+/// The number of inputs in a normal run: for a target that only reads bytes, and for one where an input takes several
+/// times as long.
 const QUICK: u64 = 500;
 const SLOW: u64 = 250;
 /// The seed of a normal run.
@@ -57,7 +58,7 @@ fn main() -> ExitCode {
         (None, inputs) => inputs.map(Budget::Inputs),
     };
     let seed = number("FUZZ_SEED").unwrap_or(SEED);
-    // Panics are findings, and reported as such.
+    // Panics are caught and reported as failures of the input.
     std::panic::set_hook(Box::new(|_| ()));
     let mut failed = false;
     for (name, inputs, make) in TARGETS {
@@ -73,17 +74,17 @@ fn main() -> ExitCode {
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// A target: its name, its inputs in a normal run, and what sets it up when it is its turn.
+/// A target: its name, its number of inputs in a normal run, and its constructor, which is called when the target runs.
 type Named = (&'static str, u64, fn() -> Target);
 
 const TARGETS: &[Named] = &[
     ("envelope", QUICK, pure::envelope),
-    ("konflux", QUICK, || pure::family("konflux")),
-    ("gitlab", QUICK, || pure::family("gitlab")),
-    ("buildkite", QUICK, || pure::family("buildkite")),
-    ("travis", QUICK, || pure::family("travis")),
-    ("bots", QUICK, || pure::family("bots")),
-    ("kcidb", QUICK, || pure::family("kcidb")),
+    ("konflux", QUICK, || pure::source("konflux")),
+    ("gitlab", QUICK, || pure::source("gitlab")),
+    ("buildkite", QUICK, || pure::source("buildkite")),
+    ("travis", QUICK, || pure::source("travis")),
+    ("bots", QUICK, || pure::source("bots")),
+    ("kcidb", QUICK, || pure::source("kcidb")),
     ("kcidb-problems", QUICK, pure::problems),
     ("times", QUICK, pure::times),
     ("hosts-and-headers", QUICK, http::hosts),

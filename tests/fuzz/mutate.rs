@@ -1,4 +1,4 @@
-//! How an input is made: a document of the corpus, some changes to its bytes or its structure, and some layers around it.
+//! Makes inputs: a document of the corpus, changes to its bytes or its structure, and layers of encoding around it.
 
 use std::io::Write;
 
@@ -12,22 +12,22 @@ use serde_json::json;
 use crate::hostile::{BYTES, VALUES, deep};
 use crate::spans::spans;
 
-/// A change: which, and numbers that say where and what.
+/// A mutation: its kind, and numbers that choose place and value.
 type Change = (u8, u32, u32, u32);
 
-/// How an input is made.
+/// The recipe of an input.
 #[derive(Clone, Debug)]
 pub struct Recipe {
     /// Which document.
     from: u32,
-    /// What is changed in it, one after the other.
+    /// The mutations, one after the other.
     changes: Vec<Change>,
-    /// What it is packed into, from the inside out.
+    /// The layers of encoding, from the inside out.
     layers: Vec<(u8, u32)>,
 }
 
 impl Recipe {
-    /// A document as it is.
+    /// An unchanged document.
     pub fn plain(from: usize) -> Self {
         Self { from: from as u32, changes: Vec::new(), layers: Vec::new() }
     }
@@ -104,7 +104,7 @@ fn changed(text: &mut Vec<u8>, (kind, a, b, c): Change, corpus: &[Vec<u8>]) {
                 text.splice(key, other);
             }
         }
-        // Deep, long, many.
+        // Deep nesting, long texts, many members.
         8 => drop(text.splice(pick(a).value, deep(1 << (b % 18), c as u32))),
         9 => drop(text.splice(pick(a).value, [b"\"", b"x".repeat(1 << (b % 19)).as_slice(), b"\""].concat())),
         10 => {
@@ -167,7 +167,7 @@ fn packed(text: Vec<u8>, (kind, number): (u8, u32), corpus: &[Vec<u8>]) -> Vec<u
             all.truncate(all.len() - number % 30);
             all
         }
-        // A bomb: up to 16 MiB of one byte, or of white space around the text.
+        // A decompression bomb: up to 16 MiB of one byte, or of white space around the text.
         6 => gzip(&[b" ".repeat(1 << (number % 25)), text].concat()),
         7 => gzip(&gzip(&b"0".repeat(1 << (number % 25)))),
         8 => json!(string()).to_string().into_bytes(),

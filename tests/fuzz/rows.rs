@@ -1,8 +1,9 @@
-//! All the way into a database: whatever a message holds, PostgreSQL takes what was read of it, or the message is refused.
+//! Ingest into a database: PostgreSQL accepts all records that are decoded, or the message is rejected with a known
+//! reason.
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Family;
-use hummingbird_status::pipeline::{Outcome, ingest};
+use hummingbird_status::ingest::{Outcome, ingest};
+use hummingbird_status::sources::Source;
+use hummingbird_status::transport::Delivery;
 use tokio::runtime::Runtime;
 
 use crate::corpus::documents;
@@ -17,7 +18,7 @@ pub fn set_up() -> (Runtime, Db) {
     (runtime, db)
 }
 
-/// Messages of all families, each twice.
+/// Messages of all sources, each twice.
 pub fn target() -> Target {
     let (runtime, db) = set_up();
     let settings = settings();
@@ -30,10 +31,10 @@ pub fn target() -> Target {
         }
         let second = take();
         let (once, twice) = (first.outcomes()[0], second.outcomes()[0]);
-        // The second time nothing of it is news.
+        // The second time no row changes.
         let fits = match once {
-            Outcome::Kept => matches!(twice, Outcome::Stale),
-            Outcome::Again => false,
+            Outcome::Kept => matches!(twice, Outcome::Outdated),
+            Outcome::Retry => false,
             other => twice == other,
         };
         let reasons = format!("{:?}", first.reasons);
@@ -45,6 +46,6 @@ pub fn target() -> Target {
         }
         Ok(format!("{once:?}:\n{reasons}"))
     };
-    let corpus = Family::ALL.iter().flat_map(|family| documents(family.name())).collect();
+    let corpus = Source::ALL.iter().flat_map(|source| documents(source.name())).collect();
     Target { corpus, packs: false, memory: 32 << 20, twice: false, run: Box::new(run) }
 }

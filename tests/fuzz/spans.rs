@@ -1,13 +1,13 @@
-//! Where the values of a JSON text are. Of what is no JSON any more, as much as can be told.
+//! The positions of the values in a JSON text. In invalid JSON, those that can be recognised.
 
 use std::ops::Range;
 
-/// A value, and the member that it belongs to.
+/// The span of a value, and of the member that it belongs to.
 #[derive(Clone, Debug)]
 pub struct Span {
     /// The value itself.
     pub value: Range<usize>,
-    /// From the key's first quote to the value's end; nothing in a list and at the top.
+    /// From the key's first quote to the value's end; `None` in a list and at the top.
     pub member: Option<Range<usize>>,
     /// The key, with its quotes.
     pub key: Option<Range<usize>>,
@@ -16,7 +16,7 @@ pub struct Span {
 /// All values of a text, outer ones before those in them.
 pub fn spans(text: &[u8]) -> Vec<Span> {
     let mut found: Vec<Span> = Vec::new();
-    // Places in `found` of what is open.
+    // Indexes in `found` of the values that are still open.
     let mut open: Vec<usize> = Vec::new();
     let (mut at, mut key) = (0, None::<Range<usize>>);
     while at < text.len() && found.len() < 20_000 {

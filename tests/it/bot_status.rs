@@ -1,4 +1,5 @@
-//! The command `bot-status`, run as a program against servers on loopback; and the order of heartbeats.
+//! The command `bot-status`, run as a process against servers on loopback; the order of heartbeats; retention of
+//! heartbeats.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -7,19 +8,20 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
-use hummingbird_status::bots::reads;
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::{Family, Settings};
-use hummingbird_status::pipeline::ingest;
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::sources::bots::reads;
+use hummingbird_status::sources::{Settings, Source};
+use hummingbird_status::transport::Delivery;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::support::{self, deadline, render};
 
-/// Bodies that a server took.
+/// The bodies that a server received.
 pub type Taken = Arc<Mutex<Vec<Value>>>;
 
-/// A server that answers everything alike, and what it is sent; the token that came with it is in there as `token`.
+/// A server that gives the same answer to each request, and the bodies that it received, with the token of the request
+/// as the member `token`.
 pub async fn answering(status: u16) -> (String, Taken) {
     let taken = Taken::default();
     let shared = Arc::clone(&taken);
@@ -37,7 +39,7 @@ pub async fn answering(status: u16) -> (String, Taken) {
     (url, taken)
 }
 
-/// Runs `hummingbird-status bot-status`; whether it succeeded, and what it wrote on standard error.
+/// Runs `hummingbird-status bot-status`; returns whether it succeeded, and its standard error.
 pub async fn run(args: Vec<String>, variables: BTreeMap<&'static str, String>) -> (bool, String) {
     let run = move || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hummingbird-status"));
@@ -63,12 +65,12 @@ async fn a_report_goes_to_any_server() {
 }
 
 #[tokio::test]
-async fn what_was_not_taken_is_a_failure() {
+async fn a_report_that_is_not_accepted_is_a_failure() {
     let (url, taken) = answering(403).await;
     for (list, said) in [
         (["-q", &url, "-n", "a", "-s", "ok"], "127.0.0.1 answered 403"),
         (["-q", "http://127.0.0.1:1/secret", "-n", "a", "-s", "ok"], "127.0.0.1 cannot be reached"),
-        (["-q", "http://127.0.0.1:1/123456789012/q", "-n", "a", "-s", "ok"], "SQS did not take"),
+        (["-q", "http://127.0.0.1:1/123456789012/q", "-n", "a", "-s", "ok"], "cannot send the message to SQS"),
         (["-q", "amqp://h/secret", "-n", "a", "-s", "ok"], "--queue: expected"),
         (["-q", &url, "-n", " ", "-s", "ok"], "name: string of 0 characters"),
     ] {
@@ -81,7 +83,7 @@ async fn what_was_not_taken_is_a_failure() {
     assert_eq!(taken.lock().unwrap().len(), 1);
 }
 
-/// From the command to the table: what SQS was sent is what the worker would receive.
+/// From the command to the table: the message that SQS receives is the one that the worker would receive.
 #[tokio::test]
 async fn a_report_goes_to_sqs() {
     let queue = Arc::new(Mutex::new(Vec::new()));
@@ -119,7 +121,7 @@ fn beat(id: &str, status: &str, second: u32) -> Delivery {
 }
 
 #[tokio::test]
-async fn what_is_gone_stays_gone_until_it_reports_again() {
+async fn a_removed_bot_stays_removed_until_it_reports_again() {
     let db = support::database().await;
     let take = async |delivery| {
         ingest(&db.store, &[delivery], &Settings::default(), deadline()).await;
@@ -133,9 +135,9 @@ async fn what_is_gone_stays_gone_until_it_reports_again() {
     assert_eq!(rows, "- | ok\nok | gone\ngone | ok");
 }
 
-/// Heartbeats of 100 days, an hour apart; a day of failures 95 days ago. Another bot was heard 5 times, long ago.
+/// Heartbeats of 100 days, an hour apart; a day of failures 95 days ago. Another bot sent 5 heartbeats, long ago.
 #[tokio::test]
-async fn old_heartbeats_go_and_what_is_seen_of_them_stays() {
+async fn old_heartbeats_are_deleted_and_the_displayed_history_stays() {
     let db = support::database().await;
     let now: Timestamp = "2026-03-10T00:00:00Z".parse().unwrap();
     let beat = |name: &str, hours: i64, status: &str| Delivery {
@@ -158,7 +160,7 @@ async fn old_heartbeats_go_and_what_is_seen_of_them_stays() {
     let sweep = async |write| {
         let swept = db
             .store
-            .in_tx("sweep", deadline(), async |tx| Family::Bots.sweep(tx, &Settings::default(), now, write).await)
+            .in_tx("sweep", deadline(), async |tx| Source::Bots.sweep(tx, &Settings::default(), now, write).await)
             .await;
         assert_eq!(swept.unwrap().0, []);
     };
@@ -167,15 +169,15 @@ async fn old_heartbeats_go_and_what_is_seen_of_them_stays() {
     assert_eq!(kept().await, ["often2400", "once5"]);
     for _ in 0..2 {
         sweep(true).await;
-        // 90 days, the first of all, and the beginning and the end of the failures.
+        // Kept are 90 days, the first heartbeat, and the beginning and the end of the failures.
         assert_eq!(kept().await, ["often2163", "once5"]);
         assert_eq!(seen().await, before);
     }
 }
 
-/// The history that a late heartbeat tears apart is that of the right order.
+/// A late heartbeat splits an interval of the history, as if it had arrived in order.
 #[tokio::test]
-async fn a_late_heartbeat_parts_the_history() {
+async fn a_late_heartbeat_splits_the_history() {
     let db = support::database().await;
     for (id, status, second) in
         [("1", "ok", 10), ("3", "ok", 30), ("5", "failed", 50), ("2", "failed", 20), ("4", "failed", 40)]

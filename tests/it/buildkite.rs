@@ -1,9 +1,9 @@
-//! Builds of Buildkite: in any order, with any detail, and of pipelines that were created anew.
+//! Builds of Buildkite: events in any order, invalid details, and pipelines that are deleted and created again.
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::{Family, Settings};
-use hummingbird_status::pipeline::{Report, ingest};
-use hummingbird_status::store::Store;
+use hummingbird_status::db::Store;
+use hummingbird_status::ingest::{Report, ingest};
+use hummingbird_status::sources::{Settings, Source};
+use hummingbird_status::transport::Delivery;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::support::buildkite::HOST;
 use crate::support::forge::{Forge, created};
 use crate::support::{self, deadline, odd_values, render};
 
-/// What EventBridge sends of a build; what is not given is usual.
+/// The event of EventBridge about a build; `more` overrides the defaults.
 fn event(build: &str, number: i64, state: &str, second: u32, more: Value) -> Value {
     let at = |second: u32| format!("2026-03-10 09:{:02}:{:02} UTC", second / 60, second % 60);
     let ended = matches!(state, "passed" | "failed" | "blocked" | "canceled");
@@ -21,7 +21,8 @@ fn event(build: &str, number: i64, state: &str, second: u32, more: Value) -> Val
         "source": "aws.partner/buildkite.com/acme/1", "time": at(second).replacen(' ', "T", 1).replace(" UTC", "Z"),
         "detail": {
             "build": {"uuid": build, "number": number, "state": state, "branch": "main", "commit": "a".repeat(40),
-                "started_at": (state != "scheduled").then(|| at(second.saturating_sub(30))), "finished_at": ended.then(|| at(second))},
+                "started_at": (state != "scheduled").then(|| at(second.saturating_sub(30))),
+                "finished_at": ended.then(|| at(second))},
             "pipeline": {"uuid": "p", "slug": "app", "repo": "git@ghe.acme.example:acme/app.git"},
             "organization": {"uuid": "o", "slug": "acme"},
         },
@@ -30,7 +31,7 @@ fn event(build: &str, number: i64, state: &str, second: u32, more: Value) -> Val
     event
 }
 
-/// Puts the members of one document into another, level by level.
+/// Merges the members of one document into another, recursively.
 fn merge(into: &mut Value, from: &Value) {
     match (into, from) {
         (Value::Object(into), Value::Object(from)) => {
@@ -51,7 +52,7 @@ async fn take_in(store: &Store, events: &[Value]) -> Report {
     report
 }
 
-/// All orders of so many things.
+/// All permutations of so many items.
 fn orders(count: usize) -> Vec<Vec<usize>> {
     if count == 0 {
         return vec![Vec::new()];
@@ -67,8 +68,8 @@ fn orders(count: usize) -> Vec<Vec<usize>> {
     all
 }
 
-/// Takes a story in, in all orders, one event or two at a time, each order under names of its own (`{n}` in texts). Returns, for each
-/// order, the states of its builds, and the last status of each commit.
+/// Ingests a sequence of events in all orders, in batches of one or two, each order with its own names (`{n}` in
+/// texts). Returns, for each order, the states of its builds, and the last status of each commit.
 async fn in_all_orders(story: &[Value]) -> (Vec<String>, Vec<String>) {
     let db = support::database().await;
     let forge = Forge::start(|_| created()).await;
@@ -83,7 +84,7 @@ async fn in_all_orders(story: &[Value]) -> (Vec<String>, Vec<String>) {
         for some in named.chunks(1 + number % 2) {
             take_in(&db.store, some).await;
         }
-        // A redelivery of each.
+        // Each event is delivered a second time.
         take_in(&db.store, &named).await;
     }
     drain(&db.store, &github(&forge, HOST)).await;
@@ -102,7 +103,7 @@ async fn in_all_orders(story: &[Value]) -> (Vec<String>, Vec<String>) {
     (states, statuses.await)
 }
 
-/// A commit of an order; the last digit tells commits apart.
+/// A commit of an order; the last digit distinguishes commits.
 fn commit(digit: u8) -> Value {
     json!({"build": {"commit": format!("{{n}}{}{digit}", "0".repeat(31))}})
 }
@@ -118,13 +119,13 @@ fn assert_all(found: &[String], expected: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn numbers_count_within_a_pipeline_and_time_between_them() {
+async fn builds_are_ordered_by_number_within_a_pipeline_and_by_time_between_pipelines() {
     let of = |pipeline: &str| with(commit(0), json!({"pipeline": {"uuid": format!("{{n}}{pipeline}")}}));
     let story = [
         // A rebuild of the first pipeline ends before the build that it follows.
         event("{n}-a411", 411, "failed", 50, of("first")),
         event("{n}-a412", 412, "failed", 40, of("first")),
-        // The pipeline is created anew.
+        // The pipeline is created again.
         event("{n}-b1", 1, "started", 100, of("second")),
         event("{n}-b1", 1, "passed", 120, of("second")),
         event("{n}-b2", 2, "canceled", 110, of("second")),
@@ -134,7 +135,7 @@ async fn numbers_count_within_a_pipeline_and_time_between_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_build_that_waits_is_skipped_once_a_later_one_has_started() {
+async fn a_waiting_build_is_skipped_when_a_later_one_starts() {
     let of = |digit| with(commit(digit), json!({"pipeline": {"uuid": "{n}", "slug": "app-{n}"}}));
     let story = [
         event("{n}-1", 1, "scheduled", 10, of(1)),
@@ -150,14 +151,14 @@ async fn a_build_that_waits_is_skipped_once_a_later_one_has_started() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_build_that_was_taken_for_skipped_may_start() {
+async fn a_build_that_counted_as_skipped_can_start() {
     let of = |digit| with(commit(digit), json!({"pipeline": {"uuid": "{n}", "slug": "app-{n}"}}));
     let story = [
         event("{n}-1", 1, "creating", 10, of(1)),
         event("{n}-2", 2, "started", 60, of(2)),
         event("{n}-1", 1, "started", 70, of(1)),
         event("{n}-1", 1, "passed", 80, of(1)),
-        // Tells nothing of those before it: it never started.
+        // It does not affect earlier builds: it never started.
         event("{n}-4", 4, "canceled", 75, with(of(4), json!({"build": {"started_at": null}}))),
     ];
     let (states, statuses) = in_all_orders(&story).await;
@@ -166,7 +167,7 @@ async fn a_build_that_was_taken_for_skipped_may_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_build_that_goes_on_counts_within_the_second() {
+async fn states_within_one_second_are_ordered() {
     let at = |second: u32| json!({"build": {"started_at": format!("2026-03-10 09:00:{second:02} UTC")}});
     let of = |digit, start| with(commit(digit), at(start));
     let story = [
@@ -176,7 +177,7 @@ async fn a_build_that_goes_on_counts_within_the_second() {
         // Blocked within the second in which it started.
         event("{n}-2", 2, "started", 40, of(2, 40)),
         event("{n}-2", 2, "blocked", 40, of(2, 40)),
-        // Where it was before that.
+        // Its state before that.
         event("{n}-1", 1, "scheduled", 9, of(1, 10)),
     ];
     let (states, statuses) = in_all_orders(&story).await;
@@ -185,7 +186,7 @@ async fn a_build_that_goes_on_counts_within_the_second() {
 }
 
 #[tokio::test]
-async fn what_a_block_step_says_is_told() {
+async fn the_text_of_a_block_step_is_posted() {
     let db = support::database().await;
     let forge = Forge::start(|_| created()).await;
     let states = [
@@ -211,7 +212,7 @@ async fn what_a_block_step_says_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_detail_loses_a_state() {
+async fn an_invalid_detail_never_loses_a_state() {
     let db = support::database().await;
     let parts = [
         (
@@ -267,7 +268,7 @@ async fn no_detail_loses_a_state() {
     assert_eq!(kept, ["failed 1".to_owned(), format!("passed {}", events.len())]);
     let branch = render::rows(&db.store, "SELECT branch FROM buildkite_builds WHERE id = 'halves'").await;
     assert_eq!(branch, ["ma\u{fffd}"]);
-    // Without an envelope, where an event can be told by its parts only.
+    // Without an envelope an event is recognised by its parts only.
     let bare: Vec<Delivery> = bare
         .iter()
         .filter(|one| ["pipeline", "organization"].iter().all(|part| one[part].is_object()))
@@ -280,7 +281,7 @@ async fn no_detail_loses_a_state() {
         .collect();
     report = ingest(&db.store, &bare, &Settings::default(), deadline()).await;
     assert_eq!(report.counts().refused, 0, "{:?}", report.reasons);
-    // What a build is known by, where it stands and what orders it: without these there is nothing to keep.
+    // Identity, state and version of a build: a message without these is rejected.
     for (member, values) in [
         ("uuid", odd_values()),
         ("state", odd_values()),
@@ -295,13 +296,13 @@ async fn no_detail_loses_a_state() {
             assert_eq!(report.counts().refused, 1, "{member} {value}");
         }
     }
-    // A number as text is one.
+    // A number as text is accepted.
     let report = take_in(&db.store, &[event("text", 1, "passed", 10, json!({"build": {"number": "12"}}))]).await;
     assert_eq!(report.counts().kept, 1);
 }
 
 #[tokio::test]
-async fn a_build_that_never_starts_ends() {
+async fn the_sweep_ends_a_build_that_never_starts() {
     let db = support::database().await;
     let forge = Forge::start(|_| created()).await;
     for (number, state) in ["creating", "scheduled", "waiting", "started", "blocked"].into_iter().enumerate() {
@@ -315,12 +316,12 @@ async fn a_build_that_never_starts_ends() {
         async move {
             let found = store
                 .in_tx("sweep", deadline(), async |tx| {
-                    let found = Family::Buildkite.sweep(tx, &Settings::default(), now, write).await?;
+                    let found = Source::Buildkite.sweep(tx, &Settings::default(), now, write).await?;
                     Ok(found.0)
                 })
                 .await
                 .unwrap();
-            found.into_iter().map(|stale| format!("{} {}", stale.name, stale.state)).collect::<Vec<_>>()
+            found.into_iter().map(|stuck| format!("{} {}", stuck.name, stuck.state)).collect::<Vec<_>>()
         }
     };
     let waiting = ["b0 creating", "b1 scheduled", "b2 waiting"];
@@ -331,7 +332,7 @@ async fn a_build_that_never_starts_ends() {
     drain(&db.store, &github(&forge, HOST)).await;
     let found = render::rows(&db.store, "SELECT wanted_state FROM commit_statuses ORDER BY sha").await;
     assert_eq!(found, ["failure", "failure", "failure", "pending", "success"]);
-    // It was not skipped after all.
+    // A later event shows that it was not skipped.
     let more = json!({"build": {"commit": format!("{:040}", 1), "branch": "b1"}});
     take_in(&db.store, &[event("b1", 2, "passed", 50, more)]).await;
     let found =

@@ -1,8 +1,8 @@
 //! Cases from real systems, in the folder that `CASES_DIR` names; they are not part of this project.
 //!
-//! Its `run-cases.py` runs each against the built programs, on the PostgreSQL of this run. Cases of the kinds `fault` and `right`
-//! pass, but for those of [`LATER`]; of the dubious ones those of [`DECIDED`] do. A case that is listed as later and passes is
-//! a failure, so that the lists say what holds.
+//! Its `run-cases.py` runs each against the built programs, on the PostgreSQL of this run. Cases of the kinds `fault`
+//! and `right` pass, except those of [`LATER`]; of the dubious ones those of [`DECIDED`] pass. A case of `LATER` that
+//! passes is a failure, so the lists stay up to date.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,17 +12,17 @@ use serde_json::Value;
 
 use crate::support::{self, project};
 
-// Why a case is in the list below.
+// Reasons for cases of the list below.
 const PAGES: &str = "of the web UI and the commands: not repaired yet";
 
-/// Cases of faults that are not repaired yet, and what repairs them.
+/// Cases of known faults, and the issue that will repair them.
 const LATER: &[(&str, &str)] = &[
     ("pages/build-running-9h", PAGES),
     ("pages/failed-test-in-explain", PAGES),
     ("pages/failed-test-on-overview", PAGES),
 ];
 
-/// Cases that are open to a decision, and were decided as they say; the reason is where the rule is documented.
+/// Cases with a disputable expectation that was accepted; the reason is at the documentation of the rule.
 const DECIDED: &[&str] = &[
     "aws/page-function-with-a-bad-token-document",
     "aws/page-role-is-ignored",
@@ -59,10 +59,10 @@ const DECIDED: &[&str] = &[
     "pages/unknown-query-parameter",
 ];
 
-/// Statuses of a case that did not do what it should.
+/// Statuses of a failed case.
 const BAD: &[&str] = &["fail", "broken"];
 
-/// A case: its kind, what became of it, and why.
+/// The result of a case: its kind, status and reason.
 type Results = BTreeMap<String, (String, String, String)>;
 
 /// The folder of the cases; relative to the project.
@@ -86,7 +86,7 @@ fn run(folder: &Path, kinds: &[&str], only: &[&str], database_url: &str) -> Resu
     command.arg(folder.join("run-cases.py"));
     command.args(["--bin", env!("CARGO_BIN_EXE_hummingbird-status"), "--source", env!("CARGO_MANIFEST_DIR")]);
     command.args(["--database-url", database_url, "--jobs", "2", "--quiet"]);
-    // Bounds for what hangs, not for what is slow: the machine may be busy with something else.
+    // Time limits for hanging cases, not for slow ones: the machine may be busy.
     command.args(["--step-seconds", "120", "--case-seconds", "600", "--budget", "7200"]);
     command.arg("--json").arg(&results);
     command.args(kinds.iter().flat_map(|kind| ["--kind", kind]));
@@ -102,7 +102,7 @@ fn run(folder: &Path, kinds: &[&str], only: &[&str], database_url: &str) -> Resu
     cases.iter().map(read).collect()
 }
 
-/// What is wrong with the results, given the cases that may fail.
+/// The problems of the results, given the cases that may fail.
 fn problems(results: &Results, later: &[(&str, &str)]) -> Vec<String> {
     let mut found = Vec::new();
     for (name, (kind, result, why)) in results {

@@ -1,14 +1,15 @@
-//! Everything goes wrong: the real programs take the messages of a seed while processes are killed, PostgreSQL restarts,
-//! connections break off in the middle of a commit, queues repeat and forget, clocks jump and targets are away. In the end
-//! the tables, what was told and what was refused are those of a calm run.
+//! Fault injection: the real programs process the messages of a seed while processes are killed, PostgreSQL restarts,
+//! connections break during a commit, queues duplicate and lose acknowledgements, clocks jump and targets are away. In
+//! the end the tables, the announced events and the rejected messages are those of a run without faults.
 //!
-//! `cargo test --test it -- --ignored --nocapture chaos` does a run of each work: a queue in order, one out of it, the
-//! archive, and GitLab. `CHAOS_SECONDS=3600` goes on for so long, each seed choosing its work; `CHAOS_SEED=7` begins with a
-//! seed, `CHAOS_WORK=Backfill` does that work alone, `CHAOS_FAULTS=KillWorker,Stall` leaves out all other faults.
-//! The first run that fails is tried again with fewer faults and messages, and the smallest that still fails is shown.
+//! `cargo test --test it -- --ignored --nocapture chaos` does a run of each work: an ordered queue, an unordered one,
+//! the archive, and GitLab. `CHAOS_SECONDS=3600` goes on for so long, each seed choosing its work; `CHAOS_SEED=7`
+//! begins with a seed, `CHAOS_WORK=Backfill` does that work alone, `CHAOS_FAULTS=KillWorker,Stall` leaves out all other
+//! faults. The first run that fails is repeated with fewer faults and messages, and the smallest that still fails is
+//! shown.
 //!
-//! Of what can go wrong, no run has: a clock that jumps where there is no libfaketime (`CHAOS_FAKETIME` names one), the
-//! death of `page`, which writes nothing, and a full disk as such: statements fail as they would on one.
+//! Not covered: clock jumps where there is no libfaketime (`CHAOS_FAKETIME` names one), the death of `web`, which
+//! writes nothing, and a really full disk: statements fail as they would on one.
 
 mod aws;
 mod gitlab;
@@ -27,23 +28,23 @@ use self::plan::{Plan, Work, plan};
 use self::programs::Counts;
 use self::world::World;
 
-/// How often, and how long, a run that fails is tried with less.
+/// How often, and for how long, a failing run is repeated with fewer faults and messages.
 const TRIES: usize = 16;
 const TIME: Duration = Duration::from_secs(180);
-/// Longest that a run takes: what is not done by then hangs.
+/// The time limit of a run: one that is not done by then hangs.
 const LONGEST: Duration = Duration::from_secs(400);
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap())
 }
 
-/// The work that all runs are of.
+/// The work of all runs, if `CHAOS_WORK` names one.
 fn work() -> Option<Work> {
     let name = std::env::var("CHAOS_WORK").ok()?;
     Some(Work::ALL.into_iter().find(|work| format!("{work:?}") == name).unwrap_or_else(|| panic!("CHAOS_WORK={name}?")))
 }
 
-/// The works of the runs that are done; without end while there is time.
+/// The work of each run; endless while there is time.
 fn works(time: Option<Duration>, start: Instant) -> impl Iterator<Item = Option<Work>> {
     let few = match work() {
         Some(work) => vec![Some(work)],
@@ -55,7 +56,7 @@ fn works(time: Option<Duration>, start: Instant) -> impl Iterator<Item = Option<
 
 #[test]
 #[ignore = "a run takes as long as the machine is busy, and its seed is another one each time"]
-fn chaos_changes_nothing_in_the_end() {
+fn faults_do_not_change_the_final_state() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let first = number("CHAOS_SEED").unwrap_or_else(|| jiff::Timestamp::now().as_millisecond().unsigned_abs());
@@ -94,7 +95,7 @@ fn chaos_changes_nothing_in_the_end() {
     });
 }
 
-/// What does a run again.
+/// The command line that repeats a run.
 fn command(plan: &Plan) -> String {
     let faults = std::env::var("CHAOS_FAULTS").map(|faults| format!("CHAOS_FAULTS={faults} ")).unwrap_or_default();
     let Plan { seed, work, .. } = plan;
@@ -105,13 +106,13 @@ async fn attempt(world: &mut World, plan: &Plan, counts: &Counts) -> Result<(), 
     let of_run = Counts::default();
     let result = tokio::time::timeout(LONGEST, world.run(plan, &of_run)).await;
     counts.merge(&of_run);
-    // Where it hangs is in the counts: what was begun, and what came of it.
+    // The counts show where it hangs: the work that began, and its outcomes.
     result.unwrap_or_else(|_| Err(format!("hangs: not done in {LONGEST:?}\n{}", of_run.lines())))
 }
 
-/// The run with as few faults and messages as still fail, and how.
+/// The smallest run that still fails, and its failure.
 async fn shrunk(world: &mut World, mut plan: Plan, mut why: String) -> (Plan, String) {
-    let (start, mut tries) = (Instant::now(), 0);
+    let (start, mut attempts) = (Instant::now(), 0);
     for of_faults in [true, false] {
         let mut part = 2;
         loop {
@@ -125,8 +126,8 @@ async fn shrunk(world: &mut World, mut plan: Plan, mut why: String) -> (Plan, St
                     true => less.faults = without(&plan.faults, is_out),
                     false => less.messages = without(&plan.messages, is_out),
                 }
-                tries += 1;
-                if tries > TRIES || start.elapsed() > TIME {
+                attempts += 1;
+                if attempts > TRIES || start.elapsed() > TIME {
                     return (plan, why);
                 }
                 let result = attempt(world, &less, &Counts::default()).await;

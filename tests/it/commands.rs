@@ -1,11 +1,11 @@
-//! The commands as programs: how they end, what they say to whom, and what they leave alone.
+//! The commands as processes: exit status, standard output and standard error, and files that they must not create.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Output, Stdio};
 
-use hummingbird_status::envelope::{Delivery, Refusal};
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::ingest;
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::{Delivery, Rejection};
 
 use crate::support::archive::Folder;
 use crate::support::source::sources;
@@ -30,7 +30,7 @@ fn heartbeat(name: &str) -> String {
     format!(r#"{{"name":"{name}","status":"ok","comment":"{}"}}"#, "all is well here ".repeat(8))
 }
 
-/// A database with a bot, a rejected message and builds that nobody was notified of.
+/// A database with a bot, a rejected message and builds without notifications.
 async fn filled() -> Db {
     let db = support::database().await;
     let delivery = |id: &str, body: Vec<u8>| Delivery { id: id.to_owned(), body, ..Delivery::default() };
@@ -42,7 +42,7 @@ async fn filled() -> Db {
     db
 }
 
-/// Whether both ends of a stream are as they should be: with the reader gone after so many lines.
+/// Runs a command whose reader closes the pipe after so many lines; returns exit status and the other stream.
 fn ended_after(mut command: Command, lines: usize, of_errors: bool) -> (Option<i32>, String) {
     let (reader, writer) = std::io::pipe().unwrap();
     let (other, into) = std::io::pipe().unwrap();
@@ -55,7 +55,7 @@ fn ended_after(mut command: Command, lines: usize, of_errors: bool) -> (Option<i
         reader = None;
     }
     let mut child = command.spawn().unwrap();
-    // The writing ends that this process has must go.
+    // This process must close its writing ends.
     drop(command);
     let rest = std::thread::spawn(move || {
         let mut rest = Vec::new();
@@ -71,7 +71,7 @@ fn ended_after(mut command: Command, lines: usize, of_errors: bool) -> (Option<i
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_closed_pipe_changes_no_exit_status_and_is_not_mentioned() {
+async fn a_closed_pipe_changes_no_exit_status_and_is_not_reported() {
     let db = filled().await;
     let folder = Folder::new("closed-pipe");
     let file = folder.0.join("event.json");
@@ -83,11 +83,11 @@ async fn a_closed_pipe_changes_no_exit_status_and_is_not_mentioned() {
         &["--version"],
         &["explain", "--help"],
         &["explain", "bot", "b"],
-        &["explain", "bot", "nobody"],
+        &["explain", "bot", "none"],
         &["explain", "delivery", "e1"],
-        &["refused", "list"],
-        &["refused", "show", "broken"],
-        &["refused", "replay"],
+        &["rejected", "list"],
+        &["rejected", "show", "broken"],
+        &["rejected", "replay"],
         &["deliveries", "list"],
         &["deliveries", "list", "--state", "unrouted"],
         &["deliveries", "show", "e1"],
@@ -97,8 +97,8 @@ async fn a_closed_pipe_changes_no_exit_status_and_is_not_mentioned() {
         &["backfill", "--mirror", mirror],
         &["backfill", "status"],
         &["init"],
-        &["upkeep"],
-        &["upkeep", "--dry-run"],
+        &["maintenance"],
+        &["maintenance", "--dry-run"],
         &["migrate"],
         &["reconcile", "--dry-run", "--gitlab-url", "http://127.0.0.1:1"],
         &["deliver", "--once"],
@@ -124,9 +124,9 @@ async fn a_closed_pipe_changes_no_exit_status_and_is_not_mentioned() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn output_that_is_lost_is_a_failure() {
+async fn a_failed_write_of_output_is_a_failure() {
     let db = filled().await;
-    for arguments in [&["explain", "bot", "b"][..], &["refused", "show", "broken"], &["deliveries", "list"]] {
+    for arguments in [&["explain", "bot", "b"][..], &["rejected", "show", "broken"], &["deliveries", "list"]] {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let output = program(arguments, Some(&db.url)).stdout(full).output().unwrap();
         let said = text(&output.stderr);
@@ -138,12 +138,13 @@ async fn output_that_is_lost_is_a_failure() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_message_has_its_own_reason() {
+async fn each_message_shows_its_own_reason() {
     let db = support::database().await;
     let folder = Folder::new("own-reasons");
     let record = |id: &str, body: &str| serde_json::json!({"messageId": id, "receiptHandle": id, "body": body});
     let event = serde_json::json!({"Records": [
-        record("kept", &heartbeat("a")), record("ignored", r#"{"object_kind": "wiki_page"}"#), record("broken", "no JSON"),
+        record("kept", &heartbeat("a")), record("ignored", r#"{"object_kind": "wiki_page"}"#), record("broken", "no \
+            JSON"),
         record("both", &format!("{}\n{{\"event\": \"nonsense:start\", \"payload\": {{}}}}", heartbeat("b"))),
     ]});
     let (event_file, file) = (folder.0.join("event.json"), folder.0.join("plain.json"));
@@ -162,7 +163,7 @@ async fn each_message_has_its_own_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn files_of_one_name_keep_their_bytes() {
+async fn files_with_equal_names_keep_their_bytes() {
     let db = support::database().await;
     let folder = Folder::new("one-name");
     let ingested = |name: &str, bytes: &[u8]| {
@@ -181,7 +182,7 @@ async fn files_of_one_name_keep_their_bytes() {
     let bodies = |word: &str| found.iter().filter(|body| body.contains(word)).count();
     assert_eq!((bodies("first"), bodies("second"), bodies("third")), (3, 3, 3), "{found:?}");
 
-    // A message with a time is one message, whatever bytes a carrier makes of it, together or one after the other.
+    // A message with an id and a time is one message, whatever bytes its envelopes have, in one batch or in several.
     let dated = |body: &str| Delivery {
         id: "dated".to_owned(),
         body: body.into(),
@@ -195,15 +196,30 @@ async fn files_of_one_name_keep_their_bytes() {
     assert_eq!(found, ["one"]);
 }
 
+/// The former names of commands are hidden aliases, for scripts that use them.
+#[tokio::test(flavor = "multi_thread")]
+async fn former_names_of_commands_work() {
+    let db = filled().await;
+    for arguments in [&["refused", "list"][..], &["upkeep", "--dry-run"], &["page", "--help"]] {
+        let output = run(arguments, &db);
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    }
+    let help = text(&run(&["--help"], &db).stdout);
+    for former in ["refused", "upkeep", "page"] {
+        let is_listed = help.lines().any(|line| line.split_whitespace().next() == Some(former));
+        assert!(!is_listed && help.contains("rejected"), "{former}: {help}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mistyped_choice_is_an_error() {
     let db = filled().await;
     for (arguments, said) in [
-        (&["refused", "replay", "--reason", "nonsense"][..], "--reason: nothing is refused for \"nonsense\""),
-        (&["refused", "replay", "--reason", "bad_field"], "bad-field"),
-        (&["refused", "list", "--reason", "NOT-JSON"], "not-json"),
-        (&["refused", "replay", "--family", "konflix"], "invalid value 'konflix'"),
-        (&["refused", "replay", "--id", "nobody"], "no message nobody was refused"),
+        (&["rejected", "replay", "--reason", "nonsense"][..], "--reason: no message is rejected for \"nonsense\""),
+        (&["rejected", "replay", "--reason", "bad_field"], "bad-field"),
+        (&["rejected", "list", "--reason", "NOT-JSON"], "not-json"),
+        (&["rejected", "replay", "--family", "konflix"], "invalid value 'konflix'"),
+        (&["rejected", "replay", "--id", "none"], "no message none was rejected"),
         (&["explain", "mr", "acme/none!9999"], "nothing is known of the mr"),
         (&["explain", "commit", "0000000"], "nothing is known of the commit"),
         (&["explain", "release", ""], "nothing is known of the release"),
@@ -212,13 +228,13 @@ async fn a_mistyped_choice_is_an_error() {
         let errors = text(&output.stderr);
         assert!(!output.status.success() && errors.contains(said), "{arguments:?}: {errors}");
     }
-    // A reason that is one, of which nothing is left.
+    // A known reason without rejected messages.
     for arguments in
-        [&["refused", "replay", "--reason", "too-large"][..], &["refused", "list", "--reason", "too-large"]]
+        [&["rejected", "replay", "--reason", "too-large"][..], &["rejected", "list", "--reason", "too-large"]]
     {
         assert!(run(arguments, &db).status.success(), "{arguments:?}");
     }
-    // What is around a thing does not make it known.
+    // Rows that refer to an unknown object do not make it known.
     db.store
         .script(
             "INSERT INTO reconcile_projects (project, checked_at, problem) VALUES ('acme/none', now(), 'no')",
@@ -234,35 +250,35 @@ fn every_reason_of_a_rejection_is_listed() {
     let mut found = 0;
     for source in sources("src") {
         let (path, code) = (source.path, source.text);
-        for (at, _) in code.match_indices("Refusal::new(").chain(code.match_indices("self.refuse(")) {
+        for (at, _) in code.match_indices("Rejection::new(").chain(code.match_indices("self.reject(")) {
             let arguments = &code[at..code[at..].find(';').map_or(code.len(), |end| at + end)];
             let Some(word) = arguments.split('"').nth(1) else { continue };
             let is_word = word.contains('-') && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
             if is_word {
-                assert!(Refusal::REASONS.contains(&word), "{path}: {word}");
+                assert!(Rejection::REASONS.contains(&word), "{path}: {word}");
                 found += 1;
             }
         }
     }
     assert!(found > 20, "{found}");
-    assert!(Refusal::REASONS.is_sorted());
+    assert!(Rejection::REASONS.is_sorted());
 }
 
 #[test]
-fn what_only_reads_creates_no_database() {
+fn read_only_commands_create_no_database() {
     let folder = Folder::new("no-database");
     for arguments in [
         &["explain", "bot", "b"][..],
-        &["refused", "list"],
-        &["refused", "show", "x"],
-        &["refused", "replay"],
+        &["rejected", "list"],
+        &["rejected", "show", "x"],
+        &["rejected", "replay"],
         &["deliveries", "list"],
         &["deliveries", "show", "e1"],
         &["backfill", "status"],
         &["backfill", "cancel", "x"],
-        &["upkeep", "--dry-run"],
+        &["maintenance", "--dry-run"],
         &["reconcile", "--dry-run"],
-        &["page", "--listen", "127.0.0.1:0"],
+        &["web", "--listen", "127.0.0.1:0"],
         &["db", "shell"],
         &["db", "dump"],
         &["db", "url"],
@@ -277,7 +293,7 @@ fn what_only_reads_creates_no_database() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn settings_that_are_wrong_stop_a_command_at_once() {
+async fn invalid_settings_stop_a_command_at_once() {
     let db = support::database().await;
     let said = |arguments: &[&str], variable: (&str, &str)| {
         let output = program(arguments, Some(&db.url)).env(variable.0, variable.1).output().unwrap();
@@ -295,20 +311,20 @@ async fn settings_that_are_wrong_stop_a_command_at_once() {
     let (success, _, errors) = said(&["redrive"], ("X", "x"));
     assert!(!success && errors.lines().count() == 1 && errors.contains("which queue?"), "{errors}");
     for address in ["foo", "localhost", "127.0.0.1:http", "::1:8080", ":8080", "localhost:99999"] {
-        for command in ["page", "up"] {
+        for command in ["web", "up"] {
             let (success, _, errors) = said(&[command], ("PAGE_ADDRESS", address));
             assert!(!success && errors.contains("PAGE_ADDRESS") && errors.contains("HOST:PORT"), "{address}: {errors}");
         }
     }
-    // Nothing is said to be served before it is known that it can be.
+    // The address is printed only after all settings are found valid.
     for variable in [("INTAKE_TOKENS", "[[token]]\nname = 'x'\ntoken = 'env:NOPE'"), ("PAGE_BASIC_AUTH", "nonsense")] {
-        let (success, output, errors) = said(&["page", "--listen", "127.0.0.1:0"], variable);
+        let (success, output, errors) = said(&["web", "--listen", "127.0.0.1:0"], variable);
         assert!(!success && !output.contains("Pages on"), "{variable:?}: {output} {errors}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_port_is_mentioned() {
+async fn another_port_is_reported() {
     let db = support::database().await;
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -326,14 +342,14 @@ async fn another_port_is_mentioned() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tables_fit() {
+async fn tables_fit_the_terminal() {
     let db = filled().await;
     let folder = Folder::new("tables-fit");
     let file = folder.0.join(format!("{}.json", "long-name-".repeat(20)));
     std::fs::write(&file, "no JSON").unwrap();
     let file = file.to_str().unwrap();
     for arguments in [
-        &["refused", "list"][..],
+        &["rejected", "list"][..],
         &["deliveries", "list", "--state", "unrouted"],
         &["backfill", "status"],
         &["ingest", file],

@@ -1,7 +1,7 @@
 //! Samples from elsewhere, in the folder that `CONFORMANCE_DIR` names; they are not part of this project.
 //!
-//! Takes whatever is there: a file that nobody expected must do no harm, and one that is known by its name or by
-//! `SOURCES.md` beside it must come to what is known of it. Prints what became of each file (`--nocapture`).
+//! Ingests all files: an unknown file must do no harm, and one that is known by its name or by `SOURCES.md` beside it
+//! must have the known outcome. Prints the outcome of each file (`--nocapture`).
 
 mod bots;
 mod buildkite;
@@ -11,43 +11,44 @@ mod travis;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::gitlab::read_merge_requests;
-use hummingbird_status::pipeline::Outcome::{self, Ignored, Kept, Stale};
-use hummingbird_status::pipeline::ingest;
+use hummingbird_status::ingest::Outcome::{self, Ignored, Kept, Outdated};
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::sources::gitlab::read_merge_requests;
+use hummingbird_status::transport::Delivery;
 
 use crate::support::{self, deadline, files_in, project, render, schema};
 
-/// Folders whose data is for families that are still to come, and the issues that bring them.
+/// Folders with data of future sources, and the issues that will add them.
 const NOT_YET: &[(&str, u32)] = &[];
 
-/// What a file may come to by the beginning of its name, first match. Stale: another file says the same or newer.
+/// The allowed outcomes of a file by the beginning of its name, first match. `Outdated`: another file has the same
+/// content or newer.
 const EXPECTED: &[(&str, &[Outcome])] = &[
-    // Templates with placeholders, of which only the beginning is known: anything but harm.
-    ("konflux/plr-template", &[Kept, Stale, Outcome::Refused]),
-    ("konflux/plr-", &[Kept, Stale]),
-    ("konflux/component-", &[Kept, Stale]),
-    ("konflux/snapshot-", &[Kept, Stale]),
-    ("konflux/release-", &[Kept, Stale]),
-    ("konflux/SYNTHETIC-release-", &[Kept, Stale]),
+    // Templates with placeholders, of which only the beginning is known: any outcome without harm.
+    ("konflux/plr-template", &[Kept, Outdated, Outcome::Rejected]),
+    ("konflux/plr-", &[Kept, Outdated]),
+    ("konflux/component-", &[Kept, Outdated]),
+    ("konflux/snapshot-", &[Kept, Outdated]),
+    ("konflux/release-", &[Kept, Outdated]),
+    ("konflux/SYNTHETIC-release-", &[Kept, Outdated]),
     ("konflux/releaseplan", &[Ignored]),
     ("konflux/application", &[Ignored]),
     ("konflux/integrationtestscenario", &[Ignored]),
-    ("gitlab/mr-", &[Kept, Stale]),
-    ("gitlab/system-hook-mr", &[Kept, Stale]),
-    ("gitlab/push-main", &[Kept, Stale]),
+    ("gitlab/mr-", &[Kept, Outdated]),
+    ("gitlab/system-hook-mr", &[Kept, Outdated]),
+    ("gitlab/push-main", &[Kept, Outdated]),
     ("gitlab/push-branch-delete", &[Ignored]),
-    // Depends on the branch.
-    ("gitlab/push-", &[Kept, Stale, Ignored]),
+    // The outcome depends on the branch.
+    ("gitlab/push-", &[Kept, Outdated, Ignored]),
     ("gitlab/tag-", &[Ignored]),
     ("gitlab/note-", &[Ignored]),
     ("gitlab/issue-", &[Ignored]),
     ("gitlab/pipeline", &[Ignored]),
     ("gitlab/release", &[Ignored]),
-    // Answers of the API are for reconcile; as messages they are of no family.
+    // Answers of the API are for reconcile; as messages they belong to no source.
     ("gitlab_api/", &[Ignored]),
-    ("envelopes/", &[Kept, Stale]),
+    ("envelopes/", &[Kept, Outdated]),
 ];
 
 /// The folder, if one is named; relative to the project, as in `CONFORMANCE_DIR=../shared`.
@@ -81,7 +82,7 @@ fn notes(root: &Path) -> BTreeMap<String, String> {
     notes
 }
 
-/// What a file may come to, if anything is known.
+/// The allowed outcomes of a file, if they are known.
 fn expected(name: &str, note: Option<&String>) -> Option<&'static [Outcome]> {
     if note.is_some_and(|note| note.contains("must be ignored") || note.contains("ignored kind")) {
         return Some(&[Ignored]);
@@ -89,9 +90,9 @@ fn expected(name: &str, note: Option<&String>) -> Option<&'static [Outcome]> {
     EXPECTED.iter().find(|(start, _)| name.starts_with(start)).map(|(_, outcomes)| *outcomes)
 }
 
-/// What is wrong with what became of a file.
+/// The problem of an outcome, if there is one.
 fn problem(outcome: Outcome, reason: &str, expected: Option<&[Outcome]>) -> Option<String> {
-    if outcome == Outcome::Again || reason.contains("panic") {
+    if outcome == Outcome::Retry || reason.contains("panic") {
         return Some("must never be".to_owned());
     }
     let expected = expected.filter(|expected| !expected.contains(&outcome))?;
@@ -135,7 +136,7 @@ async fn conformance() {
     }
 }
 
-/// Answers of the API, as somebody recorded them: pages, and single merge requests, which are pages of one.
+/// Recorded answers of the API: pages, and single merge requests, which count as pages with one item.
 #[test]
 fn answers_of_the_api_are_read() {
     let Some(root) = folder() else { return };
@@ -150,7 +151,7 @@ fn answers_of_the_api_are_read() {
     }
 }
 
-/// The job and build state machine: numbers of cases that pass, that deviate on purpose, by deviation, and that fail.
+/// The job and build state machine: prints how many cases pass, deviate on purpose (by deviation), and fail.
 #[tokio::test]
 async fn conformance_travis() {
     let Some(root) = folder() else { return };
@@ -165,15 +166,15 @@ async fn conformance_travis() {
 }
 
 #[test]
-fn what_is_known_of_a_file_counts() {
+fn known_outcomes_of_files_are_checked() {
     let note = "real dump (irrelevant kind, must be ignored)".to_owned();
     assert_eq!(expected("konflux/component-x.json", Some(&note)), Some(&[Ignored][..]));
     assert_eq!(expected("konflux/releaseplanadmission.json", None), Some(&[Ignored][..]));
-    assert_eq!(expected("konflux/release-failed.json", None), Some(&[Kept, Stale][..]));
+    assert_eq!(expected("konflux/release-failed.json", None), Some(&[Kept, Outdated][..]));
     assert_eq!(expected("konflux/never-heard-of.json", None), None);
-    assert!(problem(Outcome::Again, "", None).is_some());
-    assert!(problem(Outcome::Refused, "refused: panic ", None).is_some());
-    assert!(problem(Outcome::Refused, "refused: bad-field", Some(&[Kept])).is_some());
-    assert_eq!(problem(Outcome::Refused, "refused: bad-field", None), None);
-    assert_eq!(problem(Kept, "", Some(&[Kept, Stale])), None);
+    assert!(problem(Outcome::Retry, "", None).is_some());
+    assert!(problem(Outcome::Rejected, "refused: panic ", None).is_some());
+    assert!(problem(Outcome::Rejected, "refused: bad-field", Some(&[Kept])).is_some());
+    assert_eq!(problem(Outcome::Rejected, "refused: bad-field", None), None);
+    assert_eq!(problem(Kept, "", Some(&[Kept, Outdated])), None);
 }

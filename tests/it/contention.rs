@@ -1,11 +1,11 @@
-//! Several writers at once: nobody waits crosswise, nothing is lost, and the tables are those of one writer.
+//! Concurrent writers: no deadlock, no lost message, and the tables of a single writer.
 
 use std::thread;
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::ingest;
-use hummingbird_status::store::Store;
+use hummingbird_status::db::Store;
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde_json::json;
@@ -15,7 +15,7 @@ use crate::support::hot::{HotKeys, deadlocks};
 use crate::support::random::Random;
 use crate::support::{self, deadline, render, store_of};
 
-/// Messages that both workers get.
+/// The number of messages that both workers receive.
 const MESSAGES: usize = 4_000;
 
 #[tokio::test]
@@ -27,12 +27,12 @@ async fn hot_keys_do_not_deadlock() {
     assert_eq!(deadlocks(&db.url).await, 0);
 }
 
-/// Without this, a count that never rises would pass for none.
+/// Checks the counter itself: without this, a counter that never rises would look like no deadlock.
 #[tokio::test]
 async fn a_deadlock_would_be_counted() {
     let db = support::database().await;
     HotKeys { keys: 2, writers: 1, batch: 50, batches: 1, seed: 1 }.write(&db.url);
-    // Each has the first row before one of them asks for the second.
+    // Each transaction holds its first row before one of them requests its second.
     let both = "DO $$ BEGIN PERFORM pg_advisory_xact_lock_shared(7002);
         WHILE (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7002
                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) < 2 LOOP
@@ -86,7 +86,7 @@ async fn work(store: &Store, deliveries: &[Delivery], batch: usize) {
     }
 }
 
-/// Messages of all kinds; half of them about a few things that all want, half about many.
+/// Messages of all kinds; half of them about a few contended objects, half about many objects.
 fn messages() -> Vec<Delivery> {
     let (mut runner, strategy) = (TestRunner::deterministic(), said());
     let mut random = Random::new(0);
@@ -100,7 +100,7 @@ fn messages() -> Vec<Delivery> {
     (0..MESSAGES).map(|_| message()).collect()
 }
 
-/// Makes a message speak of one of many things instead of one of few.
+/// Changes a message so that it is about one of many objects instead of one of few.
 fn widen(said: &mut Said, which: usize) {
     let payload = &mut said.payload;
     if let Some(name) = payload.pointer_mut("/metadata/name")

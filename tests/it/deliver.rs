@@ -1,4 +1,4 @@
-//! From rows to servers on loopback that play GitHub, GHES, GitLab, SNS and receivers of webhooks.
+//! Deliveries from rows to fake servers on loopback: GitHub, GHES, GitLab, SNS and webhook receivers.
 
 mod apps;
 pub mod events;
@@ -16,18 +16,18 @@ mod pull;
 mod receivers;
 mod tls;
 
+use hummingbird_status::db::{Store, Tx};
 use hummingbird_status::deliver::targets::{Target, targets};
 use hummingbird_status::deliver::{Deliverer, Totals, Until};
-use hummingbird_status::family::Settings;
+use hummingbird_status::ingest::{self, Outcome};
 use hummingbird_status::outbox::registry;
-use hummingbird_status::pipeline::{self, Outcome};
-use hummingbird_status::store::{Store, Tx};
+use hummingbird_status::sources::Settings;
 
 use crate::support::buildkite::{Event, HOST};
 use crate::support::forge::Forge;
 use crate::support::{self, deadline, render};
 
-/// The token of all targets here; nothing but a request may hold it.
+/// The token of all targets here; it may appear in requests only.
 pub const TOKEN: &str = "ghp_hunter2hunter2hunter2";
 
 /// The targets of a document.
@@ -40,16 +40,17 @@ pub fn read(document: &str) -> Vec<Target> {
     targets(&lookup).unwrap()
 }
 
-/// A target in a document, that posts to a server.
+/// A target in a document, with a server as its API.
 pub fn target(name: &str, kind: &str, forge: &Forge, host: &str, more: &str) -> String {
     let api = if kind == "github" { "api/v3" } else { "api/v4" };
     format!(
-        "[[target]]\nname = '{name}'\nkind = '{kind}'\nhosts = ['{host}']\napi = '{}/{api}'\ntoken = 'env:TOKEN'\n{more}\n",
+        "[[target]]\nname = '{name}'\nkind = '{kind}'\nhosts = ['{host}']\napi = '{}/{api}'\ntoken = \
+            'env:TOKEN'\n{more}\n",
         forge.url
     )
 }
 
-/// One target that plays GHES for a host.
+/// A target for GHES on a host.
 pub fn github(forge: &Forge, host: &str) -> Vec<Target> {
     read(&target("ghe", "github", forge, host, ""))
 }
@@ -59,27 +60,27 @@ pub async fn drain(store: &Store, targets: &[Target]) -> Totals {
     run(&Deliverer::new(store.clone(), targets.to_vec(), None).unwrap()).await
 }
 
-/// Registers the targets of a document, as a deliverer does at its start.
+/// Registers the targets of a document, as `deliver` does at its start.
 pub async fn register(store: &Store, targets: &[Target]) {
     let targets: Vec<_> = targets.iter().map(Target::registration).collect();
     let register = async |tx: &mut Tx<'_>| registry::register(tx, &targets).await;
     store.in_tx("register", deadline(), register).await.unwrap();
 }
 
-/// The same, with what it has kept from before.
+/// The same, with an existing cache of credentials.
 async fn run(deliverer: &Deliverer) -> Totals {
     deliverer.run(Until::Idle(tokio::time::sleep(support::LONGEST))).await
 }
 
-/// Takes events in, each as a batch of its own.
+/// Ingests events, each in a batch of its own.
 async fn take_in(store: &Store, events: &[Event<'_>]) {
     for event in events {
-        let report = pipeline::ingest(store, &[event.delivery()], &Settings::default(), deadline()).await;
-        assert!(!matches!(report.outcomes()[0], Outcome::Again | Outcome::Refused), "{:?}", report.reasons);
+        let report = ingest::ingest(store, &[event.delivery()], &Settings::default(), deadline()).await;
+        assert!(!matches!(report.outcomes()[0], Outcome::Retry | Outcome::Rejected), "{:?}", report.reasons);
     }
 }
 
-/// Has all waits be over: for the rows, time has passed.
+/// Ends all waits: makes pending deliveries due now.
 pub async fn later(store: &Store) {
     let sql = "UPDATE commit_statuses SET next_attempt_at = now() WHERE lease_until IS NULL; \
                UPDATE deliveries SET next_attempt_at = now() WHERE lease_until IS NULL; \
@@ -104,12 +105,12 @@ fn posted(forge: &Forge) -> Vec<String> {
         .collect()
 }
 
-/// A target `ghe` for the usual host.
+/// A target `ghe` for the default host.
 fn ghe(forge: &Forge) -> Vec<Target> {
     github(forge, HOST)
 }
 
-/// The same with one post at most until [`later`]: a random wait may be none at all.
+/// The same with at most one post until [`later`]: a random wait (jitter) may be zero.
 fn one_at_a_time(forge: &Forge, more: &str) -> Vec<Target> {
     read(&target("ghe", "github", forge, HOST, &format!("interval_ms = 600000\n{more}")))
 }

@@ -1,15 +1,15 @@
-//! A bad detail never loses the state: whatever stands in the place of any member of any fixture, the message is kept, unless
-//! the member says which object it is about, in which state, or how new that is.
+//! An invalid detail never loses the state: whatever value replaces a member of a fixture, the message is kept, unless
+//! the member is the identity of the object, its state or its version.
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::{Record, Settings};
-use hummingbird_status::pipeline::{Batch, read};
-use hummingbird_status::{gitlab, konflux, travis};
+use hummingbird_status::ingest::{Batch, read};
+use hummingbird_status::sources::{Record, Settings};
+use hummingbird_status::sources::{gitlab, konflux, travis};
+use hummingbird_status::transport::Delivery;
 use serde_json::{Value, json};
 
 use crate::support::files;
 
-/// Members that may cause a rejection, by the end of their path; `*` stands for a place in a list.
+/// Members that may cause a rejection, by the end of their path; `*` stands for an index of a list.
 const NEEDED: &[&str] = &[
     "apiVersion",
     "kind",
@@ -42,7 +42,7 @@ const NEEDED: &[&str] = &[
     "path_with_namespace",
     "old_path_with_namespace",
     "name",
-    // Submissions to KCIDB are known by an object of this name.
+    // Submissions to KCIDB are recognised by an object of this name.
     "version",
     "detail",
     "detail.build",
@@ -63,12 +63,13 @@ const NEEDED: &[&str] = &[
     "payload.jobs.*.id",
 ];
 
-/// What is needed in some because nothing else says the same: the number is in the address; only the default branch is kept.
+/// Members that some fixtures need because no other member has the value: the number is in the address; only the
+/// default branch is kept.
 const NEEDED_IN: &[(&str, &str)] = &[
     ("gitlab/merge-request-sparse.json", "object_attributes.url"),
     ("gitlab/push-default-branch.json", "project.default_branch"),
     ("gitlab/push-default-branch-forced.json", "project.default_branch"),
-    // Without an envelope the parts are what it is known by.
+    // Without an envelope it is recognised by these parts.
     ("buildkite/detail-only.json", "pipeline"),
     ("buildkite/detail-only.json", "organization"),
     ("travis/attribute-type.json 1", "id"),
@@ -78,7 +79,7 @@ const NEEDED_IN: &[(&str, &str)] = &[
     ("travis/sidekiq-arguments.json 2", "*"),
 ];
 
-/// What may stand in the place of a member.
+/// The values that replace a member.
 fn wrong() -> Vec<Value> {
     let long = "ß".repeat(40_000);
     vec![
@@ -136,14 +137,14 @@ fn documents(name: &str, body: &[u8]) -> Vec<(String, Value, Value)> {
     all.iter().enumerate().map(inner).collect()
 }
 
-/// Whether a member may cause a rejection.
+/// Whether an invalid member may cause a rejection.
 fn is_needed(name: &str, dotted: &str, document: &Value) -> bool {
-    // The state that an end reports.
+    // The state that a message about an end reports.
     let is_end = document["event"].as_str().is_some_and(|event| event.ends_with(":finish"));
     NEEDED.contains(&dotted) || NEEDED_IN.contains(&(name, dotted)) || (is_end && dotted == "payload.state")
 }
 
-/// Identity, state and version of what was read.
+/// Identity, state and version of the decoded records.
 fn essence(batch: &Batch) -> Vec<String> {
     let of = |identity: &konflux::Identity, state: &str| {
         format!("{} {} {} {:?} {state}", identity.name, identity.uid, identity.resource_version, identity.created_at)
@@ -168,7 +169,7 @@ fn essence(batch: &Batch) -> Vec<String> {
 }
 
 #[test]
-fn whatever_stands_in_the_place_of_a_detail_the_message_is_kept() {
+fn a_message_with_an_invalid_detail_is_kept() {
     let (mut tried, mut broken) = (0, Vec::new());
     for folder in ["konflux", "gitlab", "bots", "buildkite", "travis"] {
         let files = files(&format!("events/{folder}"), ".json");
@@ -193,15 +194,16 @@ fn whatever_stands_in_the_place_of_a_detail_the_message_is_kept() {
                     *changed.pointer_mut(&path).unwrap() = value.clone();
                     let batch = read_with(&name, &changed, &attributes);
                     tried += 1;
-                    let refused: Vec<&str> = batch.refused.iter().map(|(_, refused)| refused.detail.as_str()).collect();
-                    // A condition without a type is none, so that its state is not there; an action may stand for a state. The time of a
-                    // heartbeat is in the place of the time at which it is sent.
-                    let tells_state =
+                    let rejected: Vec<&str> =
+                        batch.refused.iter().map(|(_, rejection)| rejection.detail.as_str()).collect();
+                    // A condition without a type is ignored, and so is its state; an action may stand for a state. The
+                    // time of a heartbeat replaces the time at which it is sent.
+                    let gives_state =
                         dotted.starts_with("status.conditions.*") || dotted.ends_with("action") || dotted == "ts";
-                    if !refused.is_empty() || (!tells_state && essence(&batch) != expected) {
+                    if !rejected.is_empty() || (!gives_state && essence(&batch) != expected) {
                         let value = value.to_string();
                         let value = value.get(..20).unwrap_or(&value);
-                        broken.push(format!("{name} {dotted} = {value}: {refused:?}"));
+                        broken.push(format!("{name} {dotted} = {value}: {rejected:?}"));
                     }
                 }
             }
@@ -211,16 +213,16 @@ fn whatever_stands_in_the_place_of_a_detail_the_message_is_kept() {
     assert!(broken.is_empty(), "{} of {tried}:\n{}", broken.len(), broken[..broken.len().min(40)].join("\n"));
 }
 
-/// A submission is valid as a whole or not at all, by the schema of KCIDB, and whoever submits it is answered so. So nothing of it is dropped
-/// without a word: it is kept whole, or rejected with the name of the member that is wrong.
+/// A submission is valid as a whole or not at all, by the schema of KCIDB, and the submitter is answered accordingly.
+/// So no part of it is dropped silently: it is kept completely, or rejected with the name of the invalid member.
 #[test]
-fn whatever_stands_in_a_submission_it_is_kept_whole_or_rejected_by_name() {
+fn a_submission_is_kept_completely_or_rejected_with_the_member() {
     let (mut kept, mut rejected, mut broken) = (0, 0, Vec::new());
     for (name, body) in files("events/kcidb", ".json") {
         let original: Value = serde_json::from_slice(&body).unwrap();
         let mut all = Vec::new();
         paths(&original, "", &mut all);
-        // By its version, or its type and object, a message is known; without them it is another system's.
+        // A message is recognised by its version, or its type and object; without them it belongs to another source.
         for path in all
             .iter()
             .filter(|path| !path.starts_with("/version") && !path.starts_with("/object_type") && *path != "/object")
@@ -236,16 +238,16 @@ fn whatever_stands_in_a_submission_it_is_kept_whole_or_rejected_by_name() {
                         kept += 1;
                         batch.dropped.is_empty()
                     }
-                    ([], [(_, refused)]) => {
+                    ([], [(_, rejection)]) => {
                         rejected += 1;
-                        refused.detail.contains(*named)
+                        rejection.detail.contains(*named)
                     }
                     _ => false,
                 };
                 if !is_fine {
                     let value = value.to_string();
-                    let refused: Vec<&str> = batch.refused.iter().map(|(_, refused)| refused.detail.as_str()).collect();
-                    broken.push(format!("{name} {path} = {}: {refused:?}", value.get(..20).unwrap_or(&value)));
+                    let rejections: Vec<&str> = batch.refused.iter().map(|(_, one)| one.detail.as_str()).collect();
+                    broken.push(format!("{name} {path} = {}: {rejections:?}", value.get(..20).unwrap_or(&value)));
                 }
             }
         }
@@ -254,7 +256,7 @@ fn whatever_stands_in_a_submission_it_is_kept_whole_or_rejected_by_name() {
     assert!(broken.is_empty(), "{}:\n{}", broken.len(), broken[..broken.len().min(40)].join("\n"));
 }
 
-/// The counter says so.
+/// Dropped details are counted by source.
 #[test]
 fn details_that_are_dropped_are_counted() {
     for (name, at_least) in [

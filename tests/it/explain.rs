@@ -1,32 +1,34 @@
-//! `explain`: for each kind of thing what led to its state is there, and what was told and refused with it.
+//! `explain`: for each kind of object, the messages that led to its state, its notifications and rejections.
 
 use std::process::Command;
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::ingest;
-use hummingbird_status::store::{EXPLAINED, Part, explain};
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::reports::{EXPLAINED, Part, explain};
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 
 use crate::support::{self, Db, deadline, files, render};
 
-/// A database that took all samples in, some of which were told.
+/// A database with all fixtures, and some deliveries.
 async fn filled() -> Db {
     let db = support::database().await;
     let samples = files("events", ".json").into_iter().filter(|(name, _)| !name.starts_with("envelope/"));
     let samples: Vec<_> = samples.map(|(id, body)| Delivery { id, body, ..Delivery::default() }).collect();
     let report = ingest(&db.store, &samples, &Settings::default(), deadline()).await;
     assert_eq!(report.error, None);
-    let told = "UPDATE outbox SET routed_at = now();
+    let delivered = "UPDATE outbox SET routed_at = now();
         INSERT INTO deliveries (outbox_id, target, created_at, family, key, state, attempts, reason)
             SELECT id, 'hook', created_at, family, key, 'dead', 3, '410 Gone' FROM outbox;
         INSERT INTO delivery_targets (name) VALUES ('hook'), ('ghe');
-        INSERT INTO commit_statuses (target, repo, sha, context, name, wanted_state, wanted_description, version_number, version_at,
+        INSERT INTO commit_statuses (target, repo, sha, context, name, wanted_state, wanted_description, \
+        version_number, version_at,
             version_tie, outbox_id, state, reason)
-            SELECT DISTINCT ON (b.repo_path, b.commit) 'ghe', b.repo_path, b.commit, 'c', 'c', 'success', 'd', 1, now(), '', o.id,
+            SELECT DISTINCT ON (b.repo_path, b.commit) 'ghe', b.repo_path, b.commit, 'c', 'c', 'success', 'd', 1, \
+            now(), '', o.id,
                 'pending', '401 Bad credentials'
             FROM buildkite_builds AS b JOIN outbox AS o ON o.key = b.id
             WHERE b.repo_path IS NOT NULL AND b.commit IS NOT NULL";
-    db.store.script(told, deadline()).await.unwrap();
+    db.store.script(delivered, deadline()).await.unwrap();
     db
 }
 
@@ -43,7 +45,7 @@ fn parts(parts: &[Part]) -> String {
     format!("{first}: {}", names.join(", "))
 }
 
-/// Of each kind the thing of which there is most to say, by the key that a query gives.
+/// For each kind a query for the key of the object with the longest explanation.
 const KEYS: &[(&str, &str)] = &[
     (
         "mr",
@@ -63,7 +65,8 @@ const KEYS: &[(&str, &str)] = &[
     ("release", "SELECT name FROM releases ORDER BY (release_plr IS NULL), name LIMIT 1"),
     (
         "build",
-        "SELECT pipeline || '/' || number FROM buildkite_builds JOIN commit_statuses ON sha = commit ORDER BY 1 LIMIT 1",
+        "SELECT pipeline || '/' || number FROM buildkite_builds JOIN commit_statuses ON sha = commit ORDER BY 1 LIMIT \
+            1",
     ),
     ("travis-build", "SELECT build_id::text FROM travis_jobs GROUP BY build_id ORDER BY count(*) DESC, 1 LIMIT 1"),
     ("travis-job", "SELECT id::text FROM travis_jobs ORDER BY attempt DESC, id LIMIT 1"),
@@ -95,7 +98,7 @@ async fn each_kind_of_thing_is_explained() {
 }
 
 #[tokio::test]
-async fn answers_and_refusals_are_part_of_it() {
+async fn answers_and_rejections_are_part_of_an_explanation() {
     let db = filled().await;
     let key = render::rows(&db.store, KEYS[6].1).await.concat();
     let said: Vec<String> = explained(&db, "build", &key)
@@ -109,18 +112,18 @@ async fn answers_and_refusals_are_part_of_it() {
     );
     assert!(said.iter().any(|line| line.ends_with("success: pending, 401 Bad credentials")), "{said:?}");
 
-    // Refused for a bot of which nothing else is known.
-    let wrong = br#"{"name": "nobody-knows", "status": "splendid"}"#.to_vec();
+    // A rejected message of an otherwise unknown bot.
+    let wrong = br#"{"name": "unknown-bot", "status": "splendid"}"#.to_vec();
     let delivery = Delivery { id: "wrong".to_owned(), body: wrong, ..Delivery::default() };
     ingest(&db.store, &[delivery], &Settings::default(), deadline()).await;
-    let found = explained(&db, "bot", "nobody-knows").await;
+    let found = explained(&db, "bot", "unknown-bot").await;
     assert_eq!(parts(&found), "refused: refused");
     assert!(found[0].what.as_deref().unwrap().starts_with("wrong bad-field: "), "{found:?}");
-    assert!(explained(&db, "bot", "nobody-else").await.is_empty());
+    assert!(explained(&db, "bot", "another-bot").await.is_empty());
 }
 
 #[tokio::test]
-async fn the_command_says_all_of_it_or_fails() {
+async fn the_command_prints_the_explanation_or_fails() {
     let db = filled().await;
     let run = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hummingbird-status"));

@@ -1,11 +1,11 @@
-//! Poison in a batch, and a database that goes away.
+//! Poison messages in a batch, and an unavailable database.
 
 use std::time::Duration;
 
-use hummingbird_status::clock::Deadline;
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::{Outcome, ingest};
+use hummingbird_status::ingest::{Outcome, ingest};
+use hummingbird_status::platform::clock::Deadline;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 
 use crate::support::generate::pack;
 use crate::support::{self, deadline, render};
@@ -20,7 +20,7 @@ fn delivery(id: &str, body: impl Into<Vec<u8>>) -> Delivery {
     Delivery { id: id.to_owned(), body: body.into(), ..Delivery::default() }
 }
 
-/// One of each kind that can be thought of, and good ones between.
+/// Poison messages of each kind, and valid ones between them.
 fn poisoned() -> Vec<Delivery> {
     vec![
         delivery("good-1", run(r#""a""#)),
@@ -37,16 +37,16 @@ fn poisoned() -> Vec<Delivery> {
 }
 
 #[tokio::test]
-async fn poison_harms_nobody_else() {
+async fn poison_harms_no_other_message() {
     let db = support::database().await;
     let report = ingest(&db.store, &poisoned(), &Settings::default(), deadline()).await;
-    assert_eq!(report.again().count(), 0);
+    assert_eq!(report.to_retry().count(), 0);
     let outcomes: Vec<_> = poisoned().iter().map(|d| d.id.clone()).zip(report.outcomes().to_vec()).collect();
     for (id, outcome) in outcomes {
         let expected = match id.as_str() {
             good if good.starts_with("good") => Outcome::Kept,
             "unknown-kind" => Outcome::Ignored,
-            _ => Outcome::Refused,
+            _ => Outcome::Rejected,
         };
         assert_eq!(outcome, expected, "{id}");
     }
@@ -57,7 +57,7 @@ async fn poison_harms_nobody_else() {
     ");
     let columns = ["id", "family", "reason", "detail", "octet_length(body)"];
     insta::assert_snapshot!(render::table(&db.store, &columns, "FROM refused ORDER BY id").await, @r"
-    bomb | - | too-large | 405328 bytes unfold to more than is read of one delivery | 540440
+    bomb | - | too-large | 405328 bytes decode to more than one delivery may hold | 540440
     not-json | - | not-json | text of 18 bytes that is neither JSON nor base64 | 18
     nul | konflux | bad-field | metadata.name: string of 4 bytes with a NUL (\u0000), which PostgreSQL does not store at line 1 column 81 | 115
     over-long | konflux | bad-field | metadata.name: string of 5000 bytes, at most 1024 are kept at line 1 column 5072 | 5106
@@ -66,9 +66,9 @@ async fn poison_harms_nobody_else() {
     ");
 }
 
-/// What gets past the reading, for instance because a CHECK knows better, is found by halves.
+/// A message that decodes but that PostgreSQL rejects, for instance by a CHECK, is found by bisection with savepoints.
 #[tokio::test]
-async fn what_only_postgresql_refuses_is_found() {
+async fn a_message_that_only_postgresql_rejects_is_found() {
     let db = support::database().await;
     let check = "ALTER TABLE pipelineruns ADD CONSTRAINT no_unlucky_names CHECK (name NOT LIKE '%13%')";
     db.store.script(check, deadline()).await.unwrap();
@@ -77,11 +77,12 @@ async fn what_only_postgresql_refuses_is_found() {
     let counts = report.counts();
     assert_eq!((counts.kept, counts.refused, counts.again), (39, 1, 0), "{:?}", report.error);
     let columns = ["id", "family", "reason", "detail", "convert_from(body, 'UTF8')"];
-    insta::assert_snapshot!(render::table(&db.store, &columns, "FROM refused").await, @r##"m13 | konflux | database | upsert_pipelineruns: 23514 new row for relation "pipelineruns" violates check constraint "no_unlucky_names" (no_unlucky_names) | {"apiVersion":"tekton.dev/v1","kind":"PipelineRun","metadata":{"name":"run-13","uid":"u","resourceVersion":"1"}}"##);
+    insta::assert_snapshot!(render::table(&db.store, &columns, "FROM refused").await,
+        @r##"m13 | konflux | database | upsert_pipelineruns: 23514 new row for relation "pipelineruns" violates check constraint "no_unlucky_names" (no_unlucky_names) | {"apiVersion":"tekton.dev/v1","kind":"PipelineRun","metadata":{"name":"run-13","uid":"u","resourceVersion":"1"}}"##);
 }
 
 #[tokio::test]
-async fn while_the_database_is_away_all_come_again_and_none_is_lost() {
+async fn while_the_database_is_unavailable_all_messages_are_retried() {
     let db = support::database().await;
     let name = db.url.split('?').next().unwrap().rsplit('/').next().unwrap().to_owned();
     let admin = support::admin_store();
@@ -97,7 +98,7 @@ async fn while_the_database_is_away_all_come_again_and_none_is_lost() {
     let started = std::time::Instant::now();
     let short = Deadline::within(Duration::from_secs(3));
     let report = ingest(&db.store, &batch, &Settings::default(), short).await;
-    let again: Vec<_> = report.again().collect();
+    let again: Vec<_> = report.to_retry().collect();
     let expected: Vec<_> = batch.iter().map(|d| d.id.as_str()).filter(|id| *id != "unknown-kind").collect();
     assert_eq!(again, expected, "all but what there is nothing to do for");
     assert!(started.elapsed() > Duration::from_secs(1), "it gave up without waiting: {:?}", started.elapsed());
@@ -108,7 +109,7 @@ async fn while_the_database_is_away_all_come_again_and_none_is_lost() {
     assert_eq!((report.counts().kept, report.counts().again), (3, 0), "{:?}", report.error);
 }
 
-/// A connection that breaks under us is replaced, and the batch is taken all the same.
+/// A broken connection is replaced, and the batch is ingested.
 #[tokio::test]
 async fn a_lost_connection_is_replaced() {
     let db = support::database().await;
@@ -123,9 +124,9 @@ async fn a_lost_connection_is_replaced() {
     }
 }
 
-/// After a fail-over a connection may lead to a server that only reads now (25006), while a new one leads to the writer.
+/// After a fail-over a connection may lead to a read-only server (SQLSTATE 25006), while a new one leads to the writer.
 #[tokio::test]
-async fn a_connection_to_what_was_made_a_reader_is_replaced() {
+async fn a_connection_to_a_read_only_server_is_replaced() {
     let db = support::database().await;
     let store = support::store_of(&db.url, 1);
     let name = db.url.split('?').next().unwrap().rsplit('/').next().unwrap();
@@ -140,12 +141,12 @@ async fn a_connection_to_what_was_made_a_reader_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_database_without_schema_is_said_and_nothing_is_lost() {
+async fn a_database_without_schema_is_reported_and_nothing_is_lost() {
     let url = support::bare_database("bare_for_faults").await;
     let store = support::store_of(&url, 1);
     let batch = [delivery("m", run("\"a\""))];
     let report = ingest(&store, &batch, &Settings::default(), Deadline::within(Duration::from_secs(1))).await;
-    assert_eq!(report.again().collect::<Vec<_>>(), ["m"]);
+    assert_eq!(report.to_retry().collect::<Vec<_>>(), ["m"]);
     let (_, error) = report.error.unwrap();
     assert!(error.contains("has schema 0, this program needs") && error.contains("migrate"), "{error}");
 }

@@ -1,20 +1,20 @@
-//! Every file of `events/`: what becomes of it, and the rows that it makes, alone in an empty database.
+//! Every file of `events/`: its outcome, and its rows in an otherwise empty database.
 //!
-//! The snapshots are to be read beside `events/README.md`, which says what each file is about. Telling columns only; a
-//! column that is null is left out.
+//! The snapshots are to be read beside `events/README.md`, which says what each file is about. They have the important
+//! columns; a column that is null is left out.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::envelope::lambda::Invocation;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::{Report, answer, ingest};
-use hummingbird_status::store::Store;
+use hummingbird_status::db::Store;
+use hummingbird_status::ingest::{Report, answer, ingest};
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
+use hummingbird_status::transport::lambda::Invocation;
 
 use crate::support::{self, deadline, files, render, schema};
 
-/// What tells most about a row of each table, in lines of columns that belong together.
+/// The important columns of each table, in lines of columns that belong together.
 const COLUMNS: &[(&str, &[&str])] = &[
     (
         "components",
@@ -128,7 +128,8 @@ const COLUMNS: &[(&str, &[&str])] = &[
         "travis_repositories",
         &[
             "id owner_name name private current_build_id",
-            "last_build_id last_build_number last_build_state last_build_duration last_build_started_at last_build_finished_at",
+            "last_build_id last_build_number last_build_state last_build_duration last_build_started_at \
+                last_build_finished_at",
         ],
     ),
     (
@@ -203,13 +204,13 @@ async fn take_in(store: &Store, deliveries: &[Delivery], more: &[(&str, &[&str])
     (report, text)
 }
 
-/// Each file of a family's folder, alone.
-async fn family(folder: &str) -> String {
-    family_and(folder, &[]).await
+/// Each file of a source's folder, alone.
+async fn of_source(folder: &str) -> String {
+    of_source_with(folder, &[]).await
 }
 
-/// The same, with tables that only this family's snapshot shows.
-async fn family_and(folder: &str, more: &[(&str, &[&str])]) -> String {
+/// The same, with tables that only this source's snapshot shows.
+async fn of_source_with(folder: &str, more: &[(&str, &[&str])]) -> String {
     let db = support::database().await;
     let mut text = String::new();
     for (name, body) in files(&format!("events/{folder}"), ".json") {
@@ -222,34 +223,34 @@ async fn family_and(folder: &str, more: &[(&str, &[&str])]) -> String {
 
 #[tokio::test]
 async fn konflux() {
-    insta::assert_snapshot!(family("konflux").await);
+    insta::assert_snapshot!(of_source("konflux").await);
 }
 
 #[tokio::test]
 async fn gitlab() {
-    insta::assert_snapshot!(family("gitlab").await);
+    insta::assert_snapshot!(of_source("gitlab").await);
 }
 
 #[tokio::test]
 async fn kcidb() {
-    insta::assert_snapshot!(family("kcidb").await);
+    insta::assert_snapshot!(of_source("kcidb").await);
 }
 
 #[tokio::test]
 async fn buildkite() {
     let outbox: (&str, &[&str]) = ("outbox", &["family event key", "attributes", "payload"]);
-    insta::assert_snapshot!(family_and("buildkite", &[outbox]).await);
+    insta::assert_snapshot!(of_source_with("buildkite", &[outbox]).await);
 }
 
 #[tokio::test]
 async fn travis() {
     let outbox: (&str, &[&str]) = ("outbox", &["event attributes"]);
-    insta::assert_snapshot!(family_and("travis", &[outbox]).await);
+    insta::assert_snapshot!(of_source_with("travis", &[outbox]).await);
 }
 
 #[tokio::test]
 async fn bots() {
-    insta::assert_snapshot!(family("bots").await);
+    insta::assert_snapshot!(of_source("bots").await);
 }
 
 /// Each as an invocation of its own: what becomes of each delivery, and what SQS is answered.
@@ -261,7 +262,7 @@ async fn envelope() {
         let invocation = Invocation::read(&body);
         let (report, rest) = take_in(&db.store, &invocation.deliveries, &[]).await;
         let answer = answer(&invocation, &report).map(|answer| serde_json::to_string(&answer).unwrap());
-        // What README.md promises for every one of them, as long as the database answers.
+        // README.md promises this for all files, while the database is available.
         assert_eq!(answer.unwrap(), r#"{"batchItemFailures":[]}"#, "{name}");
         let of = if invocation.partial { "SQS" } else { "another caller" };
         writeln!(text, "{}, of {of}", name.trim_end_matches(".json")).unwrap();
@@ -274,7 +275,7 @@ async fn envelope() {
     insta::assert_snapshot!(text);
 }
 
-/// README.md says of each file what it is about: without that nobody can tell whether a snapshot is right.
+/// README.md describes each file: without that a reviewer cannot check a snapshot.
 #[test]
 fn every_file_is_in_the_readme() {
     let readme = std::fs::read_to_string(support::project("events/README.md")).unwrap();

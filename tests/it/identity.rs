@@ -1,12 +1,12 @@
-//! Rows follow the projects that they are of, by host and number: renamed, transferred, and under a path that another project has
-//! now. In any order of messages, and in any batches.
+//! Rows follow their projects, by host and number: renamed, transferred, and with a path that now belongs to another
+//! project. In any order of messages, and in any batches.
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::gitlab::{fill_hosts, reads};
-use hummingbird_status::konflux;
-use hummingbird_status::pipeline::ingest;
-use hummingbird_status::store::Store;
+use hummingbird_status::db::Store;
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::sources::gitlab::{fill_hosts, reads};
+use hummingbird_status::sources::konflux;
+use hummingbird_status::transport::Delivery;
 use serde_json::{Value, json};
 
 use crate::support::random::Random;
@@ -21,7 +21,7 @@ fn sns(id: &str, payload: &Value, hour: u32) -> Delivery {
     Delivery { id: format!("sqs {id}"), body: body.to_string().into_bytes(), ..Delivery::default() }
 }
 
-/// A project: host, number, path. Without a host it tells no address.
+/// A project: host, number, path. Without a host it has no address.
 type Project<'p> = (&'p str, i64, &'p str);
 
 fn project((host, id, path): Project<'_>) -> Value {
@@ -41,14 +41,16 @@ fn merge_request(of: Project<'_>, iid: i64, state: &str, hour: u32) -> Delivery 
 
 fn push(of: Project<'_>, sha: &str, hour: u32) -> Delivery {
     let commit = json!({"id": sha, "title": "t", "timestamp": format!("{DAY}T{hour:02}:00:00Z"), "added": ["app/x"]});
-    let payload = json!({"object_kind": "push", "ref": "refs/heads/main", "before": "b", "after": sha, "project_id": of.1,
+    let payload = json!({"object_kind": "push", "ref": "refs/heads/main", "before": "b", "after": sha,
+        "project_id": of.1,
         "project": project(of), "commits": [commit], "total_commits_count": 1});
     sns(&format!("push {of:?} {sha} {hour}"), &payload, hour)
 }
 
-/// The system hook of a rename or a transfer, which tells no host.
+/// The system hook of a rename or a transfer, which names no host.
 fn renamed(event: &str, id: i64, before: &str, path: &str, hour: u32) -> Delivery {
-    let payload = json!({"event_name": event, "project_id": id, "path_with_namespace": path, "old_path_with_namespace": before,
+    let payload = json!({"event_name": event, "project_id": id, "path_with_namespace": path,
+        "old_path_with_namespace": before,
         "created_at": "2024-07-21T07:30:58Z", "updated_at": format!("{DAY}T{hour:02}:00:00Z")});
     sns(&format!("{event} {id} {path} {hour}"), &payload, hour)
 }
@@ -72,10 +74,12 @@ async fn take(store: &Store, batch: &[Delivery]) {
 /// Merge requests, heads and pushes; and what is in `replaced`.
 async fn rows(store: &Store) -> Vec<String> {
     let sql = "SELECT x FROM (
-        SELECT project || '!' || iid || ' ' || state || ' of ' || coalesce(host, '-') || ':' || coalesce(project_id::text, '-')
+        SELECT project || '!' || iid || ' ' || state || ' of ' || coalesce(host, '-') || ':' || \
+        coalesce(project_id::text, '-')
             || CASE WHEN merged_at IS NULL THEN '' ELSE ' merged' END FROM gitlab_merge_requests
         UNION ALL SELECT project || '!' || iid || ' head ' || left(sha, 2) FROM gitlab_mr_versions
-        UNION ALL SELECT repo || '@' || sha || ' of ' || coalesce(host, '-') || ':' || coalesce(project_id::text, '-') FROM gitlab_pushes
+        UNION ALL SELECT repo || '@' || sha || ' of ' || coalesce(host, '-') || ':' || coalesce(project_id::text, \
+        '-') FROM gitlab_pushes
         UNION ALL SELECT 'replaced ' || name || ' of ' || uid FROM replaced WHERE kind <> 'gitlab_mr_versions'
     ) AS r (x) ORDER BY x COLLATE \"C\"";
     render::rows(store, sql).await
@@ -147,7 +151,7 @@ async fn a_renamed_project_takes_its_rows_along() {
 
 /// Webhooks without addresses name no host. The project is the one that other messages name, on whatever host that is.
 #[tokio::test]
-async fn a_host_that_is_named_later_is_that_of_all() {
+async fn a_host_that_is_named_later_applies_to_earlier_rows() {
     let (bare, named) = (("", 7, "acme/p"), ("a.example", 7, "acme/p"));
     let all = [
         merge_request(bare, 1, "opened", 9),
@@ -177,9 +181,9 @@ async fn a_host_that_is_named_later_is_that_of_all() {
     gives("one number", &two, &expected).await;
 }
 
-/// Releases before kept a merge request under each path that its project had.
+/// Earlier releases kept a merge request under each path that its project had.
 #[tokio::test]
-async fn what_releases_before_kept_twice_is_there_once() {
+async fn duplicates_of_earlier_releases_are_merged() {
     let (old, new) = (("a.example", 7, "acme/old"), ("a.example", 7, "acme/new"));
     // Of another number, so that both are kept, until the rows are made as they were.
     let doubled =
@@ -188,7 +192,8 @@ async fn what_releases_before_kept_twice_is_there_once() {
     take(&db.store, &[merge_request(old, 5, "opened", 10), merge_request(old, 6, "closed", 11), push(old, "s", 9)])
         .await;
     take(&db.store, &doubled(("a.example", 8, new.2))).await;
-    let before = "UPDATE gitlab_merge_requests SET project_id = 7, host = NULL; UPDATE gitlab_pushes SET project_id = 7, host = NULL;
+    let before = "UPDATE gitlab_merge_requests SET project_id = 7, host = NULL; UPDATE gitlab_pushes SET project_id = \
+        7, host = NULL;
         DELETE FROM gitlab_projects";
     db.store.script(before, deadline()).await.unwrap();
     take(&db.store, &[merge_request(new, 7, "opened", 13)]).await;
@@ -265,7 +270,7 @@ async fn of_two_hosts_the_configured_one_keeps_the_path() {
         "replaced acme/p!4 of a.example:55!4",
     ];
     gives("two hosts", &messages, &expected).await;
-    // What is in `replaced` is whole: once the path is free, it is there with all that was told.
+    // Rows in `replaced` are complete: once the path is free, the row is restored with all columns.
     let mut all = messages.to_vec();
     all.push(renamed("project_rename", 8001, "acme/p", "acme/q", 12));
     let db = support::database().await;
@@ -284,7 +289,7 @@ async fn of_two_hosts_the_configured_one_keeps_the_path() {
 }
 
 #[tokio::test]
-async fn what_tells_no_number_is_of_the_project_that_has_the_path() {
+async fn messages_without_number_belong_to_the_project_with_the_path() {
     let sparse = |path: &str, iid: i64, hour: u32| {
         let payload = json!({"object_kind": "merge_request", "object_attributes": {"iid": iid, "state": "opened",
             "updated_at": format!("{DAY} {hour:02}:00:00 UTC"), "target": {"path_with_namespace": path}}});
@@ -310,8 +315,8 @@ async fn what_tells_no_number_is_of_the_project_that_has_the_path() {
     assert_eq!(rows(&db.store).await, expected);
 }
 
-/// Rows of before hosts were kept: each gets the host of its address, of its project, or the one that is configured; and they
-/// follow their project from then on.
+/// Rows of before hosts were kept: each gets the host of its address, of its project, or the one that is configured;
+/// and they follow their project from then on.
 #[tokio::test]
 async fn old_rows_get_a_host_and_follow() {
     let db = support::database().await;
@@ -321,12 +326,16 @@ async fn old_rows_get_a_host_and_follow() {
         merge_request(("a.example", 9, "x"), 1, "opened", 9),
     ];
     take(&db.store, &messages).await;
-    let forget = "UPDATE gitlab_merge_requests SET host = NULL, url = CASE WHEN project_id = 7 THEN 'https://A.example/old/-/merge_requests/1' END;
+    let forget = "UPDATE gitlab_merge_requests SET host = NULL, url = CASE WHEN project_id = 7 THEN \
+        'https://A.example/old/-/merge_requests/1' END;
         UPDATE gitlab_pushes SET host = NULL, url = NULL; DELETE FROM gitlab_projects;
-        INSERT INTO components (name, uid, resource_version, rank, tie, git_url, git_project, git_context, git_versions, message_id)
+        INSERT INTO components (name, uid, resource_version, rank, tie, git_url, git_project, git_context, \
+        git_versions, message_id)
         VALUES ('c', 'c', 1, 0, 0, 'git@github.example:o/r.git', 'o/r', '', '[]', 'm');
-        INSERT INTO pipelineruns (name, uid, resource_version, rank, tie, type, state, project, results, labels, message_id)
-        VALUES ('r', 'r', 1, 0, 0, 'build', 'running', 'o/r', '{}', '{}', 'm'), ('q', 'q', 1, 0, 0, 'build', 'running', 'un/known', '{}', '{}', 'm')";
+        INSERT INTO pipelineruns (name, uid, resource_version, rank, tie, type, state, project, results, labels, \
+        message_id)
+        VALUES ('r', 'r', 1, 0, 0, 'build', 'running', 'o/r', '{}', '{}', 'm'), ('q', 'q', 1, 0, 0, 'build', \
+        'running', 'un/known', '{}', '{}', 'm')";
     db.store.script(forget, deadline()).await.unwrap();
     let fill = async || {
         let filled = db.store.in_tx("test", deadline(), async |tx| {
@@ -337,7 +346,8 @@ async fn old_rows_get_a_host_and_follow() {
         filled.await.unwrap()
     };
     assert_eq!((fill().await, fill().await), ((3, 3), (0, 0)));
-    let hosts = "SELECT host FROM gitlab_merge_requests UNION ALL SELECT host FROM gitlab_pushes UNION ALL SELECT host FROM components UNION ALL SELECT host FROM pipelineruns ORDER BY 1";
+    let hosts = "SELECT host FROM gitlab_merge_requests UNION ALL SELECT host FROM gitlab_pushes UNION ALL SELECT \
+        host FROM components UNION ALL SELECT host FROM pipelineruns ORDER BY 1";
     assert_eq!(
         render::rows(&db.store, &format!("SELECT x FROM ({hosts}) AS h (x)")).await,
         ["a.example", "a.example", "first.example", "first.example", "github.example", "github.example"]
@@ -366,7 +376,7 @@ async fn former_paths_are_known() {
     assert_eq!(found, [("new", "old")], "the other one is taken");
 }
 
-/// What moves nothing costs one round trip, and no lock that keeps others from writing.
+/// A batch without a rename costs one round trip, and takes no lock that blocks other writers.
 #[tokio::test]
 async fn writers_of_projects_that_stay_do_not_wait_for_each_other() {
     let db = support::database().await;
@@ -384,10 +394,14 @@ async fn writers_of_projects_that_stay_do_not_wait_for_each_other() {
 }
 
 fn component(cluster: &str, uid: &str, version: u32, created: &str, deleted: bool) -> Delivery {
-    let payload = json!({"apiVersion": "appstudio.redhat.com/v1alpha1", "kind": "Component", "metadata": {"name": "c", "uid": uid,
-        "namespace": "n", "resourceVersion": version.to_string(), "creationTimestamp": created}, "spec": {"application": format!("{uid}{version}")}});
-    let body = json!({"Type": "Notification", "MessageId": format!("{cluster}{uid}{version}"), "TopicArn": "t", "Message": payload.to_string(),
-        "Timestamp": format!("2026-05-04T10:00:{version:02}Z"), "MessageAttributes": {"cluster": {"Type": "String", "Value": cluster},
+    let payload = json!({"apiVersion": "appstudio.redhat.com/v1alpha1", "kind": "Component",
+        "metadata": {"name": "c", "uid": uid,
+        "namespace": "n", "resourceVersion": version.to_string(), "creationTimestamp": created},
+        "spec": {"application": format!("{uid}{version}")}});
+    let body = json!({"Type": "Notification", "MessageId": format!("{cluster}{uid}{version}"), "TopicArn": "t",
+        "Message": payload.to_string(),
+        "Timestamp": format!("2026-05-04T10:00:{version:02}Z"), "MessageAttributes": {"cluster": {"Type": "String",
+        "Value": cluster},
         "event_type": {"Type": "String", "Value": if deleted { "DELETED" } else { "MODIFIED" }}}});
     Delivery { id: "sqs".to_owned(), body: body.to_string().into_bytes(), ..Delivery::default() }
 }

@@ -1,12 +1,12 @@
 //! SQS event in, tables out.
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::{Outcome, ingest};
+use hummingbird_status::ingest::{Outcome, ingest};
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 
 use crate::support::{self, deadline, render};
 
-/// Every fixture of the families, as one delivery each.
+/// Every fixture of the sources, as one delivery each.
 fn fixtures() -> Vec<Delivery> {
     let mut deliveries = Vec::new();
     for folder in ["konflux", "gitlab", "buildkite"] {
@@ -18,7 +18,7 @@ fn fixtures() -> Vec<Delivery> {
 }
 
 #[tokio::test]
-async fn twice_is_once() {
+async fn ingest_is_idempotent() {
     let db = support::database().await;
     let fixtures = fixtures();
     let first = ingest(&db.store, &fixtures, &Settings::default(), deadline()).await;
@@ -29,7 +29,7 @@ async fn twice_is_once() {
     assert_eq!(again.counts().kept, 0, "{:?}", again.counts());
     for (delivery, outcome) in fixtures.iter().zip(first.outcomes()) {
         println!("{:?} {}", outcome, delivery.id);
-        assert_ne!(*outcome, Outcome::Again, "{}", delivery.id);
+        assert_ne!(*outcome, Outcome::Retry, "{}", delivery.id);
     }
     println!("{:?} {tables}", first.reasons);
 }

@@ -1,15 +1,15 @@
-//! The family kcidb against PostgreSQL: order, repetition, events, and all real submissions that are at hand.
+//! The source kcidb against PostgreSQL: order, repetition, events, and all real submissions that are at hand.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::kcidb::{self, Kind, Query};
+use hummingbird_status::db::{Retrying, Store, Tx};
+use hummingbird_status::ingest::ingest;
 use hummingbird_status::outbox::announcing;
-use hummingbird_status::pipeline::ingest;
-use hummingbird_status::store::{Patient, Store, Tx};
+use hummingbird_status::sources::Settings;
+use hummingbird_status::sources::kcidb::{self, Kind, Query};
+use hummingbird_status::transport::Delivery;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::support::random::Random;
 use crate::support::{self, deadline, difference, project, render, schema, zip};
 
-/// When the first message is sent: not so long ago that times of now in it would be of its future.
+/// The time at which the first message is sent: recent, so that current times in it are not in its future.
 static BEGIN: LazyLock<i64> = LazyLock::new(|| Timestamp::now().as_second() - 3600);
 
 /// A submission as a message, sent at that second.
@@ -74,24 +74,24 @@ fn incident(more: Value) -> Value {
     with(json!({"id": "o:n", "origin": "o", "issue_id": "o:i", "issue_version": 1}), more)
 }
 
-/// Events of each of a row of submissions.
-async fn told(store: &Store, steps: &[Value]) -> Vec<Vec<String>> {
+/// The events of each of several submissions.
+async fn announced(store: &Store, steps: &[Value]) -> Vec<Vec<String>> {
     let mut known = 0;
-    let mut told = Vec::new();
+    let mut announced = Vec::new();
     for (second, step) in (0..).zip(steps) {
         take_in(store, &[said(second, &format!("m{second}"), step)]).await;
         let all = events(store).await;
-        told.push(all[known..].to_vec());
+        announced.push(all[known..].to_vec());
         known = all.len();
     }
-    told
+    announced
 }
 
 /// Results of builds come before the plan of tests: in the window between, nothing is finished.
 #[tokio::test]
-async fn builds_that_passed_before_their_tests_are_planned_are_not_finished() {
+async fn a_checkout_is_not_finished_before_its_tests_are_planned() {
     let db = support::database().await;
-    let told = told(
+    let announced = announced(
         &db.store,
         &[
             json!({"checkouts": [checkout(json!({}))], "builds": [build(json!({}))]}),
@@ -101,16 +101,16 @@ async fn builds_that_passed_before_their_tests_are_planned_are_not_finished() {
         ],
     )
     .await;
-    assert_eq!(told[1], ["build.updated o:b"]);
-    assert_eq!(told[2], ["test.new o:t", "checkout.build_setups_finished o:c"]);
-    assert_eq!(told[3], ["test.updated o:t", "checkout.tests_finished o:c", "checkout.ready_to_report o:c"]);
+    assert_eq!(announced[1], ["build.updated o:b"]);
+    assert_eq!(announced[2], ["test.new o:t", "checkout.build_setups_finished o:c"]);
+    assert_eq!(announced[3], ["test.updated o:t", "checkout.tests_finished o:c", "checkout.ready_to_report o:c"]);
 }
 
-/// Nearly all real tests come before their builds, and builds before their checkouts.
+/// Nearly all real tests arrive before their builds, and builds before their checkouts.
 #[tokio::test]
-async fn a_checkout_that_comes_last_finds_what_was_there_before_it() {
+async fn a_checkout_that_arrives_last_finds_its_builds_and_tests() {
     let db = support::database().await;
-    let told = told(
+    let announced = announced(
         &db.store,
         &[
             json!({"incidents": [incident(json!({"test_id": "o:t", "present": true}))]}),
@@ -120,9 +120,9 @@ async fn a_checkout_that_comes_last_finds_what_was_there_before_it() {
         ],
     )
     .await;
-    assert_eq!(told[..3], [["incident.updated o:n"], ["test.new o:t"], ["build.new o:b"]]);
+    assert_eq!(announced[..3], [["incident.updated o:n"], ["test.new o:t"], ["build.new o:b"]]);
     assert_eq!(
-        told[3],
+        announced[3],
         [
             "checkout.new o:c",
             "checkout.checkout_issueoccurrences_changed o:c",
@@ -134,10 +134,10 @@ async fn a_checkout_that_comes_last_finds_what_was_there_before_it() {
 }
 
 #[tokio::test]
-async fn an_origin_that_says_when_it_is_done_is_believed() {
+async fn an_origin_can_report_that_it_is_done() {
     let db = support::database().await;
     let time = "2026-03-10T10:00:00Z";
-    let told = told(
+    let announced = announced(
         &db.store,
         &[
             json!({"checkouts": [checkout(json!({}))], "builds": [build(json!({"status": "PASS"}))]}),
@@ -147,17 +147,17 @@ async fn an_origin_that_says_when_it_is_done_is_believed() {
         ],
     )
     .await;
-    assert_eq!(told[1], ["checkout.updated o:c", "checkout.build_setups_finished o:c"]);
-    assert_eq!(told[2], ["test.new o:t"]);
-    assert_eq!(told[3], ["checkout.updated o:c", "checkout.tests_finished o:c", "checkout.ready_to_report o:c"]);
+    assert_eq!(announced[1], ["checkout.updated o:c", "checkout.build_setups_finished o:c"]);
+    assert_eq!(announced[2], ["test.new o:t"]);
+    assert_eq!(announced[3], ["checkout.updated o:c", "checkout.tests_finished o:c", "checkout.ready_to_report o:c"]);
 }
 
-/// A build that is moved to another checkout leaves the first without what held it up.
+/// A test that moves to another checkout no longer delays the first one.
 #[tokio::test]
-async fn a_test_that_moves_away_no_longer_holds_up_its_checkout() {
+async fn a_test_that_moves_no_longer_delays_its_checkout() {
     let db = support::database().await;
     let other = |more: Value| with(json!({"id": "o:t2", "origin": "o", "build_id": "o:b"}), more);
-    let told = told(
+    let announced = announced(
         &db.store,
         &[
             json!({"checkouts": [checkout(json!({}))], "builds": [build(json!({"status": "PASS"}))],
@@ -166,7 +166,7 @@ async fn a_test_that_moves_away_no_longer_holds_up_its_checkout() {
         ],
     )
     .await;
-    assert_eq!(told[1], ["test.updated o:t2", "checkout.tests_finished o:c", "checkout.ready_to_report o:c"]);
+    assert_eq!(announced[1], ["test.updated o:t2", "checkout.tests_finished o:c", "checkout.ready_to_report o:c"]);
 }
 
 /// Some origins give their builds no status and never say that they are done.
@@ -190,16 +190,16 @@ async fn a_checkout_that_is_silent_for_long_counts_as_finished() {
     assert_eq!(sweep(3600).await, 0);
     assert_eq!(sweep(0).await, 1);
     assert_eq!(sweep(0).await, 0);
-    let told = events(&db.store).await[known..].to_vec();
+    let announced = events(&db.store).await[known..].to_vec();
     assert_eq!(
-        told,
+        announced,
         ["checkout.build_setups_finished o:c", "checkout.tests_finished o:c", "checkout.ready_to_report o:c"]
     );
     let overdue = render::rows(&db.store, "SELECT DISTINCT overdue::text FROM kcidb_milestones").await;
     assert_eq!(overdue, ["true"]);
 }
 
-/// What made it count as finished holds when its failures are explained later.
+/// It still counts as finished when its failures are explained later.
 #[tokio::test]
 async fn a_checkout_that_was_silent_is_ready_once_its_failures_are_explained() {
     let db = support::database().await;
@@ -223,7 +223,7 @@ async fn a_checkout_that_was_silent_is_ready_once_its_failures_are_explained() {
 }
 
 #[tokio::test]
-async fn the_same_again_writes_and_says_nothing() {
+async fn a_repeated_submission_writes_and_announces_nothing() {
     let db = support::database().await;
     let document = json!({
         "checkouts": [checkout(json!({"start_time": "2026-03-10T10:00:00Z", "git_commit_tags": ["a"]}))],
@@ -234,18 +234,18 @@ async fn the_same_again_writes_and_says_nothing() {
     assert_eq!(take_in(&db.store, std::slice::from_ref(&first)).await, 1);
     let versions =
         "SELECT xmin::text || ctid::text FROM kcidb_tests UNION ALL SELECT xmin::text || ctid::text FROM kcidb_builds";
-    let (rows, told) = (render::rows(&db.store, versions).await, events(&db.store).await);
+    let (rows, announced) = (render::rows(&db.store, versions).await, events(&db.store).await);
     assert_eq!(take_in(&db.store, &[first.clone(), first]).await, 0);
     assert_eq!(render::rows(&db.store, versions).await, rows);
     // The same in a message of its own: it is the newest now, which is kept, and that is all.
     assert_eq!(take_in(&db.store, &[said(2, "m2", &document)]).await, 0);
-    assert_eq!(events(&db.store).await, told);
+    assert_eq!(events(&db.store).await, announced);
     let newest = render::rows(&db.store, "SELECT message_id FROM kcidb_tests").await;
     assert_eq!(newest, ["m2"]);
 }
 
 #[tokio::test]
-async fn a_submission_is_kept_or_refused_as_a_whole() {
+async fn a_submission_is_kept_or_rejected_as_a_whole() {
     let db = support::database().await;
     let document = json!({"tests": [test(json!({})), test(json!({"id": "o:t2", "status": "pass"}))]});
     let report = ingest(&db.store, &[said(1, "m1", &document)], &Settings::default(), deadline()).await;
@@ -279,7 +279,7 @@ async fn an_excerpt_is_kept_once() {
 }
 
 #[tokio::test]
-async fn a_checkout_comes_to_its_worst_result() {
+async fn a_checkout_has_its_worst_result() {
     let db = support::database().await;
     let tests: Vec<Value> =
         [json!({"id": "o:1", "status": "SKIP"}), json!({"id": "o:2", "status": "MISS"}), json!({"id": "o:3"})]
@@ -296,7 +296,7 @@ async fn a_checkout_comes_to_its_worst_result() {
 
 /// Two transactions that each bring a part of a checkout: the later of them sees both.
 #[tokio::test]
-async fn parts_that_come_at_once_finish_a_checkout() {
+async fn concurrent_parts_finish_a_checkout() {
     let db = support::database().await;
     for round in 0..20 {
         let name = |what: &str| format!("o:{what}{round}");
@@ -332,15 +332,15 @@ fn expression(second: i64, status: &str, more: Value) -> Delivery {
     Delivery { body: document.to_string().into_bytes(), ..said(second, &format!("r{second}"), &json!({})) }
 }
 
-/// All pages of the work that expressions make.
-async fn work(store: &Store, page: usize) -> (usize, usize) {
+/// All chunks of the work that expressions cause.
+async fn work(store: &Store, chunk: usize) -> (usize, usize) {
     let (mut announced, mut incidents) = (0, 0);
-    let (mut triage, patient) = (kcidb::Triage::new(|| Duration::ZERO), Patient::until(store, deadline()));
+    let (mut triage, retrying) = (kcidb::Triage::new(|| Duration::ZERO), Retrying::until(store, deadline()));
     for _ in 0..1000 {
-        let requeue = async |tx: &mut Tx<'_>| announcing(tx, async |a| kcidb::requeue(tx, page, a).await).await;
+        let requeue = async |tx: &mut Tx<'_>| announcing(tx, async |a| kcidb::requeue(tx, chunk, a).await).await;
         let (step, _) = store.in_tx("requeue", deadline(), requeue).await.unwrap();
         announced += step.written;
-        let (found, _) = triage.chunk(&patient, page).await.unwrap();
+        let (found, _) = triage.chunk(&retrying, chunk).await.unwrap();
         incidents += found.written;
         if !step.more && !found.more {
             return (announced, incidents);
@@ -350,7 +350,7 @@ async fn work(store: &Store, page: usize) -> (usize, usize) {
 }
 
 #[tokio::test]
-async fn an_expression_finds_what_failed_before_and_after_it() {
+async fn an_expression_matches_earlier_and_later_failures() {
     let db = support::database().await;
     let now = Timestamp::now().to_string();
     let failed = |id: &str, log: &str, start: &str| {
@@ -370,7 +370,7 @@ async fn an_expression_finds_what_failed_before_and_after_it() {
     take_in(&db.store, &[said(1, "m1", &before)]).await;
     assert_eq!(work(&db.store, 10).await, (0, 0));
 
-    // Two tests and their checkout are announced, page by page, and one of them shows the issue.
+    // Two tests and their checkout are announced, chunk by chunk, and one of them shows the issue.
     let known = events(&db.store).await.len();
     let more = json!({"text_match": "BUG at a", "tree_match": "^c9s$"});
     assert_eq!(take_in(&db.store, &[expression(2, "new", more.clone())]).await, 1);
@@ -393,7 +393,7 @@ async fn an_expression_finds_what_failed_before_and_after_it() {
     take_in(&db.store, &[said(3, "m3", &json!({"tests": [failed("o:3", "kernel BUG at a.c:2", &now)]}))]).await;
     assert_eq!(work(&db.store, 10).await, (0, 1));
 
-    // A changed expression takes back what it does not find any more, a deleted one all.
+    // A changed expression withdraws incidents that no longer match, a deleted one withdraws all.
     take_in(&db.store, &[expression(4, "updated", json!({"text_match": "BUG at .\\.c:2"}))]).await;
     assert_eq!(work(&db.store, 2).await, (4, 1));
     let present = "SELECT id || ' ' || present FROM kcidb_incidents ORDER BY id";
@@ -408,7 +408,7 @@ async fn an_expression_finds_what_failed_before_and_after_it() {
 }
 
 #[tokio::test]
-async fn an_expression_that_cannot_be_used_is_refused() {
+async fn an_invalid_expression_is_rejected() {
     let db = support::database().await;
     let bad =
         [json!({"text_match": "(?=a)"}), json!({}), json!({"text_match": ""}), json!({"id": "r", "text_match": "a"})];
@@ -428,7 +428,7 @@ async fn an_expression_that_cannot_be_used_is_refused() {
     );
 }
 
-/// Submissions about so few objects that they meet all the time, with values that tell which message they are of.
+/// Submissions about so few objects that they often collide, with values that identify their message.
 pub fn submissions() -> impl Strategy<Value = Vec<(i64, Value)>> {
     let members = (prop::collection::vec(any::<bool>(), 8), 0..2_u8, 0..3_usize, 0..3_usize, 0..4_i64, 0..3_u8);
     prop::collection::vec(members, 1..12).prop_map(|all| {
@@ -541,7 +541,7 @@ async fn real_submissions_in_any_order() {
     for table in schema::tables(&db.store).await.iter().filter(|table| table.starts_with("kcidb")) {
         println!("  {table}: {}", render::rows(&db.store, &format!("SELECT count(*)::text FROM {table}")).await[0]);
     }
-    // A part of them once more: silent.
+    // A part of them once more: no event.
     for batch in deliveries.chunks(100).step_by(3) {
         assert_eq!(take_in(&db.store, batch).await, 0);
     }

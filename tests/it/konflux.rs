@@ -1,10 +1,10 @@
-//! Objects of Konflux: what carries them, what a build counts for, and which image was built.
+//! Objects of Konflux: their envelopes, the component and revision of a build, and its image.
 
-use hummingbird_status::envelope::{Attributes, Delivery};
-use hummingbird_status::family::Settings;
-use hummingbird_status::konflux::reads;
-use hummingbird_status::pipeline::ingest;
-use hummingbird_status::store::Store;
+use hummingbird_status::db::Store;
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::sources::konflux::reads;
+use hummingbird_status::transport::{Attributes, Delivery};
 use serde_json::{Value, json};
 
 use crate::support::{self, deadline, render};
@@ -26,7 +26,8 @@ fn delivery(id: &str, body: &Value) -> Delivery {
 /// A run as Tekton announces it: without `apiVersion` and `kind`.
 fn run(name: &str, labels: &Value, annotations: &Value, (created, status): (&str, &str)) -> Value {
     json!({
-        "metadata": {"name": name, "uid": format!("uid of {name}"), "resourceVersion": "7", "creationTimestamp": created,
+        "metadata": {"name": name, "uid": format!("uid of {name}"), "resourceVersion": "7",
+        "creationTimestamp": created,
             "labels": labels, "annotations": annotations},
         "status": {"conditions": [{"type": "Succeeded", "status": status, "reason": "x"}]},
     })
@@ -41,7 +42,8 @@ fn object(run: &Value, kind: &str) -> Value {
 
 /// The CloudEvent of a run: its attributes, and its data.
 fn event(name: &str, kind: &str) -> (Value, Value) {
-    let attributes = json!({"specversion": "1.0", "id": "1", "source": format!("/{name}"), "type": kind, "time": "2026-03-10T10:00:00Z"});
+    let attributes = json!({"specversion": "1.0", "id": "1", "source": format!("/{name}"), "type": kind,
+        "time": "2026-03-10T10:00:00Z"});
     (attributes, json!({"pipelineRun": run(name, &json!({}), &json!({}), ("2026-03-10T09:00:00Z", "True"))}))
 }
 
@@ -65,7 +67,10 @@ fn carried(kind: &str) -> Vec<Delivery> {
         delivery("m", &body)
     };
     all.push(sns("x", &structured("in-sns", "data", &plain), &json!({})));
-    let bridge = |name: &str, detail: Value| json!({"version": "0", "id": name, "detail-type": "x", "source": "y", "time": "2026-03-10T10:00:01Z", "detail": detail});
+    let bridge = |name: &str, detail: Value| {
+        json!({"version": "0", "id": name, "detail-type": "x", "source": "y",
+        "time": "2026-03-10T10:00:01Z", "detail": detail})
+    };
     all.push(delivery("m", &bridge("x", structured("in-eventbridge", "data", &plain))));
     all.push(delivery("m", &bridge("x", event("only-data-in-eventbridge", kind).1)));
     for (name, prefix) in
@@ -115,7 +120,7 @@ async fn cloudevents_of_tekton_are_kept_in_every_form() {
 }
 
 #[tokio::test]
-async fn types_of_cloudevents_say_what_is_gone() {
+async fn types_of_cloudevents_report_deletions() {
     for (kind, gone) in [
         ("org.kubearchive.sinkfilters.resource.archive-on-delete", true),
         ("org.kubearchive.sinkfilters.resource.archive-when", false),
@@ -170,7 +175,7 @@ async fn state_after(revision: Value, marks: &[(&str, &str)], labels: &[(&str, &
 }
 
 #[tokio::test]
-async fn builds_count_for_what_they_ran() {
+async fn builds_count_for_the_revision_that_they_built() {
     let main = || json!("main");
     let push = ("event-type", "push");
     for (what, revision, marks, labels, counts, row) in [
@@ -282,11 +287,12 @@ async fn the_image_is_that_of_the_version_that_was_built() {
         ("first", json!("main"), json!(null), &two, "a"),
         ("by commit", json!(null), json!("b".repeat(40)), &two, "b"),
         ("unknown version", json!("v9"), json!(null), &two, "-"),
-        ("nothing tells", json!(null), json!(null), &two, "a"),
+        ("no version", json!(null), json!(null), &two, "a"),
         ("old model", json!("v1"), json!(null), &old, "c"),
     ] {
         let db = support::database().await;
-        let metadata = json!({"name": "s", "uid": "s", "resourceVersion": "1", "creationTimestamp": "2026-03-01T00:00:00Z",
+        let metadata = json!({"name": "s", "uid": "s", "resourceVersion": "1",
+            "creationTimestamp": "2026-03-01T00:00:00Z",
             "labels": {"appstudio.openshift.io/component": "c"},
             "annotations": {"appstudio.openshift.io/version": version, "pac.test.appstudio.openshift.io/sha": sha}});
         let snapshot = object(&json!({"metadata": metadata, "spec": {"components": components}}), "Snapshot");
@@ -327,7 +333,8 @@ async fn a_push_affects_components_of_its_own_host() {
 #[tokio::test]
 async fn versions_have_branches_and_folders_of_their_own() {
     let db = support::database().await;
-    let versions = json!([{"name": "main", "revision": "main", "context": "a"}, {"name": "v1", "revision": "v1", "context": "b"},
+    let versions = json!([{"name": "main", "revision": "main", "context": "a"}, {"name": "v1", "revision": "v1",
+        "context": "b"},
         {"name": "v0", "revision": "v0", "context": "a", "skip-builds": true}]);
     let metadata =
         json!({"name": "c", "uid": "c", "resourceVersion": "1", "creationTimestamp": "2026-03-01T00:00:00Z"});

@@ -1,4 +1,4 @@
-//! The one integration binary: everything that needs PostgreSQL, the project's own files, or several rooms at once.
+//! The only integration test binary: tests that need PostgreSQL, the files of the project, or several modules.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 #![expect(unreachable_pub, reason = "`pub` says what a test module offers to the others")]
 
@@ -22,24 +22,25 @@ mod fixtures;
 mod hostile;
 mod identity;
 mod ingest;
-mod intake;
 mod kcidb;
 mod konflux;
+mod maintenance;
 mod migrations;
-mod page;
 mod readme;
 mod reconcile;
 mod redeliver;
-mod refused;
+mod rejected;
 mod replay;
 mod routes;
 mod sam;
 mod secrets;
 mod sql;
+mod submit;
 mod support;
 mod tls;
 mod transports;
 mod travis;
 mod trips;
-mod upkeep;
+mod web;
+mod words;
 mod worker;

@@ -10,10 +10,10 @@ mod writers;
 
 use std::collections::BTreeSet;
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::ingest;
-use hummingbird_status::store::{Applied, MIGRATIONS, Store, StoreError, migrate, migrate_with};
+use hummingbird_status::db::{Applied, MIGRATIONS, Store, StoreError, migrate, migrate_with};
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 use sha2::{Digest, Sha256};
 
 use crate::sql::parse::{code, items};
@@ -44,7 +44,7 @@ async fn a_second_run_does_nothing() {
 }
 
 #[tokio::test]
-async fn two_at_once_share_the_work() {
+async fn two_concurrent_migrations_share_the_work() {
     let url = bare_database("migrate_at_once").await;
     let (one, other) = (store_of(&url, 1), store_of(&url, 1));
     let (one, other) = tokio::join!(migrate(&one, deadline()), migrate(&other, deadline()));
@@ -91,18 +91,18 @@ async fn indexes_can_serve_joins() {
 }
 
 #[tokio::test]
-async fn a_changed_migration_is_refused() {
+async fn a_changed_migration_is_rejected() {
     let db = support::database().await;
     db.store.script("UPDATE schema_migrations SET sha256 = 'x' WHERE version = 1", deadline()).await.unwrap();
-    let refused = migrate(&db.store, deadline()).await;
+    let result = migrate(&db.store, deadline()).await;
     assert!(
-        matches!(&refused, Err(StoreError::Changed { version: 1, name }) if name == MIGRATIONS[0].name),
-        "{refused:?}"
+        matches!(&result, Err(StoreError::Changed { version: 1, name }) if name == MIGRATIONS[0].name),
+        "{result:?}"
     );
 }
 
 #[tokio::test]
-async fn a_newer_schema_is_taken() {
+async fn a_newer_schema_is_accepted() {
     let db = support::database().await;
     let add = "INSERT INTO schema_migrations (version, name, sha256) VALUES (9999, 'of the future', 'x')";
     db.store.script(add, deadline()).await.unwrap();
@@ -111,7 +111,7 @@ async fn a_newer_schema_is_taken() {
 }
 
 #[tokio::test]
-async fn an_older_schema_is_refused() {
+async fn an_older_schema_is_rejected() {
     let db = support::database().await;
     db.store.script(&format!("DELETE FROM schema_migrations WHERE version = {}", newest()), deadline()).await.unwrap();
     let older = db.store.check_schema(deadline()).await;
@@ -146,7 +146,7 @@ async fn migrations_apply_to_data() {
             assert_eq!(migrate_with(&MIGRATIONS[..=index], &store, deadline()).await.unwrap().to, version);
         }
     }
-    // The newest code writes into it.
+    // The newest code ingests into it.
     assert_eq!(migrate(&store, deadline()).await.unwrap(), Applied { from: newest(), to: newest() });
     let deliveries = files("events", ".json").into_iter().filter(|(name, _)| !name.starts_with("envelope/"));
     let deliveries: Vec<_> =
@@ -170,7 +170,7 @@ fn numbers_have_no_gaps_and_files_are_all_listed() {
     assert!(versions.iter().copied().eq(1..=newest()), "{versions:?}");
     let listed: Vec<_> =
         MIGRATIONS.iter().map(|m| (format!("{:04}_{}.sql", m.version, m.name), m.sql.as_bytes().to_vec())).collect();
-    assert_eq!(listed, files("src/store/migrations", ".sql"));
+    assert_eq!(listed, files("src/db/migrations", ".sql"));
     let samples: Vec<_> = files("tests/it/migrations", ".sql").into_iter().map(|(name, _)| name).collect();
     assert_eq!(samples, listed.into_iter().map(|(name, _)| name).collect::<Vec<_>>());
 }
@@ -188,7 +188,7 @@ fn edited(list: &str, migrations: &[(String, Vec<u8>)]) -> Vec<String> {
             Some((hash, _)) if **hash == sha256(sql) => {}
             Some(_) => found.push(format!("{name} was edited: take the edit back, and add a migration instead")),
             None => found.push(format!(
-                "{name} is new: (cd src/store/migrations && sha256sum {name}) >> tests/it/migrations.sha256"
+                "{name} is new: (cd src/db/migrations && sha256sum {name}) >> tests/it/migrations.sha256"
             )),
         }
     }
@@ -200,7 +200,7 @@ fn edited(list: &str, migrations: &[(String, Vec<u8>)]) -> Vec<String> {
 #[test]
 fn migrations_are_never_edited() {
     let list = std::fs::read_to_string(project("tests/it/migrations.sha256")).unwrap();
-    let found = edited(&list, &files("src/store/migrations", ".sql"));
+    let found = edited(&list, &files("src/db/migrations", ".sql"));
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
@@ -235,7 +235,7 @@ fn unfillable(sql: &str) -> Vec<String> {
 
 #[test]
 fn columns_are_added_with_a_value() {
-    for (name, sql) in files("src/store/migrations", ".sql") {
+    for (name, sql) in files("src/db/migrations", ".sql") {
         assert_eq!(unfillable(&String::from_utf8(sql).unwrap()), [""; 0], "{name}");
     }
     for (sql, found) in [

@@ -1,10 +1,10 @@
-//! A message that is delivered again, under a new id and later, changes no row: webhooks are sent again by hand, copied by a second
-//! hook, and late. What a message says decides, never when it came.
+//! A redelivered message, with a new id and a later time, changes no row: webhooks are resent by hand, duplicated by a
+//! second hook, and late. The content of a message decides, never its time of arrival.
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::{Family, Settings};
-use hummingbird_status::pipeline::ingest;
-use hummingbird_status::store::Store;
+use hummingbird_status::db::Store;
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::sources::{Settings, Source};
+use hummingbird_status::transport::Delivery;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use serde_json::{Value, json};
@@ -17,16 +17,17 @@ use crate::travis::build;
 /// Sources whose messages say nothing of their own time, and why a message that is delivered again is news for them.
 const UNDATED: &[(&str, &str)] = &[(
     "kcidb",
-    "an object has no version: a submission that is sent again is one more word of its origin, and the last one counts; what holds is below",
+    "an object has no version: a submission that is sent again is one more statement of its origin, and the last one \
+        counts; what holds is below",
 )];
 
-/// Fixtures of the other sources that say nothing of their own time. A heartbeat without one says that the bot is alive when it is sent; the time
-/// at which a detail of Buildkite without its envelope was sent is the only one that orders what a build says (it leaves an end when a
-/// job is tried again).
+/// Fixtures of the other sources that say nothing of their own time. A heartbeat without one says that the bot is alive
+/// when it is sent; the time at which a detail of Buildkite without its envelope was sent is the only one that orders
+/// what a build says (it leaves an end when a job is tried again).
 const UNDATED_FILES: &[&str] = &["buildkite/detail-only.json", "bots/extensions-dropped.json", "bots/undated.json"];
 
-/// Whether a message of Travis begins a run. It has no version and names no run, so that one that is sent later asks for one more.
-/// What cancels may be sent again as long as no later run began.
+/// Whether a message of Travis begins a run. It has no version and names no run, so that one that is sent later asks
+/// for one more. What cancels may be sent again as long as no later run began.
 fn begins_a_run(message: &str) -> bool {
     message.contains(":restart") || message.contains(":reset")
 }
@@ -46,7 +47,7 @@ async fn take(store: &Store, deliveries: &[Delivery]) {
     }
 }
 
-/// All rows but those of what was refused and of what waits for its build, which are kept each time.
+/// All rows except rejected messages and those that wait for their build, which are stored each time.
 async fn rows(store: &Store) -> String {
     let all = render::all(store).await;
     let tables = all.split("== refused").next().unwrap().split("== ");
@@ -68,16 +69,16 @@ fn messages(body: &[u8]) -> Vec<(Value, Value, Option<String>)> {
 
 #[tokio::test]
 async fn fixtures_that_are_delivered_again_change_nothing() {
-    for family in Family::ALL {
-        if let Some((name, why)) = UNDATED.iter().find(|(name, _)| *name == family.name()) {
+    for source in Source::ALL {
+        if let Some((name, why)) = UNDATED.iter().find(|(name, _)| *name == source.name()) {
             println!("{name}: {why}");
             continue;
         }
         let db = support::database().await;
         let mut first = Vec::new();
         let mut again = Vec::new();
-        for (name, body) in files(&format!("events/{family}"), ".json") {
-            if UNDATED_FILES.contains(&format!("{family}/{name}").as_str()) {
+        for (name, body) in files(&format!("events/{source}"), ".json") {
+            if UNDATED_FILES.contains(&format!("{source}/{name}").as_str()) {
                 continue;
             }
             let all = messages(&body);
@@ -85,13 +86,13 @@ async fn fixtures_that_are_delivered_again_change_nothing() {
                 let id = format!("{name} {index}");
                 let usual = format!("2026-03-20T00:{:02}:{:02}Z", first.len() / 60, first.len() % 60);
                 // What a message of Travis means depends on when it was sent.
-                let sent = sent.as_ref().filter(|_| *family == Family::Travis).unwrap_or(&usual);
+                let sent = sent.as_ref().filter(|_| *source == Source::Travis).unwrap_or(&usual);
                 first.push(sns(&id, message, attributes, sent));
                 let text = message.to_string();
                 let later = all[index..].iter().map(|(message, ..)| message.to_string());
                 let asks =
                     begins_a_run(&text) || (text.contains(":cancel") && later.into_iter().any(|m| begins_a_run(&m)));
-                if *family == Family::Travis && asks {
+                if *source == Source::Travis && asks {
                     continue;
                 }
                 again.push(sns(&format!("{id} again"), message, attributes, "2027-01-01T00:00:00Z"));
@@ -102,7 +103,7 @@ async fn fixtures_that_are_delivered_again_change_nothing() {
         for copy in &again {
             take(&db.store, std::slice::from_ref(copy)).await;
             let after = rows(&db.store).await;
-            assert!(after == before, "{family}: {}{}", copy.id, difference(&before, &after));
+            assert!(after == before, "{source}: {}{}", copy.id, difference(&before, &after));
         }
     }
 }
@@ -135,7 +136,8 @@ fn messages_that_are_delivered_again_change_nothing() {
 const OBJECTS: &[&str] =
     &["checkouts", "builds", "tests", "issues", "incidents", "milestones", "occurrences", "issue_regexes"];
 
-/// All values of all objects: a line for each object and column, without those that say which message changed it. And how many events there are.
+/// All values of all objects: a line for each object and column, without those that say which message changed it. And
+/// how many events there are.
 async fn values(store: &Store) -> (Vec<String>, String) {
     let mut all = Vec::new();
     for table in OBJECTS {
@@ -143,7 +145,8 @@ async fn values(store: &Store) -> (Vec<String>, String) {
             "SELECT x FROM (
                 SELECT concat_ws(' ', '{table}', coalesce(r ->> 'id', r ->> 'incident_id', r ->> 'checkout_id'),
                     coalesce(r ->> 'version', r ->> 'milestone', '-'), c.key, c.value::text)
-                FROM (SELECT to_jsonb(t) - '{{message_id,message_at,received_at,reached_at,older}}'::text[] FROM kcidb_{table} AS t) AS s (r),
+                FROM (SELECT to_jsonb(t) - '{{message_id,message_at,received_at,reached_at,older}}'::text[] FROM \
+                kcidb_{table} AS t) AS s (r),
                     jsonb_each(r) AS c
                 WHERE c.value <> 'null'
             ) AS l (x) ORDER BY x COLLATE \"C\""
@@ -158,8 +161,9 @@ fn filled(values: &[String]) -> Vec<String> {
     values.iter().map(|line| line.split(' ').take(4).collect::<Vec<_>>().join(" ")).collect()
 }
 
-/// A submission has no version: the last word counts. So all that was said, said again, changes no value and announces nothing; the newest word
-/// said again does neither; and an older one takes nothing away: what has a result goes on having one.
+/// A submission has no version: the last word counts. So all that was said, said again, changes no value and announces
+/// nothing; the newest word said again does neither; and an older one takes nothing away: what has a result goes on
+/// having one.
 #[test]
 fn submissions_that_are_delivered_again_undo_nothing() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -215,7 +219,8 @@ fn submissions_that_are_delivered_again_undo_nothing() {
     }
 }
 
-/// Builds of Travis that ran, of which one job may have been started once more: what a run says changes nothing when it is sent again.
+/// Builds of Travis that ran, of which one job may have been started once more: what a run says changes nothing when it
+/// is sent again.
 #[test]
 fn messages_of_travis_that_are_delivered_again_change_nothing() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

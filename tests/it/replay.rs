@@ -1,9 +1,9 @@
 //! Any order, any duplication, any batching of the same messages gives the same rows.
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::ingest;
-use hummingbird_status::store::Store;
+use hummingbird_status::db::Store;
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
@@ -19,7 +19,7 @@ async fn take_in(store: &Store, batches: &[Vec<Delivery>]) -> String {
     render::all(store).await
 }
 
-/// A set of messages, and a history of it: an order with repetitions, cut into batches.
+/// A set of messages, and a history: an order with repetitions, split into batches.
 fn histories() -> impl Strategy<Value = (Vec<Said>, Vec<Vec<usize>>)> {
     prop::collection::vec(said(), 1..40).prop_flat_map(|messages| {
         let indexes: Vec<usize> = (0..messages.len()).collect();

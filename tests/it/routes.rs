@@ -1,19 +1,20 @@
-//! Every answer that is neither a success nor 304 says why: requests that make no sense are made of the table of the routes.
+//! Every answer that is neither a success nor 304 has a reason: invalid requests are generated from the table of
+//! routes.
 
 use std::collections::BTreeSet;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request};
-use hummingbird_status::family::Settings;
-use hummingbird_status::intake::Intake;
-use hummingbird_status::routing::Routes;
-use hummingbird_status::store::Store;
+use hummingbird_status::db::Store;
+use hummingbird_status::platform::routing::Routes;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::submit::Intake;
 use hummingbird_status::worker::{Health, metrics};
 use serde_json::{Value, json};
 use tower_service::Service;
 
-use crate::intake::{ALL, routes};
+use crate::submit::{ALL, routes};
 use crate::support;
 
 /// Bodies may be so long here.
@@ -29,7 +30,7 @@ fn deployment(password: bool) -> impl Fn(&str) -> Option<String> {
             Some("[[target]]\nname = 'in'\nkind = 'github'\nhosts = ['h.example']\napi_key = 'env:KEY'".to_owned())
         }
         "KEY" => Some(KEY.to_owned()),
-        name => crate::intake::open(name),
+        name => crate::submit::open(name),
     }
 }
 
@@ -40,7 +41,7 @@ fn site(store: &Store, password: bool) -> Routes {
     routes(store, Intake::new(store.clone(), settings, &lookup).unwrap(), &lookup)
 }
 
-/// A worker that does not work.
+/// A worker without tasks.
 fn worker() -> Routes {
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
     let health = Health::default();
@@ -48,7 +49,7 @@ fn worker() -> Routes {
     metrics::routes(recorder.handle(), health)
 }
 
-/// Paths that are nearly one of the table.
+/// Paths that differ slightly from one of the table.
 fn mutations(template: &str) -> BTreeSet<String> {
     let filled = |value: &str| {
         let pieces = template.split('/').map(|piece| if piece.starts_with('{') { value } else { piece });
@@ -88,7 +89,7 @@ fn requests() -> Vec<(Headers, Vec<u8>)> {
     ]
 }
 
-/// What is wrong with an answer.
+/// The problem of an answer, if there is one.
 async fn wrong(routes: &Router, method: &str, path: &str, headers: &[(&str, String)], body: Vec<u8>) -> Option<String> {
     let mut request = Request::builder().method(Method::from_bytes(method.as_bytes()).unwrap()).uri(path);
     for (name, value) in headers {
@@ -144,7 +145,7 @@ async fn all_wrong(routes: Routes) -> (usize, Vec<String>) {
 }
 
 #[tokio::test]
-async fn every_answer_that_is_no_success_says_why() {
+async fn every_error_answer_has_a_reason() {
     let db = support::database().await;
     let mut asked = 0;
     for routes in [site(&db.store, false), site(&db.store, true), worker()] {
@@ -162,8 +163,8 @@ async fn every_answer_that_is_no_success_says_why() {
 
 /// The same when no database answers.
 #[tokio::test]
-async fn a_database_that_is_away_is_a_reason() {
-    let store = support::store_of("postgres://nobody:x@127.0.0.1:1/none?sslmode=disable", 1);
+async fn an_unavailable_database_is_a_reason() {
+    let store = support::store_of("postgres://none:x@127.0.0.1:1/none?sslmode=disable", 1);
     let routes = site(&store, false);
     let addresses = routes.addresses().to_vec();
     let routes = routes.into_router();
@@ -188,7 +189,7 @@ async fn an_answer_without_a_reason_is_found() {
     }
 }
 
-/// What is served and not in the document, and the other way round.
+/// Addresses that are served and not in the document, or the other way round.
 fn undocumented(routes: &Routes, document: &Value) -> Vec<String> {
     let served: BTreeSet<String> = routes
         .addresses()
@@ -205,7 +206,7 @@ fn undocumented(routes: &Routes, document: &Value) -> Vec<String> {
 
 #[tokio::test]
 async fn the_document_has_every_address() {
-    let store = support::store_of("postgres://nobody:x@127.0.0.1:1/none?sslmode=disable", 1);
+    let store = support::store_of("postgres://none:x@127.0.0.1:1/none?sslmode=disable", 1);
     let routes = site(&store, false);
     let request = Request::get("/api/v1/openapi.json").body(Body::empty()).unwrap();
     let response = Service::call(&mut site(&store, false).into_router(), request).await.unwrap();
@@ -220,10 +221,10 @@ async fn the_document_has_every_address() {
 
 /// The same through the program of the function.
 #[tokio::test]
-async fn the_function_says_why() {
+async fn the_function_answers_with_a_reason() {
     let db = support::database().await;
     let asked = |method: &str, path: &str, headers: Value, body: &str| {
-        let mut event = crate::page::lambda::asked(path, "", &headers);
+        let mut event = crate::web::lambda::asked(path, "", &headers);
         event["requestContext"]["http"]["method"] = json!(method);
         event["body"] = json!(body);
         event
@@ -245,7 +246,7 @@ async fn the_function_says_why() {
     variables.push(("MAX_DECODED_BYTES", BODY.to_string()));
     let expected: Vec<u64> = events.iter().map(|(status, _)| *status).collect();
     let events = events.into_iter().map(|(_, event)| event).collect();
-    let answers = crate::page::lambda::answers(&db, events, &variables).await;
+    let answers = crate::web::lambda::answers(&db, events, &variables).await;
     let status: Vec<u64> = answers.iter().map(|answer| answer["statusCode"].as_u64().unwrap()).collect();
     assert_eq!(status, expected, "{answers:?}");
     for answer in &answers {

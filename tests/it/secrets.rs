@@ -1,4 +1,4 @@
-//! Secrets that are read at run time, from what plays Secrets Manager, and again when they have changed.
+//! Secrets that are read at run time from a fake Secrets Manager, and read again after a change.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -7,9 +7,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use hummingbird_status::aws::secrets::Secrets;
-use hummingbird_status::config;
-use hummingbird_status::store::{Store, Tx};
+use hummingbird_status::db::{Store, Tx};
+use hummingbird_status::platform::aws::secrets::Secrets;
 use serde_json::{Value, json};
 
 use crate::support::runtime_api::Function;
@@ -17,7 +16,7 @@ use crate::support::{self, admin_store, deadline};
 
 const ARN: &str = "arn:aws:secretsmanager:eu-west-1:210987654321:secret:";
 
-/// What plays Secrets Manager: secrets by ARN, and how often each was asked for.
+/// A fake Secrets Manager: secrets by ARN, and how often each was requested.
 #[derive(Clone, Default)]
 struct Manager {
     secrets: Arc<Mutex<BTreeMap<String, String>>>,
@@ -83,21 +82,21 @@ async fn variables_come_from_secrets_and_errors_show_none() {
     let secrets = read(environment(&url, &[gitlab.clone(), ("X", "y".to_owned())])).await.unwrap();
     assert_eq!(secrets.get("GITLAB_TOKEN").as_deref(), Some("glpat-hunter2"));
     assert_eq!((secrets.get("X").as_deref(), secrets.get("DATABASE_SECRET")), (Some("y"), None));
-    // Fresh ones are not asked for again; changed ones are noticed when they are.
+    // Fresh values are not requested again; changed ones are noticed at the next request.
     assert!(!secrets.renew_if_old().await);
     assert_eq!(manager.asked(), 1);
     manager.set("gitlab", "glpat-hunter3");
     assert!(secrets.renew().await.unwrap());
     assert_eq!(secrets.get("GITLAB_TOKEN").as_deref(), Some("glpat-hunter3"));
     assert!(!secrets.renew().await.unwrap());
-    // What cannot be read again stays.
+    // A value that cannot be read again is kept.
     manager.secrets.lock().unwrap().clear();
     assert!(secrets.renew().await.is_err());
     assert_eq!(secrets.get("GITLAB_TOKEN").as_deref(), Some("glpat-hunter3"));
 
     let error = read(environment(&url, &[("DATABASE_SECRET_ARN", format!("{ARN}none"))])).await.err().unwrap();
     assert_eq!(error, "DATABASE_SECRET_ARN: Secrets Manager answers 400 (ResourceNotFoundException)");
-    // Who names none asks nobody.
+    // Without a named secret, no request is sent.
     let before = manager.asked();
     read(environment(&url, &[])).await.unwrap();
     assert_eq!(manager.asked(), before);
@@ -119,7 +118,7 @@ async fn a_rotated_password_is_read_again() {
     admin.script("CREATE ROLE rotated LOGIN", deadline()).await.unwrap();
     password("first-hunter2").await;
     secret("first-hunter2");
-    let target = config::from_url(&db.url).unwrap().target;
+    let target = hummingbird_status::db::from_url(&db.url).unwrap().target;
     let variables = [
         ("DATABASE_SECRET_ARN", format!("{ARN}database")),
         ("DATABASE_HOST", target.host.clone()),
@@ -127,7 +126,8 @@ async fn a_rotated_password_is_read_again() {
         ("DATABASE_NAME", target.name.clone()),
     ];
     let secrets = read(environment(&url, &variables)).await.unwrap();
-    let store = Store::open(&secrets.database(config::database).unwrap()).unwrap();
+    let store = Store::open(&hummingbird_status::db::with_secrets(&secrets, hummingbird_status::db::database).unwrap())
+        .unwrap();
     let look = async |tx: &mut Tx<'_>| tx.query("-- look\nSELECT 1", &[]).await.map(drop);
     let works = async || store.in_tx("look", deadline(), look).await;
     works().await.unwrap();
@@ -140,10 +140,10 @@ async fn a_rotated_password_is_read_again() {
         support::until("a connection", async || works().await.is_ok()).await;
         assert_eq!(manager.asked(), asked, "one more, when the password was not taken");
     }
-    // And when the secret is as wrong as before, it is an error like any other.
-    password("nobody-knows").await;
+    // When the secret is still wrong, the error is returned.
+    password("another").await;
     assert_eq!(support::render::rows(&db.store, end).await, ["true"]);
-    support::until("a refusal", async || works().await.is_err()).await;
+    support::until("a rejected login", async || works().await.is_err()).await;
 }
 
 /// The event of a function URL.
@@ -151,16 +151,17 @@ fn page(path: &str) -> Vec<u8> {
     let http =
         json!({"method": "GET", "path": path, "protocol": "HTTP/1.1", "sourceIp": "203.0.113.9", "userAgent": "t"});
     let context = json!({"accountId": "anonymous", "apiId": "x", "domainName": "x.example.com", "domainPrefix": "x",
-        "http": http, "requestId": "r", "routeKey": "$default", "stage": "$default", "time": "01/Jun/2026:08:00:00 +0000",
+        "http": http, "requestId": "r", "routeKey": "$default", "stage": "$default", "time": "01/Jun/2026:08:00:00 \
+            +0000",
         "timeEpoch": 1_780_301_101_000_u64});
     let event = json!({"version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "", "headers": {},
         "requestContext": context, "isBase64Encoded": false});
     event.to_string().into_bytes()
 }
 
-/// The pages do not go down with what is posted.
+/// Invalid tokens close the write endpoints, not the web UI.
 #[tokio::test]
-async fn a_wrong_document_closes_what_it_is_for_and_no_page() {
+async fn an_invalid_document_closes_its_endpoints_and_no_page() {
     let db = support::database().await;
     let document = "token = [{name = 'ci', token = 'secret:ci', bots = ['*']}]".to_owned();
     let variables = HashMap::from([
@@ -170,7 +171,7 @@ async fn a_wrong_document_closes_what_it_is_for_and_no_page() {
         ("INTAKE_SECRETS", "{}".to_owned()),
         ("DELIVERY_TARGETS", "target".to_owned()),
     ]);
-    let mut function = Function::start(env!("CARGO_BIN_EXE_page"), &variables).await;
+    let mut function = Function::start(env!("CARGO_BIN_EXE_web"), &variables).await;
     let limit = Duration::from_secs(60);
     for (path, status) in [("/healthz", 200), ("/", 200), ("/bots", 200), ("/status", 503), ("/v1/deliveries", 503)] {
         let answer: Value = serde_json::from_str(&function.invoke_as(&page(path), "1", limit).await.unwrap()).unwrap();

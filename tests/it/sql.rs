@@ -1,4 +1,5 @@
-//! Every statement file: named, single, guarded, and prepared on the migrated schema with the types that a snapshot holds.
+//! Every statement file: named, single, guarded, and prepared on the migrated schema with the types that a snapshot
+//! holds.
 //!
 //! PostgreSQL checks a statement only when it is prepared, and a batch of arrays only fits by the order of its columns.
 //! Both are found out here instead of in production.
@@ -38,8 +39,9 @@ const COMPUTED: &[(&str, &[(&str, &str)])] = &[
     ("upsert_pushes", &[("pushed_at", "i.times"), ("first_pushed_at", "i.times")]),
 ];
 
-/// Arrays that may be rows by `FROM unnest(.., ..)`, which fills a store of its own with each and then reads them all. For
-/// 37 of 1,000 values that takes PostgreSQL 15 12 ms, and 4 in the list of a `SELECT`, which takes the next value of each.
+/// Arrays that may be rows by `FROM unnest(.., ..)`, which fills a store of its own with each and then reads them all.
+/// For 37 of 1,000 values that takes PostgreSQL 15 12 ms, and 4 in the list of a `SELECT`, which takes the next value
+/// of each.
 const WIDE: usize = 5;
 
 /// All statement files; migrations are scripts, and have tests of their own.
@@ -56,7 +58,7 @@ fn statements_are_named_single_and_guarded() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-/// What is wrong with a statement by its text alone.
+/// The problems of a statement, by its text alone.
 fn problems(statement: &Statement) -> Vec<String> {
     let mut found = Vec::new();
     let mut report = |what: String| found.push(format!("{}: {what}", statement.path));
@@ -68,7 +70,7 @@ fn problems(statement: &Statement) -> Vec<String> {
     }
     let list = |columns: &[String]| columns.join(", ");
     let computed = COMPUTED.iter().find(|(name, _)| *name == statement.name).map_or(&[][..], |entry| entry.1);
-    // What is moved out of another table is no list of arrays: these say what is moved.
+    // Rows that are moved out of another table are no list of arrays: these name the moved columns.
     let moves = statement.code.contains("DELETE FROM ");
     let computed_of = |column: &str| computed.iter().find(|(name, _)| *name == column).map(|(_, of)| *of);
     if statement.code.contains("FROM unnest(") && statement.unnest_params().is_some_and(|params| params.len() > WIDE) {
@@ -193,7 +195,7 @@ fn planted_faults_are_reported() {
 fn all_kinds_of_objects_have_one_guard() {
     let guards: Vec<_> = statements()
         .iter()
-        .filter(|statement| statement.path.starts_with("src/konflux/sql/upsert_"))
+        .filter(|statement| statement.path.starts_with("src/sources/konflux/store/sql/upsert_"))
         .map(|statement| (statement.name.clone(), statement.conflict().unwrap().guard))
         .collect();
     assert!(guards.len() >= 4, "{guards:?}");
@@ -236,7 +238,7 @@ async fn statements_fit_the_schema() {
     insta::assert_snapshot!(text);
 }
 
-/// What PostgreSQL says about a statement.
+/// The parameter and column types that PostgreSQL reports for a statement.
 fn explain(error: &tokio_postgres::Error) -> String {
     error.as_db_error().map_or_else(|| error.to_string(), ToString::to_string)
 }

@@ -1,10 +1,11 @@
 //! TLS to PostgreSQL, as a real server speaks it.
 //!
-//! What begins with `ca` signed what is of `localhost`; made for these tests with openssl, for a hundred years, and the keys of
-//! the authorities were thrown away. Those with a curve are `deliver`'s.
+//! What begins with `ca` signed what is of `localhost`; made for these tests with openssl, for a hundred years, and the
+//! keys of the authorities were thrown away. Those with a curve are `deliver`'s.
 
-use hummingbird_status::config::{self, SslMode};
-use hummingbird_status::store::{Store, chain};
+use hummingbird_status::db::SslMode;
+use hummingbird_status::db::Store;
+use hummingbird_status::platform::failure::chain;
 
 use crate::support::{self, bare_database, deadline, project, render};
 
@@ -31,7 +32,7 @@ async fn set(statements: &[&str]) {
     }
 }
 
-/// Puts a file into the server's folder, as the server's user and for nobody else's eyes.
+/// Puts a file into the server's folder, readable by the server's user only.
 async fn put(name: &str, text: &str) {
     assert!(!text.contains(['\'', '\\', '\t']), "as it is");
     let copy = format!("COPY (SELECT regexp_split_to_table('{text}', E'\\n')) TO PROGRAM 'umask 077; cat > {name}'");
@@ -51,7 +52,7 @@ async fn show(signed: &Signed, setting: &str) {
 
 /// How a connection is encrypted, or why there is none.
 async fn connection(url: &str, host: &str, authority: Option<&str>) -> String {
-    let mut database = config::from_url(url).unwrap();
+    let mut database = hummingbird_status::db::from_url(url).unwrap();
     host.clone_into(&mut database.target.host);
     database.target.ssl_mode = Some(SslMode::Require);
     database.ca_bundle = authority.map(file);

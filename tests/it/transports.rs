@@ -1,19 +1,19 @@
-//! Transports other than SQS: what is decoded comes to the same tables, and nothing of what is not decoded is lost.
+//! Transports other than SQS: decoded messages give the same tables, and events of unknown transports are not lost.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hummingbird_status::clock::Deadline;
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::envelope::lambda::Invocation;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::{NotTaken, Report, answer, ingest};
-use hummingbird_status::store::Store;
+use hummingbird_status::db::Store;
+use hummingbird_status::ingest::{InvocationFailed, Report, answer, ingest};
+use hummingbird_status::platform::clock::Deadline;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
+use hummingbird_status::transport::lambda::Invocation;
 use serde_json::{Value, json};
 
 use crate::support::{self, Db, deadline, difference, files, render};
 
 /// Takes an event in as the function does that is invoked with it.
-async fn invoke(store: &Store, event: &[u8]) -> (Report, Result<Value, NotTaken>) {
+async fn invoke(store: &Store, event: &[u8]) -> (Report, Result<Value, InvocationFailed>) {
     let invocation: Invocation = serde_json::from_slice(event).unwrap();
     let report = ingest(store, invocation.to_be_taken(), &Settings::default(), deadline()).await;
     let answer = answer(&invocation, &report).map(|answer| json!(answer));
@@ -27,7 +27,8 @@ fn carried(messages: &[(String, Vec<u8>)]) -> [Value; 4] {
         .iter()
         .enumerate()
         .map(|(number, (id, body))| {
-            json!({"messageId": id, "receiptHandle": "r", "body": String::from_utf8_lossy(body), "eventSource": "aws:sqs",
+            json!({"messageId": id, "receiptHandle": "r", "body": String::from_utf8_lossy(body),
+                "eventSource": "aws:sqs",
                 "attributes": {"SentTimestamp": millis(number).to_string()}, "messageAttributes": {}})
         })
         .collect();
@@ -37,7 +38,8 @@ fn carried(messages: &[(String, Vec<u8>)]) -> [Value; 4] {
         .map(|(number, (id, body))| {
             let at = jiff::Timestamp::from_millisecond(millis(number)).unwrap();
             let at = at.to_zoned(jiff::tz::TimeZone::UTC).strftime("%b %-d, %Y, %-I:%M:%S %p").to_string();
-            json!({"eventSource": "aws:rmq", "eventSourceKey": "all::/", "redelivered": number % 2 == 0, "data": STANDARD.encode(body),
+            json!({"eventSource": "aws:rmq", "eventSourceKey": "all::/", "redelivered": number % 2 == 0,
+                "data": STANDARD.encode(body),
                 "basicProperties": {"messageId": id, "timestamp": at, "headers": null, "bodySize": body.len()}})
         })
         .collect();
@@ -58,7 +60,7 @@ async fn all_transports_lead_to_the_same_tables() {
         let db = support::database().await;
         let (report, answer) = invoke(&db.store, event.to_string().as_bytes()).await;
         assert_eq!(answer.unwrap(), json!({"batchItemFailures": []}), "{:?}", report.error);
-        // What is refused is kept as it came, and its attributes tell by which queue.
+        // Rejected messages are stored as received; their attributes name the queue.
         let forget = "UPDATE refused SET body = '', attributes = '{}'";
         db.store.script(forget, deadline()).await.unwrap();
         let found = render::all(&db.store).await;
@@ -69,10 +71,10 @@ async fn all_transports_lead_to_the_same_tables() {
     }
 }
 
-/// The database is away: what has to be written comes again, as a whole, and what was ignored does not hold it up.
+/// The database is unavailable: a batch with messages to write is retried as a whole; ignored messages do not delay it.
 #[tokio::test]
-async fn a_queue_that_could_not_be_taken_comes_again() {
-    let away = support::store_of("postgres://nobody@127.0.0.1:1/none", 1);
+async fn a_batch_that_could_not_be_tried_is_retried() {
+    let away = support::store_of("postgres://none@127.0.0.1:1/none", 1);
     let event = |messages: &[(String, Vec<u8>)]| carried(messages)[1].to_string();
     for (body, fails) in
         [(&br#"{"name": "a", "status": "ok"}"#[..], true), (b"not json", true), (br#"{"neither": "nor"}"#, false)]
@@ -84,7 +86,7 @@ async fn a_queue_that_could_not_be_taken_comes_again() {
     }
 }
 
-async fn refused(db: &Db) -> Vec<String> {
+async fn rejected(db: &Db) -> Vec<String> {
     render::rows(&db.store, "SELECT reason FROM refused ORDER BY id").await
 }
 
@@ -92,14 +94,14 @@ async fn refused(db: &Db) -> Vec<String> {
 async fn events_of_unknown_transports_fail_and_are_not_lost() {
     let kinesis = json!({"kinesis": {"data": "e30="}, "eventSource": "aws:kinesis"});
     for (event, kept, in_a_file) in [
-        // Who polls still has its messages, and comes again with them until they are taken.
+        // A poller still has its messages, and retries until they are accepted.
         (json!({"Records": [kinesis]}), [""; 0].as_slice(), 1),
         (json!([kinesis]), &[], 1),
         (json!({"Records": [{"dynamodb": {"Keys": {}}, "eventSource": "aws:dynamodb"}]}), &[], 1),
         (json!({"eventSource": "aws:kafka", "records": {"t-0": [{"topic": "t", "value": "e30="}]}}), &[], 1),
         (json!({"eventSource": "SelfManagedKafka", "records": {"t-0": []}}), &[], 1),
         (json!({"eventSource": "aws:mq", "messages": [{"data": "e30="}]}), &[], 1),
-        // Nobody else has these.
+        // No other copy of these exists.
         (
             json!({"Records": [{"eventSource": "aws:s3", "s3": {"bucket": {"name": "b"}, "object": {"key": "k"}}}]}),
             &["pointer"],
@@ -116,11 +118,11 @@ async fn events_of_unknown_transports_fail_and_are_not_lost() {
         let db = support::database().await;
         for _ in 0..2 {
             let (_, answer) = invoke(&db.store, event.to_string().as_bytes()).await;
-            assert!(matches!(answer, Err(NotTaken::Transport { .. })), "{event}: {answer:?}");
-            // However often it comes.
-            assert_eq!(refused(&db).await, kept, "{event}");
+            assert!(matches!(answer, Err(InvocationFailed::Transport { .. })), "{event}: {answer:?}");
+            // However often it is delivered.
+            assert_eq!(rejected(&db).await, kept, "{event}");
         }
-        // In a file or a queue there is nobody who comes again.
+        // A file or a queue has no sender that retries.
         let db = support::database().await;
         let file = Delivery { id: "file".to_owned(), body: event.to_string().into_bytes(), ..Delivery::default() };
         let report = ingest(&db.store, &[file], &Settings::default(), deadline()).await;
@@ -136,5 +138,5 @@ async fn a_json_sequence_is_its_documents() {
     let delivery = Delivery { id: "d".to_owned(), body: text.into_bytes(), ..Delivery::default() };
     ingest(&db.store, &[delivery], &Settings::default(), deadline()).await;
     assert_eq!(render::rows(&db.store, "SELECT id FROM kcidb_checkouts ORDER BY id").await, ["o:1", "o:2"]);
-    assert_eq!(refused(&db).await, ["not-json", "not-json"]);
+    assert_eq!(rejected(&db).await, ["not-json", "not-json"]);
 }

@@ -1,15 +1,15 @@
-//! Builds and jobs: any order gives the same rows, several writers lose nothing, and each event is told once.
+//! Builds and jobs: any order gives the same rows, concurrent writers lose nothing, and each event is announced once.
 
 mod endings;
 
 use std::thread;
 
-use hummingbird_status::envelope::{Decoded, Delivery, Limits, Unwrapped, unwrap};
-use hummingbird_status::family::{Family, Settings};
-use hummingbird_status::pipeline::{Outcome, ingest};
-use hummingbird_status::store::{Store, Tx};
-use hummingbird_status::travis::rules::Rows;
-use hummingbird_status::travis::{self, Message, Record};
+use hummingbird_status::db::{Store, Tx};
+use hummingbird_status::ingest::{Outcome, ingest};
+use hummingbird_status::sources::travis::rules::Rows;
+use hummingbird_status::sources::travis::{self, Message, Record};
+use hummingbird_status::sources::{Settings, Source};
+use hummingbird_status::transport::{Decoded, Delivery, Limits, Unwrapped, unwrap};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -28,25 +28,26 @@ async fn take_in(store: &Store, deliveries: &[Delivery], size: usize) {
     }
 }
 
-/// Events that were told more than once.
-async fn told_twice(store: &Store) -> Vec<String> {
+/// Events that were announced more than once.
+async fn announced_twice(store: &Store) -> Vec<String> {
     let sql = "SELECT event || ' ' || (payload->>'id') || ' ' || (payload->>'state') FROM outbox \
                WHERE event <> 'worker:cancel_job' GROUP BY 1 HAVING count(*) > 1";
     render::rows(store, &format!("SELECT x FROM ({sql}) AS t (x)")).await
 }
 
 async fn events(store: &Store) -> Vec<String> {
-    let sql = "SELECT event || ' ' || coalesce(payload->>'id', payload->>'job_id') || coalesce(' ' || (payload->>'state'), '') \
+    let sql = "SELECT event || ' ' || coalesce(payload->>'id', payload->>'job_id') || coalesce(' ' || \
+        (payload->>'state'), '') \
                FROM outbox WHERE event NOT LIKE 'notify:%' ORDER BY id";
     render::rows(store, sql).await
 }
 
 fn job() -> impl Strategy<Value = Job> {
     let states = prop::sample::select(vec!["passed", "passed", "passed", "failed", "errored", "cancelled"]);
-    (states, prop::bool::weighted(0.3), any::<bool>()).prop_map(|(state, allow_failure, tells_all)| Job {
+    (states, prop::bool::weighted(0.3), any::<bool>()).prop_map(|(state, allow_failure, reports_all)| Job {
         state,
         allow_failure,
-        tells_all,
+        reports_all,
     })
 }
 
@@ -90,7 +91,7 @@ fn decoded(delivery: &Delivery) -> Record {
     found.unwrap()
 }
 
-/// The rules alone: the rows of a build after messages in an order, and what was told.
+/// The rules alone: the rows of a build after messages in an order, and the announced events.
 fn by_rules(build: &Build, came: &[Message]) -> (String, Vec<String>) {
     let Record::Create(create) = decoded(&build.create()) else { panic!("no build") };
     let (repository, row) = create.build.unwrap();
@@ -99,19 +100,19 @@ fn by_rules(build: &Build, came: &[Message]) -> (String, Vec<String>) {
     for message in came {
         rows.apply(message);
     }
-    let told = rows.outcome.happened.iter().filter(|happened| happened.event != "worker:cancel_job");
-    let mut told: Vec<String> =
-        told.map(|h| format!("{} {} {}", h.event, h.payload["id"], h.payload["state"])).collect();
-    told.sort();
+    let announced = rows.outcome.happened.iter().filter(|happened| happened.event != "worker:cancel_job");
+    let mut announced: Vec<String> =
+        announced.map(|h| format!("{} {} {}", h.event, h.payload["id"], h.payload["state"])).collect();
+    announced.sort();
     let line = |row: &dyn std::fmt::Debug| format!("{row:?}\n");
     let jobs: String = rows.jobs.iter().map(|row| line(row)).collect();
     let stages: String = rows.stages.iter().map(|row| line(row)).collect();
     let last = (rows.outcome.is_last, rows.outcome.is_current);
-    (format!("{jobs}{stages}{:?}\n{last:?}", rows.build), told)
+    (format!("{jobs}{stages}{:?}\n{last:?}", rows.build), announced)
 }
 
 #[test]
-fn any_order_of_a_run_comes_to_the_same_by_the_rules() {
+fn any_order_of_a_run_gives_the_same_result_by_the_rules() {
     let history = build().prop_flat_map(|build| {
         let count = build.run().len();
         let again = prop::collection::vec(0..count, 0..6);
@@ -129,8 +130,8 @@ fn any_order_of_a_run_comes_to_the_same_by_the_rules() {
             })
             .collect();
         let came: Vec<Message> = order.iter().map(|&index| sent[index].clone()).collect();
-        let ((expected, _), (found, told)) = (by_rules(&build, &sent), by_rules(&build, &came));
-        prop_assert!(told.windows(2).all(|pair| pair[0] != pair[1]), "told twice: {told:?}");
+        let ((expected, _), (found, announced)) = (by_rules(&build, &sent), by_rules(&build, &came));
+        prop_assert!(announced.windows(2).all(|pair| pair[0] != pair[1]), "announced twice: {announced:?}");
         if expected == found { Ok(()) } else { Err(TestCaseError::fail(difference(&expected, &found))) }
     });
     if let Err(error) = result {
@@ -154,7 +155,7 @@ fn any_order_of_a_run_gives_the_same_rows() {
             let expected = render::all(&db.store).await;
             schema::clear(&db.store).await;
             take_in(&db.store, &came, size).await;
-            (expected, render::all(&db.store).await, told_twice(&db.store).await)
+            (expected, render::all(&db.store).await, announced_twice(&db.store).await)
         });
         prop_assert!(twice.is_empty(), "{twice:?}");
         if expected == found { Ok(()) } else { Err(TestCaseError::fail(difference(&expected, &found))) }
@@ -169,7 +170,7 @@ fn many(builds: usize, jobs: usize) -> Vec<Build> {
     let job = |index: usize| Job {
         state: state(index),
         allow_failure: index.is_multiple_of(3),
-        tells_all: index.is_multiple_of(2),
+        reports_all: index.is_multiple_of(2),
     };
     let build = |id: usize| Build {
         id: id as i64 + 1,
@@ -211,8 +212,8 @@ async fn eight_writers(builds: usize, jobs: usize) {
     });
     let found = render::all(&eight.store).await;
     assert!(expected == found, "{}", difference(&expected, &found));
-    assert_eq!(told_twice(&eight.store).await, [""; 0]);
-    // Whether anything is told of the middle of a run depends on the order; of its ends it does not.
+    assert_eq!(announced_twice(&eight.store).await, [""; 0]);
+    // Events about the middle of a run depend on the order; those about its ends do not.
     let mut found_events = events(&eight.store).await;
     for events in [&mut expected_events, &mut found_events] {
         events.retain(|event| event.contains("finished") || event.contains("created"));
@@ -237,13 +238,13 @@ async fn eight_writers_write_what_one_writes_of_a_thousand_builds() {
 }
 
 fn two_jobs() -> Build {
-    let job = Job { state: "passed", allow_failure: false, tells_all: true };
+    let job = Job { state: "passed", allow_failure: false, reports_all: true };
     Build { id: 1, repository: 1, fast_finish: false, staged: false, jobs: vec![job.clone(), job] }
 }
 
 /// Restart, reset and cancel, each delivered twice, and the messages of the run before once more after them.
 #[tokio::test]
-async fn duplicates_of_what_begins_or_ends_a_run_do_nothing() {
+async fn duplicates_of_first_and_last_messages_of_a_run_change_nothing() {
     let db = support::database().await;
     let build = two_jobs();
     let first = [vec![build.create()], build.run()].concat();
@@ -258,13 +259,13 @@ async fn duplicates_of_what_begins_or_ends_a_run_do_nothing() {
     ] {
         let message = delivery(event, &payload, second);
         take_in(&db.store, std::slice::from_ref(&message), 1).await;
-        let (rows, told) = (render::all(&db.store).await, events(&db.store).await);
+        let (rows, announced) = (render::all(&db.store).await, events(&db.store).await);
         assert!(rows.contains(&format!("\"state\": \"{state}\"")), "{event}");
         take_in(&db.store, &[vec![message.clone(), message], first.clone()].concat(), 5).await;
         let found = render::all(&db.store).await;
         assert!(rows == found, "{event}{}", difference(&rows, &found));
         let found = events(&db.store).await;
-        let new = found[told.len()..].iter().filter(|event| !event.starts_with("worker:")).count();
+        let new = found[announced.len()..].iter().filter(|event| !event.starts_with("worker:")).count();
         assert_eq!(new, 0, "{event}: {found:?}");
     }
     let versions =
@@ -275,7 +276,7 @@ async fn duplicates_of_what_begins_or_ends_a_run_do_nothing() {
 #[tokio::test]
 async fn notifications_are_due_once() {
     let db = support::database().await;
-    let job = |state, allow_failure| Job { state, allow_failure, tells_all: true };
+    let job = |state, allow_failure| Job { state, allow_failure, reports_all: true };
     // Fails early: the bad news wait for the job that may fail, and may pass.
     let build = Build { fast_finish: true, jobs: vec![job("failed", false), job("passed", true)], ..two_jobs() };
     let due = async || {
@@ -299,34 +300,34 @@ async fn messages_wait_for_their_build() {
     let report = ingest(&db.store, &build.run(), &Settings::default(), deadline()).await;
     assert!(report.outcomes().iter().all(|outcome| *outcome == Outcome::Kept), "{:?}", report.outcomes());
     let again = ingest(&db.store, &build.run(), &Settings::default(), deadline()).await;
-    assert!(again.outcomes().iter().all(|outcome| *outcome == Outcome::Stale), "{:?}", again.outcomes());
+    assert!(again.outcomes().iter().all(|outcome| *outcome == Outcome::Outdated), "{:?}", again.outcomes());
     assert_eq!(events(&db.store).await, [""; 0]);
     take_in(&db.store, &[build.create()], 1).await;
-    let told = events(&db.store).await;
-    assert_eq!(told[..3], ["build:created 1 created", "job:created 100 created", "job:created 101 created"]);
-    assert_eq!(told[3..6], ["job:received 100 received", "build:started 1 started", "job:started 100 started"]);
-    assert_eq!(told[told.len() - 2..], ["build:finished 1 passed", "job:finished 101 passed"]);
+    let announced = events(&db.store).await;
+    assert_eq!(announced[..3], ["build:created 1 created", "job:created 100 created", "job:created 101 created"]);
+    assert_eq!(announced[3..6], ["job:received 100 received", "build:started 1 started", "job:started 100 started"]);
+    assert_eq!(announced[announced.len() - 2..], ["build:finished 1 passed", "job:finished 101 passed"]);
     assert_eq!(render::rows(&db.store, "SELECT object_id::text FROM travis_pending").await, [""; 0]);
 }
 
 #[tokio::test]
-async fn the_sweep_ends_what_nobody_speaks_of() {
+async fn the_sweep_ends_builds_without_messages() {
     let db = support::database().await;
     let build = two_jobs();
     take_in(&db.store, &[vec![build.create()], build.run()[..2].to_vec()].concat(), 9).await;
     let sweep = async |now: Timestamp, write| {
         let settings = Settings::default();
-        let sweep = async |tx: &mut Tx<'_>| Family::Travis.sweep(tx, &settings, now, write).await;
+        let sweep = async |tx: &mut Tx<'_>| Source::Travis.sweep(tx, &settings, now, write).await;
         let swept = db.store.in_tx("sweep", deadline(), sweep).await;
         swept
             .unwrap()
             .0
             .iter()
-            .map(|stale| format!("{} {} {}", stale.kind, stale.name, stale.state))
+            .map(|stuck| format!("{} {} {}", stuck.kind, stuck.name, stuck.state))
             .collect::<Vec<_>>()
     };
     // Rows were stored just now, whatever their messages say.
-    let now = hummingbird_status::clock::now();
+    let now = hummingbird_status::platform::clock::now();
     assert_eq!(sweep(now + SignedDuration::from_hours(5), true).await, [""; 0]);
     let late = "2100-01-01T00:00:00Z".parse().unwrap();
     assert_eq!(sweep(late, false).await, ["travis_job 100 started"]);
@@ -357,23 +358,23 @@ async fn a_scheduler_sees_one_stage_after_the_other() {
 
 /// Messages whose build never comes are thrown away after a while.
 #[tokio::test]
-async fn what_waits_for_ever_is_forgotten() {
+async fn messages_without_a_build_are_deleted() {
     let db = support::database().await;
     take_in(&db.store, &two_jobs().run(), 9).await;
     let sweep = async |now: Timestamp, write| {
         let swept = db
             .store
-            .in_tx("sweep", deadline(), async |tx| Family::Travis.sweep(tx, &Settings::default(), now, write).await)
+            .in_tx("sweep", deadline(), async |tx| Source::Travis.sweep(tx, &Settings::default(), now, write).await)
             .await;
         swept
             .unwrap()
             .0
             .iter()
-            .map(|stale| format!("{} {} {}", stale.kind, stale.name, stale.state))
+            .map(|stuck| format!("{} {} {}", stuck.kind, stuck.name, stuck.state))
             .collect::<Vec<_>>()
     };
     let waiting = async || render::rows(&db.store, "SELECT event FROM travis_pending").await.len();
-    let now = hummingbird_status::clock::now();
+    let now = hummingbird_status::platform::clock::now();
     assert_eq!(sweep(now + SignedDuration::from_hours(29 * 24), true).await, [""; 0]);
     let late = now + SignedDuration::from_hours(31 * 24);
     let mut found = sweep(late, false).await;
@@ -385,9 +386,9 @@ async fn what_waits_for_ever_is_forgotten() {
     assert_eq!((waiting().await, sweep(late, true).await.len()), (0, 0));
 }
 
-/// An event tells what a consumer would have to look up, from the first message on.
+/// An event has all that a consumer would have to look up, from the first message on.
 #[tokio::test]
-async fn events_tell_what_consumers_need() {
+async fn events_have_what_consumers_need() {
     let db = support::database().await;
     let build = two_jobs();
     take_in(&db.store, &[vec![build.create()], build.run()].concat(), 100).await;
@@ -398,7 +399,7 @@ async fn events_tell_what_consumers_need() {
 
 /// A build that ends late says nothing about its repository when a newer one has.
 #[tokio::test]
-async fn the_last_build_never_goes_back() {
+async fn the_last_build_is_never_replaced_by_an_older_one() {
     let db = support::database().await;
     let (old, new) = (two_jobs(), Build { id: 2, ..two_jobs() });
     take_in(&db.store, &[vec![old.create(), new.create()], new.run(), old.run()].concat(), 3).await;

@@ -1,12 +1,12 @@
-//! How often the pipeline waits for an answer of PostgreSQL in a batch, and what a transaction leaves behind whose first or last
-//! statement fails.
+//! The number of round trips of a batch to PostgreSQL, and the effects of a transaction whose first or last statement
+//! fails.
 
 use std::time::Duration;
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::ingest;
-use hummingbird_status::store::{Store, StoreError, Tx};
+use hummingbird_status::db::{Store, StoreError, Tx};
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 use serde_json::json;
 
 use crate::counting::{self, Proxy};
@@ -25,7 +25,8 @@ async fn take_in(store: &Store, proxy: &Proxy, batch: &[Delivery]) -> Vec<String
 
 fn runs(count: usize, version: usize) -> Vec<Delivery> {
     let run = |number: usize| {
-        let metadata = json!({"name": format!("r-{number}"), "uid": format!("u-{number}"), "resourceVersion": version.to_string()});
+        let metadata = json!({"name": format!("r-{number}"), "uid": format!("u-{number}"),
+            "resourceVersion": version.to_string()});
         let body = json!({"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": metadata});
         Delivery { id: format!("m-{number}-{version}"), body: body.to_string().into_bytes(), ..Delivery::default() }
     };
@@ -46,7 +47,7 @@ async fn a_batch_of_runs_waits_for_the_server_twice() {
 }
 
 #[tokio::test]
-async fn builds_that_many_hear_of_cost_a_constant_number_of_round_trips() {
+async fn builds_with_many_notifications_cost_a_constant_number_of_round_trips() {
     let db = support::database().await;
     let forge = Forge::start(|_| created()).await;
     register(&db.store, &github(&forge, HOST)).await;
@@ -84,9 +85,10 @@ async fn of(store: &Store, body: impl AsyncFn(&mut Tx<'_>) -> Result<(), StoreEr
     store.in_tx("test", deadline(), body).await
 }
 
-/// Whatever fails, and whether it is prepared already or not: nothing is kept, and the one connection serves the next transaction.
+/// Whatever fails, and whether it is prepared already or not: nothing is kept, and the one connection serves the next
+/// transaction.
 #[tokio::test]
-async fn what_fails_first_or_last_keeps_nothing_and_the_connection_goes_on() {
+async fn a_failure_of_the_first_or_last_statement_rolls_back_and_the_connection_stays() {
     let db = support::database().await;
     let store = store_of(&db.url, 1);
     store.script(TABLE, deadline()).await.unwrap();
@@ -121,7 +123,7 @@ async fn what_fails_first_or_last_keeps_nothing_and_the_connection_goes_on() {
     assert_eq!(render::rows(&store, rows).await, ["1 0"]);
 }
 
-/// A part is kept or taken back by itself, and does not end the transaction around it.
+/// A savepoint is released or rolled back by itself, and does not end the transaction around it.
 #[tokio::test]
 async fn the_last_statement_of_a_part_commits_nothing() {
     let db = support::database().await;
@@ -130,10 +132,10 @@ async fn the_last_statement_of_a_part_commits_nothing() {
     let failed = of(&store, async |tx| {
         let part = tx.savepoint().await?;
         part.query_last(ADD, &[]).await?;
-        part.keep().await?;
+        part.release().await?;
         let part = tx.savepoint().await?;
         part.query(BREAK, &[]).await.unwrap_err();
-        part.take_back().await?;
+        part.rollback().await?;
         tx.query(BREAK, &[]).await.map(drop)
     })
     .await;

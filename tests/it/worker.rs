@@ -5,10 +5,10 @@ mod fake;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hummingbird_status::envelope::lambda::Invocation;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::Counts;
-use hummingbird_status::store::Store;
+use hummingbird_status::db::Store;
+use hummingbird_status::ingest::Counts;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::lambda::Invocation;
 use hummingbird_status::worker::sqs::Config;
 use hummingbird_status::worker::{Health, Stopper, Worker, WorkerError, folder, sqs};
 use tokio::task::JoinHandle;
@@ -23,9 +23,9 @@ fn worker(store: &Store) -> (Worker, Stopper) {
     (Worker { store: store.clone(), settings: Settings::default(), health: Health::default(), stop }, stopper)
 }
 
-/// The fixtures of the families: id and body.
+/// The fixtures of the sources: id and body.
 fn fixtures() -> Vec<(String, String)> {
-    let files = ["konflux", "gitlab", "buildkite"].map(|family| support::files(&format!("events/{family}"), ".json"));
+    let files = ["konflux", "gitlab", "buildkite"].map(|source| support::files(&format!("events/{source}"), ".json"));
     files.into_iter().flatten().map(|(name, body)| (name, String::from_utf8(body).unwrap())).collect()
 }
 
@@ -34,7 +34,7 @@ fn poll(worker: Worker, config: Config, fake: &Fake) -> Running {
     tokio::spawn(async move { sqs::run(&worker, &config, &clients).await })
 }
 
-/// Waits for something that must come.
+/// Waits for a condition that must become true.
 async fn until(mut done: impl FnMut() -> bool) {
     support::until("what was waited for", async || done()).await;
 }
@@ -44,8 +44,8 @@ async fn end(running: Running, stopper: Stopper) -> Counts {
     running.await.unwrap().unwrap()
 }
 
-/// How many rows the refused messages of a reason have.
-async fn refused(store: &Store, reason: &str) -> usize {
+/// The number of rejected messages of a reason.
+async fn rejected(store: &Store, reason: &str) -> usize {
     render::rows(store, &format!("SELECT id FROM refused WHERE reason = '{reason}'")).await.len()
 }
 
@@ -53,7 +53,7 @@ async fn refused(store: &Store, reason: &str) -> usize {
 async fn two_pollers_empty_a_queue() {
     let db = support::database().await;
     let fixtures = fixtures();
-    // Three times each, as no queue delivers once only.
+    // Three times each: SQS delivers at least once.
     let messages =
         (0..3).flat_map(|round| fixtures.iter().map(move |(id, body)| (format!("{id}-{round}"), body.clone())));
     let fake = Fake::start(messages).await;
@@ -62,7 +62,7 @@ async fn two_pollers_empty_a_queue() {
     let (worker, stopper) = worker(&db.store);
     let running = poll(worker.clone(), Config::new(&fake.url), &fake);
 
-    // One deletion fails for good: it is not tried again, and its message would come again.
+    // One deletion fails permanently: it is not retried, and its message would be delivered again.
     let all = fixtures.len() * 3;
     until(|| fake.deleted() == all - 1).await;
     assert_eq!(worker.health.check(std::time::Instant::now()), Ok(()));
@@ -75,7 +75,7 @@ async fn two_pollers_empty_a_queue() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_tried_is_kept_hidden_and_handed_back() {
+async fn messages_that_cannot_be_tried_stay_hidden_and_are_returned() {
     // The database answers, but without a schema nothing can be written.
     let store = support::store_of(&support::bare_database("worker_again").await, 2);
     let fake = Fake::start([]).await;
@@ -101,8 +101,8 @@ async fn what_cannot_be_tried_is_kept_hidden_and_handed_back() {
 }
 
 #[tokio::test]
-async fn nothing_is_received_while_the_database_is_away() {
-    let store = support::store_of("postgres://nobody:x@127.0.0.1:1/none?sslmode=disable", 1);
+async fn nothing_is_received_while_the_database_is_unavailable() {
+    let store = support::store_of("postgres://none:x@127.0.0.1:1/none?sslmode=disable", 1);
     let fake = Fake::start(fixtures()).await;
     let (worker, stopper) = worker(&store);
     let running = poll(worker.clone(), Config::new(&fake.url), &fake);
@@ -160,7 +160,7 @@ async fn payloads_are_read_from_allowed_buckets_only() {
     let counts = end(running, stopper).await;
     assert_eq!((counts.received, counts.kept, counts.refused, counts.again), (5, 1, 3, 1));
     assert_eq!(fake.state.lock().unwrap().hidden, [("down".to_owned(), 60)]);
-    assert_eq!(refused(&db.store, "pointer").await, 3);
+    assert_eq!(rejected(&db.store, "pointer").await, 3);
 }
 
 /// An empty folder of a test's own.

@@ -1,75 +1,75 @@
-//! Why a backfill cannot begin, or fails.
+//! The errors of backfill.
 
 use tokio::task::JoinError;
 
-use crate::store::StoreError;
+use crate::db::StoreError;
 
 /// Why a backfill cannot begin, or fails.
 #[derive(Debug, thiserror::Error)]
 pub enum BackfillError {
-    /// What was asked for cannot be understood.
+    /// The request or a parameter is invalid.
     #[error("{0}")]
     Request(String),
     /// There is no run of this id.
     #[error("there is no backfill run {0}")]
     NoRun(String),
-    /// A run that is not to be worked on.
+    /// The run has ended, so it cannot be worked on.
     #[error("the backfill run {id} is {state}")]
     Ended {
         /// Its id.
         id: String,
-        /// What it is.
+        /// Its state.
         state: String,
     },
-    /// Somebody else works on it.
+    /// Another process holds the lease of the run.
     #[error("the backfill run {id} is being worked on by {owner}")]
     Busy {
         /// Its id.
         id: String,
-        /// Who it is.
+        /// The owner of the lease.
         owner: String,
     },
-    /// Somebody else has taken it over.
-    #[error("somebody else works on the backfill run {0} by now")]
+    /// Another process has taken the lease of the run.
+    #[error("another process works on the backfill run {0} now")]
     Lost(String),
     /// The archive cannot be listed.
-    #[error("cannot list {place}: {why}")]
+    #[error("cannot list {archive}: {why}")]
     List {
         /// Bucket or folder.
-        place: String,
-        /// Why, with causes.
+        archive: String,
+        /// The error with its causes.
         why: String,
     },
-    /// The archive cannot be read.
-    #[error("{place} does not answer: {why}")]
-    Away {
+    /// The archive does not answer.
+    #[error("{archive} does not answer: {why}")]
+    Unavailable {
         /// Bucket or folder.
-        place: String,
-        /// Why, with causes.
+        archive: String,
+        /// The error with its causes.
         why: String,
     },
-    /// Nothing of it can be read, so going on is of no use.
-    #[error("not one of {objects} objects in {place} can be read, the first because of: {why}")]
+    /// No object can be read, so the run fails.
+    #[error("not one of {objects} objects in {archive} can be read, the first because of: {why}")]
     AllUnreadable {
         /// Bucket or folder.
-        place: String,
-        /// How many were tried.
+        archive: String,
+        /// The number of objects that were tried.
         objects: usize,
-        /// Why the first one cannot.
+        /// The error of the first one.
         why: String,
     },
-    /// The database did not take a batch, for longer than we wait.
+    /// A batch could not be written: the database rejected it, or was unavailable until the time limit.
     #[error("a batch could not be written: {0}")]
     NotWritten(String),
-    /// The invocation is over, and there is no next one.
-    #[error("the backfill run {id} is not done, and does not go on by itself: {why}")]
+    /// The invocation ends, and the next one could not be invoked.
+    #[error("the backfill run {id} is not done, and does not continue by itself: {why}")]
     NotContinued {
         /// Its id.
         id: String,
-        /// Why not.
+        /// The cause.
         why: String,
     },
-    /// The database.
+    /// A statement on the table of runs failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A defect of this program.
@@ -78,13 +78,13 @@ pub enum BackfillError {
 }
 
 impl BackfillError {
-    /// One word for errors that call for the same.
+    /// The class of the error, for logs and answers; errors with the same remedy have the same class.
     #[must_use]
     pub fn error_type(&self) -> &'static str {
         match self {
             Self::Request(_) | Self::NoRun(_) => "BackfillRequest",
             Self::Ended { .. } | Self::Busy { .. } | Self::Lost(_) => "BackfillRunTaken",
-            Self::List { .. } | Self::Away { .. } | Self::AllUnreadable { .. } => "ArchiveUnreadable",
+            Self::List { .. } | Self::Unavailable { .. } | Self::AllUnreadable { .. } => "ArchiveUnreadable",
             Self::NotWritten(_) => "DatabaseBusy",
             Self::NotContinued { .. } => "BackfillNotContinued",
             Self::Store(error) => error.error_type(),

@@ -1,4 +1,5 @@
-//! Reads objects, several at a time, and makes batches of them in the order of their keys.
+//! Reads objects, several at a time, and makes batches of them in the order of their keys. A semaphore bounds the
+//! memory.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,20 +13,20 @@ use super::ledger::{Part, Unreadable};
 use super::{BackfillError, Options};
 use crate::archive::range::{self, Range};
 use crate::archive::s3::Listed;
-use crate::archive::source::{NotRead, Source};
+use crate::archive::source::{Archive, NotRead};
 use crate::archive::split;
-use crate::clock::Deadline;
-use crate::envelope::Delivery;
-use crate::tasks::Stop;
+use crate::platform::clock::Deadline;
+use crate::platform::shutdown::Stop;
+use crate::transport::Delivery;
 
-/// Objects that are being read, wait for their batch or are being written have so many KiB together, at most.
-const ROOM: u32 = 64 << 10;
-/// When so many objects could not be read and not one could, going on is of no use.
-const TELLING: usize = 100;
-/// How long an archive that does not answer is waited for, at most.
-const LONGEST_PATIENCE: Duration = Duration::from_secs(120);
+/// The most KiB of objects in memory: those that are being read, wait for their batch, or are being written.
+const CAPACITY: u32 = 64 << 10;
+/// The run fails when this many objects, from the first one on, cannot be read.
+const MOST_UNREADABLE: usize = 100;
+/// The longest time for which an archive that does not answer is retried.
+const LONGEST_TIME_LIMIT: Duration = Duration::from_secs(120);
 
-/// A batch is handed on after this time, full or not: however slow the archive, what was read is not lost.
+/// A batch is sent after this time, full or not, so that a slow archive does not delay the writing of messages.
 const LONGEST_BATCH: Duration = Duration::from_secs(1);
 
 /// Messages to be committed together.
@@ -33,30 +34,30 @@ const LONGEST_BATCH: Duration = Duration::from_secs(1);
 pub(super) struct Batch {
     /// From 0.
     pub(super) number: u64,
-    /// What is to be ingested.
+    /// The messages.
     pub(super) deliveries: Vec<Delivery>,
-    /// What is done with then.
+    /// The objects that are done when the batch is committed.
     pub(super) part: Part,
     /// Bytes of the deliveries.
     bytes: usize,
-    /// When it is not waited any longer for more.
+    /// When the batch is sent although it is not full.
     due: Option<Deadline>,
-    /// Their share of the room, given back with the batch.
-    room: Option<OwnedSemaphorePermit>,
+    /// Its permits of the semaphore, released when the batch is dropped.
+    capacity: Option<OwnedSemaphorePermit>,
 }
 
-/// How far it came.
+/// How the feeder ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Ended {
-    /// Every object is in a batch, and so many batches were handed on. Whether they are written is another matter.
+    /// Every object is in a batch; the number of batches that were sent. They may not be written yet.
     Everything(u64),
-    /// It was stopped.
+    /// It was stopped before the last object.
     Stopped,
 }
 
-/// See the module.
+/// Reads the objects of a range and sends batches.
 pub(super) struct Feeder {
-    pub(super) source: Source,
+    pub(super) source: Archive,
     pub(super) range: Range,
     /// The key after which to begin.
     pub(super) cursor: Option<String>,
@@ -73,14 +74,14 @@ pub(super) struct Feeder {
 struct Reading {
     object: Listed,
     bytes: JoinHandle<Result<Vec<u8>, NotRead>>,
-    room: OwnedSemaphorePermit,
+    capacity: OwnedSemaphorePermit,
 }
 
-/// Nobody takes batches any more.
+/// The receiver of batches is closed.
 struct Stopped;
 
 impl Feeder {
-    /// Feeds until everything is in batches, or the word is said.
+    /// Runs until every object is in a batch, or `stop` is set.
     pub(super) async fn run(self) -> Result<Ended, BackfillError> {
         let stop = self.stop.clone();
         let fed = stop.unless(self.feed()).await;
@@ -88,22 +89,23 @@ impl Feeder {
     }
 
     async fn feed(self) -> Result<Ended, BackfillError> {
-        let patience = self.options.patience.min(LONGEST_PATIENCE);
-        let room = Arc::new(Semaphore::new(ROOM as usize));
-        let mut keys = self.source.list(&self.range, self.cursor.as_deref(), patience);
+        let time_limit = self.options.time_limit.min(LONGEST_TIME_LIMIT);
+        let capacity = Arc::new(Semaphore::new(CAPACITY as usize));
+        let mut keys = self.source.list(&self.range, self.cursor.as_deref(), time_limit);
         let mut reading: VecDeque<Reading> = VecDeque::new();
         let mut next: Option<Listed> = None;
         let mut listed_all = false;
         let mut batch = Batch::default();
-        // Objects that could not be read before the first one that could, and why the first one could not.
-        let mut in_vain: Option<(usize, String)> = Some((0, String::new()));
+        // The number of unreadable objects before the first readable one, and the error of the first. `None` once an
+        // object was read.
+        let mut unreadable_start: Option<(usize, String)> = Some((0, String::new()));
         loop {
             while reading.len() < self.reads && !listed_all {
                 let object = match next.take() {
                     Some(object) => object,
                     None => {
                         let key = match keys.try_recv() {
-                            // There is something to go on with meanwhile.
+                            // Meanwhile the objects that are being read are put into batches.
                             Err(TryRecvError::Empty) if !reading.is_empty() => break,
                             Err(TryRecvError::Empty) => keys.recv().await,
                             Err(TryRecvError::Disconnected) => None,
@@ -111,7 +113,9 @@ impl Feeder {
                         };
                         match key {
                             Some(Ok(object)) => object,
-                            Some(Err(why)) => return Err(BackfillError::List { place: self.source.to_string(), why }),
+                            Some(Err(why)) => {
+                                return Err(BackfillError::List { archive: self.source.to_string(), why });
+                            }
                             None => {
                                 listed_all = true;
                                 break;
@@ -120,53 +124,53 @@ impl Feeder {
                     }
                 };
                 let share = share(object.size);
-                let permit = match Arc::clone(&room).try_acquire_many_owned(share) {
+                let permit = match Arc::clone(&capacity).try_acquire_many_owned(share) {
                     Ok(permit) => permit,
                     Err(_) if !reading.is_empty() => {
                         next = Some(object);
                         break;
                     }
                     Err(_) => {
-                        // The room is taken by this batch and by those before it, which will give it back.
+                        // This batch and those before it hold all permits: sending it lets them be released.
                         if self.send(&mut batch).await.is_err() {
                             return Ok(Ended::Stopped);
                         }
-                        match Arc::clone(&room).acquire_many_owned(share).await {
+                        match Arc::clone(&capacity).acquire_many_owned(share).await {
                             Ok(permit) => permit,
                             Err(_) => return Ok(Ended::Stopped),
                         }
                     }
                 };
-                let (source, wanted) = (self.source.clone(), object.clone());
-                let bytes = tokio::spawn(async move { source.read(&wanted, patience).await });
-                reading.push_back(Reading { object, bytes, room: permit });
+                let (source, listed) = (self.source.clone(), object.clone());
+                let bytes = tokio::spawn(async move { source.read(&listed, time_limit).await });
+                reading.push_back(Reading { object, bytes, capacity: permit });
             }
-            let Some(Reading { object, bytes, room }) = reading.pop_front() else {
+            let Some(Reading { object, bytes, capacity }) = reading.pop_front() else {
                 let sent = self.send(&mut batch).await;
                 return Ok(if sent.is_ok() { Ended::Everything(batch.number) } else { Ended::Stopped });
             };
             let taken = match bytes.await.map_err(BackfillError::Panicked)? {
                 Ok(bytes) => {
-                    in_vain = None;
-                    self.take(&mut batch, &object, bytes, room).await
+                    unreadable_start = None;
+                    self.take(&mut batch, &object, bytes, capacity).await
                 }
                 Err(NotRead::Unreadable(reason)) => {
                     tracing::warn!(archive.key = object.key, error = reason, "an object cannot be read");
-                    if let Some((objects, why)) = &mut in_vain {
+                    if let Some((objects, why)) = &mut unreadable_start {
                         *objects += 1;
                         if why.is_empty() {
                             why.clone_from(&reason);
                         }
-                        if *objects >= TELLING {
-                            let (place, objects, why) = (self.source.to_string(), *objects, std::mem::take(why));
-                            return Err(BackfillError::AllUnreadable { place, objects, why });
+                        if *objects >= MOST_UNREADABLE {
+                            let (archive, objects, why) = (self.source.to_string(), *objects, std::mem::take(why));
+                            return Err(BackfillError::AllUnreadable { archive, objects, why });
                         }
                     }
                     batch.part.unreadable.push(Unreadable { key: object.key.clone(), reason });
                     Ok(())
                 }
-                Err(NotRead::Away(why)) => {
-                    return Err(BackfillError::Away { place: self.source.to_string(), why });
+                Err(NotRead::Unavailable(why)) => {
+                    return Err(BackfillError::Unavailable { archive: self.source.to_string(), why });
                 }
             };
             if taken.is_err() {
@@ -181,13 +185,13 @@ impl Feeder {
         }
     }
 
-    /// Puts an object into the batch; one with many messages into as many batches as it takes.
+    /// Puts an object into the batch; a large object with many messages is split over several batches.
     async fn take(
         &self,
         batch: &mut Batch,
         object: &Listed,
         bytes: Vec<u8>,
-        room: OwnedSemaphorePermit,
+        capacity: OwnedSemaphorePermit,
     ) -> Result<(), Stopped> {
         let delivery = |id: String, body: Vec<u8>| Delivery {
             id,
@@ -197,13 +201,13 @@ impl Feeder {
         };
         let Some(documents) = split::documents(&bytes, self.most) else {
             batch.push(delivery(object.key.clone(), bytes));
-            match &mut batch.room {
-                Some(all) => all.merge(room),
-                none => *none = Some(room),
+            match &mut batch.capacity {
+                Some(all) => all.merge(capacity),
+                none => *none = Some(capacity),
             }
             return Ok(());
         };
-        // Its room is given back here: from now on it is what the batches hold that counts.
+        // The permits of the object are released when this function returns: the size of a batch bounds its documents.
         for (number, document) in documents.enumerate() {
             match document {
                 Ok(document) => batch.push(delivery(format!("{}#{number}", object.key), document)),
@@ -227,7 +231,7 @@ impl Feeder {
             || batch.due.is_some_and(|due| due.remaining().is_zero())
     }
 
-    /// Hands the batch on, if there is anything in it, and begins the next one.
+    /// Sends the batch, unless it is empty, and begins the next one.
     async fn send(&self, batch: &mut Batch) -> Result<(), Stopped> {
         if batch.deliveries.is_empty() && batch.part.objects == 0 {
             return Ok(());
@@ -245,7 +249,7 @@ impl Batch {
     }
 }
 
-/// The room that an object of so many bytes takes, in KiB; all of it for one that is larger.
+/// The permits for an object of this size, one for each KiB; all permits for a larger object.
 fn share(bytes: u64) -> u32 {
-    u32::try_from(bytes.div_ceil(1024)).unwrap_or(ROOM).clamp(1, ROOM)
+    u32::try_from(bytes.div_ceil(1024)).unwrap_or(CAPACITY).clamp(1, CAPACITY)
 }

@@ -1,55 +1,60 @@
-//! Backfill as a Lambda function: for as long as an invocation lasts, then in another one.
+//! Backfill as a Lambda function. A run that takes longer than one invocation is continued in the next one, which the
+//! function invokes itself.
 
+use crate::sources::Settings;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::request::{Parameters, Request, Resume};
 use super::{BackfillError, Claim, Options, Summary};
-use crate::aws::invoke;
-use crate::clock::Deadline;
-use crate::config::{self, Lookup};
-use crate::store::{Run, Store, chain};
-use crate::tasks::Stopper;
+use crate::db::{Run, Store};
+use crate::platform::aws::invoke;
+use crate::platform::clock::Deadline;
+use crate::platform::environment::{self, Lookup};
+use crate::platform::failure::chain;
+use crate::platform::shutdown::Stopper;
 
-/// Work ends so long before the invocation does: what is in hand is finished, noted, and the next one invoked.
+/// Work stops this long before the end of the invocation: current batches are finished, the cursor is saved, and the
+/// next invocation is made.
 const MARGIN: Duration = Duration::from_secs(40);
-/// A batch in hand is given up so long before the invocation ends.
+/// A batch that is being retried is given up this long before the end of the invocation.
 const LAST_MARGIN: Duration = Duration::from_secs(15);
-/// So many invocations follow each other without anybody asking for it: at 15 minutes each, five days.
+/// The most invocations in a row that the function makes itself: at 15 minutes each, five days.
 const LONGEST_CHAIN: u32 = 500;
 
 /// One invocation.
 #[derive(Clone, Copy, Debug)]
 pub struct Invocation<'i> {
-    /// Its id: the same when Lambda tries again what failed, so that this goes on where it was left.
+    /// Its id. Lambda's retry of a failed invocation has the same id, so it continues the same run.
     pub request_id: &'i str,
-    /// Seconds that are left, as the runtime says.
+    /// When it ends, as reported by the runtime.
     pub ends: Deadline,
 }
 
-/// Does what an event asks for, and says what became of it. A run that needs longer than the invocation lasts is gone on
-/// with in another one, which is invoked here.
+/// Handles an event, and returns the summary or the state of the run. A run that takes longer than the invocation is
+/// continued in another one, which is invoked here.
 ///
 /// # Errors
-/// When it cannot be done. Lambda then tries an asynchronous event again, which goes on where this one ended.
+/// When the event is invalid, or the run fails to begin or to continue. Lambda retries an asynchronous event, and the
+/// retry continues where this invocation ended.
 pub async fn invoked(lookup: Lookup<'_>, request: Request, invocation: Invocation<'_>) -> Result<Value, BackfillError> {
-    let wrong = |error: config::ConfigError| BackfillError::Request(chain(&error));
-    let settings = config::settings(lookup).map_err(wrong)?;
-    let mut database = config::database(lookup).map_err(wrong)?;
+    let wrong = |error: environment::ConfigError| BackfillError::Request(chain(&error));
+    let settings = Settings::from_env(lookup).map_err(wrong)?;
+    let mut database = crate::db::database(lookup).map_err(wrong)?;
     database.pool_size = 2;
     let store = Store::open(&database)?;
     if let Some(id) = &request.status {
-        return super::find(&store, id).await?.map(|run| shown(&run)).ok_or_else(|| BackfillError::NoRun(id.clone()));
+        return super::find(&store, id).await?.map(|run| to_json(&run)).ok_or_else(|| BackfillError::NoRun(id.clone()));
     }
     if let Some(id) = &request.cancel {
         return Ok(json!({"run": id, "cancelled": super::cancel(&store, id).await?}));
     }
     let claim = match claim(lookup, &store, &request, invocation.request_id).await {
-        // It has got a word since it was asked for.
+        // A retry or a continuation of a run that has ended meanwhile.
         Err(BackfillError::Ended { id, .. }) if request.resume.is_none() => {
             let run = super::find(&store, &id).await?;
-            return run.map(|run| shown(&run)).ok_or(BackfillError::NoRun(id));
+            return run.map(|run| to_json(&run)).ok_or(BackfillError::NoRun(id));
         }
         claim => claim?,
     };
@@ -68,12 +73,12 @@ pub async fn invoked(lookup: Lookup<'_>, request: Request, invocation: Invocatio
     let watch = super::every_few_seconds(&run);
     let summary = super::run(&store, &settings, &source, claim, &options, &stop, watch).await?;
     if summary.state == "running" {
-        go_on(lookup, &request, &summary, begun_at.as_deref()).await?;
+        continue_run(lookup, &request, &summary, begun_at.as_deref()).await?;
     }
     Ok(json!(summary))
 }
 
-/// The run that an event is about.
+/// Claims the run that an event names, or begins a new one.
 async fn claim(lookup: Lookup<'_>, store: &Store, request: &Request, id: &str) -> Result<Claim, BackfillError> {
     let owner = super::new_owner(&format!("invocation {id}"));
     if let Some(run) = &request.continuation {
@@ -83,7 +88,7 @@ async fn claim(lookup: Lookup<'_>, store: &Store, request: &Request, id: &str) -
         Some(Resume::Run(run)) => super::resume(store, run, &owner).await,
         Some(Resume::Latest(true)) => {
             let run = super::unfinished(store).await?;
-            super::resume(store, &run.ok_or_else(|| BackfillError::NoRun("to go on with".to_owned()))?, &owner).await
+            super::resume(store, &run.ok_or_else(|| BackfillError::NoRun("to resume".to_owned()))?, &owner).await
         }
         Some(Resume::Latest(false)) | None => {
             let parameters = parameters(lookup, request)?;
@@ -92,7 +97,7 @@ async fn claim(lookup: Lookup<'_>, store: &Store, request: &Request, id: &str) -
     }
 }
 
-/// What a new run is to do.
+/// The parameters of a new run.
 fn parameters(lookup: Lookup<'_>, request: &Request) -> Result<Parameters, BackfillError> {
     let parameters = Parameters {
         bucket: request.bucket.clone().or_else(|| lookup("S3_BUCKET")),
@@ -107,14 +112,14 @@ fn parameters(lookup: Lookup<'_>, request: &Request) -> Result<Parameters, Backf
         ..Parameters::default()
     };
     if parameters.bucket.is_none() {
-        return Err(BackfillError::Request("no bucket is named, neither here nor by S3_BUCKET".to_owned()));
+        return Err(BackfillError::Request("no bucket is named in the event or by S3_BUCKET".to_owned()));
     }
     parameters.check()?;
     Ok(parameters)
 }
 
-/// Has the rest done by another invocation.
-async fn go_on(
+/// Invokes the function again, to continue the run.
+async fn continue_run(
     lookup: Lookup<'_>,
     request: &Request,
     summary: &Summary,
@@ -126,18 +131,18 @@ async fn go_on(
         return Err(failed("nothing was done in a whole invocation".to_owned()));
     }
     if chain > LONGEST_CHAIN {
-        return Err(failed(format!("{LONGEST_CHAIN} invocations have followed each other")));
+        return Err(failed(format!("there were {LONGEST_CHAIN} invocations in a row")));
     }
     let event = json!({"continue": summary.run, "chain": chain});
     let name = lookup("AWS_LAMBDA_FUNCTION_NAME").ok_or_else(|| "AWS_LAMBDA_FUNCTION_NAME is not set".to_owned());
     let function = name.and_then(|name| invoke::Function::named(lookup, &name)).map_err(failed)?;
     function.invoke(&event, invoke::CONTINUES).await.map_err(failed)?;
-    tracing::info!(run = summary.run, chain, cursor = summary.cursor, "backfill goes on in another invocation");
+    tracing::info!(run = summary.run, chain, cursor = summary.cursor, "backfill continues in another invocation");
     Ok(())
 }
 
-/// A run for who asks how it stands.
-fn shown(run: &Run) -> Value {
+/// The state of a run, as the answer to `status`.
+fn to_json(run: &Run) -> Value {
     let json = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
     json!({
         "run": run.id, "state": run.state, "is_worked_on": run.is_worked_on, "parameters": json(&run.parameters),

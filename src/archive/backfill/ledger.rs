@@ -1,4 +1,4 @@
-//! What was counted, and up to which key everything is committed.
+//! The counts of a run, and its cursor: the key up to which everything is committed.
 
 use std::collections::BTreeMap;
 
@@ -6,54 +6,54 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Claim, Summary};
-use crate::clock;
-use crate::pipeline::{Counts, Report};
+use crate::ingest::{Counts, Report};
+use crate::platform::clock;
 
-/// So many unreadable objects are named; more are only counted.
+/// The most unreadable objects that are listed by key; the others are only counted.
 const NAMED: usize = 1000;
 
-/// What was counted of a run.
+/// The counts of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Totals {
-    /// Objects of the archive that are done with, unreadable ones included.
+    /// Objects of the archive that are done, unreadable ones included.
     pub objects: u64,
     /// Objects that could not be read.
     pub unreadable: u64,
-    /// Bytes of objects, as they are stored.
+    /// Bytes of the objects, as they are stored.
     pub bytes: u64,
     /// Messages in them.
     pub messages: u64,
-    /// Messages that changed something; in a dry run those that would be offered to the tables.
+    /// Messages that changed a row; in a dry run those that were decoded.
     pub kept: u64,
-    /// Messages that were known already, or older than what is known.
+    /// Outdated messages: the stored row is the same or newer.
     pub stale: u64,
-    /// Messages that are not for us.
+    /// Messages of a kind that is not stored.
     pub ignored: u64,
-    /// Messages that cannot be kept.
+    /// Rejected messages.
     pub refused: u64,
-    /// The same by family; `unknown` for messages of none.
+    /// The counts by source; `unknown` for messages that no source recognises.
     pub families: BTreeMap<String, Counts>,
-    /// Why messages were ignored or refused, and how many.
+    /// The number of ignored and rejected messages by reason.
     pub reasons: BTreeMap<String, u64>,
-    /// Time that it took.
+    /// The time that the run took, in seconds.
     pub seconds: f64,
 }
 
 impl Totals {
-    /// As it is kept in the table.
+    /// The JSON for the table of runs.
     pub(super) fn to_json(&self) -> String {
         serde_json::json!(self).to_string()
     }
 
-    /// From the table; what an older program did not count is 0.
+    /// Reads the JSON of the table; counts that an older release did not have are 0.
     pub(super) fn from_json(json: &str) -> Self {
         serde_json::from_str(json).unwrap_or_default()
     }
 
-    /// Counts what became of a batch.
+    /// Adds the outcomes of a batch.
     fn add(&mut self, report: &Report, dry_run: bool) {
-        for (family, counts) in &report.messages {
+        for (source, counts) in &report.messages {
             let mut counts = *counts;
             if dry_run {
                 (counts.kept, counts.stale) = (counts.stale, 0);
@@ -63,7 +63,7 @@ impl Totals {
             self.stale += counts.stale;
             self.ignored += counts.ignored;
             self.refused += counts.refused;
-            self.families.entry((*family).to_owned()).or_default().add(counts);
+            self.families.entry((*source).to_owned()).or_default().add(counts);
         }
         for (reason, count) in &report.reasons {
             *self.reasons.entry(reason.clone()).or_default() += count;
@@ -71,21 +71,21 @@ impl Totals {
     }
 }
 
-/// An object that could not be read, or not to its end.
+/// An object that could not be read, or only in part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unreadable {
     /// Its key.
     pub key: String,
-    /// Why.
+    /// The error.
     pub reason: String,
 }
 
-/// What is done with once a batch is committed.
+/// The objects that are done once a batch is committed.
 #[derive(Debug, Default)]
 pub(super) struct Part {
-    /// The last key that ends in the batch.
+    /// The key of the last object that ends in the batch.
     pub(super) cursor: Option<String>,
-    /// Objects that end in it.
+    /// The number of objects that end in it.
     pub(super) objects: u64,
     /// Their bytes.
     pub(super) bytes: u64,
@@ -98,15 +98,16 @@ pub(super) struct Part {
 pub(super) struct Written {
     /// Its number, from 0.
     pub(super) number: u64,
-    /// What is done with.
+    /// The objects that are done.
     pub(super) part: Part,
-    /// What became of its messages.
+    /// The outcomes of its messages.
     pub(super) report: Report,
-    /// Whether nothing was written after all.
+    /// Whether it was only counted, not written.
     pub(super) dry_run: bool,
 }
 
-/// Puts batches back into their order: only what comes before every batch that is still under way counts.
+/// Puts the batches of several writers back into their order. A batch is counted once all batches before it are
+/// written, so the cursor never passes a batch that is still being written.
 pub(super) struct Ledger {
     next: u64,
     waiting: BTreeMap<u64, Written>,
@@ -114,13 +115,13 @@ pub(super) struct Ledger {
     cursor: Option<String>,
     unreadable: Vec<Unreadable>,
     unreadable_changed: bool,
-    /// Seconds that it took before, and when it was gone on with.
+    /// Seconds that the run took before, and when it was continued.
     before: f64,
     since: Timestamp,
 }
 
 impl Ledger {
-    /// Goes on where a run was left.
+    /// Continues from the saved state of a run.
     pub(super) fn new(claim: &Claim) -> Self {
         Self {
             next: 0,
@@ -134,7 +135,7 @@ impl Ledger {
         }
     }
 
-    /// Takes a batch.
+    /// Adds a written batch.
     pub(super) fn add(&mut self, batch: Written) {
         self.waiting.insert(batch.number, batch);
         while let Some(batch) = self.waiting.remove(&self.next) {
@@ -151,12 +152,12 @@ impl Ledger {
         self.totals.seconds = self.before + clock::now().duration_since(self.since).as_secs_f64();
     }
 
-    /// Whether all of so many batches are committed.
+    /// Whether all of `batches` batches are committed.
     pub(super) fn is_complete(&self, batches: u64) -> bool {
         self.next == batches
     }
 
-    /// What was counted up to the cursor.
+    /// The counts up to the cursor.
     pub(super) fn totals(&self) -> &Totals {
         &self.totals
     }
@@ -166,17 +167,17 @@ impl Ledger {
         self.cursor.as_deref()
     }
 
-    /// What could not be read, as JSON, if there is more of it than was saved.
+    /// The unreadable objects as JSON, if there are more than were saved.
     pub(super) fn new_unreadable(&self) -> Option<String> {
         self.unreadable_changed.then(|| serde_json::json!(self.unreadable).to_string())
     }
 
-    /// Says that it was saved.
+    /// Marks the unreadable objects as saved.
     pub(super) fn unreadable_saved(&mut self) {
         self.unreadable_changed = false;
     }
 
-    /// How the run is left.
+    /// The summary of the run.
     pub(super) fn summary(self, run: String, state: String, error: Option<String>) -> Summary {
         Summary { run, state, cursor: self.cursor, totals: self.totals, unreadable_objects: self.unreadable, error }
     }

@@ -1,15 +1,17 @@
-//! Puts an archive through the pipeline, from wherever it was left.
+//! Ingests the messages of an archive, in runs that can be stopped and resumed.
 //!
 //! ```text
-//! Source::list ─► feeder: reads N objects at a time, makes batches in order of keys
+//! Archive::list ─► feeder: reads N objects at a time, makes batches in order of keys
 //!                   │ at most 64 MiB of objects are in memory
 //!                   ▼
-//!                 writers: W batches at a time through pipeline::ingest
+//!                 writers: W batches at a time through `ingest`
 //!                   ▼
 //!                 ledger: cursor = last key before which every batch is committed ─► backfill_runs, twice a second
 //! ```
 //!
-//! At least once: what was committed after the cursor was saved last is done again after a crash, and changes nothing.
+//! Messages are ingested at least once: after a crash, messages that were committed after the last saved cursor are
+//! ingested again. Ingest is idempotent, so they change nothing. A lease keeps two processes from working on the same
+//! run.
 
 mod error;
 mod feeder;
@@ -32,114 +34,116 @@ pub use self::progress::every_few_seconds;
 pub use self::request::{Parameters, Request, Resume};
 use super::range::Range;
 use super::s3;
-use super::source::Source;
-use crate::aws;
-use crate::clock::{self, Deadline};
-use crate::config::Lookup;
-use crate::family::Settings;
-use crate::store::{self, Patient, Progress, Run, Store, StoreError, Tx};
-use crate::tasks::{Stop, Stopper, on_a_thread};
+use super::source::Archive;
+use crate::db::{self, Progress, Retrying, Run, Store, StoreError, Tx};
+use crate::platform::aws;
+use crate::platform::clock::{self, Deadline};
+use crate::platform::environment::Lookup;
+use crate::platform::shutdown::{Stop, Stopper, on_a_thread};
+use crate::sources::Settings;
 use feeder::{Ended, Feeder};
 use ledger::Ledger;
 use writer::Writer;
 
-/// Who works on a run says so at least this often; and how far it got.
+/// How often the owner of a run renews its lease, and saves counts and cursor.
 const SAVE: Duration = Duration::from_millis(500);
-/// Who has not said so for this long counts as gone. Should it live all the same, it ends when it notices: two that work
-/// on the same do twice the work and no harm.
+/// The lease of a run expires after this time, and another process may take the run over. If the first owner still
+/// runs, it ends at its next renewal; until then both do the same work, which is harmless.
 pub const LEASE: Duration = Duration::from_secs(3);
-/// Messages that all writers together have in hand, at most: about 100 MB with payloads of 40 kB.
+/// The most messages in the batches of all writers: about 100 MB with payloads of 40 kB.
 const IN_HAND: usize = 2000;
-/// How long the database may take for what is asked of it here.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The time limit of a transaction on the table of runs, retries included.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
 
-/// How a run is worked on.
+/// The limits of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Messages in a batch, at most.
     pub batch_messages: usize,
     /// Bytes of messages in a batch, as they are stored; a larger message is a batch by itself.
     pub batch_bytes: usize,
-    /// How long an archive or a database may be away before the run fails.
-    pub patience: Duration,
-    /// Batches that fail by then are left to the next one who goes on.
+    /// How long an archive or a database may be unavailable before the run fails.
+    pub time_limit: Duration,
+    /// When retries of a batch end; the batch is left to the next process that resumes the run.
     pub deadline: Option<Deadline>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { batch_messages: 500, batch_bytes: 8 << 20, patience: Duration::from_secs(300), deadline: None }
+        Self { batch_messages: 500, batch_bytes: 8 << 20, time_limit: Duration::from_secs(300), deadline: None }
     }
 }
 
 impl Options {
-    /// Messages in a batch when so many writers each have one in hand: what they hold together bounds the memory.
+    /// The most messages in a batch with this number of writers: together they hold at most [`IN_HAND`], to bound the
+    /// memory.
     fn batch_messages_for(&self, writers: usize) -> usize {
         self.batch_messages.min(IN_HAND / writers.max(1)).max(1)
     }
 }
 
-/// A run in hand.
+/// A run whose lease this process holds.
 #[derive(Clone, Debug)]
 pub struct Claim {
     /// Its id.
     pub id: String,
-    /// Who we are.
+    /// The name of this owner.
     pub owner: String,
-    /// What was asked for.
+    /// What the run is to do.
     pub parameters: Parameters,
-    /// How far it got before.
+    /// The saved cursor.
     pub cursor: Option<String>,
-    /// What was counted before.
+    /// The saved counts.
     pub totals: Totals,
-    /// What could not be read before.
+    /// The saved list of unreadable objects.
     pub unreadable: Vec<Unreadable>,
-    /// How often it was begun or gone on with, this time included.
+    /// How often it was claimed, this time included.
     pub invocations: i32,
 }
 
-/// How a run was left.
+/// The state in which a run was left.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Summary {
-    /// Its id: what to go on with.
+    /// Its id, by which it can be resumed.
     pub run: String,
-    /// `running` (stopped, to be gone on with), `done`, `failed` or `cancelled`.
+    /// `running` (stopped, can be resumed), `done`, `failed` or `cancelled`.
     pub state: String,
     /// The last key up to which everything is committed.
     pub cursor: Option<String>,
-    /// All that was counted, also before.
+    /// The counts of all invocations.
     #[serde(flatten)]
     pub totals: Totals,
-    /// The first of those objects that could not be read.
+    /// The first 1,000 objects that could not be read.
     pub unreadable_objects: Vec<Unreadable>,
     /// Why it failed.
     pub error: Option<String>,
 }
 
-/// Begins a run with this id, or goes on with it if it is there already and still to be done.
+/// Begins a run with this id. A run of this id that exists and has not ended is continued, so that a retry is
+/// idempotent.
 ///
 /// # Errors
-/// When the database does not answer, or somebody else works on it.
+/// When the database does not answer, the run has ended, or another process holds its lease.
 pub async fn begin(store: &Store, id: &str, parameters: &Parameters, owner: &str) -> Result<Claim, BackfillError> {
     let (json, counts) = (parameters.to_json(), Totals::default().to_json());
-    patient(store).in_tx("create_run", async |tx| store::create_run(tx, id, &json, &counts).await).await?;
+    retrying(store).in_tx("create_run", async |tx| db::create_run(tx, id, &json, &counts).await).await?;
     claim(store, id, owner, &["running"]).await
 }
 
-/// Goes on with a run that was left, failed or was cancelled.
+/// Resumes a run that was stopped, failed or was cancelled.
 ///
 /// # Errors
-/// When there is no such run, it is done, somebody else works on it, or the database does not answer.
+/// When there is no such run, it is done, another process holds its lease, or the database does not answer.
 pub async fn resume(store: &Store, id: &str, owner: &str) -> Result<Claim, BackfillError> {
     claim(store, id, owner, &["running", "failed", "cancelled"]).await
 }
 
-/// Waits for who has just fallen silent.
+/// Takes the lease of a run in one of `states`. Waits up to two lease times for the lease of a process that has ended.
 async fn claim(store: &Store, id: &str, owner: &str, states: &[&str]) -> Result<Claim, BackfillError> {
     let time = Deadline::within(LEASE * 2);
     loop {
         let claimed =
-            patient(store).in_tx("claim_run", async |tx| store::claim_run(tx, id, owner, states, LEASE).await).await?;
+            retrying(store).in_tx("claim_run", async |tx| db::claim_run(tx, id, owner, states, LEASE).await).await?;
         let run = find(store, id).await?.ok_or_else(|| BackfillError::NoRun(id.to_owned()))?;
         if claimed {
             return Ok(Claim {
@@ -162,26 +166,26 @@ async fn claim(store: &Store, id: &str, owner: &str, states: &[&str]) -> Result<
     }
 }
 
-/// For something small in the database.
-fn patient(store: &Store) -> Patient {
-    Patient::until(store, Deadline::within(PATIENCE))
+/// The retry policy of transactions on the table of runs.
+fn retrying(store: &Store) -> Retrying {
+    Retrying::until(store, Deadline::within(TIME_LIMIT))
 }
 
-/// A run by its id.
+/// Finds a run by its id.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn find(store: &Store, id: &str) -> Result<Option<Run>, StoreError> {
-    let found = patient(store).in_tx("runs", async |tx| store::runs(tx, Some(id), 1, LEASE).await).await?;
+    let found = retrying(store).in_tx("runs", async |tx| db::runs(tx, Some(id), 1, LEASE).await).await?;
     Ok(found.into_iter().next())
 }
 
-/// The latest runs, at most so many.
+/// The latest runs, at most `most`.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn latest(store: &Store, most: i64) -> Result<Vec<Run>, StoreError> {
-    patient(store).in_tx("runs", async |tx| store::runs(tx, None, most, LEASE).await).await
+    retrying(store).in_tx("runs", async |tx| db::runs(tx, None, most, LEASE).await).await
 }
 
 /// The id of the latest run that is neither done nor cancelled.
@@ -194,33 +198,33 @@ pub async fn unfinished(store: &Store) -> Result<Option<String>, StoreError> {
     Ok(run.map(|run| run.id))
 }
 
-/// Cancels a run: who works on it stops within a second. `false` when no such run is running.
+/// Cancels a run; the process that works on it stops within a second. `false` when no such run is running.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn cancel(store: &Store, id: &str) -> Result<bool, StoreError> {
-    patient(store).in_tx("cancel_run", async |tx| store::cancel_run(tx, id).await).await
+    retrying(store).in_tx("cancel_run", async |tx| db::cancel_run(tx, id).await).await
 }
 
-/// Works on a run until it is done, fails, is cancelled, or the word to stop is said; `watch` is told twice a second
-/// what was counted so far, and the cursor.
+/// Works on a run until it is done, fails, is cancelled, or `stop` is set. `watch` is called twice a second with the
+/// counts and the cursor.
 ///
 /// # Errors
-/// When the database does not answer, or somebody else has taken the run over. That a run fails is no error here: the
-/// summary says so.
+/// When the database does not answer, or another process has taken the lease. A run that fails is not an error here:
+/// its summary has the state `failed`.
 pub async fn run(
     store: &Store,
     settings: &Settings,
-    source: &Source,
+    source: &Archive,
     claim: Claim,
     options: &Options,
     stop: &Stop,
     watch: impl Fn(&Totals, Option<&str>),
 ) -> Result<Summary, BackfillError> {
     let mut settings = settings.clone();
-    settings.families = claim.parameters.chosen()?;
+    settings.sources = claim.parameters.chosen()?;
     settings.silent = !claim.parameters.announce;
-    // The parts' own word: said when one of them fails, or the run is cancelled.
+    // Stops the feeder and the writers: when `stop` is set, one of them fails, or the run is cancelled.
     let (stopper, inner) = Stopper::new();
     let (batches, queue) = mpsc::channel(1);
     let feeder = Feeder {
@@ -276,8 +280,11 @@ pub async fn run(
                 match save(store, &claim, &mut ledger).await {
                     Ok(Some(state)) => cancelled = state != "running",
                     Ok(None) => return Err(BackfillError::Lost(claim.id)),
-                    // The writers will notice as well, and know how long to wait.
-                    Err(error) => tracing::warn!(error = store::chain(&error), "cannot note how far backfill got"),
+                    // The writers get errors of the database too, and have a time limit.
+                    Err(error) => {
+                        let error = crate::platform::failure::chain(&error);
+                        tracing::warn!(error, "cannot save the cursor of backfill");
+                    }
                 }
                 if cancelled {
                     stopper.stop();
@@ -305,19 +312,19 @@ pub async fn run(
         (None, Ok(_)) => Ok(None),
     };
     watch(ledger.totals(), ledger.cursor());
-    let error = state.as_ref().err().map(|error| store::chain(error));
+    let error = state.as_ref().err().map(|error| crate::platform::failure::chain(error));
     let state = state.unwrap_or(Some("failed"));
     let (id, owner) = (&claim.id, &claim.owner);
     let (counts, unreadable) = (ledger.totals().to_json(), ledger.new_unreadable());
     let progress = Progress { cursor: ledger.cursor(), counts: &counts, unreadable: unreadable.as_deref() };
     let end = async |tx: &mut Tx<'_>| {
-        store::save_run(tx, id, owner, progress).await?;
-        store::end_run(tx, id, owner, state, error.as_deref()).await
+        db::save_run(tx, id, owner, progress).await?;
+        db::end_run(tx, id, owner, state, error.as_deref()).await
     };
-    let ended = patient(store).in_tx("end_run", end).await?;
+    let ended = retrying(store).in_tx("end_run", end).await?;
     let state = match ended {
         Some(state) => state,
-        // By the try before, whose answer got lost; or it is somebody else's.
+        // A previous attempt ended the run and its answer was lost; or another process holds the lease.
         None => match find(store, id).await? {
             Some(run) if run.owner.is_none() => run.state,
             _ => return Err(BackfillError::Lost(claim.id)),
@@ -326,12 +333,13 @@ pub async fn run(
     Ok(ledger.summary(claim.id, state, error))
 }
 
-/// Notes how far it got; the state of the run, `None` when it is somebody else's by now.
+/// Renews the lease, and saves counts and cursor. Returns the state of the run, `None` when another process holds its
+/// lease.
 async fn save(store: &Store, claim: &Claim, ledger: &mut Ledger) -> Result<Option<String>, StoreError> {
     let (counts, unreadable) = (ledger.totals().to_json(), ledger.new_unreadable());
     let progress = Progress { cursor: ledger.cursor(), counts: &counts, unreadable: unreadable.as_deref() };
     let (id, owner) = (&claim.id, &claim.owner);
-    let save = async |tx: &mut Tx<'_>| store::save_run(tx, id, owner, progress).await;
+    let save = async |tx: &mut Tx<'_>| db::save_run(tx, id, owner, progress).await;
     let saved = store.in_tx("save_run", Deadline::within(LEASE), save).await?;
     if unreadable.is_some() {
         ledger.unreadable_saved();
@@ -340,36 +348,36 @@ async fn save(store: &Store, claim: &Claim, ledger: &mut Ledger) -> Result<Optio
 }
 
 impl Parameters {
-    /// The keys that were asked for.
+    /// The keys of the run.
     #[must_use]
     pub fn range(&self) -> Range {
         Range { prefix: self.prefix.clone(), from: self.from, to: self.to }
     }
 
-    /// Where they are. Clients are made as the environment says.
+    /// The storage of the archive. The client of S3 is configured by the environment.
     ///
     /// # Errors
-    /// When neither a bucket nor a mirror was asked for.
-    pub async fn source(&self, lookup: Lookup<'_>) -> Result<Source, BackfillError> {
+    /// When not exactly one of bucket and mirror is set.
+    pub async fn source(&self, lookup: Lookup<'_>) -> Result<Archive, BackfillError> {
         match (&self.bucket, &self.mirror) {
             (Some(name), None) => {
                 let s3 = s3::client(&aws::config(lookup).await, aws::has_own_endpoint(lookup));
-                Ok(Source::Bucket { s3, name: name.clone() })
+                Ok(Archive::Bucket { s3, name: name.clone() })
             }
-            (None, Some(root)) => Ok(Source::Mirror(root.clone())),
-            _ => Err(BackfillError::Request("expected a bucket or a mirror, and one of them".to_owned())),
+            (None, Some(root)) => Ok(Archive::Mirror(root.clone())),
+            _ => Err(BackfillError::Request("expected either a bucket or a mirror".to_owned())),
         }
     }
 }
 
-/// An id for a run that nobody has given one: when it begins, and something that no other has.
+/// Makes an id for a run: its time, and a suffix that makes it unique.
 #[must_use]
 pub fn new_id() -> String {
     let now = clock::now();
     format!("{}-{:05x}", now.strftime("%Y-%m-%dT%H:%M:%SZ"), now.subsec_nanosecond() >> 10)
 }
 
-/// A name for who works on a run, that nobody else has: `name` and when it was asked for.
+/// Makes a unique name for an owner of a run: `name` and the time.
 #[must_use]
 pub fn new_owner(name: &str) -> String {
     format!("{name}/{:x}", clock::now().as_nanosecond())

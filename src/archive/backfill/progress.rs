@@ -1,19 +1,19 @@
-//! How far a run is, in lines of the log: where nobody looks at a terminal.
+//! Logs the progress of a run, where there is no terminal for a progress bar.
 
 use std::cell::Cell;
 
 use jiff::SignedDuration;
 
 use super::Totals;
-use crate::clock;
+use crate::platform::clock;
 
 /// Time between two lines.
 const LINES: SignedDuration = SignedDuration::from_secs(5);
 
-/// Writes a line every few seconds, and the rate since it was made; for [`super::run`] to tell.
+/// Makes a `watch` function for [`super::run`] that logs a line every five seconds, with the rate since the beginning.
 pub fn every_few_seconds(run: &str) -> impl Fn(&Totals, Option<&str>) + use<> {
     let (run, begun) = (run.to_owned(), clock::now());
-    let said = Cell::new(begun);
+    let logged = Cell::new(begun);
     let before = Cell::new(None);
     move |totals, cursor| {
         let now = clock::now();
@@ -22,8 +22,8 @@ pub fn every_few_seconds(run: &str) -> impl Fn(&Totals, Option<&str>) + use<> {
             before.set(Some(messages));
             messages
         });
-        if now.duration_since(said.get()) >= LINES {
-            said.set(now);
+        if now.duration_since(logged.get()) >= LINES {
+            logged.set(now);
             let per_second = (messages - before) as f64 / now.duration_since(begun).as_secs_f64();
             tracing::info!(
                 run,

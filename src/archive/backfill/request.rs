@@ -1,4 +1,5 @@
-//! What is asked of backfill, as JSON or by a command; and what is kept of it with the run.
+//! The requests to backfill, as the JSON event of the function or by a command, and the parameters that are stored with
+//! a run.
 
 use std::path::PathBuf;
 
@@ -8,105 +9,104 @@ use serde::{Deserialize, Serialize};
 
 use super::BackfillError;
 use crate::archive::range;
-use crate::family::Family;
+use crate::sources::Source;
 
-/// Batches that are worked on at a time, if nothing else is asked for: while one is read, another one is written.
+/// The default number of batches that are worked on at a time: while one is read, another one is written.
 const WRITERS: usize = 2;
-/// A connection of the database for each.
+/// The most writers; each needs a connection to the database.
 const MOST_WRITERS: usize = 16;
-/// Larger batches bring nothing but memory.
+/// The most messages in a batch. Larger batches take more memory and are not faster.
 const MOST_MESSAGES: usize = 10_000;
-/// Objects that are read at a time for each of them: an answer of S3 takes some 20 ms.
+/// Objects that are read at a time for each writer: an answer of S3 takes some 20 ms.
 const READS: usize = 16;
 
-/// The event of the function:
-/// `{"bucket", "prefix", "from", "to", "families", "concurrency", "batch", "dry_run", "announce", "resume", "status", "cancel"}`, each
-/// of them optional, and nothing else.
+/// The event of the function, with these optional members: `{"bucket", "prefix", "from", "to", "families",
+/// "concurrency", "batch", "dry_run", "announce", "resume", "status", "cancel"}`. Other members are rejected.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Request {
-    /// The archive, instead of the one of the deployment.
+    /// The bucket of the archive, instead of the one of the deployment.
     pub bucket: Option<String>,
-    /// What keys begin with.
+    /// Only keys that begin with this.
     pub prefix: Option<String>,
-    /// Of this time or later: `2026-03-11`, `2026-03-11T10:00:00Z`.
+    /// Messages of this time or later: `2026-03-11`, `2026-03-11T10:00:00Z`.
     #[serde(deserialize_with = "time")]
     pub from: Option<Timestamp>,
-    /// Before this time.
+    /// Messages before this time.
     #[serde(deserialize_with = "time")]
     pub to: Option<Timestamp>,
-    /// Families by name; none for all.
+    /// Sources by name; empty or missing for all.
     pub families: Option<Vec<String>>,
     /// Batches that are worked on at a time.
     pub concurrency: Option<usize>,
     /// Messages in a batch, at most.
     pub batch: Option<usize>,
-    /// Count, and write nothing but that.
+    /// Count messages without writing them.
     pub dry_run: Option<bool>,
-    /// Announce what happens by it.
+    /// Announce the changes to targets.
     pub announce: Option<bool>,
-    /// Go on with a run instead.
+    /// Resume a run instead of beginning one.
     pub resume: Option<Resume>,
-    /// Say how a run stands instead.
+    /// Report the state of a run instead.
     pub status: Option<String>,
     /// Cancel a run instead.
     pub cancel: Option<String>,
-    /// What the function sends to itself: go on with a run, unless it was cancelled meanwhile.
+    /// Sent by the function to itself: continue a run, unless it was cancelled meanwhile.
     #[serde(rename = "continue")]
     pub continuation: Option<String>,
-    /// How often it has done so in a row.
+    /// The number of such invocations in a row.
     pub chain: Option<u32>,
 }
 
-/// Which run to go on with.
+/// The run to resume.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub enum Resume {
-    /// The latest one that is not done; `false` for none.
+    /// The latest one that is neither done nor cancelled; `false` begins a new run.
     Latest(bool),
     /// The one of this id.
     Run(String),
 }
 
-/// What a run is to do: kept with it, so that whoever goes on does the same.
+/// The parameters of a run. They are stored with it, so that a process that resumes it uses the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Parameters {
-    /// The bucket; else there is a mirror.
+    /// The bucket, unless a mirror is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket: Option<String>,
-    /// The folder of a mirror.
+    /// The folder of the mirror, unless a bucket is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mirror: Option<PathBuf>,
-    /// What keys begin with.
+    /// Only keys that begin with this.
     pub prefix: String,
-    /// Of this time or later.
+    /// Messages of this time or later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Timestamp>,
-    /// Before this time.
+    /// Messages before this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<Timestamp>,
-    /// Families by name; empty for all.
+    /// Sources by name; empty for all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub families: Vec<String>,
     /// Batches that are worked on at a time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<usize>,
-    /// Messages in a batch, at most; 500 if nothing is said, and fewer with more than 4 writers.
+    /// Messages in a batch, at most; by default 500, and fewer with more than 4 writers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<usize>,
-    /// Count, and write nothing but that.
+    /// Count messages without writing them.
     pub dry_run: bool,
-    /// Announce what happens by it, as live messages do; without, it is only known.
+    /// Announce the changes to targets, as live messages do; else they are only stored.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub announce: bool,
 }
 
 impl Parameters {
-    /// Checks what can be checked before anything is done.
+    /// Validates the parameters.
     ///
     /// # Errors
-    /// When a family is unknown, the concurrency is out of bounds, or the time is empty.
+    /// When a source is unknown, a number is out of bounds, or the time range is empty.
     pub fn check(&self) -> Result<(), BackfillError> {
         self.chosen()?;
         if self.concurrency.is_some_and(|writers| !(1..=MOST_WRITERS).contains(&writers)) {
@@ -118,16 +118,16 @@ impl Parameters {
         if let (Some(from), Some(to)) = (self.from, self.to)
             && from >= to
         {
-            return Err(BackfillError::Request(format!("there is no time from {from} to {to}")));
+            return Err(BackfillError::Request(format!("the time range from {from} to {to} is empty")));
         }
         Ok(())
     }
 
-    /// The families that were asked for; empty for all.
-    pub(super) fn chosen(&self) -> Result<Vec<Family>, BackfillError> {
+    /// The requested sources; empty for all.
+    pub(super) fn chosen(&self) -> Result<Vec<Source>, BackfillError> {
         let of_name = |name: &String| {
-            Family::ALL.iter().copied().find(|family| family.name() == name).ok_or_else(|| {
-                let all: Vec<_> = Family::ALL.iter().map(|family| family.name()).collect();
+            Source::ALL.iter().copied().find(|source| source.name() == name).ok_or_else(|| {
+                let all: Vec<_> = Source::ALL.iter().map(|source| source.name()).collect();
                 BackfillError::Request(format!("families: there is no {name:?}, only {}", all.join(", ")))
             })
         };
@@ -145,22 +145,22 @@ impl Parameters {
         self.writers() * READS
     }
 
-    /// As it is kept in the table.
+    /// The JSON for the table of runs.
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::json!(self).to_string()
     }
 
-    /// From the table.
+    /// Reads the JSON of the table of runs.
     ///
     /// # Errors
-    /// When it is of a program that knew other parameters.
+    /// When a release with other parameters wrote it.
     pub fn from_json(json: &str) -> Result<Self, BackfillError> {
         serde_json::from_str(json).map_err(|error| BackfillError::Request(format!("parameters of the run: {error}")))
     }
 }
 
-/// A time, or `null`, or an empty text.
+/// Reads a time; `null` and an empty text are `None`.
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     text.filter(|text| !text.is_empty()).map(|text| range::time(&text)).transpose().map_err(de::Error::custom)
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_misspelt_is_not_passed_over() {
+    fn misspelt_members_are_rejected() {
         let read = |json: &str| serde_json::from_str::<Request>(json);
         let request = read(r#"{"from":"2026-03-11","to":null,"families":["konflux"],"resume":"x","dry_run":true}"#);
         let request = request.expect("request");
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_checked_and_kept() {
+    fn parameters_are_validated_and_stored() {
         let parameters = Parameters {
             bucket: Some("b".to_owned()),
             prefix: "sns/".to_owned(),

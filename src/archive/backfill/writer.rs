@@ -1,4 +1,4 @@
-//! Puts batches through the pipeline, one after the other; several writers work side by side.
+//! Ingests batches, one after the other; several writers work side by side.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,16 +8,16 @@ use tokio::sync::{Mutex, mpsc};
 use super::feeder::Batch;
 use super::ledger::Written;
 use super::{BackfillError, Options};
-use crate::clock::{self, Deadline};
-use crate::family::Settings;
-use crate::pipeline::{self, Report};
-use crate::store::{Store, Verdict};
-use crate::tasks::Stop;
+use crate::db::{ErrorClass, Store};
+use crate::ingest::{self, Report};
+use crate::platform::clock::{self, Deadline};
+use crate::platform::shutdown::Stop;
+use crate::sources::Settings;
 
-/// How long a batch is tried before it is looked whether to go on.
+/// The time limit of one attempt to ingest a batch; after it the writer checks whether to stop.
 const ROUND: Duration = Duration::from_secs(60);
 
-/// See the module.
+/// Takes batches from a queue, and writes them.
 pub(super) struct Writer {
     pub(super) store: Store,
     pub(super) settings: Settings,
@@ -30,7 +30,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Writes until there is nothing left, the word is said, or a batch cannot be written. A batch in hand is finished.
+    /// Runs until the queue is closed, `stop` is set, or a batch cannot be written. The current batch is finished.
     pub(super) async fn run(self) {
         while let Some(batch) = self.next().await {
             let report = match self.write(&batch).await {
@@ -51,21 +51,21 @@ impl Writer {
         self.stop.unless(next).await?
     }
 
-    /// What became of a batch; `None` when it could not be written before the word was said. `Err` when it cannot be
-    /// written at all, or not for longer than we wait.
+    /// Ingests a batch, with retries and backoff. `None` when it was not written before `stop` was set. `Err` when the
+    /// error is permanent, or the database is unavailable until the time limit.
     async fn write(&self, batch: &Batch) -> Result<Option<Report>, BackfillError> {
         if self.dry_run {
-            return Ok(Some(pipeline::rehearse(&batch.deliveries, &self.settings)));
+            return Ok(Some(ingest::rehearse(&batch.deliveries, &self.settings)));
         }
-        let time = Deadline::within(self.options.patience);
+        let time = Deadline::within(self.options.time_limit);
         let mut attempt = 0;
         loop {
             let round = self.options.deadline.map_or(Deadline::within(ROUND), |deadline| deadline.or_within(ROUND));
-            let report = pipeline::ingest(&self.store, &batch.deliveries, &self.settings, round).await;
+            let report = ingest::ingest(&self.store, &batch.deliveries, &self.settings, round).await;
             match &report.error {
                 None => return Ok(Some(report)),
-                Some((Verdict::Again, _)) if self.stop.is_set() => return Ok(None),
-                Some((Verdict::Again, _)) if !time.remaining().is_zero() => {}
+                Some((ErrorClass::Retry, _)) if self.stop.is_set() => return Ok(None),
+                Some((ErrorClass::Retry, _)) if !time.remaining().is_zero() => {}
                 Some((_, error)) => return Err(BackfillError::NotWritten(error.clone())),
             }
             attempt += 1;

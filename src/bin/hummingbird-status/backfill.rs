@@ -1,13 +1,14 @@
 //! `backfill`, `backfill status` and `backfill cancel`.
 
+use hummingbird_status::sources::Settings;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use hummingbird_status::archive::backfill::{self, Claim, Options, Parameters, Summary};
 use hummingbird_status::archive::range;
-use hummingbird_status::config::{self, environment};
-use hummingbird_status::store::Store;
-use hummingbird_status::tasks::Stopper;
+use hummingbird_status::db::Store;
+use hummingbird_status::platform::environment::environment;
+use hummingbird_status::platform::shutdown::Stopper;
 use jiff::Timestamp;
 
 use super::progress::Progress;
@@ -18,22 +19,22 @@ use super::{database, out, show};
 pub(super) struct BackfillArgs {
     #[command(subcommand)]
     command: Option<Command>,
-    /// The archive: a bucket [default: S3_BUCKET]. AWS_ENDPOINT_URL leads to any compatible server.
+    /// The archive: a bucket [default: S3_BUCKET]. AWS_ENDPOINT_URL names a compatible server.
     #[arg(long, conflicts_with = "mirror")]
     bucket: Option<String>,
     /// The archive: a mirror of it on disk, the folder that holds sns [default: LOCAL_MIRROR_PATH].
     #[arg(long)]
     mirror: Option<PathBuf>,
-    /// What keys begin with [default: S3_PREFIX, else sns/].
+    /// Only keys that begin with this [default: S3_PREFIX, else sns/].
     #[arg(long)]
     prefix: Option<String>,
-    /// Only what was archived at this time or later: 2026-03-11, 2026-03-11T10:00:00Z.
+    /// Only messages archived at this time or later: 2026-03-11, 2026-03-11T10:00:00Z.
     #[arg(long, value_parser = range::time)]
     from: Option<Timestamp>,
-    /// Only what was archived before this time.
+    /// Only messages archived before this time.
     #[arg(long, value_parser = range::time)]
     to: Option<Timestamp>,
-    /// Only this family (konflux, gitlab, ..); may be given several times.
+    /// Only this source (konflux, gitlab, ..); may be given several times.
     #[arg(long = "family")]
     families: Vec<String>,
     /// Batches that are worked on at a time, each with a connection of its own.
@@ -42,25 +43,25 @@ pub(super) struct BackfillArgs {
     /// Messages in a batch, at most [default: 500, and fewer with more than 4 workers].
     #[arg(long)]
     batch: Option<usize>,
-    /// Count what there is, and write nothing but that.
+    /// Count messages without writing them.
     #[arg(long)]
     dry_run: bool,
-    /// Announce what happens by it, as far as it is not outdated; without, nobody is notified of what is in an archive.
+    /// Notify targets of changes, unless they are outdated; by default, archived messages cause no notifications.
     #[arg(long)]
     announce: bool,
-    /// Go on with a run that was left: the one of this id, or the latest one.
+    /// Resume a run: the one with this id, or the latest one that is not done.
     #[arg(long, num_args = 0..=1, value_name = "RUN")]
     resume: Option<Option<String>>,
 }
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// How the latest runs stand, or one of them in full.
+    /// Show the state of the latest runs, or one of them in full.
     Status {
         /// Its id.
         run: Option<String>,
     },
-    /// Cancel a run, wherever it is worked on.
+    /// Cancel a run, whichever process works on it.
     Cancel {
         /// Its id.
         run: String,
@@ -70,7 +71,7 @@ enum Command {
 /// Runs that are shown.
 const SHOWN: i64 = 20;
 
-/// Does one of them. Succeeds when all that was asked for is done and every object could be read.
+/// Runs the command. Succeeds when the run is done and every object could be read.
 pub(super) async fn run(args: BackfillArgs) -> anyhow::Result<()> {
     match &args.command {
         Some(Command::Status { run: None }) => {
@@ -94,7 +95,7 @@ pub(super) async fn run(args: BackfillArgs) -> anyhow::Result<()> {
         }
         None => {
             let parameters = parameters(&args)?;
-            // A run that is gone on with says itself how many it needs; there is no harm in room for more.
+            // A run that is resumed has its own number of writers; further connections are opened on demand.
             let database = database::open(parameters.writers() + 2).await?;
             let owner = owner();
             let claim = match &args.resume {
@@ -103,7 +104,7 @@ pub(super) async fn run(args: BackfillArgs) -> anyhow::Result<()> {
                         Some(id) => id.clone(),
                         None => {
                             let unfinished = backfill::unfinished(&database.store).await?;
-                            unfinished.context("there is no backfill run to go on with")?
+                            unfinished.context("there is no backfill run to resume")?
                         }
                     };
                     backfill::resume(&database.store, &id, &owner).await?
@@ -115,12 +116,12 @@ pub(super) async fn run(args: BackfillArgs) -> anyhow::Result<()> {
     }
 }
 
-/// What the arguments ask for. With `--resume` it does not matter.
+/// The parameters of a new run. With `--resume` they are not used.
 fn parameters(args: &BackfillArgs) -> anyhow::Result<Parameters> {
     let bucket = args.bucket.clone().or_else(|| environment("S3_BUCKET").filter(|_| args.mirror.is_none()));
     let mirror = args.mirror.clone().or_else(|| environment("LOCAL_MIRROR_PATH").map(PathBuf::from));
     let parameters = Parameters {
-        // So that it can be gone on with from another folder.
+        // An absolute path, so that the run can be resumed from another folder.
         mirror: mirror.filter(|_| bucket.is_none()).map(|path| path.canonicalize().unwrap_or(path)),
         bucket,
         prefix: args.prefix.clone().unwrap_or_else(prefix),
@@ -139,19 +140,19 @@ fn parameters(args: &BackfillArgs) -> anyhow::Result<Parameters> {
     Ok(parameters)
 }
 
-/// What keys begin with, if no argument says it.
+/// The default prefix of keys.
 pub(super) fn prefix() -> String {
     environment("S3_PREFIX").unwrap_or_else(|| "sns/".to_owned())
 }
 
-/// Who works on a run: this process.
+/// The name of this process as the owner of a run.
 pub(super) fn owner() -> String {
     backfill::new_owner(&format!("process {}", std::process::id()))
 }
 
-/// Works on a run until it is done or stopped by a signal, and shows how far it is.
+/// Works on a run until it is done or stopped by a signal, and shows its progress.
 pub(super) async fn work(store: &Store, claim: Claim) -> anyhow::Result<Summary> {
-    let settings = config::settings(&environment)?;
+    let settings = Settings::from_env(&environment)?;
     let source = claim.parameters.source(&environment).await?;
     let (stopper, stop) = Stopper::new();
     stopper.on_signals().context("cannot listen to signals")?;
@@ -167,19 +168,19 @@ pub(super) async fn work(store: &Store, claim: Claim) -> anyhow::Result<Summary>
     Ok(summary?)
 }
 
-/// Prints the summary. `Err` when it is not done, or something could not be read.
+/// Prints the summary. `Err` when the run is not done, or an object could not be read.
 pub(super) fn finish(summary: Summary) -> anyhow::Result<()> {
     out::json(&serde_json::to_string(&summary)?);
     let Summary { run, state, error, totals, .. } = summary;
     match state.as_str() {
         "done" if totals.unreadable > 0 => {
-            bail!("{} objects could not be read: `backfill status {run}` names them", totals.unreadable)
+            bail!("{} objects could not be read: `backfill status {run}` lists them", totals.unreadable)
         }
         "done" => Ok(()),
-        "running" => bail!("stopped before the end; go on with `backfill --resume {run}`"),
+        "running" => bail!("stopped before the end; resume it with `backfill --resume {run}`"),
         _ => match error {
-            Some(error) => bail!("{error}; go on with `backfill --resume {run}`"),
-            None => bail!("the run was {state}; go on with `backfill --resume {run}`"),
+            Some(error) => bail!("{error}; resume it with `backfill --resume {run}`"),
+            None => bail!("the run was {state}; resume it with `backfill --resume {run}`"),
         },
     }
 }

@@ -23,11 +23,11 @@ pub(super) enum Command {
         #[arg(long)]
         force: bool,
     },
-    /// Print the address of the running server, for other programs.
+    /// Print the URL of the running server, for other programs.
     Url,
     /// Query with psql. Arguments after `--` go to psql: `db shell -- -c 'TABLE releases'`.
     Shell {
-        /// For psql.
+        /// Arguments of psql.
         #[arg(last = true)]
         args: Vec<String>,
     },
@@ -38,13 +38,13 @@ pub(super) enum Command {
         /// `plain` (SQL) or `custom` (compressed, for `pg_restore`).
         #[arg(long, default_value = "plain", value_parser = ["plain", "custom"])]
         format: String,
-        /// Replace the file, if it is there.
+        /// Replace the file if it exists.
         #[arg(long)]
         force: bool,
     },
 }
 
-/// Runs one of them. Blocks: there is nothing to do beside it.
+/// Runs the command. Blocks the thread, because nothing else runs.
 pub(super) fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Start => {
@@ -84,16 +84,16 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Dumps to a file, which is there when it is whole and not before: `init` may look at it at any time. Only its owner may read
-/// it: it holds what was rejected, and parts of logs.
+/// Dumps to a temporary file and renames it, because `init` may read the file at any time. Only its owner may read it,
+/// because it contains rejected messages and parts of logs.
 fn dump_to(dump: &mut Process, file: &Path, force: bool) -> anyhow::Result<()> {
     if !force && file.symlink_metadata().is_ok() {
-        bail!("{} is there already: --force replaces it", file.display());
+        bail!("{} exists: --force replaces it", file.display());
     }
     let mut part = file.as_os_str().to_owned();
     part.push(".part");
     let failed = || format!("cannot write {}", file.display());
-    // One that is left from before may be readable by others.
+    // A file that an earlier run left may be readable by other users.
     drop(std::fs::remove_file(&part));
     let new = File::options().write(true).create_new(true).mode(0o600).open(&part).with_context(failed)?;
     dump.stdout(Stdio::from(new));
@@ -101,7 +101,8 @@ fn dump_to(dump: &mut Process, file: &Path, force: bool) -> anyhow::Result<()> {
     std::fs::rename(&part, file).with_context(failed)
 }
 
-/// Runs a program to its end. A pipe that its reader has closed ends it quietly, with the exit status that a shell gives it.
+/// Runs a program to its end. When the reader of its output has closed the pipe, the result is [`ClosedPipe`], which
+/// ends this command quietly, with the exit status that a shell reports.
 fn finish(process: &mut Process) -> anyhow::Result<()> {
     let program = process.get_program().to_owned();
     let status = process.status().with_context(|| format!("cannot run {}", program.display()))?;

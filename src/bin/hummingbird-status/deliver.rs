@@ -1,31 +1,33 @@
-//! `deliver`, and what `worker` and `up` deliver beside their work.
+//! `deliver`, and the deliveries that `worker` and `up` make beside their other work.
 
+use hummingbird_status::maintenance::retention_days;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use hummingbird_status::clock::Deadline;
-use hummingbird_status::config::{self, environment};
+use hummingbird_status::db::{Store, Tx};
 use hummingbird_status::deliver::targets::{Target, TargetsError, registrations, targets};
 use hummingbird_status::deliver::{Deliverer, Totals, Until, mail_credentials, pull, sns_client};
 use hummingbird_status::outbox::registry;
 use hummingbird_status::outbox::waits::Waits;
-use hummingbird_status::serving::{self, Limits};
-use hummingbird_status::store::{Store, Tx, chain};
+use hummingbird_status::platform::clock::Deadline;
+use hummingbird_status::platform::environment::environment;
+use hummingbird_status::platform::failure::chain;
+use hummingbird_status::platform::serving::{self, Limits};
 use hummingbird_status::worker::{Stop, Stopper};
 
 use super::database;
 
 #[derive(clap::Args)]
 pub(super) struct DeliverArgs {
-    /// End as soon as nothing is due and nothing waits for the pace of a target or a short pause. Prints what is left and why; the
-    /// exit status is 0 only if everything arrived.
+    /// End when no delivery is due, or waits for a rate limit or a short backoff. Prints the deliveries that are left,
+    /// and why; the exit status is 0 only if all arrived.
     #[arg(long)]
     once: bool,
-    /// Seconds after which `--once` ends all the same.
+    /// Seconds after which `--once` ends in any case.
     #[arg(long, value_name = "SECONDS", default_value_t = 300, requires = "once")]
     time_limit: u64,
-    /// Give deliveries to those who come for them (`worker --pull`) on this address, too.
+    /// Also serve deliveries to clients that fetch them (`worker --pull`) on this address.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
 }
@@ -55,17 +57,17 @@ pub(super) async fn run(args: DeliverArgs) -> anyhow::Result<()> {
         }
         false => deliverer.run(Until::Stopped(stop.wait())).await,
     };
-    say(totals);
+    print(totals);
     if !args.once {
         return Ok(());
     }
-    let left = deliverer.left().await.context("cannot tell what is left")?;
+    let left = deliverer.left().await.context("cannot read the deliveries that are left")?;
     for Waits { target, pending, next, reason } in &left {
         let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        say!("{target}: {pending} wait, the next one for {} s{reason}", next.as_secs_f64().ceil());
+        say!("{target}: {pending} pending, the next one in {} s{reason}", next.as_secs_f64().ceil());
     }
     if totals.dead > 0 || !left.is_empty() {
-        bail!("not all of it arrived; see `deliveries list`");
+        bail!("not all deliveries arrived; see `deliveries list`");
     }
     Ok(())
 }
@@ -74,11 +76,12 @@ async fn set_up(store: &Store, targets: Vec<Target>) -> anyhow::Result<Deliverer
     let sns = sns_client(&targets, &environment).await;
     let mail = mail_credentials(&targets, &environment).await;
     let deliverer = Deliverer::new(store.clone(), targets, sns)?.mailing(mail);
-    Ok(deliverer.keeping(config::retention_days(&environment)?).listening())
+    Ok(deliverer.keeping(retention_days(&environment)?).listening())
 }
 
-/// Registers the targets of the document, or that there are none, before messages are taken: a target receives what happens after
-/// its registration. While the database is away nothing is known, and events wait.
+/// Registers the targets of the document, or that there are none, before messages are received: a target receives only
+/// events that occur after its registration. While the database is unavailable, the targets stay unregistered, and
+/// events wait.
 pub(super) async fn register(store: &Store) -> anyhow::Result<()> {
     let registrations = registrations(&environment)?;
     let within = Deadline::within(Duration::from_secs(15));
@@ -89,8 +92,8 @@ pub(super) async fn register(store: &Store) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A deliverer beside other work, if anybody is to be told anything.
-pub(super) async fn beside(store: &Store) -> anyhow::Result<Option<Deliverer>> {
+/// A deliverer to run beside other work; `None` when there are no targets.
+pub(super) async fn deliverer(store: &Store) -> anyhow::Result<Option<Deliverer>> {
     match targets(&environment) {
         Ok(targets) => set_up(store, targets).await.map(Some),
         Err(TargetsError::None) => Ok(None),
@@ -98,14 +101,14 @@ pub(super) async fn beside(store: &Store) -> anyhow::Result<Option<Deliverer>> {
     }
 }
 
-/// Runs it, if there is one.
-pub(super) async fn until(deliverer: Option<Deliverer>, stop: &Stop) {
+/// Runs the deliverer, if there is one, until stopped.
+pub(super) async fn run_until(deliverer: Option<Deliverer>, stop: &Stop) {
     if let Some(deliverer) = deliverer {
-        say(deliverer.run(Until::Stopped(stop.wait())).await);
+        print(deliverer.run(Until::Stopped(stop.wait())).await);
     }
 }
 
-fn say(totals: Totals) {
+fn print(totals: Totals) {
     let Totals { routed, delivered, again, dead } = totals;
-    say!("{routed} events: {delivered} deliveries arrived, {again} to be tried again, {dead} given up");
+    say!("{routed} events: {delivered} deliveries arrived, {again} to be retried, {dead} dead");
 }

@@ -1,46 +1,47 @@
 //! `deliveries list|show|retry|prune`
 
 use anyhow::bail;
-use hummingbird_status::config::{self, environment};
+use hummingbird_status::db::Tx;
+use hummingbird_status::maintenance::retention_days;
 use hummingbird_status::outbox::list;
-use hummingbird_status::store::Tx;
+use hummingbird_status::platform::environment::environment;
 
 use super::{database, out, show};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
-    /// The targets, and what is pending or dead.
+    /// List the targets, and deliveries that are pending or dead.
     List {
-        /// Others instead: pending, delivered, dead, undeliverable or unrouted.
+        /// Only deliveries in this state: pending, delivered, dead, undeliverable or unrouted.
         #[arg(long, value_parser = ["pending", "delivered", "dead", "undeliverable", "unrouted"])]
         state: Option<String>,
-        /// Of one target only.
+        /// Only deliveries of this target.
         #[arg(long)]
         target: Option<String>,
-        /// At most so many.
+        /// The most deliveries to list.
         #[arg(long, default_value_t = 100)]
         limit: i64,
     },
-    /// All that is known of one, as JSON.
+    /// Show a delivery in full, as JSON.
     Show {
         /// Its id in the list.
         id: String,
     },
-    /// Try deliveries again now, and open their targets.
+    /// Retry deliveries now, and reopen their targets.
     Retry {
         /// Their ids in the list.
         #[arg(required_unless_present = "dead", conflicts_with = "dead")]
         ids: Vec<String>,
-        /// All dead ones.
+        /// All dead deliveries.
         #[arg(long)]
         dead: bool,
-        /// Of one target only.
+        /// Only deliveries of this target.
         #[arg(long)]
         target: Option<String>,
     },
-    /// Throw away what came to an end long ago.
+    /// Delete events, deliveries and statuses that ended long ago.
     Prune {
-        /// How many days ago; without, as `deliver` does (DELIVERY_RETENTION_DAYS).
+        /// Those that ended more than this many days ago [default: DELIVERY_RETENTION_DAYS].
         #[arg(long)]
         days: Option<i32>,
         /// Count only.
@@ -49,13 +50,13 @@ pub(super) enum Command {
     },
 }
 
-/// Rows of a kind that are thrown away in one transaction.
+/// Rows of a table that are deleted in one transaction.
 const BATCH: i64 = 1000;
 
-/// Runs one of them.
+/// Runs the command.
 pub(super) async fn run(command: Command) -> anyhow::Result<()> {
     let database = database::open_existing(1).await?;
-    let (store, within) = (&database.store, database::patience());
+    let (store, within) = (&database.store, database::time_limit());
     match command {
         Command::List { state, target, limit } => {
             let (state, target) = (state.as_deref(), target.as_deref());
@@ -77,37 +78,37 @@ pub(super) async fn run(command: Command) -> anyhow::Result<()> {
             let retry =
                 store.in_tx("deliveries_retry", within, async |tx| list::retry(tx, ids, target.as_deref()).await);
             match retry.await? {
-                0 => bail!("none of them is there to be tried again"),
-                count => say!("{count} to be tried again"),
+                0 => bail!("there is no such delivery to retry"),
+                count => say!("{count} to be retried"),
             }
         }
         Command::Prune { days, dry_run } => {
             let days = match days {
                 Some(days) => days,
-                None => config::retention_days(&environment)?,
+                None => retention_days(&environment)?,
             };
             let (mut events, mut deliveries, mut statuses, mut after) = (0, 0, 0, 0);
             loop {
-                let page = async |tx: &mut Tx<'_>| list::prune_events(tx, after, BATCH, days, dry_run).await;
-                let page = store.in_tx("deliveries_prune", database::patience(), page).await?;
-                events += page.events;
-                deliveries += page.deliveries;
-                after = page.last.unwrap_or(after);
-                if !page.more {
+                let prune = async |tx: &mut Tx<'_>| list::prune_events(tx, after, BATCH, days, dry_run).await;
+                let chunk = store.in_tx("deliveries_prune", database::time_limit(), prune).await?;
+                events += chunk.events;
+                deliveries += chunk.deliveries;
+                after = chunk.last.unwrap_or(after);
+                if !chunk.more {
                     break;
                 }
             }
             loop {
                 let most = if dry_run { i64::MAX } else { BATCH };
-                let page = async |tx: &mut Tx<'_>| list::prune_statuses(tx, days, most, dry_run).await;
-                let pruned = store.in_tx("deliveries_prune", database::patience(), page).await?;
+                let prune = async |tx: &mut Tx<'_>| list::prune_statuses(tx, days, most, dry_run).await;
+                let pruned = store.in_tx("deliveries_prune", database::time_limit(), prune).await?;
                 statuses += pruned;
                 if dry_run || pruned == 0 {
                     break;
                 }
             }
-            let would = if dry_run { "would be thrown away" } else { "thrown away" };
-            say!("{deliveries} deliveries, {events} events, {statuses} statuses {would}");
+            let done = if dry_run { "would be deleted" } else { "deleted" };
+            say!("{deliveries} deliveries, {events} events, {statuses} statuses {done}");
         }
     }
     Ok(())

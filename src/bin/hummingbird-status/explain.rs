@@ -4,38 +4,39 @@ use std::io::IsTerminal;
 
 use anyhow::{Context, bail};
 use clap::builder::PossibleValuesParser;
-use hummingbird_status::store::{Commit, EXPLAINED, Part, commit_in, explain};
+use hummingbird_status::reports::{Commit, EXPLAINED, Part, commit_in, explain};
 
 use super::{database, out, show};
 
 #[derive(clap::Args)]
 pub(super) struct ExplainArgs {
-    /// What it is.
+    /// The kind of the object.
     #[arg(value_parser = PossibleValuesParser::new(EXPLAINED.iter().map(|thing| thing.name)))]
     kind: String,
-    /// Its key: GROUP/PROJECT!7 of a merge request, SHA (or its first digits, 4 or more), name, id; PIPELINE/NUMBER of a build; s12 or e12 of a delivery.
+    /// Its key: GROUP/PROJECT!7 of a merge request, SHA (or its first 4 or more digits), name, id; PIPELINE/NUMBER of a
+    /// build; s12 or e12 of a delivery.
     key: String,
-    /// All of every row, as JSON, also on a terminal.
+    /// Print all rows in full as JSON, also on a terminal.
     #[arg(long)]
     json: bool,
 }
 
-/// Prints what explains a thing: a table on a terminal and its row below, JSON elsewhere.
+/// Prints the explanation of an object: on a terminal a table and its row, elsewhere JSON.
 pub(super) async fn run(args: ExplainArgs) -> anyhow::Result<()> {
-    let thing = EXPLAINED.iter().find(|thing| thing.name == args.kind).context("no such kind")?;
+    let kind = EXPLAINED.iter().find(|kind| kind.name == args.kind).context("no such kind")?;
     let database = database::open_existing(1).await?;
-    let read = async |tx: &mut hummingbird_status::store::Tx<'_>| {
-        // Pages show the first digits of commits.
-        let key = match thing.name {
+    let read = async |tx: &mut hummingbird_status::db::Tx<'_>| {
+        // The web UI shows the first digits of commits, so these are accepted.
+        let key = match kind.name {
             "commit" => commit_in(tx, &args.key).await?,
             _ => Commit::One(args.key.clone()),
         };
         match key {
-            Commit::One(key) => Ok((explain(tx, thing, &key).await?, Vec::new())),
+            Commit::One(key) => Ok((explain(tx, kind, &key).await?, Vec::new())),
             Commit::Several(commits) => Ok((Vec::new(), commits)),
         }
     };
-    let (parts, commits) = database.store.in_tx("explain", database::patience(), read).await?;
+    let (parts, commits) = database.store.in_tx("explain", database::time_limit(), read).await?;
     if !commits.is_empty() {
         bail!("several commits begin with {}: {}", args.key, commits.join(", "));
     }
@@ -44,12 +45,12 @@ pub(super) async fn run(args: ExplainArgs) -> anyhow::Result<()> {
         false => out::print(format_args!("{}", text(&parts))),
     }
     if !parts.iter().any(Part::is_of_the_thing) {
-        bail!("nothing is known of the {} {} (its key is {})", thing.name, args.key, thing.key);
+        bail!("nothing is known of the {} {} (its key is {})", kind.name, args.key, kind.key);
     }
     Ok(())
 }
 
-/// What happened, and the row with what it holds.
+/// The events of the object as a table, and the columns of its row.
 fn text(parts: &[Part]) -> String {
     let rows = parts.iter().map(|part| {
         let at = part.at.map(|at| at.to_string()).unwrap_or_default();

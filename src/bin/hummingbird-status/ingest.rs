@@ -1,11 +1,12 @@
 //! `ingest FILE..`
 
+use hummingbird_status::sources::Settings;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use hummingbird_status::config::{self, environment};
-use hummingbird_status::envelope::lambda::Invocation;
-use hummingbird_status::pipeline::{self, Outcome};
+use hummingbird_status::ingest::{self, Outcome};
+use hummingbird_status::platform::environment::environment;
+use hummingbird_status::transport::lambda::Invocation;
 
 use super::{database, out, show};
 
@@ -16,10 +17,10 @@ pub(super) struct IngestArgs {
     files: Vec<PathBuf>,
 }
 
-/// Takes each file as one invocation: prints the answer on standard output, one line a file, and what became of it on
-/// standard error.
+/// Ingests each file as one invocation. Prints the answer to standard output, one line for each file, and the outcomes
+/// of the messages to standard error.
 pub(super) async fn run(args: IngestArgs) -> anyhow::Result<()> {
-    let settings = config::settings(&environment)?;
+    let settings = Settings::from_env(&environment)?;
     let database = database::open(1).await?;
     let mut rows = Vec::new();
     let mut again = 0;
@@ -28,22 +29,22 @@ pub(super) async fn run(args: IngestArgs) -> anyhow::Result<()> {
         let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
         let mut invocation = Invocation::read(&bytes);
         if !invocation.partial {
-            // The name tells where a row came from.
+            // Messages get the name of the file as id, so that rows show their origin.
             invocation.name_parts(&file.display().to_string());
         }
-        let report = pipeline::ingest(&database.store, invocation.to_be_taken(), &settings, database::patience()).await;
+        let report = ingest::ingest(&database.store, invocation.to_be_taken(), &settings, database::time_limit()).await;
         if let Some((_, error)) = &report.error {
             note!("{}: {error}", file.display());
         }
         for (number, (delivery, outcome)) in invocation.to_be_taken().iter().zip(report.outcomes()).enumerate() {
-            again += u32::from(*outcome == Outcome::Again);
+            again += u32::from(*outcome == Outcome::Retry);
             let part = if invocation.partial { delivery.id.clone() } else { String::new() };
             rows.push((file.display().to_string(), part, *outcome, show::reasons(&report, number)));
         }
-        match pipeline::answer(&invocation, &report) {
+        match ingest::answer(&invocation, &report) {
             Ok(answer) => out::json(&serde_json::to_string(&answer)?),
             Err(error) => {
-                failed += u32::from(matches!(error, pipeline::NotTaken::Transport { .. }));
+                failed += u32::from(matches!(error, ingest::InvocationFailed::Transport { .. }));
                 say!("{}", serde_json::json!({"errorMessage": error.to_string()}));
             }
         }
@@ -53,7 +54,7 @@ pub(super) async fn run(args: IngestArgs) -> anyhow::Result<()> {
         bail!("{again} messages could not be tried");
     }
     if failed > 0 {
-        bail!("{failed} events are of transports that are not decoded here");
+        bail!("{failed} events are of an unknown transport");
     }
     Ok(())
 }

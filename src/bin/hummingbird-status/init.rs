@@ -1,4 +1,4 @@
-//! `init`: schema, then what there is.
+//! `init`: migrates the schema, then loads the first dump, mirror or bucket that exists.
 
 use std::path::{Path, PathBuf};
 
@@ -6,8 +6,9 @@ use anyhow::{Context, bail};
 use hummingbird_status::archive::backfill::{self, Claim, Parameters};
 use hummingbird_status::archive::dump::{self, Form};
 use hummingbird_status::archive::init::{Start, start};
-use hummingbird_status::config::environment;
-use hummingbird_status::store::{Store, filled_tables, migrate, summary};
+use hummingbird_status::db::{Store, migrate};
+use hummingbird_status::platform::environment::environment;
+use hummingbird_status::reports::{filled_tables, summary};
 
 use super::backfill as command;
 use super::progress::Bytes;
@@ -15,11 +16,11 @@ use super::{database, show};
 
 #[derive(clap::Args)]
 pub(super) struct InitArgs {
-    /// Load a dump over what is in the database, all of which is lost. For an archive: begin anew where a former init
-    /// went on from.
+    /// Replace all data in the database by the dump. For an archive: begin at its first object, not where the last init
+    /// ended.
     #[arg(long)]
     force: bool,
-    /// Announce what the archive says, as far as it is not outdated; without, nobody is notified of it.
+    /// Notify targets of changes, unless they are outdated; by default, archived messages cause no notifications.
     #[arg(long)]
     announce: bool,
 }
@@ -27,7 +28,7 @@ pub(super) struct InitArgs {
 /// Fills the database from the first that exists of INIT_DUMP_PATH, LOCAL_MIRROR_PATH and S3_BUCKET.
 pub(super) async fn run(args: InitArgs) -> anyhow::Result<()> {
     let start = start(&environment, Path::exists, |variable, path| {
-        note!("{variable} is {}, which is not there: looking on", path.display());
+        note!("{variable} is {}, which does not exist: trying the next one", path.display());
     });
     let archive = |bucket, mirror: Option<PathBuf>| Parameters {
         bucket,
@@ -50,19 +51,19 @@ pub(super) async fn run(args: InitArgs) -> anyhow::Result<()> {
 }
 
 async fn schema(store: &Store) -> anyhow::Result<()> {
-    let applied = migrate(store, database::patience()).await.context("cannot bring the schema up to date")?;
+    let applied = migrate(store, database::time_limit()).await.context("cannot bring the schema up to date")?;
     say!("The schema is {}", applied.to);
     Ok(())
 }
 
-/// Puts a dump in the place of what is in the database.
+/// Replaces the data in the database by a dump.
 async fn load(path: &Path, force: bool) -> anyhow::Result<()> {
     let database = database::open(1).await?;
     let filled =
-        database.store.in_tx("filled_tables", database::patience(), async |tx| filled_tables(tx).await).await?;
+        database.store.in_tx("filled_tables", database::time_limit(), async |tx| filled_tables(tx).await).await?;
     if !filled.is_empty() && !force {
         bail!(
-            "the database is not empty ({}), and {} would take the place of all that is in it: say so with --force",
+            "the database is not empty ({}), and {} would replace all its data: confirm it with --force",
             filled.join(", "),
             path.display()
         );
@@ -72,7 +73,9 @@ async fn load(path: &Path, force: bool) -> anyhow::Result<()> {
     let loading = tokio::task::spawn_blocking(move || {
         let psql = database::tool("psql").context("a dump is loaded by psql")?;
         let pg_restore = match dump::form(&owned)? {
-            Form::Archive => Some(database::tool("pg_restore").context("a dump of this form is loaded by pg_restore")?),
+            Form::Archive => {
+                Some(database::tool("pg_restore").context("a dump of this format is loaded by pg_restore")?)
+            }
             Form::Plain | Form::Packed => None,
         };
         let progress = Bytes::new();
@@ -81,15 +84,15 @@ async fn load(path: &Path, force: bool) -> anyhow::Result<()> {
         loaded.with_context(|| format!("cannot load {}", owned.display()))
     });
     loading.await??;
-    // Its own connections know tables that are gone.
+    // New connections, because the prepared statements of the old ones refer to tables that were dropped.
     let database = database::open_with(database.server, 1).await?;
     schema(&database.store).await?;
-    let rows = database.store.in_tx("summary", database::patience(), async |tx| summary(tx).await).await?;
+    let rows = database.store.in_tx("summary", database::time_limit(), async |tx| summary(tx).await).await?;
     show::summary(&rows);
     Ok(())
 }
 
-/// Puts an archive through the pipeline: what has come since the last time, if there was one.
+/// Ingests an archive; after an earlier init only the objects that were added since.
 async fn fill(parameters: &Parameters, force: bool) -> anyhow::Result<()> {
     let database = database::open(parameters.writers() + 1).await?;
     schema(&database.store).await?;
@@ -97,10 +100,10 @@ async fn fill(parameters: &Parameters, force: bool) -> anyhow::Result<()> {
     command::finish(command::work(&database.store, claim).await?)
 }
 
-/// The run of the last init from there, to be gone on with, or a new one that begins where that one ended.
+/// Resumes the run of the last init with these parameters, or begins a new one where that one ended.
 async fn claim(store: &Store, parameters: &Parameters, force: bool) -> anyhow::Result<Claim> {
     let json = parameters.to_json();
-    let same = |run: &&hummingbird_status::store::Run| {
+    let same = |run: &&hummingbird_status::db::Run| {
         Parameters::from_json(&run.parameters).is_ok_and(|before| before.to_json() == json)
     };
     let runs = backfill::latest(store, 100).await?;

@@ -1,4 +1,4 @@
-//! The command line. One file a subcommand; all of them call what the Lambda functions call.
+//! The command line. Each subcommand has a file; they call the same library functions as the Lambda functions.
 #![expect(clippy::doc_markdown, reason = "these docs are the help texts, where backticks are noise")]
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
@@ -14,28 +14,28 @@ mod deliveries;
 mod explain;
 mod ingest;
 mod init;
+mod maintenance;
 mod migrate;
-mod page;
 mod progress;
 mod reconcile;
 mod redrive;
-mod refused;
+mod rejected;
 mod repair;
 mod show;
 mod up;
-mod upkeep;
+mod web;
 mod worker;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use hummingbird_status::config::environment;
-use hummingbird_status::telemetry;
+use hummingbird_status::platform::environment::environment;
+use hummingbird_status::platform::telemetry;
 
-/// The keeper of CI statuses.
+/// Collects CI events and keeps the current state of every build, release and merge request in PostgreSQL.
 ///
-/// Without DATABASE_URL the commands use a PostgreSQL of their own below `.hummingbird/`. Those that bring something in (up,
-/// worker, ingest, init, backfill, redrive, migrate, reconcile, db start) create it if need be; the others do not.
+/// Without DATABASE_URL the commands use a local PostgreSQL below `.hummingbird/`. The commands up, worker, ingest,
+/// init, backfill, redrive, migrate, reconcile and db start create it if it does not exist; the others do not.
 #[derive(Parser)]
 #[command(name = "hummingbird-status", version, arg_required_else_help = true)]
 struct Cli {
@@ -45,41 +45,45 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything on this machine: database, schema, sample messages, then the worker and the pages until Ctrl-C.
+    /// Run everything on this machine: database, schema, sample messages, then worker and web UI until Ctrl-C.
     Up(up::UpArgs),
-    /// Take messages from SQS (SQS_QUEUE_URL), or from a folder (LOCAL_DROP_PATH, LOCAL_MIRROR_PATH), until stopped.
+    /// Receive messages from SQS (SQS_QUEUE_URL), or from a folder (LOCAL_DROP_PATH, LOCAL_MIRROR_PATH), until stopped.
     Worker(worker::WorkerArgs),
-    /// Take messages from files: Lambda events, or anything a message can come in. Answers as the function does.
+    /// Ingest messages from files: Lambda events, or any format of a message. Answers like the Lambda function.
     Ingest(ingest::IngestArgs),
-    /// Compare what is kept with what GitLab says, and correct it; mark what got stuck.
+    /// Compare stored merge requests with GitLab and correct them; mark objects that got stuck.
     Reconcile(reconcile::ReconcileArgs),
-    /// Tell the outside what is due (DELIVERY_TARGETS, BROADCAST_TOPIC_ARN), until stopped.
+    /// Deliver due notifications to targets (DELIVERY_TARGETS, BROADCAST_TOPIC_ARN), until stopped.
     Deliver(deliver::DeliverArgs),
-    /// Deliveries that wait or are dead.
+    /// List, show and retry deliveries.
     #[command(subcommand)]
     Deliveries(deliveries::Command),
-    /// Fill a new database: schema, then a dump, a mirror or the archive, whichever is there first.
+    /// Fill a new database: schema, then the first that exists of a dump, a mirror and the archive.
     Init(init::InitArgs),
-    /// Put an archive through the pipeline: the bucket S3_BUCKET, or a mirror of it. Goes on where it was left.
+    /// Ingest an archive: the bucket S3_BUCKET, or a mirror of it. Runs can be resumed.
     Backfill(backfill::BackfillArgs),
-    /// Messages that could not be kept: look at them, and try them again.
+    /// List, show and replay rejected messages (dead letters of this program).
     #[command(subcommand)]
-    Refused(refused::Command),
-    /// Why a thing is as it is: its row, what led to it, what was told of it and how that was answered, what was refused.
+    #[command(alias = "refused")]
+    Rejected(rejected::Command),
+    /// Explain an object's state: its row, the messages behind it, notifications and their responses, rejected
+    /// messages.
     Explain(explain::ExplainArgs),
-    /// Lower the times of a row that lie in the future and protect it from all messages; explain says so of a row.
+    /// Lower the times of a row that lie in the future and make its version guard reject all messages; see explain.
     Repair(repair::RepairArgs),
-    /// Take what is in a dead-letter queue, until it is empty.
+    /// Ingest the messages of a dead-letter queue, until it is empty.
     Redrive(redrive::RedriveArgs),
-    /// Make partitions ahead and throw away what is old, as reconcile does (.._RETENTION_DAYS).
-    Upkeep(upkeep::UpkeepArgs),
+    /// Make partitions ahead and delete rows after their retention (.._RETENTION_DAYS), as reconcile does.
+    #[command(alias = "upkeep")]
+    Maintenance(maintenance::MaintenanceArgs),
     /// Bring the schema up to date; waits for the database and for locks.
     Migrate(migrate::MigrateArgs),
-    /// Serve the pages, JSON, badges and feeds.
-    Page(page::PageArgs),
-    /// Say how a bot is: ok, warning, failed or gone.
+    /// Serve the web UI, JSON API, badges and feeds.
+    #[command(alias = "page")]
+    Web(web::WebArgs),
+    /// Report the status of a bot: ok, warning, failed or gone.
     BotStatus(bot_status::BotStatusArgs),
-    /// The database below `.hummingbird/`.
+    /// Start, stop, reset, query or dump the local database below `.hummingbird/`.
     #[command(subcommand)]
     Db(db::Command),
 }
@@ -96,13 +100,13 @@ async fn main() -> ExitCode {
         Command::Reconcile(args) => reconcile::run(args).await,
         Command::Init(args) => init::run(args).await,
         Command::Backfill(args) => backfill::run(args).await,
-        Command::Refused(command) => refused::run(command).await,
+        Command::Rejected(command) => rejected::run(command).await,
         Command::Explain(args) => explain::run(args).await,
         Command::Repair(args) => repair::run(args).await,
         Command::Redrive(args) => redrive::run(args).await,
-        Command::Upkeep(args) => upkeep::run(args).await,
+        Command::Maintenance(args) => maintenance::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,
-        Command::Page(args) => page::run(args).await,
+        Command::Web(args) => web::run(args).await,
         Command::BotStatus(args) => bot_status::run(args).await,
         Command::Db(command) => db::run(command),
     };

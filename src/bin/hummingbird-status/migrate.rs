@@ -4,22 +4,22 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use hummingbird_status::clock::Deadline;
-use hummingbird_status::config::environment;
+use hummingbird_status::db::{Tx, migrate};
 use hummingbird_status::deliver::targets;
 use hummingbird_status::outbox::registry;
-use hummingbird_status::store::{Tx, migrate};
+use hummingbird_status::platform::clock::Deadline;
+use hummingbird_status::platform::environment::environment;
 
 use super::database;
 
 #[derive(Args)]
 pub(super) struct MigrateArgs {
-    /// Seconds that it may take: to wait for the database and for locks, and to build indexes.
+    /// The time limit in seconds, for waiting for the database and for locks, and for building indexes.
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     timeout: u32,
 }
 
-/// Brings the schema up to date, registers the targets if a document names them, and says what was done.
+/// Migrates the schema, registers the targets if a document names them, and prints what was done.
 pub(super) async fn run(args: MigrateArgs) -> anyhow::Result<()> {
     let database = database::open(1).await?;
     let deadline = Deadline::within(Duration::from_secs(args.timeout.into()));
@@ -29,7 +29,7 @@ pub(super) async fn run(args: MigrateArgs) -> anyhow::Result<()> {
         let register = async |tx: &mut Tx<'_>| registry::register(tx, &targets).await;
         database
             .store
-            .in_tx("register", database::patience(), register)
+            .in_tx("register", database::time_limit(), register)
             .await
             .context("cannot register the targets")?;
         say!("{} targets are registered", targets.len());

@@ -1,6 +1,6 @@
-//! Standard output and standard error of the commands. Nothing else writes to them, see `say!` and `note!`.
+//! Writes to standard output and standard error. Commands write only through this module, see `say!` and `note!`.
 //!
-//! A pipe that its reader has closed (`.. | head`) stops no work: the reader has what it wanted, the rest of the output is
+//! When the reader of standard output has closed the pipe (`.. | head`), the work continues, the rest of the output is
 //! dropped, and the exit status is that of the work. Any other failure, such as a full disk, makes the command fail.
 
 use std::fmt::Arguments;
@@ -8,10 +8,10 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::sync::OnceLock;
 
 use console::Term;
-use hummingbird_status::config::environment;
-use hummingbird_status::shown;
+use hummingbird_status::platform::environment::environment;
+use hummingbird_status::platform::escape;
 
-/// Why standard output could not be written, if so.
+/// The first error of writing to standard output.
 static FAILURE: OnceLock<io::Error> = OnceLock::new();
 
 /// Writes a line to standard output, as `println!` does.
@@ -26,15 +26,17 @@ macro_rules! note {
 
 /// Writes text to standard output.
 pub(super) fn print(text: Arguments<'_>) {
-    bytes(shown::lines(&text.to_string()).as_bytes());
+    bytes(escape::lines(&text.to_string()).as_bytes());
 }
 
-/// Writes JSON to standard output: still the same JSON, without characters that a terminal would do something about.
+/// Writes JSON to standard output, with control characters escaped, so that it is the same JSON and safe for a
+/// terminal.
 pub(super) fn json(text: &str) {
-    bytes(format!("{}\n", shown::json(text)).as_bytes());
+    bytes(format!("{}\n", escape::json(text)).as_bytes());
 }
 
-/// Writes bytes of a message to standard output: as they are to a program, and as text that does nothing to a terminal.
+/// Writes the bytes of a message to standard output: unchanged to a program, and as text without control characters to
+/// a terminal.
 pub(super) fn raw(body: &[u8]) {
     match io::stdout().is_terminal() {
         true => print(format_args!("{}", String::from_utf8_lossy(body))),
@@ -51,29 +53,29 @@ pub(super) fn bytes(bytes: &[u8]) {
     }
 }
 
-/// Writes text to standard error. Nobody can be told when that fails.
+/// Writes text to standard error. A failure of that cannot be reported, so it is ignored.
 pub(super) fn note(text: Arguments<'_>) {
-    let _ = io::stderr().lock().write_all(shown::lines(&text.to_string()).as_bytes());
+    let _ = io::stderr().lock().write_all(escape::lines(&text.to_string()).as_bytes());
 }
 
-/// Why some of the output was lost, if so.
+/// The error by which some of the output was lost, if any.
 pub(super) fn failure() -> Option<&'static io::Error> {
     FAILURE.get()
 }
 
-/// A program that wrote to our standard output was ended because its reader had closed it.
+/// A child program that wrote to our standard output was ended by SIGPIPE, because the reader had closed it.
 #[derive(Debug, thiserror::Error)]
 #[error("the reader has closed the pipe")]
 pub(super) struct ClosedPipe;
 
 impl ClosedPipe {
-    /// What a shell makes of a program that SIGPIPE ended.
+    /// The exit status by which a shell reports a program that SIGPIPE ended.
     pub(super) const STATUS: u8 = 128 + Self::SIGNAL as u8;
     /// Number of SIGPIPE.
     pub(super) const SIGNAL: i32 = 13;
 }
 
-/// Where a text goes.
+/// An output stream.
 #[derive(Clone, Copy)]
 pub(super) enum Stream {
     /// Standard output.
@@ -83,7 +85,7 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    /// Columns of its terminal, else what COLUMNS says; `None` for any number of them.
+    /// The columns of its terminal, else the variable COLUMNS; `None` without a limit.
     pub(super) fn width(self) -> Option<u16> {
         let (is_terminal, terminal) = match self {
             Self::Output => (io::stdout().is_terminal(), Term::stdout()),

@@ -1,23 +1,23 @@
-//! How far long work is: a bar on a terminal, a line every few seconds elsewhere.
+//! Shows the progress of long work: a bar on a terminal, a log line every few seconds elsewhere.
 
 use std::cell::Cell;
 use std::io::IsTerminal;
 
 use hummingbird_status::archive::backfill::{self, Totals};
-use hummingbird_status::clock;
+use hummingbird_status::platform::clock;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 
-/// Time between two lines.
+/// Time between two log lines.
 const LINES: SignedDuration = SignedDuration::from_secs(5);
 
-/// How far a run of backfill is.
+/// The progress of a run of backfill.
 pub(super) struct Progress {
-    /// On a terminal.
+    /// The bar, on a terminal.
     bar: Option<ProgressBar>,
-    /// Elsewhere.
+    /// The log lines, elsewhere.
     lines: Box<Lines>,
-    /// Objects and messages that were done with before.
+    /// Objects and messages that were done by earlier processes.
     before: (u64, u64),
     begun: Timestamp,
 }
@@ -25,29 +25,29 @@ pub(super) struct Progress {
 type Lines = dyn Fn(&Totals, Option<&str>);
 
 impl Progress {
-    /// Of a run that may have been left before.
+    /// Begins to show a run, which may be a resumed one.
     pub(super) fn new(run: &str, before: &Totals) -> Self {
         let style = "{spinner} {wide_bar} {pos}/{len} objects, {per_sec}, {eta} left  {msg}";
         let lines = Box::new(backfill::every_few_seconds(run));
         Self { bar: bar(style), lines, before: (before.objects, before.messages), begun: clock::now() }
     }
 
-    /// The bar, to be told how many objects there are.
+    /// The bar, so that the caller can set the number of objects.
     pub(super) fn bar(&self) -> Option<ProgressBar> {
         self.bar.clone()
     }
 
-    /// Says what was counted so far.
+    /// Shows the current counts.
     pub(super) fn show(&self, totals: &Totals, cursor: Option<&str>) {
         let Some(bar) = &self.bar else { return (self.lines)(totals, cursor) };
         let seconds = clock::now().duration_since(self.begun).as_secs_f64().max(0.001);
         let rate = totals.messages.saturating_sub(self.before.1) as f64 / seconds;
         bar.set_position(totals.objects.saturating_sub(self.before.0));
-        let Totals { kept, refused, unreadable, .. } = totals;
-        bar.set_message(format!("{rate:.0} messages/s: {kept} kept, {refused} refused, {unreadable} unreadable"));
+        let Totals { kept, refused: rejected, unreadable, .. } = totals;
+        bar.set_message(format!("{rate:.0} messages/s: {kept} kept, {rejected} rejected, {unreadable} unreadable"));
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(super) fn end(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -55,7 +55,7 @@ impl Progress {
     }
 }
 
-/// A bar in a style, on a terminal.
+/// A bar of this style; `None` when standard error is not a terminal.
 fn bar(style: &str) -> Option<ProgressBar> {
     std::io::stderr().is_terminal().then(|| {
         let bar = ProgressBar::no_length();
@@ -66,16 +66,16 @@ fn bar(style: &str) -> Option<ProgressBar> {
     })
 }
 
-/// How many of so many projects are done with; shown on a terminal only, for it does not take long.
+/// The number of projects that are done; shown on a terminal only, because it does not take long.
 pub(super) struct Projects(Option<ProgressBar>);
 
 impl Projects {
-    /// None yet.
+    /// Begins at 0.
     pub(super) fn new() -> Self {
         Self(bar("{spinner} {wide_bar} {pos}/{len} projects, {eta} left"))
     }
 
-    /// So many by now.
+    /// Shows the number of projects that are done, of all projects.
     pub(super) fn show(&self, done: usize, of: usize) {
         if let Some(bar) = &self.0 {
             bar.set_length(of as u64);
@@ -91,25 +91,25 @@ impl Projects {
     }
 }
 
-/// How many bytes went somewhere.
+/// The number of bytes that were loaded.
 pub(super) struct Bytes {
     bar: Option<ProgressBar>,
-    said: Cell<Timestamp>,
+    logged: Cell<Timestamp>,
 }
 
 impl Bytes {
-    /// None yet.
+    /// Begins at 0.
     pub(super) fn new() -> Self {
         let bar = bar("{spinner} {bytes}, {bytes_per_sec}, {elapsed}");
-        Self { bar, said: Cell::new(clock::now()) }
+        Self { bar, logged: Cell::new(clock::now()) }
     }
 
-    /// So many by now.
+    /// Shows the number of bytes.
     pub(super) fn show(&self, bytes: u64) {
         if let Some(bar) = &self.bar {
             bar.set_position(bytes);
-        } else if clock::now().duration_since(self.said.get()) >= LINES {
-            self.said.set(clock::now());
+        } else if clock::now().duration_since(self.logged.get()) >= LINES {
+            self.logged.set(clock::now());
             tracing::info!(bytes, "loading");
         }
     }

@@ -1,13 +1,15 @@
 //! `reconcile`
 
+use hummingbird_status::maintenance::retention;
+use hummingbird_status::sources::Settings;
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use hummingbird_status::clock::{self, Deadline};
-use hummingbird_status::config::{self, environment};
+use hummingbird_status::db::Store;
+use hummingbird_status::platform::clock::{self, Deadline};
+use hummingbird_status::platform::environment::{self, environment};
 use hummingbird_status::reconcile::{self, Options, Report};
-use hummingbird_status::store::Store;
 use jiff::civil::{Date, time};
 use jiff::tz::TimeZone;
 use jiff::{Span, SpanRelativeTo, Timestamp};
@@ -17,31 +19,33 @@ use super::{database, out, show};
 
 #[derive(clap::Args)]
 pub(super) struct ReconcileArgs {
-    /// Database, as postgres://user:password@host:port/name [or DATABASE_URL, or the one below .hummingbird/].
+    /// The database, as postgres://user:password@host:port/name [default: DATABASE_URL, else the one below
+    /// .hummingbird/].
     #[arg(long)]
     database_url: Option<String>,
-    /// GitLab to ask [or GITLAB_URL, else https://gitlab.com; several: GITLAB_INSTANCES].
+    /// The GitLab instance [default: GITLAB_URL, else https://gitlab.com; several: GITLAB_INSTANCES].
     #[arg(long)]
     gitlab_url: Option<String>,
-    /// Token with the scope read_api [better GITLAB_TOKEN, which the list of processes does not show].
+    /// A token with the scope read_api [better: GITLAB_TOKEN, which the list of processes does not show].
     #[arg(long)]
     gitlab_token: Option<String>,
     /// Only this project, by its path; may be given several times.
     #[arg(long = "project", value_name = "PATH")]
     projects: Vec<String>,
-    /// Say what is wrong and write nothing.
+    /// Report wrong rows, and write nothing.
     #[arg(long)]
     dry_run: bool,
-    /// Look at all that changed since then, instead of since the last time: 2026-03-10T09:00:00Z, 2026-03-10, or 3d.
+    /// Check merge requests that changed since then, instead of since the last run: 2026-03-10T09:00:00Z, 2026-03-10,
+    /// 3d.
     #[arg(long, value_parser = since)]
     since: Option<Timestamp>,
-    /// Only check the merge requests that are open here: 1 request for 100 of them and no more.
+    /// Only check the stored open merge requests: 1 request for 100 of them.
     #[arg(long, conflicts_with = "since")]
     no_sweep: bool,
-    /// Projects to be checked at a time.
+    /// Projects that are checked at a time.
     #[arg(long, default_value_t = 4)]
     concurrency: usize,
-    /// Seconds after which what is left is left to the next run.
+    /// Seconds after which the remaining projects are left to the next run.
     #[arg(long, default_value_t = 3600)]
     time_limit: u64,
 }
@@ -52,15 +56,15 @@ pub(super) async fn run(args: ReconcileArgs) -> anyhow::Result<()> {
         "DATABASE_URL" => args.database_url.clone(),
         "GITLAB_URL" => args.gitlab_url.clone(),
         "GITLAB_TOKEN" => args.gitlab_token.clone(),
-        // An instance that is named here is meant alone.
+        // The instance of the argument replaces all configured ones.
         "GITLAB_INSTANCES" if args.gitlab_url.is_some() => Some(String::new()),
         _ => None,
     };
     let lookup = |name: &str| given(name).or_else(|| environment(name)).filter(|value| !value.is_empty());
-    let instances = config::gitlab(&lookup)?;
+    let instances = environment::gitlab(&lookup)?;
     let database = match args.database_url {
         Some(_) => {
-            let mut database = config::database(&lookup)?;
+            let mut database = hummingbird_status::db::database(&lookup)?;
             database.pool_size = args.concurrency;
             database::Database { store: Store::open(&database)?, server: None, config: database }
         }
@@ -73,8 +77,8 @@ pub(super) async fn run(args: ReconcileArgs) -> anyhow::Result<()> {
         since: args.since,
         sweep: !args.no_sweep,
         concurrency: args.concurrency,
-        settings: config::settings(&lookup)?,
-        retention: Some(config::retention(&lookup)?),
+        settings: Settings::from_env(&lookup)?,
+        retention: Some(retention(&lookup)?),
         ..Options::default()
     };
     let deadline = Deadline::within(Duration::from_secs(args.time_limit));
@@ -89,7 +93,7 @@ pub(super) async fn run(args: ReconcileArgs) -> anyhow::Result<()> {
     }
     if !report.is_whole() {
         bail!(
-            "{} projects unreachable, {} left, {} answers not understood, {} tasks not done{}",
+            "{} projects unreachable, {} left, {} answers unreadable, {} tasks not done{}",
             report.unreachable.len(),
             report.left.len(),
             report.refused.len(),
@@ -100,7 +104,7 @@ pub(super) async fn run(args: ReconcileArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads a time, a day (UTC), or how long ago.
+/// Reads a time, a day (UTC), or a duration before now.
 fn since(text: &str) -> Result<Timestamp, String> {
     if let Ok(at) = text.parse() {
         return Ok(at);
@@ -112,7 +116,7 @@ fn since(text: &str) -> Result<Timestamp, String> {
     let ago = text.parse::<Span>().and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()));
     ago.ok()
         .and_then(|ago| clock::now().checked_sub(ago.abs()).ok())
-        .ok_or_else(|| "expected a time such as 2026-03-10T09:00:00Z, a day, or how long ago, such as 3d".to_owned())
+        .ok_or_else(|| "expected a time such as 2026-03-10T09:00:00Z, a day, or a duration such as 3d".to_owned())
 }
 
 /// The report as tables; those without rows are left out.
@@ -127,33 +131,33 @@ fn tables(report: &Report) -> String {
     let missing = report.missing.iter().map(|m| [format!("{}!{}", m.project, m.iid), m.state.to_owned()]);
     let unreachable = report.unreachable.iter().map(|u| [u.project.clone(), u.problem.clone()]);
     let moved = report.moved.iter().map(|m| [m.project.clone(), m.to.clone()]);
-    let refused = report.refused.iter().map(|r| {
+    let unreadable = report.refused.iter().map(|r| {
         let iid = r.iid.map_or_else(|| "?".to_owned(), |iid| iid.to_string());
         [format!("{}!{iid}", r.project), r.detail.clone()]
     });
     let left = report.left.iter().map(|project| [project.clone()]);
-    let stale = report.stale.iter().map(|s| [s.kind.to_owned(), s.name.clone(), s.state.clone(), s.since.to_string()]);
+    let stuck = report.stale.iter().map(|s| [s.kind.to_owned(), s.name.clone(), s.state.clone(), s.since.to_string()]);
     let worked = report.worked.iter().map(|w| {
         let left = if w.left { "more in the next run" } else { "done" };
         [w.task.to_owned(), w.objects.to_string(), w.written.to_string(), left.to_owned()]
     });
     let mut text = [
         show::rows(["corrected", "field", "old", "new"], corrected),
-        show::rows(["never heard of", "state"], missing),
+        show::rows(["missing", "state"], missing),
         show::rows(["unreachable", "why"], unreachable),
         show::rows(["moved", "to"], moved),
-        show::rows(["not understood", "why"], refused),
+        show::rows(["unreadable", "why"], unreadable),
         show::rows(["left to the next run"], left),
-        show::rows(["stuck", "name", "state", "since"], stale),
-        show::rows(["worked on", "objects", "written", ""], worked),
-        report.upkeep.as_ref().map(super::upkeep::tables).unwrap_or_default(),
+        show::rows(["stuck", "name", "state", "since"], stuck),
+        show::rows(["task", "objects", "written", ""], worked),
+        report.upkeep.as_ref().map(super::maintenance::tables).unwrap_or_default(),
     ]
     .concat();
     if report.dry_run {
-        text += "Nothing was written. ";
+        text += "Nothing was written.\n";
     }
     text + &format!(
-        "{} merge requests of {} projects checked: {} corrected, {} never heard of, {} completed, {} heads filled in; \
+        "{} merge requests of {} projects checked: {} corrected, {} missing, {} completed, {} heads added; \
          {} requests in {:.1} s",
         report.checked,
         report.projects,
@@ -168,8 +172,8 @@ fn tables(report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hummingbird_status::gitlab::Change;
     use hummingbird_status::reconcile::{Correction, Unreachable};
+    use hummingbird_status::sources::gitlab::Change;
 
     use super::*;
 
@@ -207,7 +211,8 @@ mod tests {
         ╞═════════════╪════════════════════╡
         │ g/q         ┆ GitLab answers 404 │
         └─────────────┴────────────────────┘
-        Nothing was written. 7 merge requests of 1 projects checked: 1 corrected, 0 never heard of, 0 completed, 0 heads filled in; 2 requests in 0.2 s
+        Nothing was written.
+        7 merge requests of 1 projects checked: 1 corrected, 0 missing, 0 completed, 0 heads added; 2 requests in 0.2 s
         ");
     }
 }

@@ -1,55 +1,59 @@
-//! `up`: all of it on this machine.
+//! `up`: runs everything on this machine.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use hummingbird_status::config::{self, environment};
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::envelope::lambda::Invocation;
-use hummingbird_status::family::{Family, Settings};
-use hummingbird_status::pipeline::{self, Counts};
-use hummingbird_status::serving::Hosts;
-use hummingbird_status::store::{Store, migrate, summary};
+use hummingbird_status::db::{Store, migrate};
+use hummingbird_status::ingest::{self, Counts};
+use hummingbird_status::platform::environment::environment;
+use hummingbird_status::platform::serving::Hosts;
+use hummingbird_status::reports::summary;
+use hummingbird_status::sources::{Settings, Source};
+use hummingbird_status::transport::Delivery;
+use hummingbird_status::transport::lambda::Invocation;
 use hummingbird_status::worker::Stopper;
 
-use super::worker::{self, Source};
-use super::{database, deliver, page, show};
+use super::worker::{self, Input};
+use super::{database, deliver, show, web};
 
 #[derive(clap::Args)]
 pub(super) struct UpArgs {
-    /// Folder with sample messages: one folder a family, and `envelope` with whole Lambda events.
+    /// The folder of sample messages: a folder for each source, and `envelope` with whole Lambda events.
     #[arg(long, default_value = "events")]
     events: PathBuf,
-    /// Where to show the pages; another port is taken if this one is.
-    #[arg(long, value_name = "HOST:PORT", default_value = page::DEFAULT, env = "PAGE_ADDRESS", value_parser = page::address)]
+    /// The address of the web UI; if the port is in use, another one is chosen.
+    #[arg(long, value_name = "HOST:PORT", default_value = web::DEFAULT)]
+    #[arg(env = "PAGE_ADDRESS", value_parser = web::address)]
     listen: String,
-    /// End after the samples instead of working on.
+    /// End after the samples instead of running the worker.
     #[arg(long)]
     once: bool,
 }
 
-/// As SQS gives them to a function that asks for no more.
+/// The default batch size of SQS for a function.
 const BATCH: usize = 10;
 
-/// Database, schema, samples, a look at the tables, then the worker until it is stopped.
+/// Starts the database, migrates the schema, ingests the samples, prints a summary of the tables, then runs the worker
+/// until it is stopped.
 pub(super) async fn run(args: UpArgs) -> anyhow::Result<()> {
-    let settings = config::settings(&environment)?;
-    let source = Source::from_env()?.unwrap_or_else(|| Source::drop_folder(&Path::new(database::BASE).join("drop")));
+    let settings = Settings::from_env(&environment)?;
+    let source = Input::from_env()?.unwrap_or_else(|| Input::drop_folder(&Path::new(database::BASE).join("drop")));
     let database = database::open(source.connections()).await?;
     match &database.server {
         Some(server) if server.is_owned() => {
-            say!("PostgreSQL runs as long as this command, data in {}", database::BASE)
+            say!("PostgreSQL runs until this command ends, data in {}", database::BASE)
         }
-        Some(_) => say!("PostgreSQL was running already, data in {}", database::BASE),
+        Some(_) => say!("PostgreSQL already runs, data in {}", database::BASE),
         None => say!("Using the configured database"),
     }
-    migrate(&database.store, database::patience()).await.context("cannot bring the schema up to date")?;
+    migrate(&database.store, database::time_limit()).await.context("cannot bring the schema up to date")?;
     deliver::register(&database.store).await?;
     if args.events.is_dir() {
         let counts = samples(&database.store, &args.events, &settings).await?;
         say!(
-            "{} sample messages of {}: {} kept, {} known already, {} ignored, {} refused (on purpose: sqs-poison and sqs-bots of envelope)",
+            "{} sample messages of {}: {} kept, {} outdated, {} ignored, {} rejected (on purpose: sqs-poison and \
+             sqs-bots of envelope)",
             counts.received,
             args.events.display(),
             counts.kept,
@@ -60,37 +64,37 @@ pub(super) async fn run(args: UpArgs) -> anyhow::Result<()> {
     } else {
         say!("No sample messages: there is no folder {}", args.events.display());
     }
-    let rows = database.store.in_tx("summary", database::patience(), async |tx| summary(tx).await).await?;
+    let rows = database.store.in_tx("summary", database::time_limit(), async |tx| summary(tx).await).await?;
     show::summary(&rows);
     say!("Query with: hummingbird-status db shell   (or: cargo run -- db shell)");
     if args.once {
         return Ok(());
     }
-    // Ends the pages when this function ends.
+    // Ends the web server when this function ends.
     let (_stopper, stop) = Stopper::new();
-    let routes = page::routes(&database)?;
-    let (listener, link) = match page::listen(&args.listen).await {
+    let routes = web::routes(&database)?;
+    let (listener, link) = match web::listen(&args.listen).await {
         Err(error) => {
             let host = args.listen.rsplit_once(':').map_or("127.0.0.1", |(host, _)| host);
-            let (listener, link) = page::listen(&format!("{host}:0")).await?;
+            let (listener, link) = web::listen(&format!("{host}:0")).await?;
             note!("note: {error:#}. The pages are on another port: {link}");
             (listener, link)
         }
         other => other?,
     };
-    tokio::spawn(page::show(listener, routes, Hosts::default(), stop));
+    tokio::spawn(web::show(listener, routes, Hosts::default(), stop));
     say!("Pages on {link}");
-    say!("Taking messages from {}. Ctrl-C ends it all.", source.describe());
+    say!("Receiving messages from {}. Ctrl-C ends it.", source.describe());
     worker::work(source, &database.store, settings, Ipv4Addr::LOCALHOST).await
 }
 
-/// Takes the samples in through the pipeline, as the function would.
+/// Ingests the samples in batches, as the Lambda function would.
 async fn samples(store: &Store, events: &Path, settings: &Settings) -> anyhow::Result<Counts> {
     let mut batches = Vec::new();
-    for family in Family::ALL {
-        let deliveries: Vec<_> = files(&events.join(family.name()))?
+    for source in Source::ALL {
+        let deliveries: Vec<_> = files(&events.join(source.name()))?
             .into_iter()
-            .map(|(name, body)| Delivery { id: format!("{family}/{name}"), body, ..Delivery::default() })
+            .map(|(name, body)| Delivery { id: format!("{source}/{name}"), body, ..Delivery::default() })
             .collect();
         batches.extend(deliveries.chunks(BATCH).map(<[_]>::to_vec));
     }
@@ -101,7 +105,7 @@ async fn samples(store: &Store, events: &Path, settings: &Settings) -> anyhow::R
     }));
     let mut total = Counts::default();
     for batch in batches {
-        let report = pipeline::ingest(store, &batch, settings, database::patience()).await;
+        let report = ingest::ingest(store, &batch, settings, database::time_limit()).await;
         if let Some((_, error)) = &report.error {
             anyhow::bail!("cannot write the samples: {error}");
         }
@@ -110,7 +114,7 @@ async fn samples(store: &Store, events: &Path, settings: &Settings) -> anyhow::R
     Ok(total)
 }
 
-/// JSON files of a folder by name, sorted; none if there is no such folder.
+/// The JSON files of a folder with their names, sorted; none if the folder does not exist.
 fn files(folder: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     let mut found = Vec::new();
     let Ok(entries) = std::fs::read_dir(folder) else { return Ok(found) };

@@ -1,4 +1,4 @@
-//! Documents for addresses that builds name, and for a bridge to IRC.
+//! Webhooks to addresses that builds name, and to a bridge to IRC.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -6,37 +6,37 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Url;
 use serde_json::Value;
 
-use crate::clock;
 use crate::deliver::http::{Header, Poster};
 use crate::deliver::policy::{self, Answer, Decision, Lost};
 use crate::deliver::signature::rsa_sha1;
-use crate::deliver::targets::NoticeWay;
+use crate::deliver::targets::NoticeMethod;
 use crate::deliver::webhook::signed;
+use crate::outbox::EventDue;
 use crate::outbox::Notice;
-use crate::outbox::queue::EventDue;
-use crate::secret::Secret;
+use crate::platform::clock;
+use crate::platform::secret::Secret;
 
-/// What goes to an address.
-pub(super) struct Letter {
+/// A document and its address.
+pub(super) struct Document {
     pub(super) url: Url,
     pub(super) slug: String,
     pub(super) signed: bool,
     pub(super) body: Value,
 }
 
-/// Sends a document as Travis CI does: as the field `payload` of a form, signed with its key; or as it is.
-pub(super) async fn send(poster: &Poster, way: &NoticeWay, due: &EventDue, letter: &Letter) -> Decision {
-    let NoticeWay::Hook { key, secret, token, is_form } = way else { return Decision::dead("no hook") };
-    let json = letter.body.to_string();
-    let slug: String = letter.slug.chars().filter(|c| c.is_ascii_graphic()).collect();
+/// Sends a document as Travis CI does: as the field `payload` of a form, signed with its key; or as JSON.
+pub(super) async fn send(poster: &Poster, method: &NoticeMethod, due: &EventDue, document: &Document) -> Decision {
+    let NoticeMethod::Hook { key, secret, token, is_form } = method else { return Decision::dead("no hook") };
+    let json = document.body.to_string();
+    let slug: String = document.slug.chars().filter(|c| c.is_ascii_graphic()).collect();
     let mut headers: Vec<Header> =
         vec![("travis-repo-slug", slug), ("user-agent", "Travis CI Notifications".to_owned())];
     let mut body = json.clone();
-    if letter.signed {
+    if document.signed {
         if let Some(key) = key {
             match rsa_sha1(key, json.as_bytes()) {
                 Ok(signature) => headers.push(("signature", signature)),
-                Err(why) => return Decision::lost(due.tries, &Lost { why, certain: true }),
+                Err(why) => return Decision::lost(due.attempts, &Lost { why, certain: true }),
             }
         }
         if *is_form {
@@ -50,7 +50,7 @@ pub(super) async fn send(poster: &Poster, way: &NoticeWay, due: &EventDue, lette
     if let Some(token) = token {
         headers.push(("authorization", format!("Basic {}", STANDARD.encode(token.expose()))));
     }
-    decide(poster.post(&letter.url, &headers, &body, false).await, due)
+    decide(poster.post(&document.url, &headers, &body, false).await, due)
 }
 
 /// Sends lines to a bridge, which speaks IRC.
@@ -67,8 +67,8 @@ pub(super) async fn to_bridge(poster: &Poster, url: &Url, secret: &Secret, due: 
 
 fn decide(answer: Result<Answer, Lost>, due: &EventDue) -> Decision {
     match answer {
-        Ok(answer) => policy::hook(&answer, due.tries),
-        // One address that is gone says nothing about all others of the target.
-        Err(lost) => Decision { fault: false, ..Decision::lost(due.tries, &lost) },
+        Ok(answer) => policy::hook(&answer, due.attempts),
+        // One address that does not answer says nothing about the others of the target.
+        Err(lost) => Decision { fault: false, ..Decision::lost(due.attempts, &lost) },
     }
 }

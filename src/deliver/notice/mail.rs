@@ -4,17 +4,17 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use reqwest::Url;
 use serde_json::{Value, json};
 
-use crate::aws;
-use crate::clock;
 use crate::deliver::http::{Header, Poster};
 use crate::deliver::policy::{self, Decision, Lost};
+use crate::outbox::Attempts;
 use crate::outbox::Notice;
-use crate::outbox::queue::Tries;
+use crate::platform::aws;
+use crate::platform::clock;
 
 /// Characters of a header, at most (SES API, `MessageHeader`).
 const HEADER: usize = 870;
 
-/// Who sends.
+/// The sender, and the API of SES.
 pub(super) struct Sender<'s> {
     pub(super) from: &'s str,
     pub(super) api: &'s Url,
@@ -22,32 +22,32 @@ pub(super) struct Sender<'s> {
     pub(super) credentials: Option<&'s SharedCredentialsProvider>,
 }
 
-/// Sends one. A mail whose answer was lost is sent again: better twice than never.
-pub(super) async fn send(poster: &Poster, by: &Sender<'_>, mail: &Notice, tries: Tries) -> Decision {
-    let lost = |why: &str| Decision::lost(tries, &Lost { why: why.to_owned(), certain: true });
+/// Sends a mail. One whose answer was lost is retried: delivery is at least once.
+pub(super) async fn send(poster: &Poster, by: &Sender<'_>, mail: &Notice, attempts: Attempts) -> Decision {
+    let lost = |why: &str| Decision::lost(attempts, &Lost { why: why.to_owned(), certain: true });
     let Some(body) = document(by.from, mail) else { return Decision::dead("no mail") };
     let Some(provider) = by.credentials else { return lost("no credentials for SES") };
     let Ok(credentials) = provider.provide_credentials().await else { return lost("no credentials for SES") };
     let mut url = by.api.clone();
     url.set_path(&format!("{}/v2/email/outbound-emails", by.api.path().trim_end_matches('/')));
-    let what = aws::Request { service: "ses", region: by.region, method: "POST", url: url.as_str(), headers: &[] };
-    let signed = aws::signed(&what, credentials, body.as_bytes(), clock::now().into());
+    let request = aws::Request { service: "ses", region: by.region, method: "POST", url: url.as_str(), headers: &[] };
+    let signed = aws::signed(&request, credentials, body.as_bytes(), clock::now().into());
     let Ok(signed) = signed else { return lost("the request cannot be signed") };
     let headers: Vec<Header> = signed.into_iter().filter_map(|(name, value)| Some((known(&name)?, value))).collect();
     match poster.post(&url, &headers, &body, false).await {
-        Ok(answer) => policy::ses(&answer, tries),
-        Err(lost) => Decision::lost(tries, &lost),
+        Ok(answer) => policy::ses(&answer, attempts),
+        Err(lost) => Decision::lost(attempts, &lost),
     }
 }
 
-/// The headers that a signature brings.
+/// The headers of a signature.
 fn known(name: &str) -> Option<&'static str> {
     ["authorization", "x-amz-date", "x-amz-security-token"].into_iter().find(|known| known.eq_ignore_ascii_case(name))
 }
 
 fn document(from: &str, mail: &Notice) -> Option<String> {
     let Notice::Mail { address, subject, text, headers } = mail else { return None };
-    // SES takes printable ASCII in headers of one's own.
+    // SES accepts only printable ASCII in custom headers.
     let plain = |value: &str| -> String {
         value.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).take(HEADER).collect()
     };

@@ -1,21 +1,21 @@
-//! Slack: an incoming webhook, or its own way for Travis CI.
+//! Slack: an incoming webhook, or its integration for Travis CI.
 
 use reqwest::Url;
 use serde_json::Value;
 
 use crate::deliver::http::Poster;
 use crate::deliver::policy::{self, Decision, Lost};
-use crate::outbox::queue::Tries;
-use crate::secret::Secret;
+use crate::outbox::Attempts;
+use crate::platform::secret::Secret;
 
-/// Where an account takes what Travis CI tells.
+/// URL at which an account accepts messages of Travis CI.
 #[must_use]
 pub fn address(account: &str, token: &str) -> String {
     format!("https://{account}.slack.com/services/hooks/travis?token={token}")
 }
 
-pub(super) async fn to_webhook(poster: &Poster, url: &Secret, body: &Value, tries: Tries) -> Decision {
-    send(poster, url.expose(), body, tries).await
+pub(super) async fn to_webhook(poster: &Poster, url: &Secret, body: &Value, attempts: Attempts) -> Decision {
+    send(poster, url.expose(), body, attempts).await
 }
 
 pub(super) async fn with_token(
@@ -24,7 +24,7 @@ pub(super) async fn with_token(
     token: &Secret,
     api: Option<&Url>,
     body: &Value,
-    tries: Tries,
+    attempts: Attempts,
 ) -> Decision {
     let url = match api {
         Some(api) => {
@@ -32,15 +32,15 @@ pub(super) async fn with_token(
         }
         None => address(account, token.expose()),
     };
-    send(poster, &url, body, tries).await
+    send(poster, &url, body, attempts).await
 }
 
-async fn send(poster: &Poster, url: &str, body: &Value, tries: Tries) -> Decision {
+async fn send(poster: &Poster, url: &str, body: &Value, attempts: Attempts) -> Decision {
     let Ok(url) = Url::parse(url) else {
-        return Decision::lost(tries, &Lost { why: "the address cannot be read".to_owned(), certain: true });
+        return Decision::lost(attempts, &Lost { why: "the address cannot be read".to_owned(), certain: true });
     };
     match poster.post(&url, &[], &body.to_string(), false).await {
-        Ok(answer) => policy::slack(&answer, tries),
-        Err(lost) => Decision::lost(tries, &lost),
+        Ok(answer) => policy::slack(&answer, attempts),
+        Err(lost) => Decision::lost(attempts, &lost),
     }
 }

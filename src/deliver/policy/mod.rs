@@ -1,6 +1,7 @@
-//! What an answer means. Pure: no clock but the time at which the answer came.
+//! The retry policy: which outcome an answer of a target means (delivered, retry with backoff, rate limit, dead). Pure:
+//! the only time is the one at which the answer came.
 //!
-//! Facts: github/docs `content/rest/using-the-rest-api/*`, gitlabhq `doc/api/commits.md`, and what others met in the wild
+//! Facts: github/docs `content/rest/using-the-rest-api/*`, gitlabhq `doc/api/commits.md`, and issues of other programs
 //! (Pix4D/cogito, travis-tasks, prow, atlantis, packit).
 
 mod github;
@@ -18,38 +19,39 @@ pub(super) use self::github::{no_token, young};
 pub use self::gitlab::gitlab;
 pub use self::notice::{hook, ses, slack};
 pub use self::webhook::webhook;
-use crate::outbox::queue::{Outcome, Tries};
+use crate::outbox::Attempts;
+use crate::outbox::queue::Outcome;
 
-/// What a server answered.
+/// The answer of a server.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// Status code of HTTP.
     pub status: u16,
     /// Headers; names in lower case.
     pub headers: Vec<(String, String)>,
-    /// As much of the body as is worth reading, without the token should it be repeated in there.
+    /// The beginning of the body, in which secrets are masked.
     pub body: String,
     /// When it came.
     pub at: Timestamp,
 }
 
-/// No answer.
+/// A request without an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lost {
-    /// What happened, without address and token.
+    /// The reason, without address and token.
     pub why: String,
-    /// Whether it is certain that the request was not carried out: there was no connection.
+    /// Whether it is certain that the request was not processed, because there was no connection.
     pub certain: bool,
 }
 
-/// What is to be done about an answer.
+/// What to do after an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// With this delivery.
+    /// The outcome of this delivery.
     pub outcome: Outcome,
-    /// Whether it counts as a fault of the target.
+    /// Whether it counts as a fault of the target; several in a row open the circuit breaker.
     pub fault: bool,
-    /// How long nothing is to be sent to the target, and whether for twice as long each time in a row.
+    /// How long nothing is sent to the target, and whether that doubles each time in a row.
     pub pause: Option<(Duration, bool)>,
 }
 
@@ -57,102 +59,102 @@ pub struct Decision {
 const LONGEST: Duration = Duration::from_secs(3600);
 /// First and longest wait of a backoff.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(900));
-/// What is paused for where nobody says how long; doubles.
-const UNTOLD: Duration = Duration::from_secs(60);
+/// Pause where the target does not say how long; doubles.
+const DEFAULT_PAUSE: Duration = Duration::from_secs(60);
 
 impl Decision {
-    fn just(outcome: Outcome) -> Self {
+    fn without_fault(outcome: Outcome) -> Self {
         Self { outcome, fault: false, pause: None }
     }
 
     /// The target has it.
     #[must_use]
     pub fn delivered() -> Self {
-        Self::just(Outcome::Delivered)
+        Self::without_fault(Outcome::Delivered)
     }
 
     /// It was not tried.
     #[must_use]
     pub fn untried() -> Self {
-        Self::just(Outcome::Back)
+        Self::without_fault(Outcome::NotTried)
     }
 
-    /// It can never be delivered.
+    /// It can never be delivered (dead letter).
     #[must_use]
     pub fn dead(why: impl Into<String>) -> Self {
-        Self::just(Outcome::Dead { why: why.into() })
+        Self::without_fault(Outcome::Dead { why: why.into() })
     }
 
-    /// The target's fault: again, after a random wait whose longest doubles.
+    /// A fault of the target: retry with exponential backoff and full jitter.
     #[must_use]
-    pub fn backoff(tries: Tries, why: impl Into<String>) -> Self {
-        let doublings = u32::try_from(tries.attempts.clamp(0, 20)).unwrap_or_default();
+    pub fn backoff(attempts: Attempts, why: impl Into<String>) -> Self {
+        let doublings = u32::try_from(attempts.attempts.clamp(0, 20)).unwrap_or_default();
         let wait = BACKOFF.0.saturating_mul(1 << doublings).min(BACKOFF.1);
         let outcome = Outcome::Retry { wait, jitter: true, refused: false, certain: false, why: why.into() };
         Self { outcome, fault: true, pause: None }
     }
 
-    /// No answer came.
+    /// No answer came: retry with backoff.
     #[must_use]
-    pub fn lost(tries: Tries, lost: &Lost) -> Self {
-        let mut decision = Self::backoff(tries, &lost.why);
+    pub fn lost(attempts: Attempts, lost: &Lost) -> Self {
+        let mut decision = Self::backoff(attempts, &lost.why);
         if let Outcome::Retry { certain, .. } = &mut decision.outcome {
             *certain = lost.certain;
         }
         decision
     }
 
-    /// The target's fault, and it says when to come again.
+    /// A fault of the target, which says when to retry.
     fn at(wait: Duration, why: impl Into<String>) -> Self {
         let wait = wait.min(LONGEST);
         let outcome = Outcome::Retry { wait, jitter: false, refused: false, certain: false, why: why.into() };
         Self { outcome, fault: true, pause: None }
     }
 
-    /// The target's fault: again when it says, else as [`Decision::backoff`].
-    fn later(answer: &Answer, tries: Tries, why: impl Into<String>) -> Self {
+    /// A fault of the target: retry when it says, else as [`Decision::backoff`].
+    fn later(answer: &Answer, attempts: Attempts, why: impl Into<String>) -> Self {
         match answer.retry_after() {
             Some(wait) => Self::at(wait, why),
-            None => Self::backoff(tries, why),
+            None => Self::backoff(attempts, why),
         }
     }
 
-    /// Too many: nothing until it says, else for a time that doubles.
+    /// A rate limit: send nothing until the target says, else for a time that doubles.
     fn limited(answer: &Answer, why: impl Into<String>) -> Self {
         match answer.retry_after() {
             Some(wait) => Self::pause(wait, false, why),
-            None => Self::pause(UNTOLD, true, why),
+            None => Self::pause(DEFAULT_PAUSE, true, why),
         }
     }
 
-    /// Refused, but that may change: `most` attempts, spread over a time by waits that double; then dead.
-    fn few(tries: Tries, most: i32, over: Duration, why: impl Into<String>) -> Self {
-        let done = tries.refusals + 1;
+    /// Rejected, but that may change: `most` attempts, spread over a time by waits that double; then dead.
+    fn few(attempts: Attempts, most: i32, over: Duration, why: impl Into<String>) -> Self {
+        let done = attempts.rejections + 1;
         if done >= most {
             return Self::dead(why);
         }
         let parts = (1_u32 << (most - 1)) - 1;
         let wait = over * (1 << (done - 1)) / parts;
-        Self::just(Outcome::Retry { wait, jitter: false, refused: true, certain: true, why: why.into() })
+        Self::without_fault(Outcome::Retry { wait, jitter: false, refused: true, certain: true, why: why.into() })
     }
 
-    /// A page for people where an answer of the API was expected: a sign-in page of a proxy, or the wrong address. Nothing was
+    /// An HTML page instead of an answer of the API: a sign-in page of a proxy, or the wrong address. Nothing was
     /// delivered.
     fn page(says: String) -> Self {
         Self::pause(
-            UNTOLD,
+            DEFAULT_PAUSE,
             true,
             format!("a page of HTML instead of an answer, from a proxy or a wrong address: {says}"),
         )
     }
 
-    /// The target takes nothing for a time that doubles.
+    /// Send nothing to the target for a time that doubles.
     #[must_use]
     pub fn paused(time: Duration, why: impl Into<String>) -> Self {
         Self::pause(time, true, why)
     }
 
-    /// The target takes nothing for a time.
+    /// Send nothing to the target for a time.
     fn pause(time: Duration, doubling: bool, why: impl Into<String>) -> Self {
         let outcome = Outcome::Pause { why: why.into() };
         Self { outcome, fault: false, pause: Some((time.min(LONGEST), doubling)) }
@@ -166,19 +168,19 @@ impl Answer {
         self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.trim())
     }
 
-    /// Whether it is a page for people.
+    /// Whether it is an HTML page.
     #[must_use]
     pub fn is_page(&self) -> bool {
         self.header("content-type").is_some_and(|kind| kind.to_ascii_lowercase().contains("html"))
             || self.body.trim_start().starts_with('<')
     }
 
-    /// The server's own clock, else ours.
+    /// The time by the server's clock, else by ours.
     pub(super) fn date(&self) -> Timestamp {
         self.header("date").and_then(http_date).unwrap_or(self.at)
     }
 
-    /// What `Retry-After` says, in either of its forms; none if that is no time to come.
+    /// The wait in `Retry-After`, in either of its forms; `None` if it is not in the future.
     fn retry_after(&self) -> Option<Duration> {
         let text = self.header("retry-after")?;
         let seconds = match text.parse::<i64>() {
@@ -188,14 +190,14 @@ impl Answer {
         u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
     }
 
-    /// How long until a moment given in seconds since 1970, by the server's clock; none if it has passed.
+    /// How long until a time that a header gives in seconds since 1970, by the server's clock; `None` if it has passed.
     fn until(&self, header: &str) -> Option<Duration> {
         let reset = Timestamp::from_second(self.header(header)?.parse().ok()?).ok()?;
         let seconds = reset.duration_since(self.date()).as_secs();
         u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
     }
 
-    /// Status and what the body says, for people: `422: Validation Failed: description is too long`.
+    /// Status and the error messages of the body: `422: Validation Failed: description is too long`.
     fn says(&self) -> String {
         let document: serde_json::Value = serde_json::from_str(&self.body).unwrap_or_default();
         let mut parts = vec![self.status.to_string()];
@@ -220,13 +222,13 @@ impl Answer {
         parts.join(": ").chars().take(250).collect()
     }
 
-    /// Status and the beginning of a body that is no JSON: `404: channel_not_found`.
+    /// Status and the beginning of a body that is not JSON: `404: channel_not_found`.
     fn says_plainly(&self) -> String {
-        let word: String = self.body.chars().filter(|c| !c.is_control()).take(100).collect();
-        if word.is_empty() { self.status.to_string() } else { format!("{}: {word}", self.status) }
+        let text: String = self.body.chars().filter(|c| !c.is_control()).take(100).collect();
+        if text.is_empty() { self.status.to_string() } else { format!("{}: {text}", self.status) }
     }
 
-    /// Whether the body holds one of these texts, given in lower case, wherever and in whatever case.
+    /// Whether the body contains one of these texts, which are given in lower case; ignores case.
     fn mentions(&self, texts: &[&str]) -> bool {
         let body = self.body.to_ascii_lowercase();
         texts.iter().any(|text| body.contains(text))
@@ -245,9 +247,9 @@ mod tests {
     #[test]
     fn few_attempts_spread_over_their_time() {
         let waits = |most: i32, over: u64| -> Vec<u64> {
-            let waits = (0..most).map_while(|refusals| {
-                let tries = Tries { attempts: 50, refusals };
-                match Decision::few(tries, most, Duration::from_secs(over), "x").outcome {
+            let waits = (0..most).map_while(|rejections| {
+                let attempts = Attempts { attempts: 50, rejections };
+                match Decision::few(attempts, most, Duration::from_secs(over), "x").outcome {
                     Outcome::Retry { wait, .. } => Some(wait.as_secs()),
                     Outcome::Dead { .. } => None,
                     other => panic!("{other:?}"),
@@ -262,7 +264,7 @@ mod tests {
 
     #[test]
     fn backoff_doubles_to_its_longest() {
-        let wait = |attempts| match Decision::backoff(Tries { attempts, refusals: 0 }, "x").outcome {
+        let wait = |attempts| match Decision::backoff(Attempts { attempts, rejections: 0 }, "x").outcome {
             Outcome::Retry { wait, jitter: true, .. } => wait.as_secs(),
             other => panic!("{other:?}"),
         };

@@ -1,32 +1,32 @@
-//! Those who are told in words: Slack, SES, and addresses that builds name.
+//! Answers to notices: of Slack, SES, and addresses that builds name.
 
 use std::time::Duration;
 
-use super::{Answer, Decision, UNTOLD};
-use crate::outbox::queue::Tries;
+use super::{Answer, DEFAULT_PAUSE, Decision};
+use crate::outbox::Attempts;
 
-/// What to do about an answer of Slack to a message (docs of Slack, 'Sending messages using incoming webhooks': the body is
-/// a word).
+/// What to do after an answer of Slack (docs of Slack, 'Sending messages using incoming webhooks': the body is an error
+/// code).
 #[must_use]
-pub fn slack(answer: &Answer, tries: Tries) -> Decision {
+pub fn slack(answer: &Answer, attempts: Attempts) -> Decision {
     let says = answer.says_plainly();
     match answer.status {
         200..=299 if answer.is_page() => Decision::page(answer.says()),
         200..=299 => Decision::delivered(),
         429 => Decision::limited(answer, says),
-        408 | 425 | 500..=599 => Decision::later(answer, tries, says),
-        // The token or the whole team: of no use to anybody until somebody has mended it.
-        401 => Decision::pause(UNTOLD, true, says),
+        408 | 425 | 500..=599 => Decision::later(answer, attempts, says),
+        // About the token or the whole team: no message is accepted until that is repaired.
+        401 => Decision::pause(DEFAULT_PAUSE, true, says),
         403 | 404 if answer.mentions(&["invalid_token", "team_disabled", "no_team", "no_active_hooks"]) => {
-            Decision::pause(UNTOLD, true, says)
+            Decision::pause(DEFAULT_PAUSE, true, says)
         }
         _ => Decision::dead(says),
     }
 }
 
-/// What to do about an answer of SES (API version 2, `SendEmail`, errors).
+/// What to do after an answer of SES (API version 2, `SendEmail`, errors).
 #[must_use]
-pub fn ses(answer: &Answer, tries: Tries) -> Decision {
+pub fn ses(answer: &Answer, attempts: Attempts) -> Decision {
     let kind = answer.header("x-amzn-errortype").unwrap_or_default();
     let kind = kind.split([':', '#']).next().unwrap_or_default().to_owned();
     let says = if kind.is_empty() { answer.says() } else { format!("{kind}: {}", answer.says()) };
@@ -34,7 +34,7 @@ pub fn ses(answer: &Answer, tries: Tries) -> Decision {
         (200..=299, _) if answer.is_page() => Decision::page(says),
         (200..=299, _) => Decision::delivered(),
         (429, _) => Decision::pause(answer.retry_after().unwrap_or(Duration::from_secs(5)), true, says),
-        // Of the account, the sender or our role: nothing goes until somebody has mended it.
+        // About the account, the sender or our role: no mail is accepted until that is repaired.
         (
             400,
             "AccountSuspendedException"
@@ -42,23 +42,23 @@ pub fn ses(answer: &Answer, tries: Tries) -> Decision {
             | "LimitExceededException"
             | "MailFromDomainNotVerifiedException",
         )
-        | (401 | 403, _) => Decision::pause(UNTOLD, true, says),
-        (408 | 425 | 500..=599, _) => Decision::backoff(tries, says),
+        | (401 | 403, _) => Decision::pause(DEFAULT_PAUSE, true, says),
+        (408 | 425 | 500..=599, _) => Decision::backoff(attempts, says),
         _ => Decision::dead(says),
     }
 }
 
-/// What to do about an answer of an address that a build names. There are many of them behind one target, so that what one
-/// of them says holds up none of the others.
+/// What to do after an answer of an address that a build names. One target has many such addresses, so that the answer
+/// of one never pauses the target.
 #[must_use]
-pub fn hook(answer: &Answer, tries: Tries) -> Decision {
+pub fn hook(answer: &Answer, attempts: Attempts) -> Decision {
     let says = answer.says();
     match answer.status {
         200..=299 => Decision::delivered(),
         300..=399 => Decision::dead(format!("a redirect, which is not followed: {says}")),
         404 | 410 => Decision::dead(says),
-        408 | 425 | 429 | 500..=599 => Decision { fault: false, ..Decision::later(answer, tries, says) },
-        _ => Decision::few(tries, 3, Duration::from_secs(600), says),
+        408 | 425 | 429 | 500..=599 => Decision { fault: false, ..Decision::later(answer, attempts, says) },
+        _ => Decision::few(attempts, 3, Duration::from_secs(600), says),
     }
 }
 
@@ -74,15 +74,15 @@ mod tests {
         Answer { status, headers, body: body.to_owned(), at: Timestamp::UNIX_EPOCH }
     }
 
-    fn word(decision: &Decision) -> &'static str {
+    fn outcome(decision: &Decision) -> &'static str {
         match (&decision.outcome, decision.fault) {
             (Outcome::Delivered, _) => "delivered",
             (Outcome::Dead { .. }, _) => "dead",
             (Outcome::Pause { .. }, _) => "pause",
             (Outcome::Retry { refused: true, .. }, _) => "few",
             (Outcome::Retry { .. }, true) => "fault",
-            (Outcome::Retry { .. }, false) => "again",
-            (Outcome::Back, _) => "back",
+            (Outcome::Retry { .. }, false) => "retry",
+            (Outcome::NotTried, _) => "back",
         }
     }
 
@@ -99,7 +99,7 @@ mod tests {
             (429, "", "pause"),
             (500, "rollup_error", "fault"),
         ] {
-            assert_eq!(word(&slack(&answer(status, &[], body), Tries::default())), expected, "{status} {body}");
+            assert_eq!(outcome(&slack(&answer(status, &[], body), Attempts::default())), expected, "{status} {body}");
         }
     }
 
@@ -117,11 +117,11 @@ mod tests {
             (500, "InternalFailure", "fault"),
         ] {
             let answer = answer(status, &[("x-amzn-errortype", kind)], r#"{"message":"m"}"#);
-            assert_eq!(word(&ses(&answer, Tries::default())), expected, "{status} {kind}");
+            assert_eq!(outcome(&ses(&answer, Attempts::default())), expected, "{status} {kind}");
         }
     }
 
-    /// Whatever one of them says, the target stays open for all others.
+    /// No answer of one address pauses the target, which has others.
     #[test]
     fn answers_of_hooks() {
         for (status, expected) in [
@@ -130,11 +130,11 @@ mod tests {
             (400, "few"),
             (404, "dead"),
             (410, "dead"),
-            (429, "again"),
-            (502, "again"),
+            (429, "retry"),
+            (502, "retry"),
         ] {
-            let decision = hook(&answer(status, &[("retry-after", "5")], ""), Tries::default());
-            assert_eq!((word(&decision), decision.pause), (expected, None), "{status}");
+            let decision = hook(&answer(status, &[("retry-after", "5")], ""), Attempts::default());
+            assert_eq!((outcome(&decision), decision.pause), (expected, None), "{status}");
         }
     }
 }

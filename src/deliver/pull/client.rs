@@ -1,4 +1,5 @@
-//! The side inside the firewall: asks for statuses, posts them, says what became of them. Calls out only.
+//! The client, which runs inside the firewall: fetches statuses, posts them to GitHub, and reports the outcomes. It
+//! accepts no connections.
 
 use std::future::Future;
 use std::pin::pin;
@@ -9,42 +10,43 @@ use reqwest::{Method, Url};
 use tokio::task::JoinSet;
 
 use super::{HandBack, Leased, Leases};
-use crate::clock;
 use crate::deliver::authorization::Authorization;
 use crate::deliver::commit::CommitPoster;
 use crate::deliver::drain::Totals;
-use crate::deliver::http::{Poster, Ways};
+use crate::deliver::http::{ClientOptions, Poster};
 use crate::deliver::policy::{Answer, Decision, Lost};
 use crate::deliver::states::Forge;
 use crate::deliver::targets::{GHE_COM, address};
-use crate::outbox::queue::{Outcome, Status, Tries};
-use crate::secret::Secret;
+use crate::outbox::Attempts;
+use crate::outbox::queue::{Outcome, Status};
+use crate::platform::clock;
+use crate::platform::secret::Secret;
 
-/// Statuses asked for at a time, posted side by side.
+/// Statuses that are leased by one request, and posted at the same time.
 const MAX: usize = 8;
-/// Seconds that the other side waits for one, below the time limit of a request.
+/// Seconds that the server waits for a status (long polling); below the time limit of a request.
 const WAIT: u64 = 5;
-/// Shortest and longest wait after a request that failed.
-const BRAKE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// How often it is tried to say what became of a status. If it cannot be said, the lease runs out and it is posted again.
-const TELL: u32 = 5;
+/// Shortest and longest wait of the backoff after failed requests.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// Attempts to report an outcome. If all fail, the lease expires and the status is posted again.
+const ATTEMPTS_TO_REPORT: u32 = 5;
 
-/// What the client is set up with.
+/// Settings of the client.
 #[derive(Clone, Debug)]
 pub struct PullSetUp {
-    /// Where the deliveries are: the address before `/v1/deliveries`.
+    /// Base URL of the deliveries, before `/v1/deliveries`.
     pub api_url: String,
-    /// Key for it.
+    /// Key for `/v1/deliveries`.
     pub api_key: Secret,
     /// GitHub: `https://github.com`, or a GitHub Enterprise Server with or without `/api/v3`.
     pub github_url: String,
-    /// Token for it.
+    /// Token for GitHub.
     pub github_token: Secret,
-    /// PEM bundle that GitHub's certificate is checked against instead of the usual authorities.
+    /// PEM bundle that GitHub's certificate is checked against instead of the default authorities.
     pub ca_bundle: Option<Vec<u8>>,
 }
 
-/// Posts what it is given.
+/// Posts the statuses that it leases.
 pub struct PullClient {
     deliveries: Url,
     key: Secret,
@@ -53,7 +55,7 @@ pub struct PullClient {
     host: String,
 }
 
-/// The host of repositories, and where its API begins.
+/// The host of repositories, and the base URL of its API.
 fn github(url: &str) -> Result<(String, Url), String> {
     let mut api = address(url)?;
     let host = api.host_str().unwrap_or_default().to_ascii_lowercase();
@@ -72,28 +74,28 @@ fn github(url: &str) -> Result<(String, Url), String> {
 }
 
 impl PullClient {
-    /// Sets the client up; connects to nothing yet.
+    /// Sets the client up; does not connect yet.
     ///
     /// # Errors
-    /// What is wrong with an address or the bundle; never a secret.
+    /// When an address or the bundle is invalid. The error never contains a secret.
     pub fn new(set_up: &PullSetUp) -> Result<Self, String> {
         let mut deliveries = address(&set_up.api_url).map_err(|what| format!("API_URL: {what}"))?;
         deliveries.set_path(&format!("{}/v1/deliveries", deliveries.path().trim_end_matches('/')));
         let (host, api) = github(&set_up.github_url).map_err(|what| format!("GITHUB_URL: {what}"))?;
-        let tls = |error: reqwest::Error| format!("cannot set up TLS: {}", crate::store::chain(&error));
+        let tls = |error: reqwest::Error| format!("cannot set up TLS: {}", crate::platform::failure::chain(&error));
         let ca_bundle = set_up.ca_bundle.as_deref();
         let authorization = Authorization::Token(set_up.github_token.clone());
         let github = CommitPoster::new(Forge::Github, api, authorization, ca_bundle).map_err(tls)?;
         Ok(Self {
             deliveries,
             key: set_up.api_key.clone(),
-            poster: Poster::new(Ways::default()).map_err(tls)?,
+            poster: Poster::new(ClientOptions::default()).map_err(tls)?,
             github: Arc::new(github),
             host,
         })
     }
 
-    /// Works until told to stop; what was leased by then is brought to its end.
+    /// Runs until `stop` is ready; deliveries that are leased by then are completed.
     pub async fn run(&self, stop: impl Future<Output = ()>) -> Totals {
         let mut stop = pin!(stop);
         let mut totals = Totals::default();
@@ -109,13 +111,13 @@ impl PullClient {
                     match self.post_all(leases, &mut totals).await {
                         0 => Duration::ZERO,
                         // Another worker may have them meanwhile.
-                        _ => BRAKE.1,
+                        _ => BACKOFF.1,
                     }
                 }
                 Err(why) => {
                     failures += 1;
-                    tracing::warn!(reason = %why, "cannot get deliveries, trying again");
-                    clock::backoff(failures, BRAKE.0, BRAKE.1)
+                    tracing::warn!(reason = %why, "cannot get deliveries, retrying");
+                    clock::backoff(failures, BACKOFF.0, BACKOFF.1)
                 }
             };
             tokio::select! {
@@ -141,8 +143,8 @@ impl PullClient {
         Ok(leases.deliveries)
     }
 
-    /// Posts what was leased. Returns how many leases it handed back because they are for other hosts: what waits is not given up
-    /// because a worker is set up wrongly.
+    /// Posts the leased statuses. Returns how many it handed back because they are for other hosts: a wrong setting of
+    /// this client must not make deliveries dead.
     async fn post_all(&self, leases: Vec<Leased>, totals: &mut Totals) -> usize {
         let mut posts = JoinSet::new();
         let mut foreign = 0;
@@ -156,7 +158,7 @@ impl PullClient {
                     "GITHUB_URL has another host than the target: the lease is handed back"
                 );
                 foreign += 1;
-                self.tell(&lease, &Decision::untried(), totals).await;
+                self.report(&lease, &Decision::untried(), totals).await;
                 continue;
             }
             let github = Arc::clone(&self.github);
@@ -164,15 +166,15 @@ impl PullClient {
         }
         while let Some(ended) = posts.join_next().await {
             match ended {
-                Ok((lease, decision)) => self.tell(&lease, &decision, totals).await,
+                Ok((lease, decision)) => self.report(&lease, &decision, totals).await,
                 Err(error) => tracing::error!(error = %error, "a delivery panicked"),
             }
         }
         foreign
     }
 
-    /// Says what became of a lease, until it is heard.
-    async fn tell(&self, lease: &str, decision: &Decision, totals: &mut Totals) {
+    /// Reports the outcome of a lease; retries with a backoff.
+    async fn report(&self, lease: &str, decision: &Decision, totals: &mut Totals) {
         match &decision.outcome {
             Outcome::Delivered => totals.delivered += 1,
             Outcome::Dead { why } => {
@@ -187,16 +189,16 @@ impl PullClient {
             None => (Method::DELETE, String::new()),
             Some(back) => (Method::POST, serde_json::json!(back).to_string()),
         };
-        for attempt in 1..=TELL {
+        for attempt in 1..=ATTEMPTS_TO_REPORT {
             match self.call(method.clone(), &url, &body).await {
-                // 410: it took too long, and somebody else has it. 404: it never was ours.
+                // 410: the lease has expired, and another client has the status. 404: the lease was never ours.
                 Ok(answer) if matches!(answer.status, 200..=299 | 404 | 410) => return,
-                Ok(answer) => tracing::debug!(status = answer.status, "not heard"),
-                Err(lost) => tracing::debug!(reason = %lost.why, "not heard"),
+                Ok(answer) => tracing::debug!(status = answer.status, "cannot report an outcome, retrying"),
+                Err(lost) => tracing::debug!(reason = %lost.why, "cannot report an outcome, retrying"),
             }
-            tokio::time::sleep(clock::backoff(attempt, BRAKE.0, BRAKE.1)).await;
+            tokio::time::sleep(clock::backoff(attempt, BACKOFF.0, BACKOFF.1)).await;
         }
-        tracing::warn!(lease, "cannot say what became of a delivery; it will be posted again");
+        tracing::warn!(lease, "cannot report an outcome; the status will be posted again");
     }
 }
 
@@ -209,7 +211,7 @@ async fn post(github: &CommitPoster, leased: Leased) -> Decision {
         description: leased.description,
         url: leased.target_url,
     };
-    github.post(&status, Tries { attempts: leased.attempts, refusals: leased.refusals }).await
+    github.post(&status, Attempts { attempts: leased.attempts, rejections: leased.rejections }).await
 }
 
 #[cfg(test)]
@@ -217,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_forms_of_githubs_address_are_taken() {
+    fn all_forms_of_githubs_address_are_accepted() {
         for (url, host, api) in [
             ("https://github.com", "github.com", "https://api.github.com/"),
             ("https://api.github.com/", "github.com", "https://api.github.com/"),

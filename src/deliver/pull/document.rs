@@ -1,4 +1,4 @@
-//! The addresses as `OpenAPI` describes them.
+//! The `OpenAPI` description of the addresses.
 
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::{Modify, OpenApi};
@@ -8,10 +8,10 @@ use super::server;
 #[derive(OpenApi)]
 #[openapi(
     paths(server::lease, server::delivered, server::hand_back),
-    // Of what every address may answer: it is not found by itself.
+    // Of the error answers: utoipa does not find it by itself.
     components(schemas(server::Body)),
     modifiers(&Keys),
-    tags((name = "deliveries", description = "Commit statuses for who is inside a firewall and comes for them"))
+    tags((name = "deliveries", description = "Commit statuses that clients inside a firewall fetch"))
 )]
 struct Document;
 
@@ -25,7 +25,7 @@ impl Modify for Keys {
     }
 }
 
-/// The document, to be merged with that of the pages.
+/// The description, to be merged with that of the web UI.
 #[must_use]
 pub fn document() -> utoipa::openapi::OpenApi {
     Document::openapi()

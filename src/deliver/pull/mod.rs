@@ -1,19 +1,22 @@
-//! Deliveries for somebody inside a firewall, who comes for them: nothing has to be let in.
+//! Pull deliveries: a client inside a firewall fetches commit statuses, so that the firewall needs no incoming
+//! connections.
 //!
 //! | | |
 //! |---|---|
-//! | `GET /v1/deliveries?max=10&wait=5` | leases up to `max` (1 to 100) commit statuses, waiting up to `wait` (0 to 20) seconds for one |
-//! | `DELETE /v1/deliveries/{lease}` | it was delivered: 204, also a second time; 410 when the lease ran out and another has it |
-//! | `POST /v1/deliveries/{lease}` | it was not: a [`HandBack`]; 204, or 410 |
+//! | `GET /v1/deliveries?max=10&wait=5` | leases up to `max` (1 to 100) statuses; waits up to `wait` (0 to 20) seconds |
+//! | `DELETE /v1/deliveries/{lease}` | delivered: 204, also a second time (idempotent); 410: another client has it now |
+//! | `POST /v1/deliveries/{lease}` | not delivered: a [`HandBack`]; 204, or 410 |
 //!
-//! Who hangs up before the answer has leased nothing; who dies after it is waited for until the lease runs out.
+//! The leases of a client that disconnects before the answer are given back; the leases of one that dies later expire.
+//! Each status is delivered at least once.
 //!
-//! The key in `x-api-key` says whose statuses; a target with `api_key` in the document is asked for this way and never
-//! posted to from here. Times are given as seconds from now (`expires_in`), so that clocks need not agree.
+//! The key in `x-api-key` selects the targets. Nothing is posted from here to a target with `api_key`. Times are given
+//! as seconds from now (`expires_in`), so that clocks need not agree.
 
 mod client;
 mod document;
 mod server;
+mod settings;
 
 use std::time::Duration;
 
@@ -22,10 +25,11 @@ use serde::{Deserialize, Serialize};
 pub use self::client::{PullClient, PullSetUp};
 pub use self::document::document;
 pub use self::server::routes;
+pub use self::settings::{PullSettings, settings};
 use super::policy::Decision;
 use crate::outbox::queue::Outcome;
 
-/// How long a lease holds. The client posts as many at a time as it has leased, each for ten seconds at most.
+/// How long a lease lasts. The client posts all leased statuses at the same time, each within ten seconds.
 const LEASE: Duration = Duration::from_secs(120);
 /// Longest wait that a client may ask for.
 const LONGEST: u64 = 3600;
@@ -33,42 +37,42 @@ const LONGEST: u64 = 3600;
 /// A status to be posted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Leased {
-    /// To be named when it is done.
+    /// Id of the lease, for `DELETE` or `POST`.
     pub lease: String,
-    /// Seconds until somebody else may get it.
+    /// Seconds until another client may get it.
     pub expires_in: u64,
     /// Name of the target.
     pub target: String,
-    /// Hosts that the target is for.
+    /// Hosts of the target.
     pub hosts: Vec<String>,
     /// Path of the repository.
     pub repo: String,
     /// Commit.
     pub sha: String,
-    /// State, in the host's word.
+    /// State, by the host's name.
     pub state: String,
     /// Name of the status.
     pub context: String,
-    /// Sentence beside it.
+    /// Description of the status.
     pub description: String,
-    /// Page with more.
+    /// Page with details.
     pub target_url: Option<String>,
     /// Attempts that failed.
     #[serde(default)]
     pub attempts: i32,
-    /// Those of them in which the host understood, and refused.
-    #[serde(default)]
-    pub refusals: i32,
+    /// Those of them in which the host rejected the status.
+    #[serde(default, rename = "refusals")]
+    pub rejections: i32,
 }
 
-/// What `GET` answers.
+/// Answer of `GET`.
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 struct Leases {
-    /// Those that are leased now.
+    /// The leased statuses.
     deliveries: Vec<Leased>,
 }
 
-/// Why a status was not posted, and what is to be done about it. All but `reason` may be left out.
+/// Why a status was not posted, and how to retry. All members are optional.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 pub struct HandBack {
@@ -76,26 +80,26 @@ pub struct HandBack {
     pub reason: String,
     /// It can never be posted.
     pub permanent: bool,
-    /// It was not tried, and another worker may: this counts as no attempt.
+    /// It was not tried, and another client may: this does not count as an attempt.
     pub untried: bool,
-    /// Seconds until it is tried again; without, some time within half a minute.
+    /// Seconds until it is retried; without, a random time within half a minute.
     pub retry_after: Option<u64>,
-    /// Whether `retry_after` is the longest of a random wait.
+    /// Whether the wait is random, up to `retry_after`.
     pub jitter: bool,
-    /// The host understood, and refused.
+    /// The host rejected the status.
     pub refused: bool,
-    /// The host may have taken it all the same.
+    /// The host may have accepted it all the same.
     pub uncertain: bool,
-    /// It was the host's fault: several of those in a row close it off.
+    /// It was a fault of the host: several in a row open its circuit breaker.
     pub fault: bool,
-    /// Seconds for which nothing is to be posted to the host.
+    /// Seconds for which nothing is posted to the host.
     pub pause: Option<u64>,
-    /// For twice as long each time in a row.
+    /// Whether the pause doubles each time in a row.
     pub doubling: bool,
 }
 
 impl HandBack {
-    /// A decision, to be sent; `None` when it was delivered.
+    /// Encodes a decision; `None` when it was delivered.
     #[must_use]
     pub fn of(decision: &Decision) -> Option<Self> {
         let pause = decision.pause.map(|(time, _)| time.as_secs());
@@ -113,16 +117,16 @@ impl HandBack {
             },
             Outcome::Pause { why } => Self { reason: why.clone(), ..base },
             Outcome::Dead { why } => Self { reason: why.clone(), permanent: true, ..base },
-            Outcome::Back => Self { reason: "not tried".to_owned(), untried: true, ..base },
+            Outcome::NotTried => Self { reason: "not tried".to_owned(), untried: true, ..base },
         })
     }
 
-    /// The decision that was sent.
+    /// Decodes the decision.
     #[must_use]
     pub fn decision(&self) -> Decision {
         let why = if self.reason.is_empty() { "handed back".to_owned() } else { self.reason.clone() };
         let outcome = if self.untried {
-            Outcome::Back
+            Outcome::NotTried
         } else if self.permanent {
             Outcome::Dead { why }
         } else if self.pause.is_some() {
@@ -141,10 +145,10 @@ impl HandBack {
     }
 }
 
-/// Whether a text has the form of a lease.
+/// Whether a text has the form of the id of a lease.
 fn is_uuid(text: &str) -> bool {
     text.len() == 36
-        && text.bytes().enumerate().all(|(place, byte)| match place {
+        && text.bytes().enumerate().all(|(index, byte)| match index {
             8 | 13 | 18 | 23 => byte == b'-',
             _ => byte.is_ascii_hexdigit(),
         })
@@ -154,11 +158,11 @@ fn is_uuid(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::deliver::policy::{self, Answer};
-    use crate::outbox::queue::Tries;
+    use crate::outbox::Attempts;
 
-    /// What the client decides is what the rows say: nothing is lost on the wire.
+    /// The server gets the whole decision of the client.
     #[test]
-    fn decisions_survive_the_wire() {
+    fn decisions_survive_encoding() {
         for (status, headers, body) in [
             (401, &[][..], r#"{"message":"Bad credentials"}"#),
             (403, &[("retry-after", "30")], ""),
@@ -170,7 +174,7 @@ mod tests {
         ] {
             let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
             let at = jiff::Timestamp::UNIX_EPOCH;
-            let decision = policy::github(&Answer { status, headers, body: body.to_owned(), at }, Tries::default());
+            let decision = policy::github(&Answer { status, headers, body: body.to_owned(), at }, Attempts::default());
             let sent = serde_json::to_string(&HandBack::of(&decision).expect("not delivered")).expect("JSON");
             let back: HandBack = serde_json::from_str(&sent).expect("JSON");
             assert_eq!(back.decision(), decision, "{status}");

@@ -1,4 +1,4 @@
-//! The side that has the rows: routes for the page's server.
+//! The server of pull deliveries: routes for the web server.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -13,37 +13,37 @@ use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 
 use super::{HandBack, LEASE, Leased, Leases, is_uuid};
-use crate::clock::Deadline;
+use crate::db::{Store, StoreError, Tx};
 use crate::deliver::policy::Decision;
 use crate::deliver::step::{self, Done};
-use crate::deliver::targets::{Kind, Target, Way};
-use crate::outbox::queue::{self, Room, StatusDue};
+use crate::deliver::targets::{Kind, Posting, Target};
+use crate::outbox::queue::{self, Capacity, StatusDue};
 use crate::outbox::registry::{self, Registration};
-use crate::routing::Routes;
-use crate::secret::Secret;
-use crate::store::{Store, StoreError, Tx, chain};
-use crate::tasks;
+use crate::platform::clock::Deadline;
+use crate::platform::failure::chain;
+use crate::platform::routing::Routes;
+use crate::platform::{secret::Secret, shutdown};
 
-/// Most leases of one request, and how many without `max`.
+/// Most leases of one request, and the default of `max`.
 const MAX: (usize, usize) = (100, 10);
 /// Longest wait of one request: API Gateway gives up after 29 s.
 const WAIT: u64 = 20;
-/// How often rows are looked at while a request waits.
+/// Interval of polls while a request waits.
 const POLL: Duration = Duration::from_millis(250);
-/// Requests of one key in a second.
+/// Requests of one key in a second (rate limit).
 const RATE: u32 = 50;
-/// Requests of one key that wait at a time.
+/// Requests of one key that wait at the same time.
 const WAITING: u32 = 10;
-/// How long the database may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Time limit of a transaction.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 
-/// The routes, for all targets that have a key. Without any, every request is refused. All targets of the document are
-/// registered with the first request.
+/// The routes, for all targets that have a key. Without such a target, every request is rejected. The first request
+/// registers all targets of the configuration.
 pub fn routes(store: Store, targets: &[Target], registrations: Vec<Registration>) -> Routes {
     let mut clients: Vec<Client> = Vec::new();
     for target in targets {
         let Kind::Commit(commit) = &target.kind else { continue };
-        let Way::Pull(key) = &commit.way else { continue };
+        let Posting::Pull(key) = &commit.posting else { continue };
         match clients.iter_mut().find(|client| client.key == *key) {
             Some(client) => drop(client.targets.insert(target.name.clone(), target.clone())),
             None => clients.push(Client {
@@ -67,22 +67,22 @@ pub(super) struct Pull {
     registered: OnceCell<()>,
 }
 
-/// Whoever has a key, and what it is for.
+/// A client: its key, and the targets of that key.
 struct Client {
     key: Secret,
     targets: BTreeMap<String, Target>,
     usage: Mutex<Usage>,
 }
 
-/// How much a client asks.
+/// Requests of a client, for its limits.
 struct Usage {
     second: Deadline,
     requests: u32,
     waiting: u32,
 }
 
-/// Why a request is refused.
-pub(super) enum Refused {
+/// Why a request is rejected.
+pub(super) enum PullError {
     Key,
     Rate,
     Query(&'static str),
@@ -92,17 +92,19 @@ pub(super) enum Refused {
     Store(StoreError),
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for PullError {
     fn into_response(self) -> Response {
         let (status, text) = match self {
             Self::Key => (StatusCode::UNAUTHORIZED, "x-api-key is missing or wrong".to_owned()),
             Self::Rate => (StatusCode::TOO_MANY_REQUESTS, "too many requests with this key".to_owned()),
             Self::Query(what) => (StatusCode::BAD_REQUEST, what.to_owned()),
             Self::NoLease => (StatusCode::NOT_FOUND, "no such lease".to_owned()),
-            Self::Gone => (StatusCode::GONE, "the lease has run out, and somebody else has this now".to_owned()),
+            Self::Gone => {
+                (StatusCode::GONE, "the lease has expired, and another client has this status now".to_owned())
+            }
             Self::Body(what) => (StatusCode::BAD_REQUEST, what),
             Self::Store(error) => {
-                tracing::warn!(error = chain(&error), "no deliveries can be given out or taken back");
+                tracing::warn!(error = chain(&error), "cannot lease deliveries or write their outcomes");
                 (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer".to_owned())
             }
         };
@@ -114,20 +116,20 @@ impl IntoResponse for Refused {
     }
 }
 
-/// What goes wrong, in JSON.
+/// An error, as JSON.
 #[derive(utoipa::ToSchema)]
 #[schema(as = DeliveryError)]
-#[expect(dead_code, reason = "names what `Refused` becomes")]
+#[expect(dead_code, reason = "describes the JSON of `PullError`")]
 pub(super) struct Body {
-    /// A sentence for people.
+    /// A message for people.
     error: String,
 }
 
-/// What every address may answer instead.
+/// The error answers of all addresses.
 #[derive(utoipa::IntoResponses)]
 #[expect(dead_code, reason = "for the document only")]
-pub(super) enum Refusals {
-    /// The request or its body makes no sense.
+pub(super) enum PullErrors {
+    /// The query or the body is invalid.
     #[response(status = 400)]
     Bad(Body),
     /// `x-api-key` is missing or wrong.
@@ -136,7 +138,7 @@ pub(super) enum Refusals {
     /// There is no such lease of this key.
     #[response(status = 404)]
     NoLease(Body),
-    /// The lease has run out, and somebody else has it.
+    /// The lease has expired, and another client has the status.
     #[response(status = 410)]
     Gone(Body),
     /// Too many requests with this key.
@@ -153,13 +155,13 @@ fn json(status: StatusCode, body: &impl serde::Serialize) -> Response {
 }
 
 impl Pull {
-    /// Registers the targets, once, and routes what has waited for that.
-    async fn register(&self) -> Result<(), Refused> {
+    /// Registers the targets, once, and routes the events that have waited for that.
+    async fn register(&self) -> Result<(), PullError> {
         let register = async || {
             let (store, registrations) = (self.store.clone(), self.registrations.clone());
             on_a_thread(async move || {
                 let register = async |tx: &mut Tx<'_>| registry::register(tx, &registrations).await;
-                store.in_tx("register", Deadline::within(PATIENCE), register).await?;
+                store.in_tx("register", Deadline::within(TIME_LIMIT), register).await?;
                 while step::route(&store).await? > 0 {}
                 Ok(())
             })
@@ -168,29 +170,29 @@ impl Pull {
         self.registered.get_or_try_init(register).await.copied()
     }
 
-    /// Whoever the key belongs to, unless it asks too much.
-    fn client(&self, headers: &HeaderMap) -> Result<&Client, Refused> {
-        let key = headers.get("x-api-key").and_then(|key| key.to_str().ok()).ok_or(Refused::Key)?;
-        // All of them are compared, so that the time tells nothing.
+    /// The client of the request's key. `Err` when the key is wrong, or the client exceeds its rate limit.
+    fn client(&self, headers: &HeaderMap) -> Result<&Client, PullError> {
+        let key = headers.get("x-api-key").and_then(|key| key.to_str().ok()).ok_or(PullError::Key)?;
+        // Compares with all keys, so that the time reveals nothing.
         let found =
             self.clients.iter().fold(None, |found, client| if client.key.is(key) { Some(client) } else { found });
-        let client = found.ok_or(Refused::Key)?;
+        let client = found.ok_or(PullError::Key)?;
         let mut usage = client.usage.lock().unwrap_or_else(PoisonError::into_inner);
         if usage.second.remaining().is_zero() {
             usage.second = Deadline::within(Duration::from_secs(1));
             usage.requests = 0;
         }
         usage.requests += 1;
-        if usage.requests > RATE { Err(Refused::Rate) } else { Ok(client) }
+        if usage.requests > RATE { Err(PullError::Rate) } else { Ok(client) }
     }
 }
 
 impl Client {
-    /// Counts a request that waits, until what is returned is dropped.
-    fn wait(&self) -> Result<Waiting<'_>, Refused> {
+    /// Counts a waiting request until the returned guard is dropped.
+    fn wait(&self) -> Result<Waiting<'_>, PullError> {
         let mut usage = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
         if usage.waiting >= WAITING {
-            return Err(Refused::Rate);
+            return Err(PullError::Rate);
         }
         usage.waiting += 1;
         Ok(Waiting(self))
@@ -206,19 +208,19 @@ impl Drop for Waiting<'_> {
 }
 
 /// The query's `max` and `wait`.
-fn query(text: Option<&str>) -> Result<(usize, Duration), Refused> {
+fn query(text: Option<&str>) -> Result<(usize, Duration), PullError> {
     let (mut max, mut wait) = (MAX.1, 0);
     for pair in text.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
         match pair.split_once('=') {
             Some(("max", value)) => {
                 let found = value.parse().ok().filter(|max| (1..=MAX.0).contains(max));
-                max = found.ok_or(Refused::Query("max: expected 1 to 100"))?;
+                max = found.ok_or(PullError::Query("max: expected 1 to 100"))?;
             }
             Some(("wait", value)) => {
                 let found = value.parse().ok().filter(|wait| *wait <= WAIT);
-                wait = found.ok_or(Refused::Query("wait: expected 0 to 20 seconds"))?;
+                wait = found.ok_or(PullError::Query("wait: expected 0 to 20 seconds"))?;
             }
-            _ => return Err(Refused::Query("expected max and wait only")),
+            _ => return Err(PullError::Query("expected max and wait only")),
         }
     }
     Ok((max, Duration::from_secs(wait)))
@@ -228,16 +230,16 @@ fn query(text: Option<&str>) -> Result<(usize, Duration), Refused> {
 #[utoipa::path(
     get, path = "/v1/deliveries", tag = "deliveries", security(("key" = [])),
     params(
-        ("max" = Option<usize>, Query, description = "At most so many, 1 to 100; 10 without"),
-        ("wait" = Option<u64>, Query, description = "Seconds to wait, 0 to 20; 0 without"),
+        ("max" = Option<usize>, Query, description = "Most leases, 1 to 100; default 10"),
+        ("wait" = Option<u64>, Query, description = "Seconds to wait, 0 to 20; default 0"),
     ),
-    responses((status = 200, description = "What is leased", body = Leases), Refusals)
+    responses((status = 200, description = "The leased statuses", body = Leases), PullErrors)
 )]
 pub(super) async fn lease(
     State(pull): State<Arc<Pull>>,
     headers: HeaderMap,
     RawQuery(text): RawQuery,
-) -> Result<Response, Refused> {
+) -> Result<Response, PullError> {
     let client = pull.client(&headers)?;
     let (max, wait) = query(text.as_deref())?;
     let _waiting = client.wait()?;
@@ -245,51 +247,51 @@ pub(super) async fn lease(
     let until = Deadline::within(wait);
     loop {
         let (store, targets) = (pull.store.clone(), client.targets.clone());
-        let untold = on_a_thread(async move || claim(store, targets, max).await).await?;
-        if !untold.due.is_empty() || until.remaining().is_zero() {
-            let deliveries = untold.tell().into_iter().filter_map(|due| leased(due, &client.targets)).collect();
+        let leases = on_a_thread(async move || claim(store, targets, max).await).await?;
+        if !leases.due.is_empty() || until.remaining().is_zero() {
+            let deliveries = leases.into_due().into_iter().filter_map(|due| leased(due, &client.targets)).collect();
             return Ok(json(StatusCode::OK, &Leases { deliveries }));
         }
         tokio::time::sleep(POLL.min(until.remaining())).await;
     }
 }
 
-/// Leases for the targets of a key, `max` of them all together.
-async fn claim(store: Store, targets: BTreeMap<String, Target>, max: usize) -> Result<Untold, StoreError> {
+/// Takes leases for the targets of a key, `max` in total.
+async fn claim(store: Store, targets: BTreeMap<String, Target>, max: usize) -> Result<Unsent, StoreError> {
     let due = store
-        .in_tx("pull", Deadline::within(PATIENCE), async |tx| {
+        .in_tx("pull", Deadline::within(TIME_LIMIT), async |tx| {
             let mut due = Vec::new();
             for target in targets.values() {
                 let slots = i32::try_from(max.saturating_sub(due.len())).unwrap_or(i32::MAX);
-                let room = Room { target: &target.name, slots, interval: target.interval };
-                due.extend(queue::claim_statuses(tx, &[room], LEASE, false).await?);
+                let capacity = Capacity { target: &target.name, slots, interval: target.interval };
+                due.extend(queue::claim_statuses(tx, &[capacity], LEASE, false).await?);
             }
             Ok(due)
         })
         .await?;
-    Ok(Untold { due, store, targets })
+    Ok(Unsent { due, store, targets })
 }
 
-/// Leases that nobody was told of yet. Who asked for them may hang up meanwhile: then they are given back, as nobody else
-/// could have them until they run out.
-struct Untold {
+/// Leases that are not in an answer yet. If the client disconnects meanwhile, dropping this gives them back: else no
+/// client could get them until they expire.
+struct Unsent {
     due: Vec<StatusDue>,
     store: Store,
     targets: BTreeMap<String, Target>,
 }
 
-impl Untold {
-    fn tell(mut self) -> Vec<StatusDue> {
+impl Unsent {
+    fn into_due(mut self) -> Vec<StatusDue> {
         std::mem::take(&mut self.due)
     }
 }
 
-impl Drop for Untold {
+impl Drop for Unsent {
     fn drop(&mut self) {
         if self.due.is_empty() {
             return;
         }
-        // Without a runtime the process is about to end, and they run out.
+        // Without a runtime the process is about to end, and the leases expire.
         let Ok(runtime) = Handle::try_current() else { return };
         let back = |due: StatusDue| Done {
             target: due.target,
@@ -302,8 +304,7 @@ impl Drop for Untold {
         let (store, targets) = (self.store.clone(), std::mem::take(&mut self.targets));
         runtime.spawn(on_a_thread(async move || {
             let settled = step::settle(&store, &done, &targets).await;
-            settled
-                .inspect_err(|error| tracing::warn!(error = chain(error), "leases that nobody has are not given back"))
+            settled.inspect_err(|error| tracing::warn!(error = chain(error), "cannot give back unsent leases"))
         }));
     }
 }
@@ -322,57 +323,59 @@ fn leased(due: StatusDue, targets: &BTreeMap<String, Target>) -> Option<Leased> 
         context: status.name,
         description: status.description,
         target_url: status.url,
-        attempts: due.tries.attempts,
-        refusals: due.tries.refusals,
+        attempts: due.attempts.attempts,
+        rejections: due.attempts.rejections,
     })
 }
 
-/// Says that a status was posted. Twice is once.
+/// Reports that a status was posted. Idempotent.
 #[utoipa::path(
     delete, path = "/v1/deliveries/{lease}", tag = "deliveries", security(("key" = [])),
-    params(("lease" = String, Path, description = "As it was leased")),
-    responses((status = 204, description = "It is known"), Refusals)
+    params(("lease" = String, Path, description = "Id of the lease")),
+    responses((status = 204, description = "The outcome is written"), PullErrors)
 )]
 pub(super) async fn delivered(
     State(pull): State<Arc<Pull>>,
     headers: HeaderMap,
     Path(lease): Path<String>,
-) -> Result<StatusCode, Refused> {
+) -> Result<StatusCode, PullError> {
     end(&pull, &headers, lease, Decision::delivered()).await
 }
 
-/// Says that a status was not posted, and why.
+/// Reports that a status was not posted, and why.
 #[utoipa::path(
     post, path = "/v1/deliveries/{lease}", tag = "deliveries", security(("key" = [])),
-    params(("lease" = String, Path, description = "As it was leased")),
-    request_body(content = HandBack), responses((status = 204, description = "It is known"), Refusals)
+    params(("lease" = String, Path, description = "Id of the lease")),
+    request_body(content = HandBack), responses((status = 204, description = "The outcome is written"), PullErrors)
 )]
 pub(super) async fn hand_back(
     State(pull): State<Arc<Pull>>,
     headers: HeaderMap,
     Path(lease): Path<String>,
     body: Bytes,
-) -> Result<StatusCode, Refused> {
+) -> Result<StatusCode, PullError> {
     let body = if body.is_empty() { Bytes::from_static(b"{}") } else { body };
-    let said: HandBack = serde_json::from_slice(&body).map_err(|error| Refused::Body(error.to_string()))?;
-    end(&pull, &headers, lease, said.decision()).await
+    let back: HandBack = serde_json::from_slice(&body).map_err(|error| PullError::Body(error.to_string()))?;
+    end(&pull, &headers, lease, back.decision()).await
 }
 
-/// Ends a lease. Saying twice that something was delivered is saying it once.
-async fn end(pull: &Pull, headers: &HeaderMap, lease: String, decision: Decision) -> Result<StatusCode, Refused> {
+/// Ends a lease. Idempotent for `delivered`.
+async fn end(pull: &Pull, headers: &HeaderMap, lease: String, decision: Decision) -> Result<StatusCode, PullError> {
     let client = pull.client(headers)?;
     if !is_uuid(&lease) {
-        return Err(Refused::NoLease);
+        return Err(PullError::NoLease);
     }
-    let again = decision == Decision::delivered();
+    let is_delivered = decision == Decision::delivered();
     let (store, targets) = (pull.store.clone(), client.targets.clone());
     on_a_thread(async move || {
         let of = async |tx: &mut Tx<'_>| queue::lease_of(tx, &lease).await;
-        let target = match store.in_tx("lease_of", Deadline::within(PATIENCE), of).await? {
+        let target = match store.in_tx("lease_of", Deadline::within(TIME_LIMIT), of).await? {
             Some((target, true)) if targets.contains_key(&target) => target,
-            Some((target, false)) if targets.contains_key(&target) && again => return Ok(Ok(StatusCode::NO_CONTENT)),
-            Some((target, _)) if !targets.contains_key(&target) => return Ok(Err(Refused::NoLease)),
-            _ => return Ok(Err(Refused::Gone)),
+            Some((target, false)) if targets.contains_key(&target) && is_delivered => {
+                return Ok(Ok(StatusCode::NO_CONTENT));
+            }
+            Some((target, _)) if !targets.contains_key(&target) => return Ok(Err(PullError::NoLease)),
+            _ => return Ok(Err(PullError::Gone)),
         };
         let done = Done { target, lease: lease.clone(), is_event: false, decision: Some(decision), check_run: None };
         step::settle(&store, &[done], &targets).await?;
@@ -381,17 +384,17 @@ async fn end(pull: &Pull, headers: &HeaderMap, lease: String, decision: Decision
     .await?
 }
 
-/// Does it on a thread; a panic is ours, and said to nobody else.
-async fn on_a_thread<F, T>(future: impl FnOnce() -> F + Send + 'static) -> Result<T, Refused>
+/// Runs a future on a thread of its own. A panic is logged, and the client gets a general error.
+async fn on_a_thread<F, T>(future: impl FnOnce() -> F + Send + 'static) -> Result<T, PullError>
 where
     F: Future<Output = Result<T, StoreError>>,
     T: Send + 'static,
 {
-    match tasks::on_a_thread(future).await {
-        Ok(result) => result.map_err(Refused::Store),
+    match shutdown::on_a_thread(future).await {
+        Ok(result) => result.map_err(PullError::Store),
         Err(error) => {
             tracing::error!(error = %error, alarm = true, "a request panicked");
-            Err(Refused::Body("this request cannot be served".to_owned()))
+            Err(PullError::Body("this request cannot be served".to_owned()))
         }
     }
 }

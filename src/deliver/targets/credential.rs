@@ -1,16 +1,16 @@
-//! By what a target of GitHub or GitLab is spoken to: a token, or an app that gets one.
+//! The credential of a target of GitHub or GitLab: a token, or an app that gets one.
 
 use super::document::AppId;
 use super::{Raw, TargetsError};
-use crate::config::Lookup;
 use crate::deliver::app::App;
 use crate::deliver::authorization::Credential;
-use crate::secret;
+use crate::platform::environment::Lookup;
+use crate::platform::secret;
 
-/// Reads it.
+/// Reads the credential of a target.
 ///
 /// # Errors
-/// When something is missing or cannot be; never with a secret.
+/// When a member is missing or invalid. The error never contains a secret.
 pub(super) fn credential(raw: &Raw, lookup: Lookup<'_>) -> Result<Credential, TargetsError> {
     let wrong = |member, what: String| TargetsError::Member { target: raw.name.clone(), member, what };
     let missing = |member| wrong(member, "missing".to_owned());

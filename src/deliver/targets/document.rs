@@ -1,4 +1,5 @@
-//! The document of the targets as it is written: TOML, before anything in it is checked or looked up.
+//! The configuration of the targets as it is written: TOML, before its values are checked and its secrets are looked
+//! up.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,9 +7,9 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::TargetsError;
-use crate::config::Lookup;
+use crate::platform::environment::Lookup;
 
-/// What GitHub calls its apps by.
+/// The id of a GitHub App: its number, or its client id.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(super) enum AppId {
@@ -45,7 +46,8 @@ pub(super) struct Raw {
     pub(super) ignore_sources: Vec<String>,
     pub(super) topic_arn: Option<String>,
     pub(super) overflow: Option<String>,
-    pub(super) families: Option<Vec<String>>,
+    #[serde(alias = "families")]
+    pub(super) sources: Option<Vec<String>>,
     pub(super) events: Option<Vec<String>>,
     pub(super) url: Option<String>,
     pub(super) secret: Option<String>,
@@ -71,10 +73,10 @@ pub(super) struct Raw {
 /// The targets of the document, as they are written.
 ///
 /// # Errors
-/// When there is no such file, or it is no such document.
+/// When the file cannot be read, or the document cannot be parsed.
 pub(super) fn written(lookup: Lookup<'_>) -> Result<Vec<Raw>, TargetsError> {
     match lookup("DELIVERY_TARGETS") {
-        // An inline document has a table or an assignment, and no path has.
+        // An inline document has a table or an assignment; a path has neither.
         Some(text) if text.contains('[') || text.contains('=') => document(&text),
         Some(path) => {
             let text = std::fs::read_to_string(Path::new(&path));
@@ -85,7 +87,7 @@ pub(super) fn written(lookup: Lookup<'_>) -> Result<Vec<Raw>, TargetsError> {
 }
 
 fn document(text: &str) -> Result<Vec<Raw>, TargetsError> {
-    // The parser's whole error quotes the line, in which a secret may have been written against all advice.
+    // The whole error of the parser quotes the line, which may hold a secret against all advice.
     let document: Result<Document, _> = toml::from_str(text);
     document.map(|document| document.target).map_err(|error| {
         let line = error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());

@@ -1,43 +1,43 @@
-//! Targets that are told in words: Slack, mail, webhooks that builds name, bridges to IRC, check runs.
+//! Targets of notices, which are texts for people: Slack, mail, webhooks that builds name, bridges to IRC, check runs.
 
 use reqwest::Url;
 
 use super::credential::credential;
 use super::{GHE_COM, KINDS, Raw, TargetsError, address};
-use crate::config::Lookup;
 use crate::deliver::authorization::Credential;
 use crate::deliver::signature::private_key;
 use crate::outbox::receiver::NoticeRules;
-use crate::secret::{self, Secret};
+use crate::platform::environment::Lookup;
+use crate::platform::secret::{self, Secret};
 
 /// A target of notices.
 #[derive(Clone, Debug)]
 pub struct NoticeTarget {
-    /// How.
-    pub way: NoticeWay,
+    /// How notices are sent.
+    pub method: NoticeMethod,
     /// Which notices it gets.
     pub rules: NoticeRules,
-    /// PEM bundle to trust instead of the usual authorities.
+    /// PEM bundle to trust instead of the default authorities.
     pub ca_bundle: Option<Vec<u8>>,
 }
 
-/// How somebody is told.
+/// How notices are sent to a target.
 #[derive(Clone, Debug)]
-pub enum NoticeWay {
-    /// An incoming webhook of Slack, whose address is the secret.
+pub enum NoticeMethod {
+    /// An incoming webhook of Slack; its address is the secret.
     SlackWebhook(Secret),
-    /// Slack's own way for Travis CI, with a token: at the account that a build names, or at a server of one's own.
+    /// Slack's integration for Travis CI, with a token: at the account that a build names, or at the given server.
     SlackToken(Secret, Option<Url>),
-    /// SES.
+    /// Mail, by SES.
     Mail {
-        /// Address that it comes from, with a name or without.
+        /// Sender address, with or without a name.
         from: String,
-        /// Where the API is.
+        /// Base URL of the API.
         api: Url,
         /// Region that requests are signed for.
         region: String,
     },
-    /// Addresses that builds name.
+    /// Webhooks at addresses that builds name.
     Hook {
         /// Private key (PEM), for the signature of Travis CI.
         key: Option<Secret>,
@@ -45,27 +45,27 @@ pub enum NoticeWay {
         secret: Option<Secret>,
         /// `user:password`
         token: Option<Secret>,
-        /// Whether the document is a field of a form, as at Travis CI; else it is sent as it is.
+        /// Whether the document is sent as a field of a form, as Travis CI does; else as JSON.
         is_form: bool,
     },
     /// A bridge to IRC.
     Irc {
-        /// Where to.
+        /// The address.
         url: Url,
-        /// Signs what is sent.
+        /// Signs the requests.
         secret: Secret,
     },
     /// Check runs of GitHub.
     CheckRun {
-        /// Where the API begins.
+        /// Base URL of the API.
         api: Url,
-        /// Token of an installation of an app, or what gets it.
+        /// Token of an installation of an app, or the app that gets one.
         credential: Credential,
     },
 }
 
-/// Reads how one is sent to, and how many deliveries at a time.
-pub(super) fn way(raw: &Raw, lookup: Lookup<'_>) -> Result<(NoticeWay, usize), TargetsError> {
+/// Reads how notices are sent to a target, and how many at the same time.
+pub(super) fn method(raw: &Raw, lookup: Lookup<'_>) -> Result<(NoticeMethod, usize), TargetsError> {
     let wrong = |member, what: String| TargetsError::Member { target: raw.name.clone(), member, what };
     let missing = |member| wrong(member, "missing".to_owned());
     let found = |member, reference: &Option<String>| {
@@ -78,21 +78,21 @@ pub(super) fn way(raw: &Raw, lookup: Lookup<'_>) -> Result<(NoticeWay, usize), T
     Ok(match raw.kind.as_str() {
         "slack" if raw.url.is_some() => {
             let secret = found("url", &raw.url)?;
-            // Not repeated: the address is the secret.
+            // The error does not repeat the address: it is the secret.
             address(secret.expose()).map_err(|_| wrong("url", "the secret is no address of the web".to_owned()))?;
-            (NoticeWay::SlackWebhook(secret), 1)
+            (NoticeMethod::SlackWebhook(secret), 1)
         }
-        "slack" => (NoticeWay::SlackToken(found("token", &raw.token)?, api), 1),
+        "slack" => (NoticeMethod::SlackToken(found("token", &raw.token)?, api), 1),
         "mail" => {
             let region = raw.region.clone().or_else(|| lookup("AWS_REGION")).ok_or_else(|| missing("region"))?;
             let own = ["AWS_ENDPOINT_URL_SESV2", "AWS_ENDPOINT_URL"].iter().find_map(|name| lookup(name));
-            let usual = own.unwrap_or_else(|| format!("https://email.{region}.amazonaws.com"));
+            let default = own.unwrap_or_else(|| format!("https://email.{region}.amazonaws.com"));
             let api = match api {
                 Some(api) => api,
-                None => url("region", &usual)?,
+                None => url("region", &default)?,
             };
             let from = raw.from.clone().filter(|from| from.contains('@') && !from.contains(char::is_control));
-            (NoticeWay::Mail { from: from.ok_or_else(|| missing("from"))?, api, region }, 4)
+            (NoticeMethod::Mail { from: from.ok_or_else(|| missing("from"))?, api, region }, 4)
         }
         "travis_webhook" => {
             let key = raw.key.as_deref().map(|reference| secret::find_lines(reference, lookup));
@@ -104,15 +104,15 @@ pub(super) fn way(raw: &Raw, lookup: Lookup<'_>) -> Result<(NoticeWay, usize), T
             let key = key.transpose().map_err(|what| wrong("key", what))?;
             key.as_ref().map(private_key).transpose().map_err(|what| wrong("key", what))?;
             let (secret, token) = (maybe("secret", &raw.secret)?, maybe("token", &raw.token)?);
-            (NoticeWay::Hook { key, secret, token, is_form }, 16)
+            (NoticeMethod::Hook { key, secret, token, is_form }, 16)
         }
         "irc" => {
             let text = raw.url.as_deref().ok_or_else(|| missing("url"))?;
-            (NoticeWay::Irc { url: url("url", text)?, secret: found("secret", &raw.secret)? }, 1)
+            (NoticeMethod::Irc { url: url("url", text)?, secret: found("secret", &raw.secret)? }, 1)
         }
         "check_run" => {
             let host = raw.hosts.first().ok_or_else(|| missing("hosts"))?;
-            let usual = if raw.hosts.iter().any(|host| host == "github.com") {
+            let default = if raw.hosts.iter().any(|host| host == "github.com") {
                 "https://api.github.com".to_owned()
             } else if host.ends_with(GHE_COM) {
                 format!("https://api.{host}")
@@ -121,9 +121,9 @@ pub(super) fn way(raw: &Raw, lookup: Lookup<'_>) -> Result<(NoticeWay, usize), T
             };
             let api = match api {
                 Some(api) => api,
-                None => url("hosts", &usual)?,
+                None => url("hosts", &default)?,
             };
-            (NoticeWay::CheckRun { api, credential: credential(raw, lookup)? }, 4)
+            (NoticeMethod::CheckRun { api, credential: credential(raw, lookup)? }, 4)
         }
         other => return Err(wrong("kind", format!("{other}: expected {KINDS}"))),
     })
@@ -132,7 +132,7 @@ pub(super) fn way(raw: &Raw, lookup: Lookup<'_>) -> Result<(NoticeWay, usize), T
 #[cfg(test)]
 mod tests {
     #[test]
-    fn what_is_missing_is_named_and_no_secret_is_shown() {
+    fn errors_name_the_missing_member_and_show_no_secret() {
         let read = |document: &str| {
             let document = format!("[[target]]\nname = 'x'\n{document}");
             crate::deliver::targets::targets(&|name| match name {

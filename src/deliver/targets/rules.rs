@@ -1,4 +1,4 @@
-//! What of a target is registered in the database: its rules, without addresses and secrets.
+//! The rules of a target, which are registered in the database: without addresses and secrets.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use crate::outbox::{Filter, State};
 
 /// Hours after which commit statuses, check runs and events for programs are outdated.
 const FOR_PROGRAMS: u64 = 7 * 24;
-/// The same of what people read, and of webhooks.
+/// Hours after which messages for people, and webhooks, are outdated.
 const FOR_PEOPLE: u64 = 6;
 
-/// Reads and checks it.
+/// Reads and checks the rules of a target.
 ///
 /// # Errors
-/// When something is missing or cannot be; never with a secret.
+/// When a member is missing or invalid. The error never contains a secret.
 pub(super) fn registration(raw: &Raw) -> Result<Registration, TargetsError> {
     let name = raw.name.clone();
     let wrong = |member, what: String| TargetsError::Member { target: name.clone(), member, what };
@@ -24,15 +24,15 @@ pub(super) fn registration(raw: &Raw) -> Result<Registration, TargetsError> {
         return Err(wrong("name", "expected 1 to 64 letters, digits, hyphens, dots or underscores".to_owned()));
     }
     let (rules, hours) = match raw.kind.as_str() {
-        "github" | "gitlab" => (Rules::Commit(of_commits(raw)?), FOR_PROGRAMS),
+        "github" | "gitlab" => (Rules::Commit(commit_rules(raw)?), FOR_PROGRAMS),
         "sns" => (Rules::Events(filter(raw)), FOR_PROGRAMS),
         "webhook" => (Rules::Events(filter(raw)), FOR_PEOPLE),
-        "check_run" => (Rules::Notice(of_notices(raw, NoticeKind::CheckRun)?), FOR_PROGRAMS),
-        "slack" if raw.url.is_some() => (Rules::Notice(of_notices(raw, NoticeKind::SlackWebhook)?), FOR_PEOPLE),
-        "slack" => (Rules::Notice(of_notices(raw, NoticeKind::SlackToken)?), FOR_PEOPLE),
-        "mail" => (Rules::Notice(of_notices(raw, NoticeKind::Mail)?), FOR_PEOPLE),
-        "travis_webhook" => (Rules::Notice(of_notices(raw, NoticeKind::Hook)?), FOR_PEOPLE),
-        "irc" => (Rules::Notice(of_notices(raw, NoticeKind::Irc)?), FOR_PEOPLE),
+        "check_run" => (Rules::Notice(notice_rules(raw, NoticeKind::CheckRun)?), FOR_PROGRAMS),
+        "slack" if raw.url.is_some() => (Rules::Notice(notice_rules(raw, NoticeKind::SlackWebhook)?), FOR_PEOPLE),
+        "slack" => (Rules::Notice(notice_rules(raw, NoticeKind::SlackToken)?), FOR_PEOPLE),
+        "mail" => (Rules::Notice(notice_rules(raw, NoticeKind::Mail)?), FOR_PEOPLE),
+        "travis_webhook" => (Rules::Notice(notice_rules(raw, NoticeKind::Hook)?), FOR_PEOPLE),
+        "irc" => (Rules::Notice(notice_rules(raw, NoticeKind::Irc)?), FOR_PEOPLE),
         other => return Err(wrong("kind", format!("{other}: expected {KINDS}"))),
     };
     let max_age = Duration::from_secs(3600 * raw.max_age_hours.unwrap_or(hours).min(24 * 366));
@@ -40,16 +40,16 @@ pub(super) fn registration(raw: &Raw) -> Result<Registration, TargetsError> {
 }
 
 fn filter(raw: &Raw) -> Filter {
-    Filter { families: raw.families.clone(), events: raw.events.clone() }
+    Filter { families: raw.sources.clone(), events: raw.events.clone() }
 }
 
-fn of_commits(raw: &Raw) -> Result<CommitRules, TargetsError> {
+fn commit_rules(raw: &Raw) -> Result<CommitRules, TargetsError> {
     let wrong = |member, what: String| TargetsError::Member { target: raw.name.clone(), member, what };
     let forge = if raw.kind == "github" { Forge::Github } else { Forge::Gitlab };
-    for (state, word) in &raw.states {
+    for (state, name) in &raw.states {
         let known = State::ALL.iter().any(|known| serde_json::json!(known) == state.as_str());
-        if !known || !forge.words().contains(&word.as_str()) {
-            return Err(wrong("states", format!("{state} = {word}: unknown state, or unknown to {}", raw.kind)));
+        if !known || !forge.words().contains(&name.as_str()) {
+            return Err(wrong("states", format!("{state} = {name}: unknown state, or unknown to {}", raw.kind)));
         }
     }
     let pages = raw.pages.as_deref().map(address).transpose().map_err(|what| wrong("pages", what))?;
@@ -66,7 +66,7 @@ fn of_commits(raw: &Raw) -> Result<CommitRules, TargetsError> {
     })
 }
 
-fn of_notices(raw: &Raw, notices: NoticeKind) -> Result<NoticeRules, TargetsError> {
+fn notice_rules(raw: &Raw, notices: NoticeKind) -> Result<NoticeRules, TargetsError> {
     let wrong = |member, what: String| TargetsError::Member { target: raw.name.clone(), member, what };
     let patterns = match notices {
         NoticeKind::CheckRun => Patterns::None,
@@ -86,10 +86,10 @@ fn of_notices(raw: &Raw, notices: NoticeKind) -> Result<NoticeRules, TargetsErro
     })
 }
 
-/// Which patterns a host may be.
+/// Which patterns are allowed for a host.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Patterns {
-    /// None: it is compared with the host in the URL of a repository, which has no port here.
+    /// None: the host is compared with that of the URL of a repository, which has no port here.
     None,
     /// `*`, and `*.` before a domain.
     Some,
@@ -97,7 +97,7 @@ enum Patterns {
     WithPorts,
 }
 
-/// The hosts, in lower case. One that can match nothing is a mistake.
+/// The hosts, in lower case. A host that cannot match anything is an error.
 fn hosts(raw: &Raw, patterns: Patterns) -> Result<Vec<String>, TargetsError> {
     let wrong = |what: String| TargetsError::Member { target: raw.name.clone(), member: "hosts", what };
     if raw.hosts.is_empty() {
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_that_matches_nothing_is_a_mistake() {
+    fn a_host_that_cannot_match_is_an_error() {
         for (host, patterns, is_right) in [
             ("ghe.acme.example", Patterns::None, true),
             ("localhost", Patterns::None, true),

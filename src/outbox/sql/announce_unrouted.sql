@@ -1,4 +1,4 @@
 -- announce_unrouted
--- Events in the order given, which their ids follow, while it is not known who receives them. With COPY, because they are many
+-- Events in the order given, which their ids follow, while no target is registered. With COPY, because they are many
 -- and large.
 COPY outbox (family, event, key, attributes, payload, texts, message_at) FROM STDIN (FORMAT binary)

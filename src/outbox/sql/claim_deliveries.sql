@@ -1,5 +1,5 @@
 -- claim_deliveries
--- As claim_statuses; and of each key only the first that is pending, so that its events keep their order.
+-- As claim_statuses, but for each key only the first pending delivery, so that its events keep their order.
 WITH gate AS (
     SELECT t.name, i.interval_ms, t.trips > 0 AS probe,
         CASE WHEN t.trips > 0 OR i.interval_ms > 0 THEN 1 ELSE i.slots END AS slots
@@ -41,7 +41,9 @@ UPDATE deliveries AS c SET
 FROM due AS d
 JOIN outbox AS o ON o.id = d.outbox_id AND o.created_at = d.created_at
 WHERE c.outbox_id = d.outbox_id AND c.target = d.target AND c.created_at = d.created_at
-    -- As a list, each is looked up: how many there are is not known to the planner, which would read the whole tables.
-    AND c.outbox_id = ANY (ARRAY (SELECT d.outbox_id FROM due AS d)) AND o.id = ANY (ARRAY (SELECT d.outbox_id FROM due AS d))
-RETURNING c.target, c.lease::text AS lease, c.attempts, c.refusals, o.id, o.family, o.event, o.key, o.attributes, o.payload, o.texts, o.created_at,
+    -- As a list, each is looked up: the planner does not know how many there are, and would read the whole tables.
+    AND c.outbox_id = ANY (ARRAY (SELECT d.outbox_id FROM due AS d))
+    AND o.id = ANY (ARRAY (SELECT d.outbox_id FROM due AS d))
+RETURNING c.target, c.lease::text AS lease, c.attempts, c.refusals, o.id, o.family, o.event, o.key, o.attributes,
+    o.payload, o.texts, o.created_at,
     greatest(extract(epoch FROM now() - coalesce(c.message_at, c.since)), 0)::bigint AS age_s

@@ -1,5 +1,6 @@
 -- claim_statuses
--- Leases what is due at targets that take anything: as many as each has room for, one where it is paced or probed.
+-- Leases due statuses at targets whose circuit breaker is closed: up to the capacity of each, one where it is rate
+-- limited or probed.
 WITH gate AS (
     SELECT t.name, i.interval_ms, t.trips > 0 AS probe,
         CASE WHEN t.trips > 0 OR i.interval_ms > 0 THEN 1 ELSE i.slots END AS slots
@@ -35,10 +36,12 @@ UPDATE commit_statuses AS c SET
     sent_state = c.wanted_state,
     sent_description = c.wanted_description,
     sent_url = c.wanted_url,
-    -- A lease that was cut may have been a post: what is delivered is not known any more.
+    -- A status may have been posted under an expired lease: the delivered state is unknown then.
     delivered_state = CASE WHEN c.lease_until IS NULL THEN c.delivered_state END,
     cut = c.cut + (c.lease_until IS NOT NULL)::integer
--- As a list, each is looked up: how many there are is not known to the planner, which would join them with the whole table.
+-- As a list, each is looked up: how many there are is not known to the planner, which would join them with the whole
+-- table.
 WHERE c.id = ANY (ARRAY (SELECT d.id FROM due AS d))
 RETURNING c.target, c.repo, c.sha, c.name, c.wanted_state, c.wanted_description, c.wanted_url, c.lease::text AS lease,
-    c.attempts, c.refusals, greatest(extract(epoch FROM now() - coalesce(c.message_at, c.wanted_at)), 0)::bigint AS age_s
+    c.attempts, c.refusals,
+    greatest(extract(epoch FROM now() - coalesce(c.message_at, c.wanted_at)), 0)::bigint AS age_s

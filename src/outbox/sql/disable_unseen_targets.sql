@@ -1,8 +1,10 @@
 -- disable_unseen_targets
--- Targets that no process has named for so many days receive nothing any more; counted only where $2 is true.
+-- Disables targets that no process has registered for a number of days; only counts them where $2 is true.
 WITH unseen AS (
     SELECT t.name FROM delivery_targets AS t
-    WHERE t.disabled_at IS NULL AND coalesce(t.seen_at, (SELECT r.known_since FROM delivery_registry AS r), now()) < now() - $1::integer * interval '1 day'
+    WHERE t.disabled_at IS NULL
+        AND coalesce(t.seen_at, (SELECT r.known_since FROM delivery_registry AS r), now())
+            < now() - $1::integer * interval '1 day'
     ORDER BY t.name
     FOR UPDATE
 ), gone AS (

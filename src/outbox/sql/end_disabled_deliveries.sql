@@ -1,5 +1,6 @@
 -- end_disabled_deliveries
--- As end_disabled_statuses.
+-- Ends pending rows of targets that have been disabled for an hour: at most $1 rows; counts only where $2 is true.
+-- They can be retried when the target is there again. A leased row is left to the holder of its lease.
 WITH waits AS (
     SELECT c.outbox_id, c.target, c.created_at
     FROM delivery_targets AS t

@@ -1,6 +1,6 @@
 -- end_disabled_statuses
--- What waits for targets that have been disabled for an hour is given up, so many rows at most; counted only where $2 is true. It can
--- be retried when the target is there again. A lease is left to its holder.
+-- Ends pending rows of targets that have been disabled for an hour: at most $1 rows; counts only where $2 is true.
+-- They can be retried when the target is there again. A leased row is left to the holder of its lease.
 WITH waits AS (
     SELECT c.id
     FROM delivery_targets AS t

@@ -1,5 +1,5 @@
 -- keep_check_runs
--- GitHub numbers check runs in the order in which they are made, and completes each once.
+-- GitHub numbers check runs in the order of their creation, and completes each once.
 INSERT INTO check_runs AS t (target, repo, sha, external_id, run_id, completed)
 SELECT i.target, i.repo, i.sha, i.external_id, i.run_id, i.completed
 FROM (

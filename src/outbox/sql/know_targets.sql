@@ -1,3 +1,3 @@
 -- know_targets
--- From now on it is known which targets there are, and events that none of them receives are not written.
+-- Records that the targets are registered: events that none of them receives are no longer written.
 INSERT INTO delivery_registry (one) SELECT true AS one ORDER BY one ON CONFLICT DO NOTHING

@@ -1,9 +1,10 @@
 -- list_undelivered_newest
--- What has not been delivered, newest first, after a place if given: what waits and what was given up; of events, also those that
--- led nowhere and those that nobody has looked at yet. The states stand as an OR: each has an index.
+-- Deliveries that were not made, newest first, after a cursor if given: pending and dead ones. Events without a target,
+-- and events that are not routed yet, only on request. The states are an OR, since each has an index.
 SELECT r.id, r.target, r.what, r.state, r.attempts, r.since, r.next_attempt_at, r.reason
 FROM (
-    (SELECT 's' || c.id AS id, c.target, c.repo || '@' || left(c.sha, 12) || ' ' || c.name || ' ' || c.wanted_state AS what,
+    (SELECT 's' || c.id AS id, c.target,
+        c.repo || '@' || left(c.sha, 12) || ' ' || c.name || ' ' || c.wanted_state AS what,
         c.state, c.attempts, c.wanted_at AS since, c.next_attempt_at, c.reason
     FROM commit_statuses AS c
     WHERE (c.state = 'pending' OR c.state = 'dead') AND ($1::text IS NULL OR c.state = $1)

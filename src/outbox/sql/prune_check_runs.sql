@@ -1,5 +1,5 @@
 -- prune_check_runs
--- Check runs that nothing was said of for so many days, the oldest first, so many at most; counted only where $3 is true.
+-- Check runs without an update for a number of days, the oldest first, up to a number; only counted where $3 is true.
 WITH old AS (
     SELECT c.target, c.repo, c.sha, c.external_id FROM check_runs AS c
     WHERE c.updated_at < now() - $1::integer * interval '1 day'
@@ -8,6 +8,7 @@ WITH old AS (
     FOR UPDATE SKIP LOCKED
 ), gone AS (
     DELETE FROM check_runs AS t USING old AS o
-    WHERE NOT $3::boolean AND t.target = o.target AND t.repo = o.repo AND t.sha = o.sha AND t.external_id = o.external_id
+    WHERE NOT $3::boolean AND t.target = o.target AND t.repo = o.repo AND t.sha = o.sha
+        AND t.external_id = o.external_id
 )
 SELECT count(*) AS runs FROM old

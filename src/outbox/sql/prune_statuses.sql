@@ -1,5 +1,5 @@
 -- prune_statuses
--- What was told to commits before so many days, the oldest first, so many at most; counted only where $3 is true.
+-- Commit statuses older than a number of days, the oldest first, up to a number; only counted where $3 is true.
 WITH old AS (
     SELECT c.id FROM commit_statuses AS c
     WHERE c.state <> 'pending' AND c.wanted_at < now() - $1::integer * interval '1 day'

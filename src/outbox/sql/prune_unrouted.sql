@@ -1,6 +1,6 @@
 -- prune_unrouted
--- Events that waited for a target and that none can receive any more, so many at most; counted only where $2 is true. A target
--- receives what happened after its registration, and the first one what happened within the hour before.
+-- Events that waited for a target and that none can receive any more, up to a number; only counted where $2 is true. A
+-- target receives events after its registration, and the first one also those of the hour before.
 WITH old AS (
     SELECT o.id, o.created_at FROM outbox AS o
     WHERE o.routed_at IS NULL AND o.created_at < coalesce(

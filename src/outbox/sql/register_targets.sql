@@ -1,11 +1,12 @@
 -- register_targets
--- Targets with their rules. One that is registered already stays so since then; one that was disabled begins anew. Nothing is
--- written while nothing has changed, but once an hour.
+-- Registers targets with their rules. A registered target keeps its time of registration; a disabled one starts anew.
+-- Unchanged rows are written once an hour only.
 INSERT INTO delivery_targets AS t (name, rules, max_age_s, deployment, registered_at, seen_at)
 SELECT i.name, i.rules, i.max_age_s, i.deployment, i.registered_at, i.seen_at
 FROM (
     SELECT unnest($1::text[]) AS name, unnest($2::json[]) AS rules, unnest($3::bigint[]) AS max_age_s,
-        unnest($4::text[]) AS deployment, unnest($5::timestamptz[]) AS registered_at, unnest($6::timestamptz[]) AS seen_at
+        unnest($4::text[]) AS deployment, unnest($5::timestamptz[]) AS registered_at,
+        unnest($6::timestamptz[]) AS seen_at
 ) AS i
 ORDER BY i.name
 ON CONFLICT (name) DO UPDATE SET

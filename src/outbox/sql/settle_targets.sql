@@ -1,8 +1,9 @@
 -- settle_targets
--- The circuit breaker. Five faults in a row close a target off, and so does whatever it asks for itself; each time in a row
--- for twice as long. What was under way when it closed does not count again. A success opens it. Any answer, and what comes back
--- untried, lets the next one try it. What says nothing new is not written.
-WITH said AS (
+-- The circuit breaker of each target. Five consecutive faults open it, and so does a pause that the target asks for;
+-- each consecutive time for twice as long. Responses of deliveries that were in flight when it opened do not count. A
+-- success closes it. After any response, or a delivery that was returned untried, the next delivery may probe the
+-- target. A row that would not change is not written.
+WITH result AS (
     SELECT o.name, i.delivered, i.faults, i.pause_ms, i.doubling, i.reason, o.trips,
         CASE WHEN i.delivered THEN 0 ELSE o.failures END + i.faults AS failures,
         coalesce(o.open_until, '-infinity') <= now() AS was_open
@@ -13,16 +14,17 @@ WITH said AS (
     JOIN delivery_targets AS o ON o.name = i.name
     ORDER BY o.name
     FOR UPDATE OF o
-), verdict AS (
+), decision AS (
     SELECT s.name, s.delivered, s.pause_ms, s.reason, s.failures, s.trips,
         s.was_open AND (s.pause_ms IS NOT NULL OR s.faults > 0 AND s.failures >= 5) AS closes,
         CASE
             WHEN s.pause_ms IS NULL
-                THEN least(interval '15 minutes', interval '5 seconds' * power(2, least(s.trips, 20))) * (0.5 + random() / 2)
+                THEN least(interval '15 minutes', interval '5 seconds' * power(2, least(s.trips, 20)))
+                    * (0.5 + random() / 2)
             WHEN s.doubling
                 THEN least(interval '1 hour', s.pause_ms * interval '1 millisecond' * power(2, least(s.trips, 20)))
             ELSE s.pause_ms * interval '1 millisecond' END AS time
-    FROM said AS s
+    FROM result AS s
 )
 UPDATE delivery_targets AS t SET
     failures = v.failures,
@@ -34,7 +36,7 @@ UPDATE delivery_targets AS t SET
         ELSE t.open_until END,
     probe_until = NULL,
     reason = CASE WHEN v.delivered AND v.pause_ms IS NULL THEN NULL ELSE coalesce(v.reason, t.reason) END
-FROM verdict AS v
+FROM decision AS v
 WHERE t.name = v.name AND (
     v.closes OR v.pause_ms IS NOT NULL OR v.reason IS NOT NULL OR t.failures <> v.failures OR t.probe_until IS NOT NULL
     OR v.delivered AND (t.trips > 0 OR t.open_until IS NOT NULL OR t.reason IS NOT NULL)

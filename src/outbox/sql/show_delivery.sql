@@ -1,5 +1,5 @@
 -- show_delivery
--- All that is known of one, as JSON: `s` and the id of a commit status, or `e` and the id of an event.
+-- All columns of a delivery as JSON: `s` and the id of a commit status, or `e` and the id of an event.
 SELECT to_jsonb(c) || jsonb_build_object('id', 's' || c.id) AS document
 FROM commit_statuses AS c
 WHERE $1 = 's' || c.id

@@ -1,10 +1,10 @@
 -- want_statuses
--- What commits are to be told, or (state 'outdated') what is only known of them.
--- The latest wins; the guard is Version::is_newer_than. What is delivered already, and not under way otherwise, needs no post. Once a commit has had its fill of
--- statuses (`status_cap`), no newer one is tried.
+-- Commit statuses to post, or (state 'outdated') only to record. The latest version wins; the version guard is
+-- Version::is_newer_than. A status that is delivered already, and not superseded by one in flight, needs no post. Once
+-- a commit has reached the limit of statuses (`status_cap`), no newer one is tried.
 INSERT INTO commit_statuses AS t (
-    target, repo, sha, context, name, wanted_state, wanted_description, wanted_url, version_number, version_at, version_tie,
-    outbox_id, message_at, state, version_line
+    target, repo, sha, context, name, wanted_state, wanted_description, wanted_url, version_number, version_at,
+    version_tie, outbox_id, message_at, state, version_line
 )
 SELECT
     i.target, i.repo, i.sha, i.context, i.name, i.wanted_state, i.wanted_description, i.wanted_url, i.version_number,
@@ -34,13 +34,15 @@ ON CONFLICT (target, repo, sha, context) DO UPDATE SET
     state = CASE
         WHEN t.state = 'dead' AND t.reason LIKE 'status_cap%' THEN 'dead'
         WHEN t.lease_until IS NULL AND (t.delivered_state, t.delivered_description, t.delivered_url)
-            IS NOT DISTINCT FROM (excluded.wanted_state, excluded.wanted_description, excluded.wanted_url) THEN 'delivered'
+            IS NOT DISTINCT FROM (excluded.wanted_state, excluded.wanted_description, excluded.wanted_url)
+            THEN 'delivered'
         ELSE excluded.state END,
     reason = CASE WHEN t.reason LIKE 'status_cap%' THEN t.reason END,
     attempts = 0,
     refusals = 0,
     next_attempt_at = coalesce(t.lease_until, now())
 WHERE CASE WHEN t.version_line = excluded.version_line OR '' IN (t.version_line, excluded.version_line)
-    THEN (t.version_number, t.version_at, t.version_tie) < (excluded.version_number, excluded.version_at, excluded.version_tie)
+    THEN (t.version_number, t.version_at, t.version_tie)
+        < (excluded.version_number, excluded.version_at, excluded.version_tie)
     ELSE (t.version_at, t.version_tie) < (excluded.version_at, excluded.version_tie) END
 RETURNING t.state

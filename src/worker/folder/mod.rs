@@ -1,14 +1,9 @@
-//! Takes messages from files: for a machine without a queue.
+//! Ingests messages from files, for a machine without a queue.
 //!
-//! | variable | default | |
-//! |---|---|---|
-//! | `LOCAL_DROP_PATH` | - | a folder that files are put into; each is moved away when it is done with |
-//! | `LOCAL_MIRROR_PATH` | - | a copy of the archive, which is read in order of its names and never changed |
+//! A file may hold anything that the ingest function accepts: a Lambda event, an SNS envelope, a payload, gzip, NDJSON.
+//! Files whose names begin with a dot, or end with `.tmp` or `.part`, are ignored.
 //!
-//! A file may hold whatever the ingest function takes: a Lambda event, an SNS envelope, a payload, gzip, NDJSON.
-//! Files whose names begin with a dot, or end with `.tmp` or `.part`, are none of ours.
-//!
-//! The folders are looked at every second: notifications of the system would not tell of files on network drives.
+//! The folders are listed every second, because file system notifications do not work on network drives.
 
 mod dropped;
 mod mirror;
@@ -20,20 +15,20 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::{Stopper, Worker, WorkerError};
-use crate::config::Lookup;
-use crate::pipeline::Counts;
-use crate::tasks::on_a_thread;
+use crate::ingest::Counts;
+use crate::platform::environment::Lookup;
+use crate::platform::shutdown::on_a_thread;
 
-/// Which folders, and how.
+/// The settings of the folders.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Folder that files are put into; made if need be.
+    /// Folder that files are dropped into; created if it does not exist.
     pub drop: Option<PathBuf>,
     /// Folder that is only read.
     pub mirror: Option<PathBuf>,
-    /// Time between two looks.
+    /// Time between two listings.
     pub interval: Duration,
-    /// How long a batch is tried while the database is away.
+    /// How long a batch is retried while the database is unavailable.
     pub batch_deadline: Duration,
 }
 
@@ -45,7 +40,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// What the environment says.
+    /// Reads the environment.
     #[must_use]
     pub fn from_env(lookup: Lookup<'_>) -> Self {
         let folder = |name| lookup(name).map(PathBuf::from);
@@ -53,18 +48,18 @@ impl Config {
     }
 }
 
-/// Watches the folders until the worker is stopped, and returns what became of the messages.
+/// Watches the folders until the worker is stopped, and returns the counts of the messages.
 ///
-/// A folder that cannot be read is no error: it is tried again, said once in the log and by `/healthz` as long as it
-/// lasts.
+/// A folder that cannot be read is not an error: it is retried, logged once, and reported by `/healthz` until it can be
+/// read.
 ///
 /// # Errors
-/// When the drop folder cannot be made, or a loop panics; the other one is stopped before.
+/// When the drop folder cannot be created, or a loop panics; the other one is stopped before.
 pub async fn run(worker: &Worker, config: &Config) -> Result<Counts, WorkerError> {
     if let Some(path) = &config.drop {
         std::fs::create_dir_all(path).map_err(|source| WorkerError::Folder { path: path.clone(), source })?;
     }
-    // The loops' own, because one that panics stops the other, as does dropping this future.
+    // A stop for these loops only: a loop that panics stops the other one, and so does dropping this future.
     let (stopper, stop) = Stopper::new();
     let inner = Worker { stop, ..worker.clone() };
     let mut loops = JoinSet::new();
@@ -84,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_environment_says_it() {
+    fn the_environment_is_read() {
         let config = Config::from_env(&|name: &str| (name == "LOCAL_MIRROR_PATH").then(|| "/m".to_owned()));
         assert_eq!((config.drop, config.mirror), (None, Some(PathBuf::from("/m"))));
     }

@@ -1,10 +1,10 @@
-//! Keeps the messages of a slow batch hidden from other receivers.
+//! Extends the visibility timeout of the messages of a slow batch, so that other receivers do not get them.
 
 use std::time::Duration;
 
 use super::message::Receipt;
 use super::queue::Queue;
-use crate::tasks::Owned;
+use crate::platform::shutdown::Owned;
 
 /// Extends the visibility of a batch until it is dropped.
 pub(super) struct Heartbeat {
@@ -12,12 +12,13 @@ pub(super) struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// Begins. A task of the runtime, because the poller's own thread may be busy decoding.
+    /// Starts a task of the runtime, because the poller's own thread may be busy decoding.
     ///
-    /// Messages of the batch that are deleted meanwhile are extended as well, which SQS refuses one by one, harmlessly.
+    /// It also extends messages of the batch that are deleted meanwhile; SQS answers an error for each, which is
+    /// harmless.
     pub(super) fn start(queue: Queue, receipts: impl Iterator<Item = Receipt>, visibility: Duration) -> Self {
         let receipts: Vec<_> = receipts.map(|receipt| (receipt, visibility)).collect();
-        // A visibility of 0 or 1 s is no use to anybody; at least do not call without pause.
+        // With a visibility timeout of 0 or 1 s this does not help, but it must not call SQS without a pause.
         let pause = (visibility / 2).max(Duration::from_millis(500));
         let task = tokio::spawn(async move {
             loop {

@@ -1,25 +1,25 @@
-//! A received message as a delivery, and what is needed to acknowledge it.
+//! Converts a received message to a delivery and the receipt that acknowledges it.
 
 use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::clock;
-use crate::envelope::{Delivery, time};
+use crate::platform::clock;
+use crate::transport::{Delivery, time};
 
-/// A message in hand.
+/// A received message.
 #[derive(Debug)]
 pub(super) struct Received {
-    /// What it brings.
+    /// Its body and attributes.
     pub(super) delivery: Delivery,
-    /// How it is acknowledged.
+    /// Its receipt.
     pub(super) receipt: Receipt,
 }
 
-/// What acknowledges a message.
+/// Identifies a received message when it is deleted or its visibility is changed.
 #[derive(Clone, Debug)]
 pub(super) struct Receipt {
-    /// Valid for this receive of the message only.
+    /// The handle, which is valid for this receive only.
     pub(super) handle: String,
     /// How often the message was received, this time included.
     pub(super) receives: u32,
@@ -46,7 +46,7 @@ impl From<Message> for Received {
     }
 }
 
-/// The text of an attribute; bytes in base64, as Lambda gives them.
+/// The text of an attribute; bytes in base64, as in Lambda events.
 fn text(value: MessageAttributeValue) -> Option<String> {
     value.string_value.or_else(|| value.binary_value.map(|bytes| STANDARD.encode(bytes)))
 }

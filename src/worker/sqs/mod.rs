@@ -1,16 +1,9 @@
-//! Takes messages from an SQS queue by long polling.
+//! Receives messages from an SQS queue by long polling.
 //!
-//! | variable | default | |
-//! |---|---|---|
-//! | `SQS_QUEUE_URL` | - | the queue |
-//! | `WORKER_CONCURRENCY` | 2 | pollers, each with a batch of its own in hand |
-//! | `WORKER_BATCH_SIZE` | 200 | messages that a poller gathers into one batch while the queue is full |
-//! | `S3_POINTER_BUCKETS` | none | buckets, separated by commas, in which payloads too large for the queue may lie |
-//! | `AWS_ENDPOINT_URL`, `AWS_REGION`, .. | | as for every AWS SDK |
-//!
-//! A message is deleted once it is kept, known already, not for us, or in the table `refused`. One that could not be
-//! tried is handed back with a delay that grows with its receive count; while the database is away nothing is received
-//! at all, so that an outage leads no message to the dead-letter queue.
+//! A message is deleted once it is stored, outdated, ignored, or rejected (in the table `refused`). A message that
+//! could not be tried is retried: its visibility timeout is set to a backoff that grows with its receive count. While
+//! the database is unavailable, nothing is received (a circuit breaker), so that an outage moves no message to the
+//! dead-letter queue.
 
 mod clients;
 mod heartbeat;
@@ -30,14 +23,14 @@ use self::poller::Poller;
 use self::queue::Queue;
 pub use self::send::{SendError, send};
 use super::{Stopper, Worker, WorkerError, whole};
-use crate::config::{ConfigError, Lookup};
-use crate::pipeline::Counts;
-use crate::tasks::on_a_thread;
+use crate::ingest::Counts;
+use crate::platform::environment::{ConfigError, Lookup};
+use crate::platform::shutdown::on_a_thread;
 
-/// How long a receive waits where the end of the queue is waited for.
+/// How long a receive waits for messages in [`redrive`].
 const REDRIVE_WAIT: Duration = Duration::from_secs(5);
 
-/// What a deployment chooses about the queue.
+/// The settings of the queue.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// URL of the queue.
@@ -46,16 +39,16 @@ pub struct Config {
     pub concurrency: usize,
     /// Messages in a batch, at most.
     pub batch_size: usize,
-    /// Buckets from which payloads may be read. A message must never choose whom we talk to.
+    /// Buckets from which payloads may be read. The list keeps a message from choosing the host that is connected to.
     pub pointer_buckets: Vec<String>,
     /// How long a receive waits for a message.
     pub wait: Duration,
-    /// How long a batch is tried while the database is away.
+    /// How long a batch is retried while the database is unavailable.
     pub batch_deadline: Duration,
 }
 
 impl Config {
-    /// The defaults, for a queue.
+    /// The default settings for a queue.
     #[must_use]
     pub fn new(queue_url: impl Into<String>) -> Self {
         Self {
@@ -68,10 +61,10 @@ impl Config {
         }
     }
 
-    /// What the environment says; `None` without a queue.
+    /// Reads the environment; `None` without a queue.
     ///
     /// # Errors
-    /// When a variable cannot be read.
+    /// When a variable is invalid.
     pub fn from_env(lookup: Lookup<'_>) -> Result<Option<Self>, ConfigError> {
         let Some(queue_url) = lookup("SQS_QUEUE_URL") else { return Ok(None) };
         check_url(&queue_url).map_err(|expected| ConfigError::Invalid { variable: "SQS_QUEUE_URL", expected })?;
@@ -85,10 +78,10 @@ impl Config {
     }
 }
 
-/// Checks that a text is the URL of a queue: at AWS, or at any server that speaks its protocol.
+/// Checks that a text is the URL of a queue, of AWS or of another server with the same API.
 ///
 /// # Errors
-/// What was expected instead.
+/// When it is not; the text is what was expected.
 pub fn check_url(text: &str) -> Result<(), &'static str> {
     if text.starts_with("arn:") {
         return Err("the URL of a queue, not its ARN");
@@ -104,9 +97,9 @@ pub fn check_url(text: &str) -> Result<(), &'static str> {
     }
 }
 
-/// Polls until the worker is stopped, and returns what became of the messages. Each poller finishes its batch first.
+/// Polls until the worker is stopped, and returns the counts of the messages. Each poller finishes its batch first.
 ///
-/// An unreachable queue is no error: it is tried again, said once in the log and by `/healthz` as long as it lasts.
+/// An unreachable queue is not an error: it is retried, logged once, and reported by `/healthz` until it is reachable.
 ///
 /// # Errors
 /// When a poller panics; the others are stopped before.
@@ -114,8 +107,8 @@ pub async fn run(worker: &Worker, config: &Config, clients: &Clients) -> Result<
     poll(worker, config, clients, false).await
 }
 
-/// Takes what is in a queue, until it is empty or the worker is stopped: for the dead letters of another one. What could
-/// not be tried is handed back, and counts as [`Counts::again`].
+/// Ingests the messages of a queue until it is empty or the worker is stopped: for a dead-letter queue. A message that
+/// could not be tried is returned to the queue, and counted as [`Counts::again`].
 ///
 /// # Errors
 /// When the queue cannot be reached, or a poller panics.
@@ -128,10 +121,10 @@ pub async fn redrive(worker: &Worker, config: &Config, clients: &Clients) -> Res
     }
 }
 
-/// The URL of the queue that gets the dead letters of another one.
+/// The URL of the dead-letter queue of a queue.
 ///
 /// # Errors
-/// When SQS does not say.
+/// When SQS cannot be reached, or the queue has none.
 pub async fn dead_letter_queue(clients: &Clients, url: &str) -> Result<String, WorkerError> {
     let found = Queue::new(clients.sqs.clone(), url.to_owned()).dead_letter_queue().await;
     found.map_err(|why| WorkerError::Queue { url: url.to_owned(), why })
@@ -140,7 +133,7 @@ pub async fn dead_letter_queue(clients: &Clients, url: &str) -> Result<String, W
 async fn poll(worker: &Worker, config: &Config, clients: &Clients, until_empty: bool) -> Result<Counts, WorkerError> {
     let queue = Queue::new(clients.sqs.clone(), config.queue_url.clone());
     worker.health.expect(queue::QUEUE);
-    // The pollers' own, because one that panics stops the others, as does dropping this future.
+    // A stop for these pollers only: one that panics stops the others, and so does dropping this future.
     let (stopper, stop) = Stopper::new();
     let visibility = worker.stop.unless(queue.visibility()).await.unwrap_or(queue::VISIBILITY);
     tracing::info!(
@@ -170,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_environment_says_it() {
+    fn the_environment_is_read() {
         let read = |variables: &[(&str, &str)]| {
             let find = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, text)| (*text).to_owned());
             Config::from_env(&find)

@@ -1,4 +1,4 @@
-//! Payloads that were too large for the queue: reads them from S3 and puts them where the pointer was.
+//! Reads payloads that were too large for the queue from S3, and replaces the pointer in the message by them.
 
 use aws_sdk_s3::Client;
 use base64::Engine;
@@ -6,25 +6,25 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use crate::archive::s3::{self, Failure};
-use crate::envelope::Delivery;
-use crate::envelope::pointer::{self, Pointer};
+use crate::transport::Delivery;
+use crate::transport::pointer::{self, Pointer};
 
-/// S3 cannot be read now; the message is to come again.
+/// S3 cannot be read now; the message is to be retried.
 #[derive(Debug)]
 pub(super) struct Later;
 
-/// A pointer and what is around it.
+/// A pointer and its envelope.
 enum Found {
-    /// The body is nothing else.
+    /// The body is only the pointer.
     Bare(Pointer),
-    /// It is the `Message` of a notification of SNS, here with its other members.
+    /// The pointer is the `Message` of an SNS notification, whose members these are.
     Notified(Pointer, Map<String, Value>),
 }
 
-/// Reads the payload that a delivery points to, if it does and the bucket is allowed.
+/// Reads the payload that a delivery points to, if it has a pointer and the bucket is allowed.
 ///
-/// A payload that cannot be had (another bucket, gone, longer than `most` bytes) leaves the pointer, which the pipeline
-/// then refuses by that reason. `Err` when S3 should be asked again later.
+/// When the payload cannot be read (another bucket, deleted, longer than `most` bytes) the pointer stays in the
+/// message, and ingest rejects it. `Err` when reading is to be retried later.
 pub(super) async fn resolve(
     client: &Client,
     buckets: &[String],
@@ -56,24 +56,24 @@ pub(super) async fn resolve(
             Ok(())
         }
         Err(Failure::Gone(why)) => {
-            log(&why, "the payload cannot be had, refusing its pointer");
+            log(&why, "the payload cannot be read, its pointer will be rejected");
             Ok(())
         }
-        // Denied: it may mean a missing object, but also a missing permission, which somebody will give.
+        // Denied may mean a missing object, but also a missing permission, which may be granted later.
         Err(Failure::Later(why) | Failure::Denied(why)) => {
-            log(&why, "cannot read a payload from S3, trying again later");
+            log(&why, "cannot read a payload from S3, retrying later");
             Err(Later)
         }
     }
 }
 
-/// The pointer in a body: alone, or as SNS wraps it when raw delivery is off.
+/// Finds the pointer in a body: alone, or in an SNS envelope, where raw delivery is off.
 fn find(body: &[u8]) -> Option<Found> {
     let text = str::from_utf8(body).ok()?;
     if let Some(pointer) = pointer::find(text) {
         return Some(Found::Bare(pointer));
     }
-    // Cheap no before a parse, as most bodies are large.
+    // Most bodies are large and have no pointer: this avoids parsing them.
     if !text.trim_start().starts_with('{') || memchr::memmem::find(body, b"S3Pointer").is_none() {
         return None;
     }
@@ -82,7 +82,7 @@ fn find(body: &[u8]) -> Option<Found> {
     Some(Found::Notified(pointer, envelope))
 }
 
-/// The notification with the payload in it; bytes that are no text in base64, which the envelope reads as well.
+/// Puts the payload into the notification; bytes that are not text as base64, which `transport` decodes.
 fn put_in(mut envelope: Map<String, Value>, payload: Vec<u8>) -> Vec<u8> {
     let text = String::from_utf8(payload).unwrap_or_else(|error| STANDARD.encode(error.as_bytes()));
     envelope.insert("Message".to_owned(), Value::String(text));
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn other_bodies_are_left_alone() {
+    fn other_bodies_have_no_pointer() {
         for body in ["{}", "[1]", r#"{"Message":"S3Pointer"}"#, r#"{"Message":{"S3Pointer":1}}"#, "S3Pointer"] {
             assert!(find(body.as_bytes()).is_none(), "{body}");
         }

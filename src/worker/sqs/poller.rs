@@ -9,45 +9,45 @@ use super::heartbeat::Heartbeat;
 use super::message::{Receipt, Received};
 use super::pointer;
 use super::queue::{CALL, QUEUE, Queue};
-use crate::clock::{self, Deadline};
-use crate::envelope::Delivery;
-use crate::pipeline::{Counts, Outcome, Report};
-use crate::store::chain;
+use crate::ingest::{Counts, Outcome, Report};
+use crate::platform::clock::{self, Deadline};
+use crate::platform::failure::chain;
+use crate::transport::Delivery;
 use crate::worker::{Worker, count_failure};
 
-/// How long a full queue is gathered from, so that the first message of a batch does not wait long.
+/// How long a batch is gathered while the queue is full, so that the first message does not wait long.
 const GATHER: Duration = Duration::from_secs(1);
-/// A batch is not made larger, to bound the memory: bodies can have 1 MiB each, and unfold to far more.
+/// The size at which a batch is full, to bound the memory: bodies can have 1 MiB each, and decompress to far more.
 const GATHER_BYTES: usize = 8 << 20;
-/// Longest wait between receives that fail.
+/// The longest backoff between receives that fail.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// A queue is empty when so many receives in a row bring nothing, each of which has waited.
+/// A queue is empty when this many receives in a row return no message, each of which has waited.
 const EMPTY: u32 = 2;
-/// A queue cannot be reached when so many receives in a row fail.
+/// A queue cannot be reached when this many receives in a row fail.
 const UNREACHABLE: u32 = 4;
 
-/// What all pollers share.
+/// The resources that all pollers share.
 pub(super) struct Poller {
     pub(super) worker: Worker,
     pub(super) config: Config,
     pub(super) queue: Queue,
     pub(super) s3: aws_sdk_s3::Client,
-    /// How long the queue hides a message that was received.
+    /// The visibility timeout of the queue: how long a received message is hidden.
     pub(super) visibility: Duration,
-    /// To end when the queue is empty, or cannot be reached; else only when stopped.
+    /// Whether to end when the queue is empty or cannot be reached; else only when stopped.
     pub(super) until_empty: bool,
 }
 
 impl Poller {
-    /// Polls until the stop, or the end of the queue.
+    /// Polls until the worker is stopped, or the queue is empty.
     pub(super) async fn run(&self) -> Counts {
         let mut total = Counts::default();
         let (mut empty, mut failed_receives, mut failed_batches) = (0, 0, 0);
-        // Nothing is known of the database yet, so it is asked before the first message is taken.
+        // Probes the database before the first message is received.
         self.worker.idle(&mut failed_batches).await;
         while self.worker.ready(&mut failed_batches).await {
-            // A receive that is cut off may have been answered: those messages come again in their time.
+            // A receive that is cut off may have been answered: its messages are delivered again after the timeout.
             let Some(received) = self.worker.stop.unless(self.queue.receive(self.config.wait)).await else { break };
             match received {
                 Ok(first) => {
@@ -71,7 +71,7 @@ impl Poller {
                     counter!("sqs_receive_errors").increment(1);
                     if self.worker.health.failed(QUEUE, &chain(&error)) {
                         let queue = &self.config.queue_url;
-                        tracing::error!(sqs.queue = queue, error = chain(&error), "cannot receive, trying on");
+                        tracing::error!(sqs.queue = queue, error = chain(&error), "cannot receive, retrying");
                     }
                     let wait = clock::backoff(failed_receives, Duration::from_secs(1), LONGEST_WAIT);
                     failed_receives += 1;
@@ -85,8 +85,8 @@ impl Poller {
         total
     }
 
-    /// Adds to a first receive as long as receives are full: a large batch costs hardly more than a small one. An error
-    /// is left to the next poll.
+    /// Receives more messages as long as receives are full, because a large batch costs hardly more than a small one.
+    /// An error is left to the next poll.
     async fn gather(&self, mut batch: Vec<Received>) -> Vec<Received> {
         let time = Deadline::within(GATHER);
         let mut last = batch.len();
@@ -108,12 +108,12 @@ impl Poller {
         let receipts = batch.iter().map(|received| received.receipt.clone());
         let heartbeat = Heartbeat::start(self.queue.clone(), receipts, self.visibility);
         let mut total = Counts::default();
-        let mut back = Vec::new();
+        let mut retries = Vec::new();
         let mut waiting = batch.into_iter();
         loop {
-            let before = back.len();
-            let (deliveries, receipts) = self.next_part(&mut waiting, &mut back).await;
-            let unread = (back.len() - before) as u64;
+            let before = retries.len();
+            let (deliveries, receipts) = self.next_part(&mut waiting, &mut retries).await;
+            let unread = (retries.len() - before) as u64;
             if unread > 0 {
                 counter!("received").increment(unread);
                 counter!("again").increment(unread);
@@ -128,30 +128,34 @@ impl Poller {
                 total.add(report.counts());
             }
             let is_written = report.as_ref().is_some_and(|report| report.error.is_none());
-            let (done, again) = by_outcome(receipts, report.as_ref());
+            let (done, failed) = by_outcome(receipts, report.as_ref());
             self.queue.delete(&done).await;
-            back.extend(again);
+            retries.extend(failed);
             if !is_written {
-                // The rest would wait as long as this part did, and for nothing.
-                back.extend(waiting.by_ref().map(|received| received.receipt));
+                // The database is unavailable: the other messages of the batch would fail too.
+                retries.extend(waiting.by_ref().map(|received| received.receipt));
             }
         }
-        // Before messages are handed back, or it would shorten their delay.
+        // Dropped before the visibility is changed, because it would shorten the delay.
         drop(heartbeat);
-        let back: Vec<_> = back.into_iter().map(|receipt| (delay(receipt.receives), receipt)).collect();
-        if !back.is_empty() {
-            tracing::warn!(messages = back.len(), delay_s = back[0].0.as_secs(), "handed back to the queue");
+        let retries: Vec<_> = retries.into_iter().map(|receipt| (delay(receipt.receives), receipt)).collect();
+        if !retries.is_empty() {
+            tracing::warn!(
+                messages = retries.len(),
+                delay_s = retries[0].0.as_secs(),
+                "returned to the queue for retry"
+            );
         }
-        self.queue.hide(&back.into_iter().map(|(delay, receipt)| (receipt, delay)).collect::<Vec<_>>()).await;
+        self.queue.hide(&retries.into_iter().map(|(delay, receipt)| (receipt, delay)).collect::<Vec<_>>()).await;
         total
     }
 
-    /// The next messages of a batch, with their payloads from S3: all that are left, unless those payloads are large.
-    /// What cannot be read from S3 now goes to `back`.
+    /// The next messages of a batch, with their payloads from S3: all that remain, unless the payloads are large.
+    /// Messages whose payload cannot be read from S3 now are added to `retries`.
     async fn next_part(
         &self,
         waiting: &mut impl Iterator<Item = Received>,
-        back: &mut Vec<Receipt>,
+        retries: &mut Vec<Receipt>,
     ) -> (Vec<Delivery>, Vec<Receipt>) {
         let (mut deliveries, mut receipts, mut bytes) = (Vec::new(), Vec::new(), 0);
         while bytes < 2 * GATHER_BYTES {
@@ -163,23 +167,24 @@ impl Poller {
                     deliveries.push(delivery);
                     receipts.push(receipt);
                 }
-                Err(pointer::Later) => back.push(receipt),
+                Err(pointer::Later) => retries.push(receipt),
             }
         }
         (deliveries, receipts)
     }
 }
 
-/// The receipts of what is done with, and of what has to come again: all of it when there is no report.
+/// Splits receipts into those of messages that are done, and of those to be retried: all of them when there is no
+/// report.
 fn by_outcome(receipts: Vec<Receipt>, report: Option<&Report>) -> (Vec<Receipt>, Vec<Receipt>) {
     let Some(report) = report else { return (Vec::new(), receipts) };
     let mut outcomes = report.outcomes().iter();
-    // A report has an outcome for each; should it not, the message comes again.
-    receipts.into_iter().partition(|_| outcomes.next().is_some_and(|outcome| *outcome != Outcome::Again))
+    // A report has an outcome for each message; a message without one would be retried.
+    receipts.into_iter().partition(|_| outcomes.next().is_some_and(|outcome| *outcome != Outcome::Retry))
 }
 
-/// How long a message that could not be tried stays away: a minute, then four times as long each time, at most an
-/// hour. With the five receives that the queue's redrive policy allows at least, that is more than two hours.
+/// The backoff of a message that could not be tried: a minute, then four times as long each time, at most an hour. With
+/// the five receives that the queue's redrive policy allows at least, these are more than two hours.
 fn delay(receives: u32) -> Duration {
     let minutes = 4_u64.saturating_pow(receives.saturating_sub(1)).min(60);
     Duration::from_secs(60 * minutes)

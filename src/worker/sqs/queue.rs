@@ -1,4 +1,4 @@
-//! The calls to SQS, ten messages at a time as it takes them.
+//! The calls to SQS, with at most ten messages each.
 
 use std::time::Duration;
 
@@ -12,16 +12,16 @@ use aws_sdk_sqs::types::{
 use metrics::counter;
 
 use super::message::{Receipt, Received};
-use crate::clock;
-use crate::store::chain;
+use crate::platform::clock;
+use crate::platform::failure::chain;
 
-/// The queue, as a part whose health is watched.
+/// The name of the queue in the health of the worker.
 pub(super) const QUEUE: &str = "queue";
 /// Messages in one call (SQS API, `MaxNumberOfMessages` and the batch operations).
 pub(super) const CALL: usize = 10;
-/// The default of SQS, for a queue that does not say its visibility timeout.
+/// The default visibility timeout of SQS, where that of the queue is unknown.
 pub(super) const VISIBILITY: Duration = Duration::from_secs(30);
-/// How often it is tried to delete a message.
+/// Attempts to delete a message.
 const DELETE_ATTEMPTS: u32 = 4;
 
 /// A queue.
@@ -31,8 +31,8 @@ pub(super) struct Queue {
     url: String,
 }
 
-/// Where in a call a message is.
-type Place = usize;
+/// The index of a message in a call.
+type Index = usize;
 
 impl Queue {
     /// The queue at a URL.
@@ -40,7 +40,8 @@ impl Queue {
         Self { client, url }
     }
 
-    /// How long a received message is hidden from other receivers; the default of SQS if the queue does not say.
+    /// The visibility timeout: how long a received message is hidden from other receivers. The default of SQS if the
+    /// queue does not answer it.
     pub(super) async fn visibility(&self) -> Duration {
         let name = QueueAttributeName::VisibilityTimeout;
         let answer = self.client.get_queue_attributes().queue_url(&self.url).attribute_names(name.clone()).send().await;
@@ -50,7 +51,7 @@ impl Queue {
                 tracing::warn!(
                     error = chain(&error),
                     sqs.visibility_s = VISIBILITY.as_secs(),
-                    "the queue does not say its visibility timeout, using the default"
+                    "the visibility timeout of the queue is unknown, using the default"
                 );
                 None
             }
@@ -58,22 +59,22 @@ impl Queue {
         seconds.unwrap_or(VISIBILITY)
     }
 
-    /// The URL of the queue that gets this one's dead letters. `Err` says why it is not known.
+    /// The URL of the dead-letter queue of this queue. `Err` is the reason why it is not known.
     pub(super) async fn dead_letter_queue(&self) -> Result<String, String> {
         let name = QueueAttributeName::RedrivePolicy;
-        let asked = self.client.get_queue_attributes().queue_url(&self.url).attribute_names(name.clone()).send().await;
-        let attributes = asked.map_err(|error| chain(&error))?.attributes.unwrap_or_default();
+        let answer = self.client.get_queue_attributes().queue_url(&self.url).attribute_names(name.clone()).send().await;
+        let attributes = answer.map_err(|error| chain(&error))?.attributes.unwrap_or_default();
         let arn = attributes.get(&name).and_then(|policy| dead_letter_arn(policy));
         let arn = arn.ok_or("the queue has no dead-letter queue")?;
         // arn:aws:sqs:region:account:name
         let mut parts = arn.rsplit(':');
         let (queue, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        let asked = self.client.get_queue_url().queue_name(queue).queue_owner_aws_account_id(account).send().await;
-        let url = asked.map_err(|error| chain(&error))?.queue_url;
-        url.ok_or_else(|| format!("SQS does not tell the URL of {arn}"))
+        let answer = self.client.get_queue_url().queue_name(queue).queue_owner_aws_account_id(account).send().await;
+        let url = answer.map_err(|error| chain(&error))?.queue_url;
+        url.ok_or_else(|| format!("SQS does not return the URL of {arn}"))
     }
 
-    /// Up to ten messages; none when none came while it waited. `Err` when the queue cannot be reached or used.
+    /// Receives up to ten messages; waits up to `wait` for the first. `Err` when the queue cannot be reached or used.
     pub(super) async fn receive(&self, wait: Duration) -> Result<Vec<Received>, SdkError<ReceiveMessageError>> {
         let receive = self.client.receive_message().queue_url(&self.url).max_number_of_messages(CALL as i32);
         let receive = receive
@@ -86,10 +87,11 @@ impl Queue {
         Ok(answer.messages.unwrap_or_default().into_iter().map(Received::from).collect())
     }
 
-    /// Deletes messages. What cannot be deleted after a few tries is left: it comes again and changes nothing.
+    /// Deletes messages, with retries and backoff. A message that cannot be deleted is delivered again, which is
+    /// harmless because ingest is idempotent.
     pub(super) async fn delete(&self, receipts: &[Receipt]) {
         for ten in receipts.chunks(CALL) {
-            let mut left: Vec<Place> = (0..ten.len()).collect();
+            let mut left: Vec<Index> = (0..ten.len()).collect();
             for attempt in 0..DELETE_ATTEMPTS {
                 if attempt > 0 {
                     let wait = clock::backoff(attempt, Duration::from_millis(200), Duration::from_secs(2));
@@ -102,34 +104,34 @@ impl Queue {
             }
             if !left.is_empty() {
                 counter!("sqs_not_deleted").increment(left.len() as u64);
-                tracing::warn!(messages = left.len(), "cannot delete, they come again");
+                tracing::warn!(messages = left.len(), "cannot delete messages, they will be delivered again");
             }
         }
     }
 
-    /// One call; returns the places of those that are worth another one.
-    async fn delete_call(&self, ten: &[Receipt], places: Vec<Place>) -> Vec<Place> {
-        let entries = places.iter().filter_map(|place| {
-            let handle = &ten[*place].handle;
-            DeleteMessageBatchRequestEntry::builder().id(place.to_string()).receipt_handle(handle).build().ok()
+    /// Makes one call; returns the indexes of the messages to retry.
+    async fn delete_call(&self, ten: &[Receipt], indexes: Vec<Index>) -> Vec<Index> {
+        let entries = indexes.iter().filter_map(|index| {
+            let handle = &ten[*index].handle;
+            DeleteMessageBatchRequestEntry::builder().id(index.to_string()).receipt_handle(handle).build().ok()
         });
         let call = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries.collect()));
         match call.send().await {
-            Ok(answer) => worth_a_try(&answer.failed, "delete"),
+            Ok(answer) => to_retry(&answer.failed, "delete"),
             Err(error) => {
                 tracing::debug!(error = chain(&error), "delete failed");
-                places
+                indexes
             }
         }
     }
 
-    /// Hides messages from other receivers, each for the given time from now. Tried once: a message for which it fails
-    /// comes again when its time is over.
+    /// Sets the visibility timeout of messages, each to the given time from now. Not retried: a message for which it
+    /// fails is delivered again after its previous timeout.
     pub(super) async fn hide(&self, receipts: &[(Receipt, Duration)]) {
         for ten in receipts.chunks(CALL) {
-            let entries = ten.iter().enumerate().filter_map(|(place, (receipt, time))| {
+            let entries = ten.iter().enumerate().filter_map(|(index, (receipt, time))| {
                 ChangeMessageVisibilityBatchRequestEntry::builder()
-                    .id(place.to_string())
+                    .id(index.to_string())
                     .receipt_handle(&receipt.handle)
                     .visibility_timeout(i32::try_from(time.as_secs()).unwrap_or(i32::MAX))
                     .build()
@@ -137,7 +139,7 @@ impl Queue {
             });
             let call = self.client.change_message_visibility_batch().queue_url(&self.url);
             match call.set_entries(Some(entries.collect())).send().await {
-                Ok(answer) => drop(worth_a_try(&answer.failed, "change of visibility")),
+                Ok(answer) => drop(to_retry(&answer.failed, "change of visibility")),
                 Err(error) => tracing::warn!(error = chain(&error), "cannot change the visibility of messages"),
             }
         }
@@ -150,8 +152,8 @@ fn dead_letter_arn(policy: &str) -> Option<String> {
     Some(policy["deadLetterTargetArn"].as_str()?.to_owned())
 }
 
-/// The places of entries that failed through no fault of ours. An expired receipt stays expired.
-fn worth_a_try(failed: &[BatchResultErrorEntry], what: &'static str) -> Vec<Place> {
+/// The indexes of entries that failed on the side of SQS. Other failures are permanent, such as an expired receipt.
+fn to_retry(failed: &[BatchResultErrorEntry], what: &'static str) -> Vec<Index> {
     for entry in failed {
         tracing::debug!(what, code = entry.code, sender_fault = entry.sender_fault, "an entry failed");
     }

@@ -1,19 +1,19 @@
-//! One message into a queue: for programs that report about themselves.
+//! Sends one message to a queue, for programs that send heartbeats.
 
 use aws_sdk_sqs::types::MessageAttributeValue;
 
-use crate::aws;
-use crate::config::Lookup;
+use crate::platform::aws;
+use crate::platform::environment::Lookup;
 
-/// The message was not taken.
+/// SQS rejected the message or cannot be reached.
 #[derive(Debug, thiserror::Error)]
-#[error("SQS did not take the message")]
+#[error("cannot send the message to SQS")]
 pub struct SendError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 /// Sends a message with its attributes. In a FIFO queue messages of one group stay in order.
 ///
 /// # Errors
-/// When SQS cannot be reached, or does not take it.
+/// When SQS cannot be reached, or rejects the message.
 pub async fn send(
     lookup: Lookup<'_>,
     queue_url: &str,
@@ -28,14 +28,14 @@ pub async fn send(
         call = call.message_attributes(*name, value.map_err(|error| SendError(error.into()))?);
     }
     if queue_url.ends_with(".fifo") {
-        // The same heartbeat again is another heartbeat.
-        let unique = crate::clock::now().as_nanosecond().to_string();
+        // Two equal heartbeats are two messages, so the deduplication id is unique.
+        let unique = crate::platform::clock::now().as_nanosecond().to_string();
         call = call.message_group_id(group_id(group)).message_deduplication_id(unique);
     }
     call.send().await.map(drop).map_err(|error| SendError(error.into()))
 }
 
-/// A group by its name: up to 128 ASCII characters without blanks (SQS API, `MessageGroupId`).
+/// The group id for a name: up to 128 ASCII characters without blanks (SQS API, `MessageGroupId`).
 fn group_id(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).take(128).collect()
 }

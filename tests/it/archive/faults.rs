@@ -1,4 +1,4 @@
-//! Objects that cannot be read, and an archive or a database that goes away.
+//! Backfill with unreadable objects, and with an archive or a database that becomes unavailable.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -7,9 +7,9 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
 use hummingbird_status::archive::backfill::{self, Parameters};
-use hummingbird_status::archive::{Source, s3};
-use hummingbird_status::family::Settings;
-use hummingbird_status::tasks::Stopper;
+use hummingbird_status::archive::{Archive, s3};
+use hummingbird_status::platform::shutdown::Stopper;
+use hummingbird_status::sources::Settings;
 
 use super::{live, messages, objects, of_mirror, options, tables, work};
 use crate::support::archive::{Folder, gzip, put};
@@ -17,18 +17,18 @@ use crate::support::gate::Gate;
 use crate::support::moto::{Moto, aws};
 use crate::support::{self, difference, render};
 
-/// What stands between us and S3, and what it does to requests, by a part of their path.
+/// A proxy before S3 with planted faults, by a part of the request's path.
 #[derive(Clone, Default)]
 struct Between(Arc<Mutex<HashMap<&'static str, Fault>>>);
 
-/// How many requests are still answered, with which status and code.
+/// For how many more requests the fault is answered, with which status and code.
 type Fault = (u32, u16, &'static str);
 
 impl Between {
-    /// The endpoint to use.
+    /// Starts the proxy; returns its endpoint.
     async fn start(&self, behind: &str) -> String {
         let (faults, behind) = (self.clone(), behind.to_owned());
-        // A connection each: one that is kept may be closed by the server just when it is used again.
+        // One connection per request: the server may close a kept connection just when it is reused.
         let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
         let answer = move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
             let (faults, behind, client) = (faults.clone(), behind.clone(), client.clone());
@@ -70,7 +70,7 @@ impl Between {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_named_and_the_rest_goes_on() {
+async fn unreadable_objects_are_reported_and_the_rest_is_read() {
     let messages = messages(100);
     let expected = live(&messages).await;
     let mut all = objects(&messages);
@@ -83,10 +83,10 @@ async fn what_cannot_be_read_is_named_and_the_rest_goes_on() {
     between.plant("/broken", u32::MAX, StatusCode::INTERNAL_SERVER_ERROR, "InternalError");
     between.plant("/denied", u32::MAX, StatusCode::FORBIDDEN, "AccessDenied");
     between.plant("/flaky", 2, StatusCode::SERVICE_UNAVAILABLE, "SlowDown");
-    // Also the listing has to be tried twice.
+    // The listing needs a retry, too.
     between.plant("list-type", 1, StatusCode::SERVICE_UNAVAILABLE, "SlowDown");
     let s3 = s3::client(&aws(&between.start(&moto.endpoint).await), true);
-    let source = Source::Bucket { s3, name: "archive".to_owned() };
+    let source = Archive::Bucket { s3, name: "archive".to_owned() };
     let parameters =
         Parameters { bucket: Some("archive".to_owned()), prefix: "sns/".to_owned(), ..Parameters::default() };
     let db = support::database().await;
@@ -103,11 +103,11 @@ async fn what_cannot_be_read_is_named_and_the_rest_goes_on() {
 }
 
 #[tokio::test]
-async fn an_archive_that_is_not_there_fails_the_run_and_it_can_be_gone_on_with() {
+async fn a_missing_archive_fails_the_run_which_can_be_resumed() {
     let messages = messages(50);
     let mirror = Folder::new("backfill-absent");
     let root = mirror.0.join("later");
-    let source = Source::Mirror(root.clone());
+    let source = Archive::Mirror(root.clone());
     let db = support::database().await;
     let summary = work(&db.store, &of_mirror(&root), &source).await.unwrap();
     assert_eq!(summary.state, "failed");
@@ -125,7 +125,7 @@ async fn an_archive_that_is_not_there_fails_the_run_and_it_can_be_gone_on_with()
 }
 
 #[tokio::test]
-async fn an_object_too_long_and_one_that_breaks_off_are_named() {
+async fn too_large_and_truncated_objects_are_reported() {
     let messages = messages(20);
     let mirror = Folder::of("backfill-broken", &objects(&messages));
     let long = mirror.0.join("sns/2026/03/01/00/00/long.json.gz");
@@ -133,7 +133,7 @@ async fn an_object_too_long_and_one_that_breaks_off_are_named() {
     let lines: String = messages.iter().cycle().take(2000).map(|message| message.record() + "\n").collect();
     put(&mirror.0, "sns/2026/03/02/00/stream", format!("{lines}{{\"broken\":").as_bytes());
     let db = support::database().await;
-    let summary = work(&db.store, &of_mirror(&mirror.0), &Source::Mirror(mirror.0.clone())).await.unwrap();
+    let summary = work(&db.store, &of_mirror(&mirror.0), &Archive::Mirror(mirror.0.clone())).await.unwrap();
     let named: Vec<_> = summary
         .unreadable_objects
         .iter()
@@ -146,7 +146,7 @@ async fn an_object_too_long_and_one_that_breaks_off_are_named() {
 }
 
 #[tokio::test]
-async fn a_database_that_goes_away_is_waited_for() {
+async fn an_unavailable_database_is_waited_for() {
     let messages = messages(600);
     let expected = live(&messages).await;
     let mirror = Folder::of("backfill-outage", &objects(&messages));
@@ -156,7 +156,7 @@ async fn a_database_that_goes_away_is_waited_for() {
     let outage = async {
         for round in 1..=4 {
             let pid = gate.reached(None).await.unwrap();
-            // What is taken back comes again, and stands there once more.
+            // The batch that is rolled back is retried, and stops at the gate once more.
             if round < 4 {
                 gate.close(1).await;
             }
@@ -164,7 +164,7 @@ async fn a_database_that_goes_away_is_waited_for() {
         }
         gate.release().await;
     };
-    let source = Source::Mirror(mirror.0.clone());
+    let source = Archive::Mirror(mirror.0.clone());
     let parameters = of_mirror(&mirror.0);
     let (summary, ()) = tokio::join!(work(&db.store, &parameters, &source), outage);
     assert_eq!(summary.unwrap().state, "done");

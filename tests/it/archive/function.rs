@@ -1,4 +1,4 @@
-//! The function, by an event, until everything is done: Lambda is played here.
+//! The backfill function from an event to the end of its run; a fake Lambda service invokes it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use crate::support::moto::Moto;
 use crate::support::runtime_api::Function;
 use crate::support::{self, difference, store_of};
 
-/// What Lambda was asked to invoke.
+/// The invocations that the function requested.
 #[derive(Clone, Default)]
 struct Lambda(Arc<Mutex<VecDeque<Value>>>);
 
@@ -36,15 +36,16 @@ impl Lambda {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_is_worked_on_in_as_many_invocations_as_it_takes() {
+async fn an_event_is_processed_in_several_invocations() {
     let messages = messages(100);
     let expected = live(&messages).await;
     let Some(moto) = Moto::start().await else { return };
     moto.bucket("events", &objects(&messages)).await;
     let db = support::database().await;
-    // So slow that an invocation ends during its first batch, which is not all: a batch takes longer than the time in which
-    // one may be begun, and that is more than any machine takes to begin one.
-    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(7); RETURN NULL; END $$; \
+    // So slow that an invocation ends with its first batch, while others remain: a batch takes longer than the time in
+    // which batches may begin, and that time is longer than any machine needs to begin the first one.
+    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(7); RETURN NULL; \
+        END $$; \
                 CREATE TRIGGER slow BEFORE INSERT ON components EXECUTE FUNCTION slow()";
     db.store.script(slow, support::deadline()).await.unwrap();
     let lambda = Lambda::default();
@@ -60,7 +61,7 @@ async fn an_event_is_worked_on_in_as_many_invocations_as_it_takes() {
     ]);
     let mut function = Function::start(env!("CARGO_BIN_EXE_backfill"), &variables).await;
     let mut invoke = async |event: Value, request_id: &str, seconds: u64| -> Result<Value, String> {
-        // The margin, in which nothing is begun, and so many seconds.
+        // The margin, in which no batch begins, and so many seconds.
         let limit = Duration::from_secs(40 + seconds);
         let answer = function.invoke_as(event.to_string().as_bytes(), request_id, limit).await;
         answer.map(|text| serde_json::from_str(&text).unwrap())
@@ -83,7 +84,7 @@ async fn an_event_is_worked_on_in_as_many_invocations_as_it_takes() {
     let found = tables(&store_of(&db.url, 1)).await;
     assert!(found == expected, "{}", difference(&expected, &found));
 
-    // Lambda delivers an event twice, or tries again what has failed: the same run, which is done.
+    // Lambda delivers an event twice, or retries a failed one: it is the same run, which has ended.
     let again = invoke(event, "first", 60).await.unwrap();
     assert_eq!((&again["state"], &again["invocations"]), (&json!("done"), &json!(invocations)), "{again}");
     let status = invoke(json!({"status": "first"}), "status", 60).await.unwrap();
@@ -98,12 +99,12 @@ async fn an_event_is_worked_on_in_as_many_invocations_as_it_takes() {
         (json!({"families": ["x"]}), "families: there is no"),
         (json!({"form": "2026-03-01"}), "unknown field `form`"),
     ] {
-        let refused = invoke(event, "refused", 60).await;
-        assert!(refused.as_ref().is_err_and(|error| error.contains(why)), "{why}: {refused:?}");
+        let answer = invoke(event, "wrong", 60).await;
+        assert!(answer.as_ref().is_err_and(|error| error.contains(why)), "{why}: {answer:?}");
     }
     let cancelled = invoke(json!({"cancel": "first"}), "x", 60).await.unwrap();
     assert_eq!(cancelled["cancelled"], json!(false));
-    // A chain that is too long, or in which nothing happens, ends.
+    // A chain of invocations that is too long, or makes no progress, ends.
     let idle = invoke(json!({"concurrency": 1, "batch": 40}), "idle", 0).await;
     assert!(idle.as_ref().is_err_and(|error| error.contains("nothing was done in a whole invocation")), "{idle:?}");
     let long = invoke(json!({"continue": "idle", "chain": 500}), "long", 3).await;

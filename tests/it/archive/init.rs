@@ -1,4 +1,4 @@
-//! `init` from each of its sources, and the way of a dump out of a database and into one.
+//! `init` from each of its sources, and dumps: written, and loaded again.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -8,11 +8,11 @@ use crate::support::{self, difference, project, render, store_of};
 
 use super::{live, messages, objects, tables};
 
-/// The command line in a folder, which is where it keeps a database of its own.
+/// The command line in a folder, where it keeps its private database.
 fn command(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hummingbird-status"));
     command.current_dir(folder).args(arguments).env_remove("DATABASE_URL").env("RUST_LOG", "warn");
-    // Not what this machine happens to have under the default paths.
+    // Not the files that this machine may have under the default paths.
     command.env("INIT_DUMP_PATH", "none").env("LOCAL_MIRROR_PATH", "none").env_remove("S3_BUCKET");
     command.envs(variables.iter().copied()).output().unwrap()
 }
@@ -29,7 +29,7 @@ fn fail(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> String
     String::from_utf8(output.stderr).unwrap()
 }
 
-/// All there is, times of receipt included.
+/// All rows, with times of receipt.
 async fn everything(url: &str) -> String {
     let store = store_of(url, 1);
     let received = render::rows(&store, "SELECT name || received_at FROM pipelineruns ORDER BY name").await.join("\n");
@@ -37,7 +37,7 @@ async fn everything(url: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dump_goes_out_and_in_again() {
+async fn a_dump_can_be_written_and_loaded() {
     let folder = Folder::new("init-dump");
     let at = folder.0.as_path();
     let samples = project("events");
@@ -47,13 +47,13 @@ async fn a_dump_goes_out_and_in_again() {
     let before = everything(url.trim()).await;
     let dumped = command(at, &["db", "dump", "plain.sql"], &[]);
     if String::from_utf8_lossy(&dumped.stderr).contains("not on PATH") {
-        // Some packages bring the server alone.
+        // Some packages have the server only, without the client programs.
         eprintln!("no test of dumps: this machine has no client programs of PostgreSQL");
         succeed(at, &["db", "stop"], &[]);
         return;
     }
     assert!(dumped.status.success(), "{dumped:?}");
-    // For its owner alone, and no file is replaced without a word.
+    // The file is readable by its owner only, and an existing file is not overwritten.
     let mode =
         |name: &str| std::os::unix::fs::PermissionsExt::mode(&at.join(name).metadata().unwrap().permissions()) & 0o777;
     assert_eq!(mode("plain.sql"), 0o600);
@@ -80,9 +80,9 @@ async fn a_dump_goes_out_and_in_again() {
     let after = everything(url.trim()).await;
     assert!(after == before, "{}", difference(&before, &after));
 
-    // Over what is there only if that is meant; and all or nothing.
-    let refused = fail(at, &["init"], &[("INIT_DUMP_PATH", "custom.dump")]);
-    assert!(refused.contains("is not empty") && refused.contains("--force"), "{refused}");
+    // A database with data is overwritten with `--force` only; and completely or not at all.
+    let error = fail(at, &["init"], &[("INIT_DUMP_PATH", "custom.dump")]);
+    assert!(error.contains("is not empty") && error.contains("--force"), "{error}");
     for (dump, why) in [
         ("broken.sql", "division by zero"),
         ("cut.sql.gz", "cannot read"),
@@ -93,7 +93,7 @@ async fn a_dump_goes_out_and_in_again() {
         assert!(failed.contains(why), "{dump}: {failed}");
         assert!(everything(url.trim()).await == before, "{dump}: something was changed");
     }
-    // A dump is data and no program, where psql can be kept to that.
+    // A dump is data and no script, where psql can be restricted to that.
     let evil = [b"\\! touch pwned\n", &plain[..], b"\\! touch pwned\n"].concat();
     std::fs::write(at.join("evil.sql"), evil).unwrap();
     let said = command(at, &["init", "--force"], &[("INIT_DUMP_PATH", "evil.sql")]);
@@ -111,7 +111,7 @@ async fn a_dump_goes_out_and_in_again() {
         let after = everything(url.trim()).await;
         assert!(after == before, "{dump}: {}", difference(&before, &after));
     }
-    // What was loaded can be dumped and loaded again.
+    // A loaded database can be dumped and loaded again.
     succeed(at, &["db", "dump", "again.sql"], &[]);
     succeed(at, &["init", "--force"], &[("INIT_DUMP_PATH", "again.sql")]);
     assert!(everything(url.trim()).await == before);
@@ -119,7 +119,7 @@ async fn a_dump_goes_out_and_in_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mirror_fills_a_database_and_goes_on_where_it_ended() {
+async fn init_from_a_mirror_resumes_where_it_ended() {
     let messages = messages(200);
     let expected = live(&messages).await;
     let all = objects(&messages);
@@ -141,6 +141,6 @@ async fn a_mirror_fills_a_database_and_goes_on_where_it_ended() {
     assert!(anew.contains(&format!("\"objects\":{}", all.len())), "{anew}");
     let nothing = succeed(&mirror.0, &["init"], &[("DATABASE_URL", &url)]);
     assert!(nothing.contains("Nothing to fill it from"), "{nothing}");
-    let refused = fail(&mirror.0, &["init"], &[("DATABASE_URL", &url), ("INIT_DUMP_PATH", "/etc/hostname")]);
-    assert!(refused.contains("is not empty"), "{refused}");
+    let error = fail(&mirror.0, &["init"], &[("DATABASE_URL", &url), ("INIT_DUMP_PATH", "/etc/hostname")]);
+    assert!(error.contains("is not empty"), "{error}");
 }

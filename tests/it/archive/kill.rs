@@ -1,4 +1,4 @@
-//! The command, killed in the midst of a batch, and gone on with.
+//! The command, killed during a batch and resumed.
 
 use std::process::{Command, Stdio};
 
@@ -11,7 +11,7 @@ use crate::support::{self, difference, render};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_9_loses_nothing() {
-    // The same ones over and over: what counts is that there are many.
+    // The same messages repeated: only their number matters.
     let once = messages(500);
     let expected = live(&once).await;
     let mut all = objects(&once);
@@ -38,7 +38,8 @@ async fn kill_9_loses_nothing() {
         command.spawn().unwrap()
     };
     for (round, is_done) in [true, false, true].into_iter().enumerate() {
-        // Its first batch is committed, and the cursor is saved twice a second; then it stands in a later one.
+        // The first batch is committed and the cursor is saved, twice a second; then the process waits in a later
+        // batch.
         gate.close(3).await;
         let mut child = start(round == 0);
         let pid = gate.reached(Some(&mut child)).await.expect("there is work left for all of them");

@@ -1,4 +1,4 @@
-//! The archive: from a mirror and from a server of S3, whole, in parts, disturbed, and beside live messages.
+//! Backfill from a mirror and from an S3 server: whole, in parts, with faults, and beside live messages.
 
 mod faults;
 mod function;
@@ -8,13 +8,13 @@ mod same;
 
 use std::path::Path;
 
-use hummingbird_status::archive::Source;
+use hummingbird_status::archive::Archive;
 use hummingbird_status::archive::backfill::{self, BackfillError, Options, Parameters, Summary};
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::ingest;
-use hummingbird_status::store::Store;
-use hummingbird_status::tasks::Stopper;
+use hummingbird_status::db::Store;
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::platform::shutdown::Stopper;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
@@ -23,7 +23,7 @@ use crate::support::generate::said;
 use crate::support::random::Random;
 use crate::support::{self, deadline, render};
 
-/// So many random messages of all kinds, among them what cannot be kept; and all fixtures.
+/// So many random messages of all kinds, some of them invalid, and all fixtures.
 fn messages(count: usize) -> Vec<Published> {
     let mut runner = TestRunner::deterministic();
     let random = (0..count).map(|number| {
@@ -37,12 +37,12 @@ fn messages(count: usize) -> Vec<Published> {
         }
     });
     let mut messages: Vec<_> = random.collect();
-    for (number, family) in ["konflux", "gitlab"].iter().enumerate() {
-        for (name, body) in support::files(&format!("events/{family}"), ".json") {
+    for (number, source) in ["konflux", "gitlab"].iter().enumerate() {
+        for (name, body) in support::files(&format!("events/{source}"), ".json") {
             let payload = String::from_utf8(body).unwrap();
             let at = time(messages.len() * 3 + number);
             messages.push(Published {
-                id: format!("{family}-{name}"),
+                id: format!("{source}-{name}"),
                 at,
                 payload,
                 event_type: "MODIFIED",
@@ -53,7 +53,7 @@ fn messages(count: usize) -> Vec<Published> {
     messages
 }
 
-/// What the objects of the archiver hold.
+/// The objects of the archiver.
 fn objects(messages: &[Published]) -> Vec<(String, Vec<u8>)> {
     let mut objects: Vec<_> = messages.iter().map(Published::object).collect();
     objects.sort();
@@ -73,12 +73,12 @@ async fn live(messages: &[Published]) -> String {
     tables(&db.store).await
 }
 
-/// All tables; of what was refused without the bytes, which come in another wrapping.
+/// All tables; the rejected messages without their bytes, which have another envelope here.
 async fn tables(store: &Store) -> String {
     let all = render::all(store).await;
     let (kept, _) = all.split_once("== refused\n").unwrap();
-    let refused = render::table(store, &["id", "sent_at", "family", "reason"], "FROM refused ORDER BY id").await;
-    format!("{kept}== refused\n{refused}")
+    let rejected = render::table(store, &["id", "sent_at", "family", "reason"], "FROM refused ORDER BY id").await;
+    format!("{kept}== refused\n{rejected}")
 }
 
 /// All objects of a folder.
@@ -92,7 +92,7 @@ fn options() -> Options {
 }
 
 /// A run from its beginning to its end.
-pub async fn work(store: &Store, parameters: &Parameters, source: &Source) -> Result<Summary, BackfillError> {
+pub async fn work(store: &Store, parameters: &Parameters, source: &Archive) -> Result<Summary, BackfillError> {
     let (_stopper, stop) = Stopper::new();
     let claim = backfill::begin(store, &backfill::new_id(), parameters, "test").await?;
     backfill::run(store, &Settings::default(), source, claim, &options(), &stop, |_, _| {}).await

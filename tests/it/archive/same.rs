@@ -1,14 +1,14 @@
-//! The same tables whichever way the messages came.
+//! Backfill gives the same tables as live messages.
 
 use std::sync::Mutex;
 
 use hummingbird_status::archive::backfill::{self, BackfillError, Parameters};
 use hummingbird_status::archive::range::time as parse;
 use hummingbird_status::archive::s3;
-use hummingbird_status::archive::{Source, backfill::Options};
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::ingest;
-use hummingbird_status::tasks::Stopper;
+use hummingbird_status::archive::{Archive, backfill::Options};
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::platform::shutdown::Stopper;
+use hummingbird_status::sources::Settings;
 
 use super::{live, messages, objects, of_mirror, options, tables, work};
 use crate::support::archive::{Folder, Published, gathered};
@@ -24,7 +24,7 @@ async fn a_mirror_and_a_bucket_give_the_tables_of_live_messages() {
 
     let mirror = Folder::of("backfill-mirror", &objects);
     let db = support::database().await;
-    let summary = work(&db.store, &of_mirror(&mirror.0), &Source::Mirror(mirror.0.clone())).await.unwrap();
+    let summary = work(&db.store, &of_mirror(&mirror.0), &Archive::Mirror(mirror.0.clone())).await.unwrap();
     assert_eq!((summary.state.as_str(), summary.totals.unreadable), ("done", 0));
     assert_eq!((summary.totals.objects, summary.totals.messages), (objects.len() as u64, messages.len() as u64));
     assert_eq!(summary.totals.bytes, objects.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>());
@@ -38,7 +38,7 @@ async fn a_mirror_and_a_bucket_give_the_tables_of_live_messages() {
 
     let Some(moto) = Moto::start().await else { return };
     moto.bucket("archive", &objects).await;
-    let source = Source::Bucket { s3: s3::client(&moto.aws(), true), name: "archive".to_owned() };
+    let source = Archive::Bucket { s3: s3::client(&moto.aws(), true), name: "archive".to_owned() };
     let parameters = Parameters { bucket: Some("archive".to_owned()), mirror: None, ..of_mirror(&mirror.0) };
     let db = support::database().await;
     let of_bucket = work(&db.store, &parameters, &source).await.unwrap();
@@ -49,8 +49,8 @@ async fn a_mirror_and_a_bucket_give_the_tables_of_live_messages() {
 }
 
 #[tokio::test]
-async fn what_firehose_gathers_is_taken_apart() {
-    // Such that some objects are large enough to be taken apart before they are decoded.
+async fn objects_of_firehose_are_split_into_messages() {
+    // Some objects are large enough to be split before they are decoded.
     let mut messages = messages(0);
     let large = messages.iter().map(|message| message.payload.len()).max().unwrap();
     for number in 0..30 {
@@ -63,7 +63,7 @@ async fn what_firehose_gathers_is_taken_apart() {
         let objects = gathered(&messages, in_one);
         let mirror = Folder::of(&format!("backfill-gathered-{in_one}"), &objects);
         let db = support::database().await;
-        let summary = work(&db.store, &of_mirror(&mirror.0), &Source::Mirror(mirror.0.clone())).await.unwrap();
+        let summary = work(&db.store, &of_mirror(&mirror.0), &Archive::Mirror(mirror.0.clone())).await.unwrap();
         let totals = &summary.totals;
         assert_eq!((totals.objects, totals.messages), (objects.len() as u64, messages.len() as u64), "{summary:?}");
         let found = tables(&db.store).await;
@@ -72,13 +72,13 @@ async fn what_firehose_gathers_is_taken_apart() {
 }
 
 #[tokio::test]
-async fn two_halves_side_by_side_and_live_messages_between() {
+async fn two_concurrent_halves_and_live_messages_give_the_same_tables() {
     let messages = messages(1000);
     let expected = live(&messages).await;
     let mirror = Folder::of("backfill-halves", &objects(&messages));
     let db = support::database().await;
     let middle = parse("2026-03-01T01:00").ok();
-    let source = Source::Mirror(mirror.0.clone());
+    let source = Archive::Mirror(mirror.0.clone());
     let half = async |from, to| {
         let parameters = Parameters { from, to, concurrency: Some(2), ..of_mirror(&mirror.0) };
         work(&support::store_of(&db.url, 3), &parameters, &source).await.unwrap()
@@ -95,17 +95,17 @@ async fn two_halves_side_by_side_and_live_messages_between() {
     let (one, other, ()) = tokio::join!(half(None, middle), half(middle, None), live);
     let found = tables(&db.store).await;
     assert!(found == expected, "{}", difference(&expected, &found));
-    // Every object in exactly one of them.
+    // Each object is in exactly one of the halves.
     assert_eq!(one.totals.objects + other.totals.objects, objects(&messages).len() as u64);
     assert!(one.totals.objects > 100 && other.totals.objects > 100);
 }
 
 #[tokio::test]
-async fn a_run_that_was_stopped_goes_on_and_one_that_was_cancelled_does_not() {
+async fn a_stopped_run_resumes_and_a_cancelled_one_does_not() {
     let messages = messages(1200);
     let expected = live(&messages).await;
     let mirror = Folder::of("backfill-stopped", &objects(&messages));
-    let source = Source::Mirror(mirror.0.clone());
+    let source = Archive::Mirror(mirror.0.clone());
     let db = support::database().await;
     let settings = Settings::default();
     let slow = Options { batch_messages: 5, ..Options::default() };
@@ -122,7 +122,7 @@ async fn a_run_that_was_stopped_goes_on_and_one_that_was_cancelled_does_not() {
     assert_eq!(stopped.state, "running");
     assert!(stopped.totals.objects > 0 && stopped.totals.objects < messages.len() as u64, "{stopped:?}");
 
-    // Somebody cancels it while the next one works on it.
+    // It is cancelled while the next process works on it.
     let (_stopper, stop) = Stopper::new();
     let claim = backfill::resume(&db.store, "r", "two").await.unwrap();
     assert_eq!((claim.cursor.as_ref(), claim.invocations), (stopped.cursor.as_ref(), 2));
@@ -132,9 +132,9 @@ async fn a_run_that_was_stopped_goes_on_and_one_that_was_cancelled_does_not() {
     let cancelled = cancelled.unwrap();
     assert_eq!(cancelled.state, "cancelled");
     assert!(cancelled.totals.objects < messages.len() as u64);
-    // What continues by itself does not wake it up; a person does.
-    let refused = backfill::begin(&db.store, "r", &of_mirror(&mirror.0), "three").await;
-    assert!(matches!(&refused, Err(BackfillError::Ended { state, .. }) if state == "cancelled"), "{refused:?}");
+    // An automatic continuation does not resume it; a person can.
+    let begun = backfill::begin(&db.store, "r", &of_mirror(&mirror.0), "three").await;
+    assert!(matches!(&begun, Err(BackfillError::Ended { state, .. }) if state == "cancelled"), "{begun:?}");
 
     let claim = backfill::resume(&db.store, "r", "four").await.unwrap();
     let done = backfill::run(&db.store, &settings, &source, claim, &options(), &stop, |_, _| {}).await.unwrap();
@@ -147,10 +147,10 @@ async fn a_run_that_was_stopped_goes_on_and_one_that_was_cancelled_does_not() {
 }
 
 #[tokio::test]
-async fn a_dry_run_counts_and_families_are_chosen() {
+async fn a_dry_run_counts_and_sources_can_be_chosen() {
     let messages = messages(300);
     let mirror = Folder::of("backfill-dry", &objects(&messages));
-    let source = Source::Mirror(mirror.0.clone());
+    let source = Archive::Mirror(mirror.0.clone());
     let db = support::database().await;
     let dry = Parameters { dry_run: true, ..of_mirror(&mirror.0) };
     let summary = work(&db.store, &dry, &source).await.unwrap();

@@ -1,4 +1,4 @@
-//! SQS, SNS and S3 on loopback, as far as the programs use them, and their bad days.
+//! Fakes of SQS, SNS and S3 on loopback, as far as the programs use them, with faults.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -13,33 +13,33 @@ use serde_json::{Value, json};
 use super::queue::{InHand, Queue};
 use crate::deliver::events::{entries, published};
 
-/// What it holds, and how it feels.
+/// The contents and the current faults.
 #[derive(Default)]
 pub struct State {
     /// The queue of the run.
     pub queue: Option<Queue>,
-    /// Bodies of what was published.
+    /// Bodies of published messages.
     pub published: Vec<String>,
     /// Objects by `/bucket/key`.
     pub objects: HashMap<String, Vec<u8>>,
-    /// SQS and SNS answer that it is too much.
+    /// SQS and SNS throttle requests.
     pub throttles: bool,
-    /// Deletions are done and answered by an error.
+    /// Deletions are done, but answered with an error.
     pub loses_acks: bool,
-    /// S3 has no room.
+    /// S3 rejects uploads.
     pub is_full: bool,
-    /// How S3 feels about who reads.
-    pub archive: Mood,
+    /// The behaviour of S3 towards reads.
+    pub archive: Behaviour,
 }
 
-/// How somebody feels who is asked.
+/// The behaviour of a fake server.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub enum Mood {
+pub enum Behaviour {
     #[default]
     Well,
     Throttles,
     Away,
-    /// Half of the answer comes.
+    /// Half of the answer is sent.
     Cuts,
 }
 
@@ -48,7 +48,7 @@ pub const ARCHIVE: &str = "archive";
 /// Keys on a page of a listing.
 const PAGE: usize = 7;
 
-/// A running one.
+/// A running server.
 #[derive(Clone)]
 pub struct Aws {
     /// Where it listens.
@@ -56,7 +56,7 @@ pub struct Aws {
     state: Arc<Mutex<State>>,
 }
 
-/// Seconds that the queue hides what was received.
+/// The visibility timeout of the queue in seconds.
 pub const VISIBILITY: u64 = 1;
 
 type Answer = (StatusCode, Vec<u8>);
@@ -91,16 +91,16 @@ impl Aws {
 fn read(state: &State, uri: &Uri) -> Response<Body> {
     let failed = |status: u16, code: &str| (status, format!("<Error><Code>{code}</Code></Error>").into_bytes());
     let (status, bytes) = match state.archive {
-        Mood::Throttles => failed(503, "SlowDown"),
-        Mood::Away => failed(500, "InternalError"),
-        Mood::Well | Mood::Cuts => match (uri.query(), state.objects.get(uri.path())) {
+        Behaviour::Throttles => failed(503, "SlowDown"),
+        Behaviour::Away => failed(500, "InternalError"),
+        Behaviour::Well | Behaviour::Cuts => match (uri.query(), state.objects.get(uri.path())) {
             (Some(query), _) if query.contains("list-type") => (200, listing(state, uri.path(), query).into_bytes()),
             (_, Some(object)) => (200, object.clone()),
             _ => failed(404, "NoSuchKey"),
         },
     };
     let response = Response::builder().status(status).header("content-length", bytes.len());
-    response.body(if state.archive == Mood::Cuts { half(&bytes) } else { Body::from(bytes) }).unwrap()
+    response.body(if state.archive == Behaviour::Cuts { half(&bytes) } else { Body::from(bytes) }).unwrap()
 }
 
 /// The first half, and a connection that breaks off.
@@ -174,7 +174,8 @@ fn unchunked(headers: &HeaderMap, body: &[u8]) -> Vec<u8> {
 
 fn publish(state: &mut State, body: &[u8]) -> Answer {
     if state.throttles {
-        let error = "<ErrorResponse><Error><Type>Sender</Type><Code>Throttled</Code><Message>Rate exceeded</Message></Error></ErrorResponse>";
+        let error = "<ErrorResponse><Error><Type>Sender</Type><Code>Throttled</Code><Message>Rate \
+            exceeded</Message></Error></ErrorResponse>";
         return (StatusCode::TOO_MANY_REQUESTS, error.into());
     }
     let entries = entries(&String::from_utf8_lossy(body));

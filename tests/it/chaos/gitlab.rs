@@ -1,6 +1,6 @@
-//! A GitLab that knows more than it has told.
+//! A fake GitLab of which some webhooks were lost.
 
-use hummingbird_status::envelope::Delivery;
+use hummingbird_status::transport::Delivery;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -8,16 +8,16 @@ use crate::reconcile::fake::{Fake, item, webhook};
 use crate::reconcile::sns;
 use crate::support::random::Random;
 
-/// What it knows, and what it told.
+/// The fake GitLab, and the webhooks that it has delivered.
 pub struct Known {
     pub gitlab: Fake,
-    /// Webhooks that arrived.
-    pub told: Vec<Delivery>,
+    /// Webhooks that arrived, in order.
+    pub delivered: Vec<Delivery>,
 }
 
-/// Merge requests of a few projects: some changed, went away or came into being, and nobody heard.
+/// Merge requests of a few projects: some were changed, deleted or created without a webhook.
 pub async fn know(random: &mut Random) -> Known {
-    let (gitlab, mut told) = (Fake::start().await, Vec::new());
+    let (gitlab, mut delivered) = (Fake::start().await, Vec::new());
     gitlab.state().page = Some(9);
     let now = Timestamp::now();
     for number in 0..3 + random.below(4) {
@@ -39,19 +39,19 @@ pub async fn know(random: &mut Random) -> Known {
             ]);
             let what = random.below(10);
             match what {
-                // Not heard of.
+                // Created without a webhook.
                 0 => {
                     there["updated_at"] = json!(lately);
                     gitlab.state().versions.insert((project.clone(), iid), versions.clone());
                 }
-                // Opened again.
+                // Reopened without a webhook.
                 1 => {
                     there["state"] = json!("closed");
-                    told.push(heard(&there, "close"));
+                    delivered.push(heard(&there, "close"));
                     there["state"] = json!("opened");
                     there["updated_at"] = json!(lately);
                 }
-                _ => told.push(heard(&there, "open")),
+                _ => delivered.push(heard(&there, "open")),
             }
             let news = match what {
                 2 => json!({"state": "merged", "merged_at": before, "merge_commit_sha": head, "updated_at": lately}),
@@ -63,12 +63,12 @@ pub async fn know(random: &mut Random) -> Known {
                 }
                 _ => json!({}),
             };
-            // Those of 6 are gone.
+            // Those of case 6 are deleted.
             if what != 6 {
                 gitlab.put(&project, there);
                 gitlab.change(&project, iid, news);
             }
         }
     }
-    Known { gitlab, told }
+    Known { gitlab, delivered }
 }

@@ -1,44 +1,44 @@
-//! Runs in which one command is to come to its end, however often it is killed: backfill, and reconcile.
+//! Runs in which one command must succeed, however often it is killed: backfill, and reconcile.
 
 use std::time::{Duration, Instant};
 
-use hummingbird_status::archive::Source;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::ingest;
+use hummingbird_status::archive::Archive;
+use hummingbird_status::db::Store;
+use hummingbird_status::ingest::ingest;
 use hummingbird_status::reconcile::{self, Options, Report};
-use hummingbird_status::store::Store;
+use hummingbird_status::sources::Settings;
 use serde_json::{Value, json};
 
 use super::aws::ARCHIVE;
 use super::gitlab::{Known, know};
-use super::oracle::{TWICE, count_refused, lines, same, told};
+use super::oracle::{TWICE, announced, count_rejected, lines, same};
 use super::plan::{Message, Plan};
 use super::programs::{Counts, Job};
-use super::world::{Crew, PATIENCE, World};
+use super::world::{Participants, TIME_LIMIT, World};
 use crate::archive::{of_mirror, work};
 use crate::reconcile::fake::{Fake, TOKEN};
 use crate::support::archive::{Folder, gzip};
 use crate::support::random::Random;
 use crate::support::{deadline, render, schema};
 
-/// How often each message is in the archive, so that there is something to be killed at.
+/// How often each message is in the archive, so that the run is long enough to be killed.
 const ROUNDS: usize = 3;
 /// Messages in an object of the archive.
 const IN_ONE: usize = 5;
 
 impl World {
-    /// Takes the messages in from the archive.
+    /// Backfills the messages from the archive.
     pub(super) async fn backfill(&self, plan: &Plan, database: String, counts: &Counts) -> Result<(), String> {
         let objects = objects(&plan.messages);
         counts.add("messages archived", (plan.messages.len() * ROUNDS) as u64);
         for (key, bytes) in &objects {
             self.aws.state().objects.insert(format!("/{ARCHIVE}/{key}"), bytes.clone());
         }
-        let mut crew = Crew::of(database.clone());
+        let mut crew = Participants::of(database.clone());
         crew.disk = "busy";
         self.admin(&database, "UPDATE chaos.fault SET kind = 'busy'").await;
         let arguments = |said: &str| {
-            let line = match said.is_empty() || said.contains("there is no backfill run to go on with") {
+            let line = match said.is_empty() || said.contains("there is no backfill run to resume") {
                 true => format!("backfill --bucket {ARCHIVE} --batch 10 --concurrency 2"),
                 false => "backfill --resume".to_owned(),
             };
@@ -53,7 +53,7 @@ impl World {
 
         let mirror = Folder::of("chaos-mirror", &objects);
         schema::clear(&self.calm.store).await;
-        let calm = work(&self.calm.store, &of_mirror(&mirror.0), &Source::Mirror(mirror.0.clone())).await;
+        let calm = work(&self.calm.store, &of_mirror(&mirror.0), &Archive::Mirror(mirror.0.clone())).await;
         let calm = calm.map_err(|error| error.to_string())?;
         let found = self.store(&database);
         let unreadable = "SELECT unreadable::text FROM backfill_runs WHERE unreadable <> '[]'";
@@ -62,19 +62,19 @@ impl World {
             return Err(format!("when nothing goes wrong: {calm:?}"));
         }
         same("tables", &render::all(&self.calm.store).await, &render::all(&found).await)?;
-        count_refused(&found, counts).await;
-        for sql in told(false) {
-            same("told", &lines(&self.calm.store, sql).await, &lines(&found, sql).await)?;
+        count_rejected(&found, counts).await;
+        for sql in announced(false) {
+            same("announced", &lines(&self.calm.store, sql).await, &lines(&found, sql).await)?;
         }
         for sql in TWICE {
-            same("told twice", "", &lines(&found, sql).await)?;
+            same("announced twice", "", &lines(&found, sql).await)?;
         }
         Ok(())
     }
 
-    /// Repairs what GitLab knows better.
+    /// Reconciles the rows with GitLab.
     pub(super) async fn reconcile(&self, plan: &Plan, database: String, counts: &Counts) -> Result<(), String> {
-        let Known { gitlab, told: webhooks } = know(&mut Random::new(plan.seed)).await;
+        let Known { gitlab, delivered: webhooks } = know(&mut Random::new(plan.seed)).await;
         counts.add("merge requests", webhooks.len() as u64);
         let found = self.store(&database);
         schema::clear(&self.calm.store).await;
@@ -92,7 +92,7 @@ impl World {
         let arguments = move |_: &str| line.split(' ').map(str::to_owned).collect();
         let mut variables = self.variables_of_all(&database);
         variables.insert("GITLAB_TOKEN", TOKEN.to_owned());
-        let mut crew = Crew::of(database.clone());
+        let mut crew = Participants::of(database.clone());
         crew.disk = "busy";
         self.admin(&database, "UPDATE chaos.fault SET kind = 'busy'").await;
         crew.gitlab = Some(gitlab);
@@ -108,14 +108,14 @@ impl World {
             let sql = rows(table);
             same(table, &lines(&self.calm.store, &sql).await, &lines(&found, &sql).await)?;
         }
-        // There is nothing left to be found.
+        // No difference is left.
         let report = ask(&found, &gitlab).await?;
         let left = (report.corrections.len(), report.missing.len(), report.refreshed, report.versions);
         if left == (0, 0, 0, 0) { Ok(()) } else { Err(format!("left to be corrected: {report:?}")) }
     }
 }
 
-/// A table without when GitLab was asked.
+/// The rows of a table without the times of requests to GitLab.
 fn rows(table: &str) -> String {
     let stamps = match table {
         "reconcile_projects" => "{checked_at,swept_at}",
@@ -129,24 +129,24 @@ fn rows(table: &str) -> String {
     format!("SELECT (to_jsonb(t) - '{stamps}'::text[])::text{whether} FROM {table} AS t ORDER BY 1")
 }
 
-/// A run of reconcile in which nothing goes wrong.
+/// A run of reconcile without faults.
 async fn ask(store: &Store, gitlab: &Fake) -> Result<Report, String> {
     let report = reconcile::run(store, &[gitlab.instance()], Options::default(), deadline(), |_, _| ()).await;
     let report = report.map_err(|error| error.to_string())?;
     if report.is_whole() { Ok(report) } else { Err(format!("when nothing goes wrong: {report:?}")) }
 }
 
-/// Waits until the job has come to a good end; it began after a time, if that matters.
-async fn ended(crew: &Crew, name: &str, after: Option<Instant>, counts: &Counts) -> Result<(), String> {
+/// Waits until the job has succeeded; if `after` is given, in a process that began after that.
+async fn ended(crew: &Participants, name: &str, after: Option<Instant>, counts: &Counts) -> Result<(), String> {
     let start = Instant::now();
     let job = crew.job.as_ref().unwrap();
     loop {
         if job.began().is_some_and(|began| after.is_none_or(|after| began > after)) {
             return Ok(());
         }
-        if start.elapsed() > PATIENCE {
+        if start.elapsed() > TIME_LIMIT {
             counts.add("losses", 1);
-            return Err(format!("{name} does not come to an end in {PATIENCE:?}: {}", job.said()));
+            return Err(format!("{name} does not come to an end in {TIME_LIMIT:?}: {}", job.said()));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -162,8 +162,8 @@ fn objects(messages: &[Message]) -> Vec<(String, Vec<u8>)> {
     rounds.enumerate().map(object).collect()
 }
 
-/// A message as it is archived: with when it was sent. None of what is no JSON: it breaks its object off, which is no fault
-/// of anybody's.
+/// A message as it is archived, with the time at which it was sent. `None` for a message that is no JSON: it would make
+/// the rest of its object unreadable, which is not tested here.
 fn archived(message: &Message) -> Option<String> {
     let body: Value = serde_json::from_str(&message.body).ok()?;
     if ["Type", "detail-type"].iter().any(|member| body.get(member).is_some()) {

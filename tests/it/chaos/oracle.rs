@@ -1,11 +1,11 @@
-//! What must be the same as if nothing had gone wrong.
+//! Compares the final state with that of a run without faults.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use hummingbird_status::envelope::{Delivery, pointer};
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::{Outcome, ingest};
-use hummingbird_status::store::Store;
+use hummingbird_status::db::Store;
+use hummingbird_status::ingest::{Outcome, ingest};
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::{Delivery, pointer};
 use serde_json::Value;
 
 use super::plan::{Plan, Work};
@@ -15,7 +15,7 @@ use crate::support::buildkite::HOST;
 use crate::support::forge::{Forge, Post, created};
 use crate::support::{Db, deadline, difference, render, schema};
 
-/// What servers outside were sent.
+/// The requests that the fake targets received.
 pub struct Outside {
     pub statuses: Vec<Post>,
     pub hooks: Vec<Post>,
@@ -23,20 +23,22 @@ pub struct Outside {
     pub objects: HashMap<String, Vec<u8>>,
 }
 
-/// Commit statuses as they are to be in the end.
-const STATUSES: &str = "SELECT concat_ws(' ', target, repo, sha, context, wanted_state, wanted_description, version_number, \
+/// The final commit statuses.
+const STATUSES: &str = "SELECT concat_ws(' ', target, repo, sha, context, wanted_state, wanted_description, \
+    version_number, \
      version_at, version_tie, state) FROM commit_statuses ORDER BY 1";
-/// All that was told, in order; but for the time at which, and for what is said of commits alone: that may be said again, and
-/// what comes of it is looked at above.
-const TOLD: &str = "SELECT concat_ws(' ', family, key, event, attributes, payload::jsonb - 'timestamp') FROM outbox \
+/// All events, in order, without their times. Without events of commit statuses, which may be repeated; their results
+/// are compared above.
+const ANNOUNCED: &str = "SELECT concat_ws(' ', family, key, event, attributes, payload::jsonb - 'timestamp') FROM \
+    outbox \
      WHERE event <> 'notify:commit_status' ORDER BY family, key, id";
 
-/// What was refused; that it is what must be is seen in the tables.
-pub async fn count_refused(found: &Store, counts: &Counts) {
-    counts.add("refused", render::rows(found, "SELECT id FROM refused").await.len() as u64);
+/// Counts the rejected messages; that they are the right ones is compared with the tables.
+pub async fn count_rejected(found: &Store, counts: &Counts) {
+    counts.add("rejected", render::rows(found, "SELECT id FROM refused").await.len() as u64);
 }
 
-/// Takes the messages in as one process does when nothing goes wrong.
+/// Ingests and delivers in one process without faults.
 async fn calm(plan: &Plan, db: &Db) -> Result<(), String> {
     schema::clear(&db.store).await;
     let mut batches: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
@@ -48,7 +50,7 @@ async fn calm(plan: &Plan, db: &Db) -> Result<(), String> {
         let report = ingest(&db.store, &deliveries, &Settings::default(), deadline()).await;
         for (number, outcome) in batch.iter().zip(report.outcomes()) {
             let message = &plan.messages[*number];
-            if (*outcome == Outcome::Refused) != message.poison || *outcome == Outcome::Again {
+            if (*outcome == Outcome::Rejected) != message.poison || *outcome == Outcome::Retry {
                 return Err(format!("{} is {outcome:?} when nothing goes wrong: {:?}", message.id, report.reasons));
             }
         }
@@ -58,18 +60,18 @@ async fn calm(plan: &Plan, db: &Db) -> Result<(), String> {
     Ok(())
 }
 
-/// `Err` says what differs.
+/// `Err` names the difference.
 pub async fn judge(plan: &Plan, db: &Db, found: &Store, outside: &Outside, counts: &Counts) -> Result<(), String> {
     calm(plan, db).await?;
     let expected = &db.store;
     same("tables", &render::all(expected).await, &render::all(found).await)?;
-    count_refused(found, counts).await;
-    for sql in told(plan.work == Work::InOrder) {
-        same("told", &lines(expected, sql).await, &lines(found, sql).await)?;
+    count_rejected(found, counts).await;
+    for sql in announced(plan.work == Work::InOrder) {
+        same("announced", &lines(expected, sql).await, &lines(found, sql).await)?;
     }
     same("statuses", &lines(expected, STATUSES).await, &lines(found, STATUSES).await)?;
     for sql in TWICE {
-        same("told twice", "", &lines(found, sql).await)?;
+        same("announced twice", "", &lines(found, sql).await)?;
     }
     let dead = "SELECT state || ' ' || coalesce(reason, '-') FROM (SELECT state, reason FROM deliveries UNION ALL \
                 SELECT state, reason FROM commit_statuses) AS t WHERE state <> 'delivered'";
@@ -92,12 +94,12 @@ pub fn same(what: &str, expected: &str, found: &str) -> Result<(), String> {
     Err(format!("{what}: {}", lines.collect::<String>()))
 }
 
-/// What of all that is told must be the same. Without order, what is told of the middle depends on what came when, and so
-/// does whether a checkout counts as finished while parts of it are unknown; the last word on a build and on an object, the
-/// ends of jobs and builds, and that an object is there do not.
-pub fn told(in_order: bool) -> &'static [&'static str] {
+/// Queries for the events that must be the same. Without order, events about intermediate states depend on the order of
+/// arrival, and so does whether a checkout counts as finished while parts of it are unknown. Independent of it are the
+/// last event of a build and of an object, the ends of jobs and builds, and that an object is new.
+pub fn announced(in_order: bool) -> &'static [&'static str] {
     if in_order {
-        return &[TOLD];
+        return &[ANNOUNCED];
     }
     &[
         "SELECT DISTINCT ON (key) concat_ws(' ', key, payload #>> '{commit_status,state}', \
@@ -112,7 +114,7 @@ pub fn told(in_order: bool) -> &'static [&'static str] {
     ]
 }
 
-/// What is told once only.
+/// Queries for events that must not be repeated: they find those that were announced twice.
 pub const TWICE: [&str; 2] = [
     "SELECT concat_ws(' ', event, payload ->> 'id', payload ->> 'state') FROM outbox WHERE family = 'travis' \
      AND event NOT LIKE 'worker:%' AND event NOT LIKE 'notify:%' GROUP BY 1 HAVING count(*) > 1",
@@ -120,7 +122,7 @@ pub const TWICE: [&str; 2] = [
      AND event NOT LIKE '%.updated' AND event NOT LIKE '%_changed' GROUP BY 1 HAVING count(*) > 1",
 ];
 
-/// The last that each commit was told is what it was to be told.
+/// The last status that was posted for each commit is the wanted one.
 async fn posts(found: &Store, posts: &[Post], counts: &Counts) -> Result<(), String> {
     let mut last: BTreeMap<(String, String), (String, String)> = BTreeMap::new();
     for post in posts.iter().filter(|post| post.taken) {
@@ -143,9 +145,10 @@ async fn posts(found: &Store, posts: &[Post], counts: &Counts) -> Result<(), Str
     same("last posts", &wanted.join("\n"), &said.join("\n"))
 }
 
-/// Each event arrived, those of a key in their order, and the topic had the same.
+/// Each event arrived, those of a key in order, and the topic received the same events.
 async fn hooks(found: &Store, outside: &Outside, counts: &Counts) -> Result<(), String> {
-    let expected = "SELECT concat_ws(' ', lpad(outbox_id::text, 12, '0'), family, key) FROM deliveries WHERE target = 'hook' ORDER BY 1";
+    let expected = "SELECT concat_ws(' ', lpad(outbox_id::text, 12, '0'), family, key) FROM deliveries WHERE target = \
+        'hook' ORDER BY 1";
     let expected = render::rows(found, expected).await;
     let keys: BTreeMap<&str, &str> = expected.iter().filter_map(|line| line.split_once(' ')).collect();
     let mut arrived: BTreeSet<String> = BTreeSet::new();
@@ -160,7 +163,7 @@ async fn hooks(found: &Store, outside: &Outside, counts: &Counts) -> Result<(), 
             counts.add("duplicates outside", 1);
             continue;
         }
-        let Some(key) = keys.get(id.as_str()) else { return Err(format!("event {id} was never to be told")) };
+        let Some(key) = keys.get(id.as_str()) else { return Err(format!("event {id} was not due for delivery")) };
         if let Some(before) = last.insert(*key, id.clone())
             && before > id
         {
@@ -189,7 +192,7 @@ async fn hooks(found: &Store, outside: &Outside, counts: &Counts) -> Result<(), 
     )
 }
 
-/// An event in a line; of a large one its end.
+/// An event in one line; of a large one its end.
 fn object(document: &Value) -> String {
     let text = document.to_string();
     text.chars().rev().take(2000).collect::<Vec<_>>().into_iter().rev().collect()

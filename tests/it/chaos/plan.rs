@@ -1,8 +1,8 @@
-//! What a run is made of, all of it from its seed: messages of all families and poison, and faults with their moments.
+//! The plan of a run, made from its seed: messages of all sources, poison messages, and faults with their times.
 
 use std::time::Duration;
 
-use hummingbird_status::envelope::Delivery;
+use hummingbird_status::transport::Delivery;
 use jiff::Timestamp;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -23,25 +23,25 @@ pub struct Message {
     pub body: String,
     /// When it was sent.
     pub sent_at: Timestamp,
-    /// Whether it has to be refused.
+    /// Whether it must be rejected.
     pub poison: bool,
-    /// With which others it comes, where that is fixed.
+    /// The number of its batch, in a queue with order.
     pub batch: usize,
-    /// How often it comes although it was acknowledged.
+    /// How often it is delivered after its acknowledgement.
     pub again: u32,
     /// Whether it was acknowledged once.
     pub was_taken: bool,
 }
 
 impl Message {
-    /// As it is taken in without a queue.
+    /// The delivery of this message without a queue.
     pub fn delivery(&self) -> Delivery {
         let sent_at = Some(self.sent_at);
         Delivery { id: self.id.clone(), body: self.body.clone().into_bytes(), sent_at, ..Delivery::default() }
     }
 }
 
-/// What goes wrong.
+/// A fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     KillIngest,
@@ -52,16 +52,16 @@ pub enum Fault {
     TerminateBackends,
     RestartPostgres,
     CrashPostgres,
-    /// 25006, and back with all connections cut.
+    /// The server is read-only (SQLSTATE 25006); when it is writable again, all connections are cut.
     ReadOnly,
-    /// 25006, and those who have connections keep them: a writer that was made a reader.
+    /// The server is read-only (SQLSTATE 25006) and existing connections stay: a writer that became a reader.
     ReadOnlyKept,
     RefuseConnections,
     CutConnections,
     Stall,
-    /// Statements take longer than they may.
+    /// Statements exceed their time limit.
     SlowDisk,
-    /// 53100.
+    /// Statements fail with SQLSTATE 53100.
     DiskFull,
     CutBeforeCommit,
     CutAfterCommit,
@@ -70,20 +70,20 @@ pub enum Fault {
     ThrottleQueue,
     /// The queue deletes, and its answer says that it failed.
     LoseAcks,
-    /// The bucket for what is too large takes nothing.
+    /// The bucket for large messages rejects uploads.
     BucketFull,
     ThrottleTargets,
     TargetsAway,
-    /// Targets take what is posted, and break off before they answer.
+    /// Targets accept a post and close the connection before they answer.
     TargetsCut,
     KillBackfill,
-    /// The bucket with the archive answers that it is too much.
+    /// The bucket with the archive throttles requests.
     ThrottleArchive,
     ArchiveAway,
-    /// Objects and listings come in half.
+    /// Objects and listings are cut in the middle.
     ArchiveCut,
     KillReconcile,
-    /// 429.
+    /// GitLab answers 429.
     ThrottleGitlab,
     GitlabAway,
     GitlabCut,
@@ -124,31 +124,31 @@ const ALL: [Fault; 32] = [
     Fault::GitlabCut,
 ];
 
-/// What the programs are at.
+/// The work of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// One consumer of a queue, which gets the batches in order: all that is told is the same as in a calm run.
+    /// One consumer of a queue, which gets the batches in order: all events are those of a run without faults.
     InOrder,
-    /// Several consumers, and no order: the ends are the same.
+    /// Several consumers, and no order: the final states are the same.
     AnyOrder,
-    /// The messages come from the archive.
+    /// Backfill of the messages from the archive.
     Backfill,
-    /// GitLab knows better.
+    /// Reconcile with GitLab after lost webhooks.
     Reconcile,
 }
 
 impl Work {
-    /// All of them.
+    /// All kinds of work.
     pub const ALL: [Self; 4] = [Self::InOrder, Self::AnyOrder, Self::Backfill, Self::Reconcile];
 }
 
 impl Fault {
-    /// Those of the database come one after the other, beside all others.
+    /// Whether it is a fault of the database. These happen one after the other, concurrently with all others.
     pub fn is_of_database(self) -> bool {
         (Self::KillBackend..=Self::CutAfterCommit).contains(&self)
     }
 
-    /// Whether there is anything in a work that it can happen to.
+    /// Whether it can happen in a run of this work.
     fn is_of(self, work: Work) -> bool {
         let of_all = self.is_of_database() || matches!(self, Self::ClockForward | Self::ClockBack);
         of_all
@@ -160,13 +160,13 @@ impl Fault {
     }
 }
 
-/// A fault, when it comes, and how long it lasts if it lasts.
+/// A fault, its time and its duration, if it has one.
 #[derive(Clone, Copy, Debug)]
 pub struct Planned {
     pub at: Duration,
     pub fault: Fault,
     pub length: Duration,
-    /// A number for what else is to be chosen.
+    /// A random number for further choices.
     pub dice: usize,
 }
 
@@ -179,12 +179,13 @@ pub struct Plan {
     pub faults: Vec<Planned>,
 }
 
-/// Time in which the messages are sent and the faults come.
+/// The time in which messages are sent and faults happen.
 pub const LENGTH: Duration = Duration::from_millis(3500);
-/// What a name holds that only PostgreSQL refuses, by a check that a run adds.
+/// A part of names that only PostgreSQL rejects, by a CHECK constraint that a run adds.
 pub const UNLUCKY: &str = "unlucky";
 
-/// The faults of a run; `CHAOS_FAULTS=KillWorker,Stall` are these alone. Those of the clock only where it can be changed.
+/// The faults of a run; `CHAOS_FAULTS=KillWorker,Stall` are these alone. Faults of the clock only where it can be
+/// changed.
 fn kinds(work: Work, has_clock: bool) -> Vec<Fault> {
     let only = std::env::var("CHAOS_FAULTS").ok();
     let is_named =
@@ -193,7 +194,7 @@ fn kinds(work: Work, has_clock: bool) -> Vec<Fault> {
     ALL.into_iter().filter(|fault| fault.is_of(work) && is_named(fault) && can_be(fault)).collect()
 }
 
-/// The plan of a seed, and of a work if the seed is not to choose it.
+/// The plan of a seed, for the given work or else for one that the seed chooses.
 pub fn plan(seed: u64, work: Option<Work>, has_clock: bool) -> Plan {
     let mut random = Random::new(seed);
     let of_queue = [Work::InOrder, Work::AnyOrder, Work::AnyOrder][random.below(3)];
@@ -228,7 +229,7 @@ fn messages(random: &mut Random) -> Vec<Message> {
     };
     let start = Timestamp::from_second(1_773_140_400).unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    // Of all kinds, about few things.
+    // Messages of all kinds, about few objects.
     let seed: Vec<u8> = (0..4).flat_map(|_| random.next().to_le_bytes()).collect();
     let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
     let strategy = said();
@@ -239,7 +240,7 @@ fn messages(random: &mut Random) -> Vec<Message> {
         let delivery = said.delivery();
         add(delivery.id, text(delivery.body), start, poison);
     }
-    // As they are in the world.
+    // As real messages are.
     let folders = ["konflux", "gitlab", "buildkite", "bots", "kcidb"];
     let mut files: Vec<(String, Vec<u8>)> = folders
         .iter()
@@ -255,7 +256,7 @@ fn messages(random: &mut Random) -> Vec<Message> {
             add(name, text(body), start + Duration::from_secs(number), false);
         }
     }
-    // Builds that commits are told of.
+    // Builds with commit statuses.
     for build in 0..8 {
         let sha = format!("{:040x}", 1 + build);
         let states = ["scheduled", "started", "failing", "failed", "passed", "blocked", "canceled"];
@@ -286,7 +287,7 @@ fn messages(random: &mut Random) -> Vec<Message> {
         let delivery = kcidb::said(second, &format!("kcidb-{number}"), &lists);
         add(delivery.id, text(delivery.body), delivery.sent_at.unwrap(), false);
     }
-    // Poison that is found by reading, and by PostgreSQL alone.
+    // Poison messages that decoding finds, and those that only PostgreSQL finds.
     let run = |name: &str| {
         format!(
             r#"{{"apiVersion":"tekton.dev/v1","kind":"PipelineRun","metadata":{{"name":{name},"uid":"u","resourceVersion":"1"}}}}"#

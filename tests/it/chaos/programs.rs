@@ -1,5 +1,5 @@
-//! The programs as processes: functions behind a service that plays Lambda's, and commands that are started again when they
-//! end, as whoever keeps containers does.
+//! The programs as processes: functions behind a fake Lambda service, and commands that are restarted when they end, as
+//! a container runtime does.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
@@ -17,23 +17,23 @@ use super::server::kill;
 use crate::support::random::Random;
 use crate::support::runtime_api::Function;
 
-/// What was counted, by name.
+/// Counters by name.
 #[derive(Clone, Default)]
 pub struct Counts(Arc<Mutex<BTreeMap<String, u64>>>);
 
 impl Counts {
-    /// Counts something.
+    /// Adds to a counter.
     pub fn add(&self, what: &str, count: u64) {
         *self.0.lock().unwrap().entry(what.to_owned()).or_default() += count;
     }
 
-    /// Adds all that another one has.
+    /// Adds all counters of another one.
     pub fn merge(&self, other: &Self) {
         let other = other.0.lock().unwrap().clone();
         other.iter().for_each(|(what, count)| self.add(what, *count));
     }
 
-    /// All of it, in lines.
+    /// All counters, a line each.
     pub fn lines(&self) -> String {
         let counts = self.0.lock().unwrap();
         counts.iter().map(|(what, count)| format!("  {what}: {count}\n")).collect()
@@ -43,7 +43,7 @@ impl Counts {
 /// Variables of all programs.
 pub type Variables = HashMap<&'static str, String>;
 
-/// A command that is kept running.
+/// A command that is restarted when it ends.
 pub struct Kept {
     child: Arc<Mutex<Option<Child>>>,
     stopped: Arc<AtomicBool>,
@@ -94,22 +94,22 @@ impl Drop for Kept {
     }
 }
 
-/// A command that is to come to its end, and is started again until it has.
+/// A command that must succeed, and is restarted until it has.
 pub struct Job(Arc<JobState>);
 
 #[derive(Default)]
 struct JobState {
     child: Mutex<Option<Child>>,
     stopped: AtomicBool,
-    /// When the last one began that came to a good end.
+    /// The start of the last process that succeeded.
     began: Mutex<Option<Instant>>,
-    /// What the last one said that did not.
+    /// The output of the last process that failed.
     said: Mutex<String>,
 }
 
 impl Job {
-    /// Starts it with the arguments that follow from what the last one said that did not come to a good end; after one
-    /// that did, only where it is done `over_and_over`.
+    /// Starts it with the arguments that follow from the output of the last failed process; after a success, only if it
+    /// runs `over_and_over`.
     pub fn keep(
         name: &'static str,
         over_and_over: bool,
@@ -161,12 +161,12 @@ impl Job {
         }
     }
 
-    /// When the last one began that came to a good end.
+    /// The start of the last process that succeeded.
     pub fn began(&self) -> Option<Instant> {
         *self.0.began.lock().unwrap()
     }
 
-    /// What the last one said that did not.
+    /// The output of the last process that failed.
     pub fn said(&self) -> String {
         self.0.said.lock().unwrap().clone()
     }
@@ -179,23 +179,23 @@ impl Drop for Job {
     }
 }
 
-/// Time that an invocation has.
+/// The time limit of an invocation.
 const LIMIT: Duration = Duration::from_secs(5);
-/// When what failed is there again.
+/// When failed messages are visible again.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// The function `ingest`, invoked with what the queue has, until this is dropped.
+/// The function `ingest`, invoked with the messages of the queue, until this is dropped.
 pub struct Ingest(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    /// Its process while it works, else 0.
+    /// The id of its process while it works, else 0.
     id: AtomicU32,
     stopped: AtomicBool,
 }
 
 impl Ingest {
-    /// Begins to.
+    /// Starts the function.
     pub fn keep(queue: &Queue, variables: &Variables, seed: u64, counts: &Counts) -> Self {
         let shared = Arc::<Shared>::default();
         let (queue, variables, counts) = (queue.clone(), variables.clone(), counts.clone());
@@ -253,7 +253,7 @@ impl Shared {
     }
 }
 
-/// What the function did not name is done with.
+/// Messages that the function did not report as failed are acknowledged.
 fn acknowledge(queue: &Queue, batch: &[InHand], answer: &str, counts: &Counts) {
     let answer: Value = serde_json::from_str(answer).unwrap();
     let failures = answer["batchItemFailures"].as_array().unwrap();

@@ -1,4 +1,4 @@
-//! A queue as SQS is: at least once, in no order, hidden while somebody has it, counted. Its time is quicker.
+//! A fake of SQS: at-least-once delivery, no order, visibility timeout, receive count. Its time passes more quickly.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -7,47 +7,48 @@ use std::time::{Duration, Instant};
 use super::plan::Message;
 use crate::support::random::Random;
 
-/// Longest that a message is hidden, whatever is asked for: a minute of ours is a second here, and an hour no more.
+/// The longest visibility timeout, whatever is asked for: a minute is a second here, and an hour is no longer.
 const LONGEST: Duration = Duration::from_millis(1500);
 
-/// The queue, as all its consumers share it.
+/// The queue, shared by all its consumers.
 #[derive(Clone)]
 pub struct Queue(Arc<Mutex<State>>);
 
 struct State {
-    places: Vec<Place>,
-    /// Whether messages come in their order, the next batch when the one before is done with; then there is one consumer.
+    slots: Vec<Slot>,
+    /// Whether messages are delivered in order, the next batch after the previous one is done; then there is one
+    /// consumer.
     in_order: bool,
     random: Random,
     redeliveries: u64,
 }
 
-struct Place {
+struct Slot {
     message: Message,
     visible_at: Instant,
     receives: u32,
     in_flight: bool,
     deleted: bool,
-    /// How often it comes although it was deleted.
+    /// How often it is still delivered after its deletion.
     ghosts: u32,
 }
 
-/// A message in somebody's hand.
+/// A received message.
 #[derive(Clone, Debug)]
 pub struct InHand {
-    /// What it is.
+    /// The message.
     pub message: Message,
-    /// Valid for this receive.
+    /// The receipt handle, valid for this receive.
     pub handle: String,
     /// How often it was received, this time included.
     pub receives: u32,
 }
 
 impl Queue {
-    /// With messages, which are sent over a time, some of which come again after they were deleted.
+    /// A queue with messages that are sent over a time; some of them are delivered again after their deletion.
     pub fn new(messages: &[Message], in_order: bool, over: Duration, seed: u64) -> Self {
         let start = Instant::now();
-        let place = |(number, message): (usize, &Message)| Place {
+        let slot = |(number, message): (usize, &Message)| Slot {
             message: message.clone(),
             visible_at: start + over * number as u32 / messages.len().max(1) as u32,
             receives: 0,
@@ -55,22 +56,22 @@ impl Queue {
             deleted: false,
             ghosts: message.again,
         };
-        let places = messages.iter().enumerate().map(place).collect();
-        Self(Arc::new(Mutex::new(State { places, in_order, random: Random::new(seed), redeliveries: 0 })))
+        let slots = messages.iter().enumerate().map(slot).collect();
+        Self(Arc::new(Mutex::new(State { slots, in_order, random: Random::new(seed), redeliveries: 0 })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
     }
 
-    /// Up to so many messages, hidden from others for a time.
+    /// Receives up to so many messages; they are hidden from others for a time.
     pub fn receive(&self, most: usize, hidden: Duration) -> Vec<InHand> {
         let mut state = self.state();
         let now = Instant::now();
-        for place in &mut state.places {
-            place.in_flight &= place.visible_at > now;
+        for slot in &mut state.slots {
+            slot.in_flight &= slot.visible_at > now;
         }
-        let mut found: Vec<usize> = (0..state.places.len()).filter(|n| state.places[*n].waits(now)).collect();
+        let mut found: Vec<usize> = (0..state.slots.len()).filter(|n| state.slots[*n].waits(now)).collect();
         if state.in_order {
             found = state.next_batch(&found);
         } else {
@@ -79,76 +80,76 @@ impl Queue {
         }
         let mut in_hand = Vec::new();
         for number in found {
-            let place = &mut state.places[number];
-            place.receives += 1;
-            place.in_flight = true;
-            place.visible_at = now + hidden;
-            let (message, receives) = (place.message.clone(), place.receives);
+            let slot = &mut state.slots[number];
+            slot.receives += 1;
+            slot.in_flight = true;
+            slot.visible_at = now + hidden;
+            let (message, receives) = (slot.message.clone(), slot.receives);
             in_hand.push(InHand { message, handle: format!("{number}-{receives}"), receives });
             state.redeliveries += u64::from(receives > 1);
         }
         in_hand
     }
 
-    /// Takes a message away, unless somebody else has it by now.
+    /// Deletes a message, unless another consumer has received it since.
     pub fn delete(&self, handle: &str) {
         let mut state = self.state();
         let wait = Duration::from_millis(state.random.below(1500) as u64);
-        if let Some(place) = state.place(handle) {
-            place.in_flight = false;
-            place.deleted = place.ghosts == 0;
-            place.ghosts = place.ghosts.saturating_sub(1);
-            place.visible_at = Instant::now() + wait;
-            place.message.was_taken = true;
+        if let Some(slot) = state.slot(handle) {
+            slot.in_flight = false;
+            slot.deleted = slot.ghosts == 0;
+            slot.ghosts = slot.ghosts.saturating_sub(1);
+            slot.visible_at = Instant::now() + wait;
+            slot.message.was_taken = true;
         }
     }
 
-    /// Hides a message from now on for so long, unless somebody else has it by now.
+    /// Hides a message from now on for so long, unless another consumer has received it since.
     pub fn hide(&self, handle: &str, time: Duration) {
-        if let Some(place) = self.state().place(handle) {
+        if let Some(slot) = self.state().slot(handle) {
             let time = if time >= Duration::from_secs(60) { time / 60 } else { time };
-            place.visible_at = Instant::now() + time.min(LONGEST);
+            slot.visible_at = Instant::now() + time.min(LONGEST);
         }
     }
 
-    /// How many messages are not done with.
+    /// The number of messages that are not acknowledged.
     pub fn left(&self) -> usize {
-        self.state().places.iter().filter(|place| !place.deleted).count()
+        self.state().slots.iter().filter(|slot| !slot.deleted).count()
     }
 
-    /// How often a message came that had come before, and the most that one came.
+    /// The number of redeliveries, and the largest receive count of a message.
     pub fn redeliveries(&self) -> (u64, u32) {
         let state = self.state();
-        (state.redeliveries, state.places.iter().map(|place| place.receives).max().unwrap_or_default())
+        (state.redeliveries, state.slots.iter().map(|slot| slot.receives).max().unwrap_or_default())
     }
 }
 
-impl Place {
+impl Slot {
     fn waits(&self, now: Instant) -> bool {
         !self.deleted && self.visible_at <= now
     }
 }
 
 impl State {
-    fn place(&mut self, handle: &str) -> Option<&mut Place> {
+    fn slot(&mut self, handle: &str) -> Option<&mut Slot> {
         let (number, receives) = handle.split_once('-')?;
-        let place = self.places.get_mut(number.parse::<usize>().ok()?)?;
-        (!place.deleted && place.in_flight && place.receives.to_string() == receives).then_some(place)
+        let slot = self.slots.get_mut(number.parse::<usize>().ok()?)?;
+        (!slot.deleted && slot.in_flight && slot.receives.to_string() == receives).then_some(slot)
     }
 
-    /// Of those that wait: what has come before and comes again, else the first batch that is not done with.
+    /// The messages to deliver in order: those that are redelivered, else the first batch that is not done.
     fn next_batch(&self, waiting: &[usize]) -> Vec<usize> {
-        let again: Vec<usize> = waiting.iter().copied().filter(|n| self.places[*n].message.was_taken).collect();
+        let again: Vec<usize> = waiting.iter().copied().filter(|n| self.slots[*n].message.was_taken).collect();
         if !again.is_empty() {
             return again;
         }
         let mut batches: HashMap<usize, Vec<usize>> = HashMap::new();
-        let open = self.places.iter().enumerate().filter(|(_, place)| !place.deleted && !place.message.was_taken);
-        for (number, place) in open {
-            batches.entry(place.message.batch).or_default().push(number);
+        let open = self.slots.iter().enumerate().filter(|(_, slot)| !slot.deleted && !slot.message.was_taken);
+        for (number, slot) in open {
+            batches.entry(slot.message.batch).or_default().push(number);
         }
         let first = batches.keys().min().and_then(|first| batches.get(first)).cloned().unwrap_or_default();
-        // All of it or nothing: what a transaction tells depends on what is in it.
+        // The whole batch or nothing: the events of a transaction depend on its messages.
         if first.iter().all(|number| waiting.contains(number)) { first } else { Vec::new() }
     }
 }

@@ -1,4 +1,4 @@
-//! A PostgreSQL of the harness's own, careful with its data as a real one, which may be stopped, killed and started again.
+//! A separate PostgreSQL server with durable settings, which can be stopped, killed and restarted.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,13 +16,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Makes one in a folder of its own and starts it.
+    /// Creates a server in a folder of its own and starts it.
     pub fn start() -> Self {
         let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
         remove_abandoned(base);
         let folder = base.join(format!("chaos-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        // Programs that had to be fetched for the other server serve this one as well.
+        // PostgreSQL programs that were downloaded for the shared server are used here, too.
         let fetched = support::fetched_programs();
         if fetched.exists() {
             std::os::unix::fs::symlink(fetched, folder.join("postgres")).unwrap();
@@ -32,19 +32,19 @@ impl Server {
         Self { cluster, running, folder }
     }
 
-    /// The address of a database of it.
+    /// The URL of a database.
     pub fn url_of(&self, database: &str) -> String {
         self.running.as_ref().unwrap().url_of(database)
     }
 
-    /// Where it listens now.
+    /// The port where it listens now.
     pub fn port(&self) -> u16 {
         let url = self.url_of("postgres");
         let address = url.rsplit('@').next().unwrap().split('/').next().unwrap();
         address.rsplit(':').next().unwrap().parse().unwrap()
     }
 
-    /// Stops it, by a shutdown or as a crash would, and starts it again after a time. Blocks.
+    /// Stops it, by a shutdown or a crash, and restarts it after a time. Blocks.
     pub fn restart(&mut self, crash: bool, away: Duration) {
         if crash {
             let file = std::fs::read_to_string(self.cluster.folder().join("data/postmaster.pid")).unwrap();
@@ -58,7 +58,7 @@ impl Server {
                     self.running = Some(running);
                     return;
                 }
-                // Processes of the one that crashed may live on for a moment.
+                // Processes of the crashed server may exist for a moment.
                 Err(error) => assert!(attempt < 20, "PostgreSQL does not start again: {error}"),
             }
             std::thread::sleep(Duration::from_millis(200));
@@ -71,7 +71,7 @@ impl Drop for Server {
         drop(self.running.take());
         self.cluster.reset().ok();
         if std::thread::panicking() {
-            // The logs may say why.
+            // The logs may contain the reason.
             return;
         }
         std::fs::remove_dir_all(self.cluster.folder()).ok();
@@ -79,12 +79,12 @@ impl Drop for Server {
     }
 }
 
-/// Sends a signal to a process that is ours.
+/// Sends a signal to a process of this test.
 pub fn kill(signal: &str, id: u32) {
     Command::new("kill").args([signal, &id.to_string()]).status().unwrap();
 }
 
-/// Folders of harnesses that were killed.
+/// Removes the folders of test runs that were killed.
 fn remove_abandoned(base: &Path) {
     for path in std::fs::read_dir(base).unwrap().filter_map(|entry| Some(entry.ok()?.path())) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -1,4 +1,4 @@
-//! What goes wrong, at the moment at which it is planned.
+//! Causes each fault at its planned time.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 
 use axum::http::Response;
 
-use super::aws::{Mood, half};
+use super::aws::{Behaviour, half};
 use super::plan::{Fault, Planned};
 use super::programs::{Counts, Ingest, Job, Kept};
 use super::server::kill;
-use super::world::{Crew, World};
+use super::world::{Participants, World};
 use crate::reconcile::fake::fixed;
 use crate::support::proxy::Cut;
 
 impl World {
-    /// All faults, each at its moment; then all is well.
-    pub(super) async fn strike_all(&self, crew: &Crew, faults: &[Planned], counts: &Counts) {
+    /// Causes all faults, each at its time, and ends them.
+    pub(super) async fn strike_all(&self, crew: &Participants, faults: &[Planned], counts: &Counts) {
         let start = Instant::now();
         let (of_database, others): (Vec<Planned>, Vec<Planned>) =
             faults.iter().copied().partition(|planned| planned.fault.is_of_database());
@@ -25,7 +25,7 @@ impl World {
         self.proxy.calm();
     }
 
-    async fn strike(&self, crew: &Crew, start: Instant, faults: &[Planned], counts: &Counts) {
+    async fn strike(&self, crew: &Participants, start: Instant, faults: &[Planned], counts: &Counts) {
         for planned in faults {
             tokio::time::sleep(planned.at.saturating_sub(start.elapsed())).await;
             counts.add(&format!("fault {:?}", planned.fault), 1);
@@ -34,7 +34,7 @@ impl World {
         }
     }
 
-    async fn inject(&self, crew: &Crew, Planned { fault, length, dice, .. }: &Planned, counts: &Counts) {
+    async fn inject(&self, crew: &Participants, Planned { fault, length, dice, .. }: &Planned, counts: &Counts) {
         let database = crew.database.as_str();
         let sessions = format!("SELECT {{}} FROM pg_stat_activity WHERE datname = '{database}'");
         let end_all = sessions.replace("{}", "pg_terminate_backend(pid)");
@@ -48,7 +48,7 @@ impl World {
             Fault::KillDeliver => crew.deliver.iter().for_each(Kept::kill),
             Fault::KillBackfill | Fault::KillReconcile => crew.job.iter().for_each(Job::kill),
             Fault::KillBackend => {
-                // PostgreSQL itself does not send this signal, so the system is asked to.
+                // PostgreSQL itself does not send this signal, so `kill` does.
                 let all = self.ask(&sessions.replace("{}", "pid")).await;
                 if let Some(id) = all.get(dice % all.len().max(1)) {
                     kill("-9", id.unsigned_abs());
@@ -96,10 +96,10 @@ impl World {
             Fault::CutAfterCommit => self.proxy.cut_commit(dice % 3, Cut::After),
             Fault::ClockForward | Fault::ClockBack => {
                 let sign = if *fault == Fault::ClockForward { '+' } else { '-' };
-                // For a day after it was heard of, GitLab is asked since when a head is one.
+                // For a day after a head becomes known, GitLab is asked for the time of its version.
                 let choice = if crew.gitlab.is_some() { 3 } else { 4 };
                 self.set_clock(&format!("{sign}{}", [5, 120, 3600, 86_400][dice % choice]));
-                // Processes look at it each second.
+                // Processes read the file each second.
                 tokio::time::sleep(*length + Duration::from_secs(1)).await;
                 self.set_clock("+0");
             }
@@ -120,12 +120,12 @@ impl World {
             }
             Fault::ThrottleArchive | Fault::ArchiveAway | Fault::ArchiveCut => {
                 self.aws.state().archive = match fault {
-                    Fault::ThrottleArchive => Mood::Throttles,
-                    Fault::ArchiveAway => Mood::Away,
-                    _ => Mood::Cuts,
+                    Fault::ThrottleArchive => Behaviour::Throttles,
+                    Fault::ArchiveAway => Behaviour::Away,
+                    _ => Behaviour::Cuts,
                 };
                 wait().await;
-                self.aws.state().archive = Mood::Well;
+                self.aws.state().archive = Behaviour::Well;
             }
             Fault::ThrottleGitlab | Fault::GitlabAway | Fault::GitlabCut => {
                 let Some(gitlab) = &crew.gitlab else { return };

@@ -1,4 +1,4 @@
--- Statements that fail as on a disk that is slow or full, while the harness says so.
+-- Triggers that make statements fail as on a slow or full disk, while the table of the test says so.
 CREATE SCHEMA chaos;
 CREATE TABLE chaos.fault (kind text NOT NULL);
 INSERT INTO chaos.fault VALUES ('none');

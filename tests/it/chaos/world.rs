@@ -1,11 +1,11 @@
-//! One run: the programs at work, the faults on them, and the end.
+//! One run: starts the programs, causes the faults, and waits for the end.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use hummingbird_status::store::{Store, migrate};
+use hummingbird_status::db::{Store, migrate};
 
 use super::aws::Aws;
 use super::oracle::{self, Outside};
@@ -20,7 +20,7 @@ use crate::support::forge::{Forge, Post, Reply, answer, created};
 use crate::support::proxy::Proxy;
 use crate::support::{self, Db, deadline, render, store_of};
 
-/// What all runs share.
+/// The environment that all runs share.
 pub struct World {
     pub(super) server: Arc<Mutex<Server>>,
     pub(super) proxy: Proxy,
@@ -32,24 +32,24 @@ pub struct World {
     runs: u32,
 }
 
-/// Those who work in a run.
-pub(super) struct Crew {
+/// The processes and fake servers of a run.
+pub(super) struct Participants {
     pub(super) ingest: Vec<Ingest>,
     pub(super) worker: Option<Kept>,
     pub(super) deliver: Option<Kept>,
-    /// The command that is to come to its end.
+    /// The command that must succeed.
     pub(super) job: Option<Job>,
-    /// Who it asks.
+    /// The GitLab that the command asks.
     pub(super) gitlab: Option<Fake>,
-    /// How the servers outside feel.
+    /// The behaviour of the fake targets.
     pub(super) outside: Arc<AtomicU8>,
     pub(super) database: String,
-    /// How the disk is when nothing is wrong.
+    /// The state of the disk without a fault.
     pub(super) disk: &'static str,
 }
 
-impl Crew {
-    /// Nobody yet.
+impl Participants {
+    /// Without any process yet.
     pub(super) fn of(database: String) -> Self {
         let outside = Arc::default();
         Self {
@@ -65,8 +65,8 @@ impl Crew {
     }
 }
 
-/// Longest that it takes until all is done after the last fault.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+/// The time limit for all work after the last fault.
+pub(super) const TIME_LIMIT: Duration = Duration::from_secs(60);
 const TEMPLATE: &str = "chaos_template";
 
 impl World {
@@ -79,7 +79,7 @@ impl World {
         let proxy = Proxy::start(server.port()).await;
         let server = Arc::new(Mutex::new(server));
         let world = Self { server, proxy, aws: Aws::start().await, calm, folder, clock: clock(), runs: 0 };
-        // Processes are killed here, never the machine: what they have written is there, whether or not it is on the disk.
+        // Processes are killed, never the machine: their writes survive without a sync to disk.
         world.admin("postgres", "ALTER SYSTEM SET fsync = off").await;
         world.admin("postgres", "SELECT pg_reload_conf()").await;
         world.admin("postgres", &format!("CREATE DATABASE {TEMPLATE}")).await;
@@ -97,13 +97,13 @@ impl World {
         store_of(&self.server.lock().unwrap().url_of(database), 1)
     }
 
-    /// Runs SQL past the proxy, again while the server is only just back.
+    /// Runs SQL directly, not through the proxy; retries while the server is starting.
     pub(super) async fn admin(&self, database: &str, sql: &str) {
         let start = Instant::now();
         loop {
             match self.store(database).script(sql, deadline()).await {
                 Ok(()) => return,
-                Err(error) => assert!(start.elapsed() < PATIENCE, "{sql}: {error:?}"),
+                Err(error) => assert!(start.elapsed() < TIME_LIMIT, "{sql}: {error:?}"),
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -117,18 +117,18 @@ impl World {
             let asked = self.store("postgres").in_tx("ask", deadline(), async |tx| tx.query(sql, &[]).await).await;
             match asked {
                 Ok(rows) => return rows.iter().map(|row| row.get(0)).collect(),
-                Err(error) => assert!(start.elapsed() < PATIENCE, "{sql}: {error:?}"),
+                Err(error) => assert!(start.elapsed() < TIME_LIMIT, "{sql}: {error:?}"),
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
-    /// A run. `Err` says what is not as it would be had nothing gone wrong.
+    /// Does a run. `Err` names the difference to a run without faults.
     pub async fn run(&mut self, plan: &Plan, counts: &Counts) -> Result<(), String> {
         self.runs += 1;
         let database = format!("chaos_{}", self.runs);
         self.admin("postgres", &format!("CREATE DATABASE {database} TEMPLATE {TEMPLATE}")).await;
-        // A run that hung may have left things as they were.
+        // An earlier run that hung may have left faults in place.
         *self.aws.state() = super::aws::State::default();
         self.proxy.calm();
         self.set_clock("+0");
@@ -144,7 +144,7 @@ impl World {
         result
     }
 
-    /// Takes the messages in from a queue, and delivers.
+    /// Ingests the messages from a queue, and delivers.
     async fn take_in(&self, plan: &Plan, database: String, counts: &Counts) -> Result<(), String> {
         let in_order = plan.work == Work::InOrder;
         let queue = Queue::new(&plan.messages, in_order, LENGTH, plan.seed);
@@ -154,21 +154,21 @@ impl World {
         let variables = self.variables(&database, &forge, &hook);
         let functions = if in_order { 1 } else { 2 };
         let log = |name: &str| self.folder.join(format!("{name}.log"));
-        let mut crew = Crew::of(database.clone());
+        let mut crew = Participants::of(database.clone());
         crew.ingest = (0..functions).map(|n| Ingest::keep(&queue, &variables, plan.seed + n, counts)).collect();
         crew.worker = (!in_order).then(|| Kept::keep(&["worker"], &variables, log("worker"), counts));
         crew.deliver = Some(Kept::keep(&["deliver"], &variables, log("deliver"), counts));
         crew.outside = outside;
         self.strike_all(&crew, &plan.faults, counts).await;
 
-        // Where a run is slow, this says at what.
+        // Shows the undelivered rows of a slow run.
         let mut lap = Instant::now();
         let mut lap = |what: &str| {
             counts.add(&format!("milliseconds of {what}"), lap.elapsed().as_millis() as u64);
             lap = Instant::now();
         };
         let done = Instant::now();
-        while queue.left() > 0 && done.elapsed() < PATIENCE {
+        while queue.left() > 0 && done.elapsed() < TIME_LIMIT {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let (redeliveries, most) = queue.redeliveries();
@@ -179,7 +179,7 @@ impl World {
         }
         if queue.left() > 0 {
             counts.add("losses", queue.left() as u64);
-            return Err(format!("{} messages were not taken in {PATIENCE:?}", queue.left()));
+            return Err(format!("{} messages were not taken in {TIME_LIMIT:?}", queue.left()));
         }
         drop(crew);
         lap("taking in what is left");
@@ -194,9 +194,10 @@ impl World {
         result
     }
 
-    /// What waits is due now, and leases of the dead are over; until nothing waits.
+    /// Makes waiting deliveries due now and ends the leases of killed processes, until no delivery waits.
     async fn deliver_the_rest(&self, store: &Store, variables: &Variables, counts: &Counts) -> Result<(), String> {
-        let ran_out = "UPDATE commit_statuses SET lease_until = now(), next_attempt_at = now() WHERE lease_until > now(); \
+        let ran_out = "UPDATE commit_statuses SET lease_until = now(), next_attempt_at = now() WHERE lease_until > \
+            now(); \
                        UPDATE deliveries SET lease_until = now(), next_attempt_at = now() WHERE lease_until > now(); \
                        UPDATE delivery_targets SET open_until = NULL, probe_until = NULL, trips = 0, failures = 0";
         store.script(ran_out, deadline()).await.unwrap();
@@ -211,14 +212,15 @@ impl World {
             if left == "0 statuses, 0 deliveries, 0 events" {
                 return Ok(());
             }
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > TIME_LIMIT {
                 counts.add("losses", 1);
-                let rows = "SELECT concat_ws(' ', outbox_id, target, key, attempts, reason, 'next', next_attempt_at - now(), \
+                let rows = "SELECT concat_ws(' ', outbox_id, target, key, attempts, reason, 'next', next_attempt_at - \
+                    now(), \
                             'lease', lease_until - now()) FROM deliveries WHERE state = 'pending' UNION ALL SELECT \
                             concat_ws(' ', name, failures, trips, open_until - now(), probe_until - now(), reason) \
                             FROM delivery_targets";
                 let rows = render::rows(store, rows).await.join("\n");
-                return Err(format!("not delivered in {PATIENCE:?}: {left}\n{rows}"));
+                return Err(format!("not delivered in {TIME_LIMIT:?}: {left}\n{rows}"));
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
@@ -244,7 +246,7 @@ impl World {
         variables
     }
 
-    /// Where the database and AWS are, and the clock.
+    /// The variables for the database, AWS and the clock.
     pub(super) fn variables_of_all(&self, database: &str) -> Variables {
         let url = self.server.lock().unwrap().url_of(database);
         let (user, rest) = url.rsplit_once('@').unwrap();
@@ -268,16 +270,16 @@ impl World {
         variables
     }
 
-    /// Moves the clocks of all processes from the true one, by seconds.
+    /// Sets the offset of the clocks of all processes in seconds.
     pub(super) fn set_clock(&self, by: &str) {
         std::fs::write(self.folder.join("clock"), by).unwrap();
     }
 }
 
-/// What a server outside does, by its mood.
-fn habit(mood: &Arc<AtomicU8>) -> impl FnMut(&Post) -> Reply + Send + 'static {
-    let mood = Arc::clone(mood);
-    move |_| match mood.load(Ordering::Relaxed) {
+/// The answers of a fake target, by its behaviour.
+fn habit(behaviour: &Arc<AtomicU8>) -> impl FnMut(&Post) -> Reply + Send + 'static {
+    let behaviour = Arc::clone(behaviour);
+    move |_| match behaviour.load(Ordering::Relaxed) {
         0 => created(),
         1 => answer(429, &[("retry-after", "1")], ""),
         2 => answer(503, &[], ""),

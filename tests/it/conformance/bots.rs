@@ -1,20 +1,20 @@
-//! `conformance/buildkite-bot/bot_status_*.json`: what openSUSE's bot-status does, run, and what is recommended.
+//! `conformance/buildkite-bot/bot_status_*.json`: recorded behaviour of openSUSE's bot-status, and recommendations.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::{Outcome, ingest};
-use hummingbird_status::store::Store;
+use hummingbird_status::db::Store;
+use hummingbird_status::ingest::{Outcome, ingest};
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 use serde_json::{Value, json};
 
 use crate::bot_status::{answering, run};
 use crate::support::{self, deadline, render, schema};
 
-/// Cases in which we do otherwise, and why.
+/// Cases in which the product deviates, and why.
 const ON_PURPOSE: &[(&str, &str)] = &[
-    ("[]", "an empty list is an empty batch to every family: nothing is kept, nothing to refuse"),
+    ("[]", "an empty list is an empty batch to every source: nothing is kept, nothing to reject"),
     (
         r#"{"name":"x","status":"ok","comment":{"a":1}}"#,
         "a comment that is no text is left out with a warning: a bad detail never loses the status",
@@ -65,7 +65,7 @@ fn delivery(body: &str, second: usize) -> Delivery {
     Delivery { id: format!("m{second}"), body: body.as_bytes().to_vec(), attributes, sent_at, ..Delivery::default() }
 }
 
-/// What is on the board, in order.
+/// The rows of the board, in order.
 async fn board(store: &Store) -> Vec<Value> {
     let row = "jsonb_build_object('name', name, 'status', status, 'comment', comment, 'meta', meta)::text";
     let rows = render::rows(store, &format!("SELECT {row} FROM bots WHERE status <> 'gone' ORDER BY name")).await;
@@ -84,9 +84,9 @@ async fn single_updates() {
         let outcome = report.outcomes()[0];
         let rows = board(&db.store).await;
         let problem = if case["recommended"] == "reject" {
-            let refused = render::rows(&db.store, "SELECT reason FROM refused").await.len();
-            (outcome != Outcome::Refused || !rows.is_empty() || refused != 1)
-                .then(|| format!("{outcome:?}, {refused} refused, {rows:?}"))
+            let rejected = render::rows(&db.store, "SELECT reason FROM refused").await.len();
+            (outcome != Outcome::Rejected || !rows.is_empty() || rejected != 1)
+                .then(|| format!("{outcome:?}, {rejected} rejected, {rows:?}"))
         } else {
             let mut expected: Value = serde_json::from_str(input).unwrap();
             let gone = expected["status"] == "gone";
@@ -113,7 +113,7 @@ async fn sequences() {
         let updates = case["updates"].as_array().unwrap();
         let mut deliveries: Vec<_> =
             updates.iter().enumerate().map(|(second, update)| delivery(&update.to_string(), second)).collect();
-        // As sent, and all the other way round one by one.
+        // In the order of sending, and one by one in reverse order.
         for backwards in [false, true] {
             schema::clear(&db.store).await;
             if backwards {
@@ -145,14 +145,14 @@ async fn sequences() {
 async fn command_line() {
     let Some(cases) = read("bot_status_cli.json") else { return };
     let (url, taken) = answering(200).await;
-    let (refusing, _) = answering(500).await;
+    let (rejecting, _) = answering(500).await;
     let mut tally = Tally::default();
     for case in cases["cases"].as_array().unwrap() {
         let args: Vec<&str> = case["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap()).collect();
         let title = args.join(" ");
         let rejected = args == ["(publish rejected)"];
         let args = if rejected { vec!["-q", "URL", "-n", "t", "-s", "ok"] } else { args };
-        let target = if rejected { &refusing } else { &url };
+        let target = if rejected { &rejecting } else { &url };
         let args: Vec<String> = args.iter().map(|arg| arg.replace("URL", target)).collect();
         taken.lock().unwrap().clear();
         let (success, errors) = run(args, BTreeMap::new()).await;

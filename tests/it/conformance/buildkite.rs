@@ -1,15 +1,16 @@
-//! `conformance/buildkite-bot` (but for the bots) and `samples/buildkite`: pure decisions case by case, and the order of
-//! events all the way to a server that plays GitHub.
+//! `conformance/buildkite-bot` (without the bots) and `samples/buildkite`: pure decisions case by case, and the order
+//! of events up to the posts at a fake GitHub.
 
 use std::path::Path;
 
-use hummingbird_status::buildkite::{Repo, rules};
 use hummingbird_status::deliver::policy::{self, Answer, Decision};
 use hummingbird_status::deliver::states::{Forge as Kind, shortened};
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::outbox::queue::{Outcome, Tries};
-use hummingbird_status::pipeline::ingest;
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::outbox::Attempts;
+use hummingbird_status::outbox::queue::Outcome;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::sources::buildkite::{Repo, rules};
+use hummingbird_status::transport::Delivery;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -18,10 +19,10 @@ use crate::deliver::{drain, github};
 use crate::support::forge::{Forge, created};
 use crate::support::{self, deadline, render, schema};
 
-/// Files of the folder that are about bots, who have a family of their own.
+/// Files of the folder about bots, which are another source.
 const BOTS: &str = "bot_status_";
 
-/// What came of the cases of a file.
+/// The results of the cases of a file.
 #[derive(Default)]
 struct Result {
     passed: usize,
@@ -74,7 +75,8 @@ async fn buildkite() {
 fn repo_url(document: &Value) -> Result {
     let mut result = Result::default();
     for case in cases(document, "cases") {
-        // The host's kind decides how deep a path may be; of these hosts, only those of GitLab say so by their name.
+        // The kind of the host decides how deep a path may be; of these hosts, only GitLab's can be recognised by their
+        // names.
         let kind = |repo: &Repo| if repo.host.contains("gitlab") { Kind::Gitlab } else { Kind::Github };
         let found = rules::repo(text(case, "url")).filter(|repo| kind(repo).has(&repo.path));
         let expected = &case["recommended"];
@@ -87,7 +89,8 @@ fn repo_url(document: &Value) -> Result {
     result
 }
 
-/// Whether a word is one of those that a recommendation begins with: `success|pending (option ..)`, `DECIDE: success (..`.
+/// Whether a state is one of those that a recommendation begins with: `success|pending (option ..)`, `DECIDE: success
+/// (..`.
 fn recommends(recommendation: &str, word: &str) -> bool {
     let words = recommendation.trim_start_matches("DECIDE: ");
     words.split([' ', ';', '(']).next().unwrap_or_default().split('|').any(|one| one == word)
@@ -123,7 +126,7 @@ fn description(document: &Value) -> Result {
     result
 }
 
-/// The moment that the cases call `T`.
+/// The time that the cases call `T`.
 const T: i64 = 1_700_000_000;
 
 /// `T`, `T+42`, `T-1800`.
@@ -154,28 +157,28 @@ fn an_answer(case: &Value) -> Answer {
 
 fn response_policy(document: &Value) -> Result {
     let mut result = Result::default();
-    for (list, decide) in [("cases", policy::github as fn(&Answer, Tries) -> Decision), ("gitlab", policy::gitlab)] {
+    for (list, decide) in [("cases", policy::github as fn(&Answer, Attempts) -> Decision), ("gitlab", policy::gitlab)] {
         for case in cases(document, list) {
             let answer = an_answer(case);
-            let found = decide(&answer, Tries::default());
-            result.case(case, follows(case, &found, &|tries| decide(&answer, tries)), found);
+            let found = decide(&answer, Attempts::default());
+            result.case(case, follows(case, &found, &|attempts| decide(&answer, attempts)), found);
         }
     }
     result
 }
 
-/// Whether a decision is the action that a case asks for.
-fn follows(case: &Value, decision: &Decision, again: &dyn Fn(Tries) -> Decision) -> bool {
+/// Whether a decision is the action that a case expects.
+fn follows(case: &Value, decision: &Decision, again: &dyn Fn(Attempts) -> Decision) -> bool {
     let wait = text(case, "until").split([' ', '(']).next().and_then(seconds).map(|until| (until - T) as u64);
     match (text(case, "action"), &decision.outcome) {
         ("delivered", Outcome::Delivered) => true,
         ("permanent", Outcome::Dead { why }) => {
-            // The words of the cases and ours are the same where others depend on them.
+            // The names of the cases are compared where other systems depend on them.
             text(case, "reason") != "status_cap" || why.starts_with("status_cap")
         }
         ("permanent_after", Outcome::Retry { refused: true, .. }) => {
             let attempts = case["attempts"].as_i64().map_or(3, |attempts| attempts as i32);
-            let after = |refusals| again(Tries { attempts: refusals, refusals }).outcome;
+            let after = |rejections| again(Attempts { attempts: rejections, rejections }).outcome;
             matches!(after(attempts - 1), Outcome::Dead { .. }) && !matches!(after(attempts - 2), Outcome::Dead { .. })
         }
         ("pause_target", Outcome::Pause { .. }) => decision.pause.is_some(),
@@ -189,7 +192,8 @@ fn follows(case: &Value, decision: &Decision, again: &dyn Fn(Tries) -> Decision)
         ("retry_at", Outcome::Retry { wait: found, jitter: false, .. }) => {
             wait.is_none_or(|wait| wait == found.as_secs())
         }
-        // What is followed is followed before anything is decided: see deliver.rs. One that cannot be is dead.
+        // Redirects are followed before the decision: see deliver.rs. One that cannot be followed makes the delivery
+        // dead.
         (action, Outcome::Dead { .. }) => {
             (300..400).contains(&case["status"].as_u64().unwrap_or_default()) && !action.is_empty()
         }
@@ -197,7 +201,7 @@ fn follows(case: &Value, decision: &Decision, again: &dyn Fn(Tries) -> Decision)
     }
 }
 
-/// Events by their names in `samples/buildkite/derived`, to the end of the way.
+/// Events by their names in `samples/buildkite/derived`, from ingest to the post.
 async fn ordering(document: &Value, samples: &Path) -> Result {
     let mut result = Result::default();
     let db = support::database().await;
@@ -224,7 +228,7 @@ async fn ordering(document: &Value, samples: &Path) -> Result {
     result
 }
 
-/// A sample; the one that a case names although there is none of it is made of its neighbour.
+/// A sample; one that a case names and that is missing is derived from a similar one.
 fn sample(files: &[(String, Vec<u8>)], name: &str) -> Vec<u8> {
     let find =
         |name: &str| files.iter().find(|(file, _)| file.ends_with(&format!("{name}.json"))).map(|(_, body)| body);
@@ -242,7 +246,7 @@ fn sample(files: &[(String, Vec<u8>)], name: &str) -> Vec<u8> {
     }
 }
 
-/// Every published event is kept, or ignored if it is about something else than a build.
+/// Every published event is kept, or ignored if it is not about a build.
 #[tokio::test]
 async fn buildkite_samples() {
     let Some(root) = folder() else { return };

@@ -8,17 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::{Record, Settings};
-use hummingbird_status::kcidb::{self, Kind, Query, STATUSES, View, What};
-use hummingbird_status::pipeline::{self, ingest};
-use hummingbird_status::store::Store;
+use hummingbird_status::db::Store;
+use hummingbird_status::ingest::{self, ingest};
+use hummingbird_status::sources::kcidb::{self, Kind, ObjectEvent, Query, STATUSES, View};
+use hummingbird_status::sources::{Record, Settings};
+use hummingbird_status::transport::Delivery;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::support::{self, deadline, render, schema};
 
-/// What became of the cases of a file.
+/// The results of the cases of a file.
 #[derive(Default)]
 struct Tally {
     passed: usize,
@@ -66,7 +66,7 @@ fn cases(file: &Value) -> &[Value] {
     file["cases"].as_array().map_or(&[], Vec::as_slice)
 }
 
-/// When the first message is sent: not long ago, so that what it says has happened before.
+/// The time at which the first message is sent: recent, and after all times in the submissions.
 static BEGIN: LazyLock<i64> = LazyLock::new(|| jiff::Timestamp::now().as_second() - 3600);
 
 fn delivery(text: &str, number: i64) -> Delivery {
@@ -78,24 +78,24 @@ fn delivery(text: &str, number: i64) -> Delivery {
     }
 }
 
-/// Reads a document: what it says, else why it is refused, with the reason before a colon.
+/// Decodes a document: its content, else why it is rejected, with the reason before a colon.
 fn read(text: &str) -> Result<kcidb::Submission, String> {
-    let batch = pipeline::read(&[delivery(text, 0)], &Settings::default());
-    // Whoever submits it over HTTP, where a body is one document, is told the same.
+    let batch = ingest::read(&[delivery(text, 0)], &Settings::default());
+    // Over HTTP, where a body is one document, the submitter is answered the same.
     if batch.messages.len() + batch.refused.len() == 1 {
         let problems = kcidb::problems(text, &kcidb::Rights::default());
         assert_eq!(batch.refused.is_empty(), problems.is_empty(), "{text}: {problems:?}");
     }
-    if let Some((_, refused)) = batch.refused.first() {
-        return Err(format!("{}: {}", refused.reason, refused.detail));
+    if let Some((_, rejected)) = batch.refused.first() {
+        return Err(format!("{}: {}", rejected.reason, rejected.detail));
     }
     match batch.records.into_iter().next() {
         Some((_, Record::Kcidb(kcidb::Record::Submission(submission)))) => Ok(*submission),
-        _ => Err("unknown: not of this family".to_owned()),
+        _ => Err("unknown: not of this source".to_owned()),
     }
 }
 
-/// The document that a submission comes to.
+/// The document of a decoded submission.
 fn document(submission: &kcidb::Submission) -> Value {
     let mut lists = Map::new();
     let excerpt = |hash: &[u8; 32]| submission.excerpts.iter().find(|e| e.sha256 == *hash).map(|e| &*e.text);
@@ -132,7 +132,7 @@ fn canonical(document: &Value) -> Value {
     lists.into()
 }
 
-async fn take_in(store: &Store, documents: &[String]) -> pipeline::Report {
+async fn take_in(store: &Store, documents: &[String]) -> ingest::Report {
     let deliveries: Vec<Delivery> = documents.iter().zip(0..).map(|(text, number)| delivery(text, number)).collect();
     let report = ingest(store, &deliveries, &Settings::default(), deadline()).await;
     assert_eq!(report.error, None);
@@ -145,7 +145,7 @@ async fn take_in_as(store: &Store, number: i64, text: &str) {
     assert_eq!((&report.error, report.counts().refused), (&None, 0), "{text}");
 }
 
-/// All rows, as a document.
+/// All rows as a document.
 async fn rows(store: &Store) -> Value {
     serde_json::from_str(&stored(store).await).unwrap()
 }
@@ -186,9 +186,9 @@ fn upgrade() {
                 };
                 tally.same(name, &canonical(&upgraded), &canonical(&expected));
             }
-            (Value::Null, Err(refusal)) => tally.failed.push(format!("{name}: {refusal}")),
+            (Value::Null, Err(rejection)) => tally.failed.push(format!("{name}: {rejection}")),
             (_, Ok(upgraded)) => tally.failed.push(format!("{name}: {upgraded}")),
-            (_, Err(refusal)) => tally.check(name, refusal.starts_with("kcidb-upgrade:"), || refusal),
+            (_, Err(rejection)) => tally.check(name, rejection.starts_with("kcidb-upgrade:"), || rejection),
         }
     }
     tally.end("01_upgrade.json");
@@ -203,7 +203,7 @@ fn metadata() {
         let kept = canonical(&document(&read(&case["input"].to_string()).unwrap()));
         match case["op"].as_str() {
             Some("strip_metadata") => tally.same(name, &kept, &canonical(&case["expected"])),
-            // What a document has beyond what is kept of it.
+            // Members of a document that are not stored.
             Some("has_metadata") => tally.same(name, &json!(kept != canonical(&case["input"])), &case["expected"]),
             other => tally.failed.push(format!("{name}: {other:?}")),
         }
@@ -211,11 +211,11 @@ fn metadata() {
     tally.end("01b_metadata.json");
 }
 
-/// Whether a document is valid by the schema of its version, whatever becomes of it then.
+/// Whether a document is valid by the schema of its version.
 fn is_valid(read: &Result<kcidb::Submission, String>) -> bool {
     match read {
         Ok(_) => true,
-        Err(refusal) => refusal.starts_with("kcidb-upgrade:") || refusal.starts_with("kcidb-storage:"),
+        Err(rejection) => rejection.starts_with("kcidb-upgrade:") || rejection.starts_with("kcidb-storage:"),
     }
 }
 
@@ -249,7 +249,7 @@ fn dedup() {
     tally.end("01d_dedup.json");
 }
 
-/// Whether all members that the joined view has are those of an object, null standing for absent.
+/// Whether all members of the joined view are those of the object; null counts as absent.
 fn shows(object: &Value, view: &Value) -> bool {
     let flat = |name: &str| -> Value {
         let (outer, inner) = name.split_once('_').unwrap_or((name, ""));
@@ -310,15 +310,15 @@ async fn merge_sequences() {
         schema::clear(&db.store).await;
         let numbers = 0..submissions.len() as i64;
         let deliveries: Vec<Delivery> = submissions.iter().zip(numbers).map(|(text, n)| delivery(text, n)).collect();
-        let mut refused = 0;
-        // Whatever the order in which they arrive, the one that was sent last counts.
+        let mut rejected = 0;
+        // In any order of arrival, the one that was sent last counts.
         for delivery in deliveries.iter().chain(deliveries.iter().rev()) {
             let report = ingest(&db.store, std::slice::from_ref(delivery), &Settings::default(), deadline()).await;
-            refused += report.counts().refused;
+            rejected += report.counts().refused;
         }
         let rows = canonical(&rows(&db.store).await);
         if expected["error"].is_null() {
-            tally.check(name, refused == 0, || "refused".to_owned());
+            tally.check(name, rejected == 0, || "rejected".to_owned());
             tally.same(name, &rows, &canonical(&expected["rows"]));
             schema::clear(&db.store).await;
             for delivery in deliveries.iter().rev() {
@@ -326,7 +326,7 @@ async fn merge_sequences() {
             }
             let reversed = canonical(&self::rows(&db.store).await);
             tally.same(&format!("{name}, last first"), &reversed, &canonical(&expected["rows"]));
-        } else if refused > 0 {
+        } else if rejected > 0 {
             tally.check(name, rows == json!({}), || rows.to_string());
         } else if expected["error"]["type"].as_str().or(expected["error"]["error"].as_str()).is_some()
             || expected["error"].to_string().contains("NumericValueOutOfRange")
@@ -339,7 +339,7 @@ async fn merge_sequences() {
     tally.end("03_merge_sequences.json");
 }
 
-/// The document of a case of 04: a minimal object with one thing changed.
+/// The document of a case of 04: a minimal object with one change.
 fn mutated(bases: &Value, case: &Value) -> Value {
     let list = case["object"].as_str().unwrap();
     let mut object = bases[list].clone();
@@ -376,7 +376,7 @@ async fn validation() {
                 kept.push(document);
             }
             (Ok(_), _) => kept.push(document),
-            (Err(refusal), Some(true)) => tally.failed.push(format!("{document}: not kept: {refusal}")),
+            (Err(rejection), Some(true)) => tally.failed.push(format!("{document}: not kept: {rejection}")),
             _ => {}
         }
     }
@@ -388,7 +388,7 @@ async fn validation() {
             tally.deviates("5.0 is as good a version as 5, and is upgraded");
         }
     }
-    // What is said to be kept is kept.
+    // A document that is accepted is also stored.
     for documents in kept.chunks(200) {
         assert_eq!(take_in(&db.store, documents).await.counts().refused, 0);
     }
@@ -417,7 +417,7 @@ async fn query() {
     tally.end("05_query.json");
 }
 
-/// A case of 06, whose rows may be nested deeper than a tree of `serde_json` may be.
+/// A case of 06, whose rows may be nested deeper than `serde_json` allows for a tree.
 #[derive(serde::Deserialize)]
 struct RawCase {
     name: String,
@@ -442,10 +442,10 @@ async fn raw_text() {
         schema::clear(&db.store).await;
         let report = take_in(&db.store, std::slice::from_ref(&case.text)).await;
         let read = read(&case.text);
-        let refused = report.counts().refused + report.counts().ignored > 0;
+        let rejected = report.counts().refused + report.counts().ignored > 0;
         let stored = stored(&db.store).await;
         if case.loads {
-            tally.check(name, !refused, || format!("{read:?}"));
+            tally.check(name, !rejected, || format!("{read:?}"));
             let expected = case.rows.as_ref().unwrap().get();
             match (serde_json::from_str::<Value>(&stored), serde_json::from_str::<Value>(expected)) {
                 (Ok(found), Ok(expected)) => tally.same(name, &canonical(&found), &canonical(&expected)),
@@ -454,15 +454,15 @@ async fn raw_text() {
                     tally.same(name, &json!(levels(&stored)), &json!(levels(expected)));
                 }
             }
-        } else if name == "two-documents" && !refused {
+        } else if name == "two-documents" && !rejected {
             tally.deviates("several documents in one body are several messages");
         } else {
-            // Upstream keeps none of these; those that its schema allows are lost at its database.
-            tally.check(name, refused && !stored.contains('['), || format!("kept {stored}"));
+            // Upstream stores none of these; those that its schema allows are lost at its database.
+            tally.check(name, rejected && !stored.contains('['), || format!("kept {stored}"));
         }
         if case.parses && !case.loads {
             match &read {
-                Err(refusal) if refusal.starts_with("not-json") => {
+                Err(rejection) if rejection.starts_with("not-json") => {
                     tally.deviates("JSON as RFC 8259 has it: no NaN, no half surrogates");
                 }
                 read => tally.same(name, &json!(is_valid(read)), &json!(case.valid)),
@@ -526,9 +526,9 @@ fn routing() {
     let words = |name: &str| -> BTreeSet<String> {
         file[name].as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
     };
-    let ours = [What::New, What::Updated, What::NeedsTriage, What::IssueOccurrencesChanged]
+    let ours = [ObjectEvent::New, ObjectEvent::Updated, ObjectEvent::NeedsTriage, ObjectEvent::IssueOccurrencesChanged]
         .into_iter()
-        .chain(kcidb::Milestone::ALL.map(What::Reached));
+        .chain(kcidb::Milestone::ALL.map(ObjectEvent::Reached));
     let ours: BTreeSet<String> = ours.map(|what| what.status().to_owned()).collect();
     tally.same("statuses", &json!(ours), &json!(words("statuses")));
     // A consumer's bindings and the equivalent filter on our attributes choose the same messages.

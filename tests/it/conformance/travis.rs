@@ -1,7 +1,7 @@
 //! Cases of the job and build state machine that were recorded from upstream, `conformance/travis`.
 //!
-//! What we do otherwise must be one of the deviations of `travis/deviations.rs`, each of which looks at what came out:
-//! a difference that none of them explains is a failure.
+//! Each difference must be one of the deviations of `travis/deviations.rs`, which are checked against the result: a
+//! difference that none of them explains is a failure.
 
 mod deviations;
 mod notify;
@@ -11,25 +11,25 @@ mod tables;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
+use hummingbird_status::db::{Store, Tx};
+use hummingbird_status::ingest::ingest;
 use hummingbird_status::outbox::announcing;
-use hummingbird_status::pipeline::ingest;
-use hummingbird_status::store::{Store, Tx};
-use hummingbird_status::travis;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::sources::travis;
+use hummingbird_status::transport::Delivery;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::data;
-use crate::intake;
+use crate::submit;
 use crate::support::{deadline, render};
 use deviations::Difference;
 
-/// What became of the cases.
+/// The results of the cases.
 #[derive(Default)]
 pub struct Tally {
     pub passed: usize,
-    /// By the deviations that explain them.
+    /// The number of cases by the deviations that explain them.
     pub deviating: BTreeMap<String, Vec<String>>,
     pub failed: Vec<String>,
 }
@@ -53,14 +53,14 @@ impl Tally {
     }
 }
 
-/// One case, and the rows that came out.
+/// One case, and its resulting rows.
 pub struct Case<'c> {
     pub id: &'c str,
     pub entry: &'c str,
     pub initial: &'c Value,
     pub messages: Vec<Sent<'c>>,
     pub expected: &'c Value,
-    /// Ours, in the form of `expected`.
+    /// The result, in the form of `expected`.
     pub found: Map<String, Value>,
 }
 
@@ -87,13 +87,13 @@ impl<'c> Case<'c> {
         }
     }
 
-    /// A row of ours.
+    /// A row of the result.
     pub fn row(&self, table: &str, id: i64) -> Option<&Value> {
         self.found[table].as_array()?.iter().find(|row| row["id"] == json!(id))
     }
 }
 
-/// Runs all that is there.
+/// Runs all cases.
 pub async fn run(store: &Store, folder: &Path) -> Tally {
     let mut tally = Tally::default();
     for (name, bytes) in data(folder) {
@@ -114,7 +114,7 @@ pub async fn run(store: &Store, folder: &Path) -> Tally {
 async fn scenario(store: &Store, case: &Value, tally: &mut Tally) {
     let mut case = Case::new(case);
     if case.id.starts_with("suc-") && case.id.ends_with("-head") {
-        // Of each pair the other one is the rule: the check as it was meant.
+        // Of each pair the other one is the rule: the check as it was intended.
         return tally.deviating.entry("count-check-works".to_owned()).or_default().push(case.id.to_owned());
     }
     let differences = if case.entry == "object_event" {
@@ -143,7 +143,7 @@ async fn through_the_tables(store: &Store, case: &mut Case<'_>) {
     case.found.insert("results".to_owned(), Value::Array(results));
 }
 
-/// When a message is sent: not before what it says has happened. The data have a clock of their own.
+/// The time at which a message is sent: not before the times in its payload. The data have a clock of their own.
 fn sent_at(sent: &Sent<'_>) -> Timestamp {
     let payload = &sent.message["payload"];
     let packed = payload.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
@@ -175,11 +175,11 @@ async fn sweep(store: &Store, now: Timestamp) -> String {
     "ok".to_owned()
 }
 
-/// Over HTTP, to the routes themselves.
+/// Over HTTP, by calls of the routes.
 async fn patch(store: &Store, sent: &Sent<'_>) -> String {
     let (job, at) = (&sent.message["job_id"], sent.at);
-    let site = intake::serve(store, intake::intake(store).at(move || at), &intake::open).await;
-    let token = intake::signed(&json!({"sub": job.to_string()}));
+    let site = submit::serve(store, submit::intake(store).at(move || at), &submit::open).await;
+    let token = submit::signed(&json!({"sub": job.to_string()}));
     let path = format!("/jobs/{job}/state");
     let answer = site.call(reqwest::Method::PATCH, &path, &token, sent.message["body"].to_string()).await;
     match answer.status {
@@ -190,7 +190,7 @@ async fn patch(store: &Store, sent: &Sent<'_>) -> String {
 
 const TABLES: [&str; 5] = ["repositories", "builds", "stages", "jobs", "job_versions"];
 
-/// A script that puts the initial rows in place of all others.
+/// A script that replaces all rows by the initial ones.
 fn setup(initial: &Value) -> String {
     let mut script = String::from(
         "DELETE FROM outbox; DELETE FROM refused; DELETE FROM travis_pending; DELETE FROM travis_queueable_jobs; \
@@ -211,7 +211,7 @@ fn setup(initial: &Value) -> String {
     script
 }
 
-/// A row with what every row of ours has.
+/// A row with the columns that every row has here.
 pub fn filled(table: &str, row: &Value, initial: &Value) -> Value {
     let mut row = row.clone();
     let columns = row.as_object_mut().unwrap();
@@ -229,7 +229,7 @@ pub fn filled(table: &str, row: &Value, initial: &Value) -> Value {
             default("attempt", json!(1));
             default("reset_count", json!(0));
             if row["state"] == "finished" {
-                // No state of ours, nor of theirs.
+                // A state of neither side.
                 row["state"] = json!("passed");
             }
             let resets = initial["reset_counters"].as_array().into_iter().flatten();
@@ -253,7 +253,7 @@ pub fn filled(table: &str, row: &Value, initial: &Value) -> Value {
     row
 }
 
-/// What is in the tables, in the form of `expected`.
+/// The contents of the tables, in the form of `expected`.
 async fn found(store: &Store) -> Map<String, Value> {
     let mut found = Map::new();
     for table in TABLES {
@@ -271,7 +271,7 @@ async fn found(store: &Store) -> Map<String, Value> {
     found
 }
 
-/// All that is not as expected.
+/// All differences.
 fn differences(case: &Case<'_>) -> Vec<Difference> {
     let mut differences = Vec::new();
     for table in TABLES {
@@ -285,7 +285,7 @@ fn differences(case: &Case<'_>) -> Vec<Difference> {
             let id = expected_row[key].as_i64().unwrap();
             for (column, expected) in expected_row.as_object().unwrap() {
                 let (expected, found) = (plain(expected), plain(&found_row[column]));
-                // A state of neither side, which stands for 'none that the sweep looks at'.
+                // A state of neither side, which stands for 'no state that the sweep handles'.
                 if expected != found && expected != json!("finished") {
                     differences.push(Difference::Cell { table, id, column: column.clone(), expected, found });
                 }
@@ -312,7 +312,7 @@ fn differences(case: &Case<'_>) -> Vec<Difference> {
     differences
 }
 
-/// Times in one form.
+/// A value with times in one format.
 fn plain(value: &Value) -> Value {
     match value.as_str().and_then(|text| text.parse::<Timestamp>().ok()) {
         Some(at) => json!(at.to_string()),
@@ -325,8 +325,8 @@ fn line(name: &str, id: &Value, state: &Value) -> String {
     format!("{name} {id} {}", state.as_str().unwrap_or("-"))
 }
 
-/// Events of ours in lines: commands to workers apart.
-pub fn told(case: &Case<'_>) -> (Vec<String>, Vec<String>) {
+/// The announced events in lines, and the commands to workers.
+pub fn announced(case: &Case<'_>) -> (Vec<String>, Vec<String>) {
     let events = case.found["events"].as_array().unwrap().iter();
     let events = events.filter(|event| !event["event"].as_str().unwrap().starts_with("notify:"));
     let (commands, events): (Vec<&Value>, Vec<&Value>) =
@@ -335,8 +335,8 @@ pub fn told(case: &Case<'_>) -> (Vec<String>, Vec<String>) {
     (lines.collect(), commands.iter().map(|command| command["payload"].to_string()).collect())
 }
 
-/// Events of theirs in lines, and their commands to workers.
-pub fn expected_told(case: &Case<'_>) -> (Vec<String>, Vec<String>) {
+/// Upstream's events in lines, and its commands to workers.
+pub fn expected_announced(case: &Case<'_>) -> (Vec<String>, Vec<String>) {
     let events = case.expected["events"].as_array().unwrap().iter();
     let lines = events.map(|event| line(event["event"].as_str().unwrap(), &event["id"], &event["state"]));
     let effects = case.expected["effects"].as_array().into_iter().flatten();
@@ -346,7 +346,7 @@ pub fn expected_told(case: &Case<'_>) -> (Vec<String>, Vec<String>) {
 }
 
 fn events(case: &Case<'_>, differences: &mut Vec<Difference>) {
-    let ((found, our_commands), (expected, commands)) = (told(case), expected_told(case));
+    let ((found, our_commands), (expected, commands)) = (announced(case), expected_announced(case));
     let mut left = found.iter().peekable();
     for (place, event) in expected.iter().enumerate() {
         let renamed = event.replace("build:reseted", "build:restarted");
@@ -360,7 +360,7 @@ fn events(case: &Case<'_>, differences: &mut Vec<Difference>) {
     }
     differences.extend(left.map(|event| Difference::Extra { event: event.clone() }));
     if case.entry == "object_event" {
-        // Commands are given by services there.
+        // Upstream's services send commands in these cases.
         return;
     }
     for command in commands.iter().filter(|command| !our_commands.contains(command)) {
@@ -371,9 +371,9 @@ fn events(case: &Case<'_>, differences: &mut Vec<Difference>) {
     }
 }
 
-/// Explanations look at what came out: what is simply wrong is explained by none.
+/// Deviations are checked against the result: a wrong result is explained by none.
 #[test]
-fn what_is_wrong_is_a_failure() {
+fn an_unexplained_difference_is_a_failure() {
     let row = json!({"id": 11, "build_id": 1, "state": "created", "started_at": null, "stage_id": null});
     let build = json!({"id": 1, "state": "created", "duration": null});
     let ended =
@@ -384,7 +384,8 @@ fn what_is_wrong_is_a_failure() {
         "messages": [{"event": "job:finish", "payload": {"id": 11, "state": "passed"}}],
         "expected": {
             "repositories": [], "builds": [build], "stages": [], "jobs": [ended], "job_versions": [],
-            "queueable_jobs": [11], "events": [{"event": "job:finished", "id": 11, "state": "passed"}], "results": ["ok"],
+            "queueable_jobs": [11], "events": [{"event": "job:finished", "id": 11, "state": "passed"}],
+            "results": ["ok"],
         },
     });
     let found = |key: &str, value: Value| {

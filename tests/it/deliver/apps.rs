@@ -1,13 +1,13 @@
-//! Apps of GitHub: tokens that an installation gets for an hour, from a server that checks who asks.
+//! GitHub Apps: installation tokens that are valid for an hour, from a fake GitHub that checks the signed request.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hummingbird_status::db::Store;
 use hummingbird_status::deliver::Deliverer;
 use hummingbird_status::deliver::targets::{Target, targets};
-use hummingbird_status::store::Store;
 use jiff::{SignedDuration, Timestamp};
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use rsa::RsaPrivateKey;
@@ -22,10 +22,10 @@ use crate::support::{self, render};
 
 /// The key of the app, PKCS #8.
 pub const KEY: &str = include_str!("hook-key.pem");
-/// Where its installation gets tokens.
+/// The path where its installation gets tokens.
 pub const TOKENS: &str = "/api/v3/app/installations/77/access_tokens";
 
-/// A target that is the app, in a document; the key is at `env:KEY`.
+/// A document with a target that uses the app; the key is at `env:KEY`.
 pub fn app(kind: &str, forge: &Forge, more: &str) -> String {
     format!(
         "[[target]]\nname = '{kind}'\nkind = '{kind}'\nhosts = ['ghe.acme.example']\napi = '{}/api/v3'\n\
@@ -47,16 +47,16 @@ fn deliverer(store: &Store, targets: &[Target]) -> Deliverer {
     Deliverer::new(store.clone(), targets.to_vec(), None).unwrap()
 }
 
-/// GitHub, as far as an app sees it.
+/// A fake GitHub, as far as an app uses it.
 struct GitHub {
-    /// Seconds that a token lives.
+    /// The lifetime of a token in seconds.
     life: i64,
-    /// Seconds by which its clock is ahead.
+    /// The seconds by which its clock is ahead.
     ahead: i64,
-    /// Tokens that it made; the last one is good, until then.
+    /// The tokens that it issued; the last one is valid until the given time.
     made: Vec<String>,
     until: Timestamp,
-    /// Whether it knows the last one.
+    /// Whether it accepts the last token.
     knows: bool,
     runs: CheckRuns,
 }
@@ -93,7 +93,7 @@ impl GitHub {
     }
 }
 
-/// What a signed document claims, as GitHub checks it.
+/// The claims of a JWT, checked as GitHub does.
 fn claims(post: &Post, now: i64) -> Value {
     let bearer = post.header("authorization").unwrap().strip_prefix("Bearer ").unwrap();
     let [head, body, signature] = bearer.split('.').collect::<Vec<_>>().try_into().expect("three parts");
@@ -121,7 +121,7 @@ fn asked(forge: &Forge) -> usize {
     forge.posts().iter().filter(|post| post.path == TOKENS).count()
 }
 
-/// Builds that have just been made, from the first number to the last.
+/// New builds, from the first number to the last.
 async fn builds(store: &Store, ids: std::ops::RangeInclusive<i64>) {
     let quiet = json!({"email": false});
     let made: Vec<_> = ids.map(|id| create(id, &quiet)).collect();
@@ -142,8 +142,8 @@ async fn one_token_serves_all_targets_at_once() {
         assert_eq!(asked(&forge), 1, "requests for a token by 8 check runs and 8 statuses at once");
         assert_eq!(github.lock().unwrap().runs.runs.len(), 8);
         let statuses = forge.posts().iter().filter(|post| post.path.contains("/statuses/")).count();
-        assert!(statuses >= 1, "one commit, told of all of them");
-        // And what comes later.
+        assert!(statuses >= 1, "one commit has the statuses of all builds");
+        // And later events.
         take_in(&db.store, &[start(first), finish(first, "failed")]).await;
         run(&deliverer).await;
         assert_eq!(asked(&forge), 1);
@@ -156,7 +156,7 @@ async fn one_token_serves_all_targets_at_once() {
 #[tokio::test]
 async fn a_token_is_renewed_before_it_ends() {
     let db = support::database().await;
-    // So many seconds, of which half are used (and the server's clock has no parts of seconds).
+    // The lifetime in seconds, half of which is used (the server's clock counts whole seconds).
     let (github, forge) = github(GitHub { life: 12, ..GitHub::new() }).await;
     let deliverer = deliverer(&db.store, &read(&app("check_run", &forge, ""), KEY));
     builds(&db.store, 1..=1).await;
@@ -171,9 +171,9 @@ async fn a_token_is_renewed_before_it_ends() {
 }
 
 #[tokio::test]
-async fn the_end_of_a_token_is_told_by_the_servers_clock() {
+async fn the_expiry_of_a_token_follows_the_servers_clock() {
     let db = support::database().await;
-    // So far behind that its tokens ended long ago by ours.
+    // The server's clock is so late that its tokens have expired by ours.
     let (_, forge) = github(GitHub { ahead: -50, life: 40, ..GitHub::new() }).await;
     let deliverer = deliverer(&db.store, &read(&app("check_run", &forge, ""), KEY));
     for id in 1..=3 {
@@ -200,7 +200,7 @@ async fn a_token_that_was_revoked_is_replaced_once() {
 }
 
 #[tokio::test]
-async fn a_new_token_may_be_unknown_for_a_moment() {
+async fn a_new_token_that_is_unknown_for_a_moment_is_retried() {
     let db = support::database().await;
     let (github, forge) = github(GitHub { knows: false, ..GitHub::new() }).await;
     let deliverer = deliverer(&db.store, &read(&app("check_run", &forge, "interval_ms = 600000"), KEY));
@@ -215,9 +215,9 @@ async fn a_new_token_may_be_unknown_for_a_moment() {
     assert!(deliveries(&db.store).await.concat().starts_with("notify:host delivered 2"));
 }
 
-/// An app whose token stays refused is closed, with the reason.
+/// The circuit breaker of a target opens when new tokens of the app are rejected, too; the reason is stored.
 #[tokio::test]
-async fn tokens_that_stay_refused_close_the_target() {
+async fn repeatedly_rejected_tokens_close_the_target() {
     let db = support::database().await;
     let (_, forge) = github(GitHub { knows: false, ..GitHub::new() }).await;
     let deliverer = deliverer(&db.store, &read(&app("check_run", &forge, "interval_ms = 600000"), KEY));
@@ -228,12 +228,12 @@ async fn tokens_that_stay_refused_close_the_target() {
     }
     let said = deliveries(&db.store).await.concat();
     assert!(said.starts_with("notify:host pending 3 the token is wrong or has expired: 401"), "{said}");
-    // (Two where a busy machine takes so long that it is not new any more.)
+    // (Two on a busy machine, where the token is no longer new.)
     assert!(asked(&forge) <= 2, "a token is not made for each attempt");
 }
 
 #[tokio::test]
-async fn no_token_is_no_fault_of_what_is_told() {
+async fn a_missing_token_is_no_fault_of_the_delivery() {
     let db = support::database().await;
     let message = |text: &str| json!({"message": text}).to_string();
     let date = |ahead: i64| {
@@ -245,7 +245,7 @@ async fn no_token_is_no_fault_of_what_is_told() {
         (
             "wrong key",
             answer(401, &[], &bad),
-            "pending 0 no token for the installation: app_id and key do not fit",
+            "pending 0 no token for the installation: app_id and key do not match",
             true,
         ),
         (
@@ -263,12 +263,12 @@ async fn no_token_is_no_fault_of_what_is_told() {
         (
             "gone",
             answer(404, &[], &message("Not Found")),
-            "pending 0 no token for the installation: there is none",
+            "pending 0 no token for the installation: the app has no installation",
             true,
         ),
         ("limit", answer(429, &[("retry-after", "7000")], ""), "pending 0 rate limit: 429", true),
         (
-            "limit, untold",
+            "limit, without time",
             answer(403, &[], &message("API rate limit exceeded")),
             "pending 0 secondary rate limit",
             true,
@@ -282,7 +282,7 @@ async fn no_token_is_no_fault_of_what_is_told() {
     for (name, habit, expected, closed) in cases {
         support::schema::clear(&db.store).await;
         let forge = Forge::start(move |_| habit.clone()).await;
-        // A random wait may be none at all, so that there were two attempts.
+        // A random wait may be zero, which gives two attempts.
         let pace = if closed { "concurrency = 3" } else { "interval_ms = 600000" };
         let targets = read(&app("check_run", &forge, pace), KEY);
         builds(&db.store, 1..=3).await;
@@ -300,7 +300,7 @@ async fn no_token_is_no_fault_of_what_is_told() {
 }
 
 #[test]
-fn what_is_wrong_in_the_document_is_named() {
+fn errors_of_the_document_are_reported() {
     let said = |members: &str, kind: &str| {
         let document = format!(
             "[[target]]\nname = 'x'\nkind = '{kind}'\nhosts = ['h']\npages = 'https://ci.acme.example'\n{members}"

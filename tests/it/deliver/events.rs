@@ -1,16 +1,16 @@
-//! Events as they are, to webhooks and to SNS.
+//! Events to webhooks and to SNS.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use hmac::{Hmac, KeyInit, Mac};
+use hummingbird_status::db::Store;
 use hummingbird_status::deliver::{Deliverer, Topics};
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
+use hummingbird_status::ingest::ingest;
 use hummingbird_status::outbox::{Event, announcing};
-use hummingbird_status::pipeline::ingest;
-use hummingbird_status::store::Store;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 use serde_json::json;
 use sha2::Sha256;
 
@@ -34,7 +34,7 @@ fn event(name: &str, key: &str, number: u64) -> Event {
 }
 
 async fn said(store: &Store, events: &[Event]) {
-    let put = async |tx: &mut hummingbird_status::store::Tx<'_>| {
+    let put = async |tx: &mut hummingbird_status::db::Tx<'_>| {
         let add = async |announcer: &mut hummingbird_status::outbox::Announcer| {
             announcer.open(tx).await?;
             events.iter().cloned().for_each(|event| announcer.add(event));
@@ -77,7 +77,7 @@ async fn webhooks_are_signed_filtered_and_counted_by_their_id() {
     assert!((began..=jiff::Timestamp::now().as_second()).contains(&at), "{at}");
     assert_eq!(post.body["data"], json!({"id": 11}));
     assert_eq!((&post.body["type"], &post.body["source"]), (&json!("job:started"), &json!("travis")));
-    // A redirect is refused, and goes nowhere.
+    // A redirect is an error and is not followed.
     let other = Forge::start(|_| created()).await;
     let to = other.url.clone();
     forge.now(move |_| answer(307, &[("location", to.as_str())], ""));
@@ -87,7 +87,7 @@ async fn webhooks_are_signed_filtered_and_counted_by_their_id() {
     assert_eq!(render::rows(&db.store, "SELECT state FROM deliveries ORDER BY outbox_id").await, ["delivered", "dead"]);
 }
 
-/// One submission that no tree of JSON holds stops no delivery: neither its own nor those behind it.
+/// A submission that `serde_json` cannot parse into a tree blocks no delivery: neither its own nor later ones.
 #[tokio::test]
 async fn payloads_are_delivered_byte_for_byte() {
     let db = support::database().await;
@@ -119,7 +119,7 @@ async fn payloads_are_delivered_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn private_addresses_are_refused_unless_allowed() {
+async fn private_addresses_are_rejected_unless_allowed() {
     let db = support::database().await;
     let forge = Forge::start(|_| created()).await;
     let by_name = forge.url.replace("127.0.0.1", "localhost");
@@ -134,7 +134,7 @@ async fn private_addresses_are_refused_unless_allowed() {
 }
 
 #[tokio::test]
-async fn events_of_a_key_keep_their_order_through_faults() {
+async fn events_of_a_key_stay_in_order_despite_faults() {
     let db = support::database().await;
     let faults = Arc::new(Mutex::new(3));
     let left = Arc::clone(&faults);
@@ -150,7 +150,7 @@ async fn events_of_a_key_keep_their_order_through_faults() {
     })
     .await;
     let targets = read(&webhook(&forge, "allow_private = true"));
-    // Key a: 1 to 5, of which 2 fails three times. Key b: 11 to 15.
+    // Key a: events 1 to 5, of which 2 fails three times. Key b: events 11 to 15.
     let events: Vec<Event> = (1..=5).flat_map(|n| [event("job:x", "a", n), event("job:x", "b", 10 + n)]).collect();
     said(&db.store, &events).await;
     drain(&db.store, &targets).await;
@@ -175,9 +175,9 @@ async fn events_of_a_key_keep_their_order_through_faults() {
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
 }
 
-/// What is dead holds up nobody behind it.
+/// A dead event does not block later events of its key.
 #[tokio::test]
-async fn a_dead_event_lets_the_next_pass() {
+async fn a_dead_event_does_not_block_the_next() {
     let db = support::database().await;
     let forge = Forge::start(|post| if post.body["data"]["id"] == 1 { answer(410, &[], "") } else { created() }).await;
     let targets = read(&webhook(&forge, "allow_private = true"));
@@ -186,7 +186,7 @@ async fn a_dead_event_lets_the_next_pass() {
     assert_eq!(render::rows(&db.store, "SELECT state FROM deliveries ORDER BY outbox_id").await, ["dead", "delivered"]);
 }
 
-/// A client for a server of one's own.
+/// A client for a local server.
 fn sns(forge: &Forge) -> Topics {
     let config = moto::aws(&forge.url);
     Topics { sns: aws_sdk_sns::Client::new(&config), s3: aws_sdk_s3::Client::new(&config), credentials: None }
@@ -209,7 +209,7 @@ pub fn entries(text: &str) -> Vec<(String, String)> {
     (1..).map_while(entry).collect()
 }
 
-/// SNS's answer: what it takes, and what not (by id, code, and whether that was the sender's fault).
+/// The answer of SNS: the accepted entries, and the rejected ones (id, code, and whether it is the sender's fault).
 pub fn published(taken: &[String], failed: &[(String, &str, bool)]) -> String {
     let taken: String =
         taken.iter().map(|id| format!("<member><Id>{id}</Id><MessageId>m{id}</MessageId></member>")).collect();
@@ -220,13 +220,14 @@ pub fn published(taken: &[String], failed: &[(String, &str, bool)]) -> String {
         })
         .collect();
     format!(
-        "<PublishBatchResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><PublishBatchResult><Successful>{taken}\
+        "<PublishBatchResponse \
+            xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><PublishBatchResult><Successful>{taken}\
          </Successful><Failed>{failed}</Failed></PublishBatchResult></PublishBatchResponse>"
     )
 }
 
 #[tokio::test]
-async fn sns_takes_ten_a_call_and_fails_entry_by_entry() {
+async fn sns_gets_ten_events_per_call_and_fails_entry_by_entry() {
     let db = support::database().await;
     let once = Arc::new(Mutex::new(true));
     let forge = Forge::start(move |post| {
@@ -243,7 +244,8 @@ async fn sns_takes_ten_a_call_and_fails_entry_by_entry() {
     })
     .await;
     let targets = read(
-        "[[target]]\nname = 'broadcast'\nkind = 'sns'\ntopic_arn = 'arn:aws:sns:us-east-1:123456789012:out'\nconcurrency = 30",
+        "[[target]]\nname = 'broadcast'\nkind = 'sns'\ntopic_arn = \
+            'arn:aws:sns:us-east-1:123456789012:out'\nconcurrency = 30",
     );
     let mut events: Vec<Event> = (0..25).map(|n| event("job:started", &format!("key {n}"), n)).collect();
     events.push(Event {
@@ -272,9 +274,9 @@ async fn sns_takes_ten_a_call_and_fails_entry_by_entry() {
     assert!(dead[0].starts_with("key 4 | InvalidParameter") && dead[1].starts_with("large | too large"), "{dead:?}");
 }
 
-/// A call that fails as a whole: nobody may publish there.
+/// A call that fails as a whole: publishing is not authorized.
 #[tokio::test]
-async fn a_topic_that_is_closed_is_paused() {
+async fn a_topic_without_permission_is_paused() {
     let db = support::database().await;
     let body = "<ErrorResponse><Error><Type>Sender</Type><Code>AuthorizationError</Code><Message>no</Message></Error></ErrorResponse>";
     let forge = Forge::start(move |_| answer(403, &[("content-type", "text/xml")], body)).await;

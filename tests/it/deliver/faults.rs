@@ -1,10 +1,10 @@
-//! Bad habits of servers, dying processes, and what the rows say then.
+//! Faults of servers and killed processes: retries, circuit breaker, leases, and the resulting rows.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hummingbird_status::deliver::{Deliverer, Until};
-use hummingbird_status::outbox::queue::{self, Room};
+use hummingbird_status::outbox::queue::{self, Capacity};
 use tokio::sync::Semaphore;
 
 use super::{drain, ghe, later, one_at_a_time, posted, read, status, take_in, target};
@@ -12,9 +12,10 @@ use crate::support::buildkite::{Event, HOST, SHA, event};
 use crate::support::forge::{Forge, Reply, answer, created};
 use crate::support::{self, deadline, render, schema};
 
-/// What is left to do, as `(state, attempts, posts, beginning of the reason, is the target closed)`, after one round.
+/// The answers of servers, and the row after one round: state, attempts, posts, beginning of the reason; and whether
+/// the circuit breaker of the target is open.
 #[tokio::test]
-async fn every_habit_leads_to_its_row() {
+async fn each_answer_leads_to_its_row() {
     let db = support::database().await;
     let soon = (jiff::Timestamp::now().as_second() + 4200).to_string();
     let cap = r#"{"errors":"Validation failed: This SHA and context has reached the maximum number of statuses.","message":"Validation Failed"}"#;
@@ -45,13 +46,13 @@ async fn every_habit_leads_to_its_row() {
             false,
         ),
         (
-            "secondary limit, told",
+            "secondary limit, with time",
             answer(429, &[("retry-after", "7000")], ""),
             "pending | 0 | 0 | rate limit: 429",
             true,
         ),
         (
-            "secondary limit, untold",
+            "secondary limit, without time",
             answer(403, &[], r#"{"message":"You have exceeded a secondary rate limit."}"#),
             "pending | 0 | 0 | secondary rate limit: 403",
             true,
@@ -62,7 +63,7 @@ async fn every_habit_leads_to_its_row() {
             "dead | 1 | 0 | permission",
             false,
         ),
-        ("a wall in between", answer(403, &[], "<html>"), "pending | 1 | 0 | refused on the way", false),
+        ("a proxy in between", answer(403, &[], "<html>"), "pending | 1 | 0 | rejected by a proxy or firewall", false),
         ("not found", answer(404, &[], r#"{"message":"Not Found"}"#), "pending | 1 | 0 | no repository", false),
         ("cap", answer(422, &[], cap), "dead | 1 | 0 | status_cap", false),
         ("cap, older", answer(422, &[], cap_old), "dead | 1 | 0 | status_cap", false),
@@ -75,7 +76,7 @@ async fn every_habit_leads_to_its_row() {
         ("bad request", answer(400, &[], r#"{"message":"Problems parsing JSON"}"#), "dead | 1 | 0 | 400", false),
         ("error", answer(500, &[], ""), "pending | 1 | 0 | 500", false),
         ("bad gateway", answer(502, &[], "<html>"), "pending | 1 | 0 | 502", false),
-        ("away, told", answer(503, &[("retry-after", "120")], ""), "pending | 1 | 0 | 503", false),
+        ("unavailable, with time", answer(503, &[("retry-after", "120")], ""), "pending | 1 | 0 | 503", false),
         ("not JSON", answer(422, &[], "\u{0}\u{1} not JSON"), "dead | 1 | 0 | not valid", false),
         ("endless body", answer(500, &[], &"x".repeat(1 << 20)), "pending | 1 | 0 | 500", false),
         ("cut", Reply::Cut, "pending | 1 | 0 | ", false),
@@ -88,7 +89,7 @@ async fn every_habit_leads_to_its_row() {
         drain(&db.store, &one_at_a_time(&forge, "")).await;
         let found = status(&db.store).await;
         assert!(found.starts_with(expected), "{name}: {found}");
-        // (A connection that is cut is one that the client opens again by itself.)
+        // (The client reopens a cut connection by itself.)
         assert!(forge.count() == 1 || name == "cut", "{name}: {} requests in one round", forge.count());
         let is_closed = render::rows(&db.store, "SELECT name FROM delivery_targets WHERE open_until > now()").await;
         assert_eq!(!is_closed.is_empty(), closed, "{name}");
@@ -96,14 +97,15 @@ async fn every_habit_leads_to_its_row() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_certain() {
+async fn a_port_without_a_listener_is_a_certain_failure() {
     let db = support::database().await;
-    // Of ours, so that no other program takes it; it does not listen, so that it refuses.
+    // A port bound here, so that no other program uses it; it does not listen, so no connection is accepted.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let forge = socket.local_addr().unwrap().port();
     let targets = read(&format!(
-        "[[target]]\nname = 'ghe'\nkind = 'github'\nhosts = ['{HOST}']\napi = 'http://127.0.0.1:{forge}'\ntoken = 'env:TOKEN'\ninterval_ms = 600000"
+        "[[target]]\nname = 'ghe'\nkind = 'github'\nhosts = ['{HOST}']\napi = 'http://127.0.0.1:{forge}'\ntoken = \
+            'env:TOKEN'\ninterval_ms = 600000"
     ));
     take_in(&db.store, &[event("passed", 1)]).await;
     drain(&db.store, &targets).await;
@@ -113,7 +115,7 @@ async fn nobody_there_is_certain() {
 }
 
 #[tokio::test]
-async fn refusals_come_to_an_end_and_can_be_sent_again() {
+async fn rejections_become_dead_letters_and_can_be_retried() {
     let db = support::database().await;
     let forge = Forge::start(|_| answer(404, &[], r#"{"message":"Not Found"}"#)).await;
     take_in(&db.store, &[event("passed", 1)]).await;
@@ -124,16 +126,15 @@ async fn refusals_come_to_an_end_and_can_be_sent_again() {
     }
     assert!(status(&db.store).await.starts_with("dead | 3 | 0 | no repository"));
     forge.now(|_| created());
-    let retry = async |tx: &mut hummingbird_status::store::Tx<'_>| {
-        hummingbird_status::outbox::list::retry(tx, None, None).await
-    };
+    let retry =
+        async |tx: &mut hummingbird_status::db::Tx<'_>| hummingbird_status::outbox::list::retry(tx, None, None).await;
     assert_eq!(db.store.in_tx("retry", deadline(), retry).await.unwrap(), 1);
     drain(&db.store, &ghe(&forge)).await;
     assert_eq!(status(&db.store).await, "delivered | 1 | 1 | -");
 }
 
 #[tokio::test]
-async fn a_cap_is_remembered_for_what_comes_after() {
+async fn a_status_cap_is_remembered_for_later_statuses() {
     let db = support::database().await;
     let forge = Forge::start(|_| answer(422, &[], r#"{"errors":"reached the maximum number of statuses"}"#)).await;
     take_in(&db.store, &[event("started", 1)]).await;
@@ -145,7 +146,7 @@ async fn a_cap_is_remembered_for_what_comes_after() {
     assert!(status(&db.store).await.starts_with("dead | 0 | 0 | status_cap"), "{}", status(&db.store).await);
 }
 
-/// What is given up is dead, with the last reason.
+/// A delivery that is too old or has too many attempts is dead, with the last reason.
 #[tokio::test]
 async fn age_and_attempts_are_bounded() {
     for more in ["max_attempts = 2", "max_age_hours = 1"] {
@@ -169,7 +170,7 @@ async fn age_and_attempts_are_bounded() {
     }
 }
 
-/// Routes without posting: the target is closed meanwhile.
+/// Routes without posting: the circuit breaker is open meanwhile.
 async fn drain_routing(db: &support::Db, targets: &[hummingbird_status::deliver::targets::Target]) {
     let close = "INSERT INTO delivery_targets (name, open_until) VALUES ('ghe', now() + interval '1 hour') \
                  ON CONFLICT (name) DO UPDATE SET open_until = excluded.open_until";
@@ -188,9 +189,9 @@ async fn five_faults_close_a_target_and_one_probe_opens_it() {
     take_in(&db.store, &events).await;
     drain(&db.store, &targets).await;
     let before = forge.count();
-    // Five, and what is under way until their outcome is written, which takes longer on a busy machine.
+    // Five, and the posts in flight until their outcome is written, which takes longer on a busy machine.
     assert!((5..=20).contains(&before), "{before} posts to a target that is away");
-    // Each time that it may be tried, one delivery tries it.
+    // Each time that a probe is due, one delivery is tried.
     for round in 1..=3 {
         later(&db.store).await;
         drain(&db.store, &targets).await;
@@ -212,7 +213,7 @@ async fn five_faults_close_a_target_and_one_probe_opens_it() {
 }
 
 #[tokio::test]
-async fn a_slow_target_delays_nobody() {
+async fn a_slow_target_delays_no_other() {
     let db = support::database().await;
     let held = Arc::new(Semaphore::new(0));
     let hold = held.clone();
@@ -232,12 +233,12 @@ async fn a_slow_target_delays_nobody() {
     }
     let deliverer = Deliverer::new(db.store.clone(), targets, None).unwrap();
     let both = async {
-        // Nothing of what the slow one was asked is answered before the fast one has all.
+        // The slow target answers no request before the fast one has received all.
         support::until("posts at both", async || fast.count() == 30 && slow.count() >= 2).await;
         held.add_permits(1);
     };
     deliverer.run(Until::Stopped(both)).await;
-    // Who waited for a place gave the lease back; nothing is left behind.
+    // A delivery that waited for a free slot returned its lease; no lease is left.
     let leased = render::rows(&db.store, "SELECT lease::text FROM commit_statuses WHERE lease_until IS NOT NULL").await;
     assert_eq!(leased, [""; 0]);
     let sent = render::rows(
@@ -248,9 +249,9 @@ async fn a_slow_target_delays_nobody() {
     assert_eq!(sent, [slow.count().to_string()]);
 }
 
-/// The pace of a target holds for all processes together.
+/// The rate limit of a target holds for all processes together.
 #[tokio::test]
-async fn a_pace_is_kept_by_all() {
+async fn a_rate_limit_holds_for_all_processes() {
     let db = support::database().await;
     let forge = Forge::start(|_| created()).await;
     let targets = read(&target("ghe", "github", &forge, HOST, "interval_ms = 2000\nconcurrency = 4"));
@@ -264,31 +265,32 @@ async fn a_pace_is_kept_by_all() {
     tokio::join!(a.run(until()), b.run(until()), c.run(until()));
     let posts = forge.posts();
     assert_eq!(posts.len(), 4);
-    // A post may be late on a busy machine, and the next one then seems early; but none is earlier than its turn.
+    // A post may be late on a busy machine, and the next one then seems early; but none is before its scheduled time.
     for (turn, post) in (0..).zip(&posts) {
         let after = post.at - start;
         assert!(after >= Duration::from_millis(2000) * turn, "post {turn} after {after:?}");
     }
 }
 
-/// A process that died between the post and its word of it.
+/// A process that died after the post and before it wrote the outcome: the lease expires and the status is posted
+/// again.
 #[tokio::test]
-async fn a_lease_that_was_cut_is_posted_again() {
+async fn an_expired_lease_is_posted_again() {
     let db = support::database().await;
     let forge = Forge::start(|_| created()).await;
     let targets = ghe(&forge);
     take_in(&db.store, &[event("started", 1)]).await;
     drain_routing(&db, &targets).await;
-    let claim = async |tx: &mut hummingbird_status::store::Tx<'_>| {
-        let room = Room { target: "ghe", slots: 5, interval: Duration::ZERO };
-        queue::claim_statuses(tx, &[room], Duration::from_secs(300), false).await
+    let claim = async |tx: &mut hummingbird_status::db::Tx<'_>| {
+        let capacity = Capacity { target: "ghe", slots: 5, interval: Duration::ZERO };
+        queue::claim_statuses(tx, &[capacity], Duration::from_secs(300), false).await
     };
     let reset = "UPDATE delivery_targets SET trips = 0, open_until = NULL";
     db.store.script(reset, deadline()).await.unwrap();
     let dead = db.store.in_tx("claim", deadline(), claim).await.unwrap();
     assert_eq!(dead.len(), 1);
     drain(&db.store, &targets).await;
-    assert_eq!(forge.count(), 0, "leased to somebody else");
+    assert_eq!(forge.count(), 0, "leased to another process");
     let over = "UPDATE commit_statuses SET lease_until = now(), next_attempt_at = now()";
     db.store.script(over, deadline()).await.unwrap();
     drain(&db.store, &targets).await;
@@ -296,9 +298,9 @@ async fn a_lease_that_was_cut_is_posted_again() {
     assert_eq!(render::table(&db.store, &["state", "cut", "posts"], "FROM commit_statuses").await, "delivered | 1 | 1");
 }
 
-/// A newer state that comes while the older one is on its way is posted after it.
+/// A newer state that arrives while the older one is being posted is posted after it.
 #[tokio::test]
-async fn what_comes_meanwhile_comes_after() {
+async fn a_newer_state_is_posted_after_the_one_in_flight() {
     let db = support::database().await;
     let held = Arc::new(Semaphore::new(0));
     let hold = held.clone();
@@ -318,7 +320,7 @@ async fn what_comes_meanwhile_comes_after() {
         while forge.count() < 2 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        // Retried: just what was delivered before, so that the rows alone would say that there is nothing to post.
+        // Retried with the state that was delivered before, so the rows alone would say that nothing must be posted.
         take_in(&db.store, &[event("started", 3)]).await;
         held.add_permits(1);
     };
@@ -330,9 +332,9 @@ async fn what_comes_meanwhile_comes_after() {
     assert_eq!(status(&db.store).await, "delivered | 1 | 3 | -");
 }
 
-/// Nobody knows whether a post arrived whose answer did not: what was delivered before is not known any more.
+/// A post without an answer may have arrived: the state at the target is unknown, so the next state is posted.
 #[tokio::test]
-async fn after_an_unknown_outcome_nothing_is_taken_for_delivered() {
+async fn after_an_unknown_outcome_the_status_is_posted_again() {
     let db = support::database().await;
     let forge = Forge::start(|_| created()).await;
     let targets = one_at_a_time(&forge, "");
@@ -348,7 +350,7 @@ async fn after_an_unknown_outcome_nothing_is_taken_for_delivered() {
     drain(&db.store, &targets).await;
     assert_eq!(posted(&forge).last().map(String::as_str), Some("pending: Build #7 started"));
     assert_eq!(forge.count(), 3);
-    // But after a refusal it is known, and posting it again would be one of a thousand.
+    // After a rejection the state is known, and a repeated post would count toward the limit of a thousand.
     later(&db.store).await;
     forge.now(|_| answer(404, &[], "{}"));
     take_in(&db.store, &[event("failed", 4)]).await;

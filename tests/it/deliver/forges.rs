@@ -1,4 +1,4 @@
-//! What a commit is told, in which words, how often, and in which order.
+//! Commit statuses: state, description and context, number and order of posts.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::support::forge::{Forge, answer, created};
 use crate::support::{self, render};
 
 #[tokio::test]
-async fn github_is_told_each_state_once_and_in_order() {
+async fn github_gets_each_state_once_and_in_order() {
     let db = support::database().await;
     let forge = Forge::start(|_| created()).await;
     let story = [
@@ -22,7 +22,7 @@ async fn github_is_told_each_state_once_and_in_order() {
     for event in &story {
         take_in(&db.store, std::slice::from_ref(event)).await;
         drain(&db.store, &ghe(&forge)).await;
-        // What was before, and what is known, changes nothing.
+        // Outdated and repeated events change nothing.
         take_in(&db.store, &story[..1]).await;
         take_in(&db.store, std::slice::from_ref(event)).await;
         drain(&db.store, &ghe(&forge)).await;
@@ -55,13 +55,13 @@ async fn github_is_told_each_state_once_and_in_order() {
 }
 
 #[tokio::test]
-async fn a_burst_is_one_post() {
+async fn a_burst_of_events_is_one_post() {
     let db = support::database().await;
     let forge = Forge::start(|_| created()).await;
     take_in(&db.store, &[event("scheduled", 1), event("passed", 60), event("started", 2), event("failing", 3)]).await;
     drain(&db.store, &ghe(&forge)).await;
     assert_eq!(posted(&forge), ["success: Build #7 passed (1 minute)"]);
-    // A newer event that says the same, word for word.
+    // A newer event with the same state and description.
     take_in(&db.store, &[Event { second: 61, ..event("canceled", 61) }, event("passed", 60)]).await;
     drain(&db.store, &ghe(&forge)).await;
     assert_eq!(posted(&forge).last().map(String::as_str), Some("error: Build #7 canceled (1 minute, 1 second)"));
@@ -82,7 +82,7 @@ async fn the_newer_build_of_a_commit_counts() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_told_is_noted() {
+async fn undeliverable_statuses_are_noted() {
     let db = support::database().await;
     let forge = Forge::start(|_| created()).await;
     let odd = [
@@ -107,14 +107,14 @@ async fn what_cannot_be_told_is_noted() {
             "f | foreign_host",
         ]
     );
-    // Resolved at last.
+    // Now the commit is resolved.
     take_in(&db.store, &[Event { build: "a", second: 2, ..event("passed", 2) }]).await;
     drain(&db.store, &ghe(&forge)).await;
     assert_eq!(posted(&forge), ["success: Build #7 passed (2 seconds)"]);
 }
 
 #[tokio::test]
-async fn targets_choose_words_and_contexts_and_each_gets_its_own() {
+async fn each_target_has_its_own_states_and_contexts() {
     let db = support::database().await;
     let (one, two, lab) =
         (Forge::start(|_| created()).await, Forge::start(|_| created()).await, Forge::start(|_| created()).await);
@@ -192,7 +192,7 @@ async fn a_renamed_repository_is_followed_as_post_on_the_same_host_only() {
             assert_eq!(super::status(&db.store).await, "delivered | 1 | 1 | -");
         }
     }
-    // One that leads in circles comes to an end.
+    // A redirect loop ends.
     let db = support::database().await;
     let forge = Forge::start(|post| answer(301, &[("location", post.path.as_str())], "")).await;
     take_in(&db.store, &[event("passed", 1)]).await;
@@ -200,9 +200,9 @@ async fn a_renamed_repository_is_followed_as_post_on_the_same_host_only() {
     assert_eq!(forge.count(), 4);
 }
 
-/// Repeating a state is an error to GitLab that means: it is there.
+/// GitLab answers a repeated state with an error, which means that the state is set.
 #[tokio::test]
-async fn gitlab_complains_about_what_is_there() {
+async fn an_error_of_gitlab_about_a_repeated_state_is_a_success() {
     let db = support::database().await;
     let body = r#"{"message":"Cannot transition status via :run from :running (Reason(s): Status cannot transition via \"run\")"}"#;
     let forge = Forge::start(move |_| answer(400, &[], body)).await;
@@ -214,8 +214,12 @@ async fn gitlab_complains_about_what_is_there() {
     forge.now(move |_| answer(400, &[], body));
     take_in(&db.store, &[event("failing", 2)]).await;
     drain(&db.store, &targets).await;
-    assert!(status(&db.store).await.starts_with("dead | 1 | 1 | a step backwards"), "{}", status(&db.store).await);
-    // What is dead is the step, not the status.
+    assert!(
+        status(&db.store).await.starts_with("dead | 1 | 1 | the status is already in a later state"),
+        "{}",
+        status(&db.store).await
+    );
+    // Only this change is dead; later states are posted.
     forge.now(|_| created());
     take_in(&db.store, &[event("passed", 3)]).await;
     later(&db.store).await;

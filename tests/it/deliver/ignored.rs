@@ -1,8 +1,8 @@
-//! Branches and sources that a target is not to be told of.
+//! Branches and sources that a target ignores.
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::ingest;
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 use serde_json::json;
 
 use super::{drain, read, target};
@@ -11,7 +11,7 @@ use crate::support::forge::{Forge, created};
 use crate::support::{self, deadline, render};
 
 #[tokio::test]
-async fn a_target_leaves_out_branches_and_sources() {
+async fn a_target_ignores_branches_and_sources() {
     let db = support::database().await;
     let (one, other) = (Forge::start(|_| created()).await, Forge::start(|_| created()).await);
     let ignores = "ignore_branches = ['gh-readonly-queue/*', 'wip']\nignore_sources = ['schedule']";
@@ -37,12 +37,12 @@ async fn a_target_leaves_out_branches_and_sources() {
         ingest(&db.store, &[delivery], &Settings::default(), deadline()).await;
     }
     drain(&db.store, &targets).await;
-    let told = |forge: &Forge| {
-        let mut told: Vec<String> = forge.posts().iter().map(|post| post.body["context"].to_string()).collect();
-        told.sort();
-        told.join(" ").replace("buildkite/", "").replace('"', "")
+    let contexts = |forge: &Forge| {
+        let mut contexts: Vec<String> = forge.posts().iter().map(|post| post.body["context"].to_string()).collect();
+        contexts.sort();
+        contexts.join(" ").replace("buildkite/", "").replace('"', "")
     };
-    assert_eq!((told(&one).as_str(), told(&other).as_str()), ("p1 p4 p6", "p1 p2 p3 p4 p6"));
+    assert_eq!((contexts(&one).as_str(), contexts(&other).as_str()), ("p1 p4 p6", "p1 p2 p3 p4 p6"));
     let notes = "SELECT payload->>'number' || ' ' || note FROM outbox WHERE note IS NOT NULL";
     assert_eq!(render::rows(&db.store, notes).await, ["5 ignored"]);
 }

@@ -72,8 +72,8 @@ async fn a_commit_that_makes_something_due_invokes_deliver() {
     assert_eq!(without.after(1).await, 0, "there is no receiver");
 }
 
-/// After one failure an environment does not try again, and its messages are taken in all the same: the schedule remains. A network
-/// without a way to Lambda gives no answer at all.
+/// After one failure an environment does not try again, and its messages are taken in all the same: the schedule
+/// remains. A network without a way to Lambda gives no answer at all.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_environment_that_cannot_invoke_deliver_stops_trying() {
     let never = Arc::new(Semaphore::new(0));

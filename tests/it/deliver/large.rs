@@ -1,14 +1,14 @@
-//! Broadcasts of objects that are nearly, or really, too large for SNS: against a server that keeps SNS's limits and hands
-//! on to SQS.
+//! Broadcasts of objects near and above the size limit of SNS: against a server that enforces SNS's limits and forwards
+//! to SQS.
 
 use std::collections::BTreeMap;
 
 use aws_sdk_sqs::types::MessageSystemAttributeName;
 use hummingbird_status::archive::s3;
 use hummingbird_status::deliver::{Deliverer, Topics};
-use hummingbird_status::envelope::{Delivery, pointer};
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::ingest;
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::{Delivery, pointer};
 use serde_json::{Value, json};
 
 use super::{read, run};
@@ -18,7 +18,7 @@ use crate::support::{self, Db, deadline, render};
 const BUCKET: &str = "large-broadcasts";
 const EXCERPT: &str = "kernel BUG at net/core/dev.c:2648!\n";
 
-/// A topic, and a queue that gets all that is published there, raw.
+/// A topic, and a queue that receives all its messages, raw.
 async fn subscribed(moto: &Moto) -> (String, String) {
     let (sns, sqs) = (aws_sdk_sns::Client::new(&moto.aws()), aws_sdk_sqs::Client::new(&moto.aws()));
     let topic = sns.create_topic().name("broadcast").send().await.unwrap().topic_arn.unwrap();
@@ -29,7 +29,7 @@ async fn subscribed(moto: &Moto) -> (String, String) {
     (topic, queue)
 }
 
-/// Bodies and names of attributes of all messages, by the id of the object; of a pointer, by what it points to.
+/// Bodies and attribute names of all messages, by the id of the object; pointers are resolved.
 async fn received(moto: &Moto, queue: &str) -> BTreeMap<String, (String, Vec<String>, Value)> {
     let (sqs, s3) = (aws_sdk_sqs::Client::new(&moto.aws()), s3::client(&moto.aws(), true));
     let mut all = BTreeMap::new();
@@ -55,7 +55,7 @@ async fn received(moto: &Moto, queue: &str) -> BTreeMap<String, (String, Vec<Str
     }
 }
 
-/// Takes in tests that failed, with so many bytes beside the excerpt.
+/// Ingests failed tests, with so many bytes beside the excerpt.
 pub async fn with_tests(tests: &[(&str, usize)]) -> Db {
     let db = support::database().await;
     let test = |(id, bytes): &(&str, usize)| {
@@ -80,7 +80,7 @@ async fn deliver(db: &Db, moto: &Moto, topic: &str, more: &str) {
 }
 
 #[tokio::test]
-async fn a_large_object_goes_without_its_excerpt_and_a_larger_one_by_pointer() {
+async fn large_objects_are_sent_without_excerpt_and_larger_ones_by_pointer() {
     let Some(moto) = Moto::start().await else { return };
     moto.bucket(BUCKET, &[]).await;
     let (topic, queue) = subscribed(&moto).await;
@@ -95,7 +95,7 @@ async fn a_large_object_goes_without_its_excerpt_and_a_larger_one_by_pointer() {
         let excerpt = document["object"]["log_excerpt"].as_str();
         let members: Vec<&String> = document.as_object().unwrap().keys().collect();
         assert_eq!(members, ["object", "object_type", "status", "timestamp"], "{id}");
-        // What is left out is named beside it.
+        // An attribute names the omitted member.
         assert_eq!(names.contains(&"omitted".to_owned()), id == "o:large", "{id}: {names:?}");
         match id.as_str() {
             "o:large" => assert!(excerpt.is_none()),
@@ -109,7 +109,7 @@ async fn a_large_object_goes_without_its_excerpt_and_a_larger_one_by_pointer() {
 }
 
 #[tokio::test]
-async fn a_bucket_that_is_not_there_holds_up_nobody_else() {
+async fn a_missing_bucket_blocks_no_other_event() {
     let Some(moto) = Moto::start().await else { return };
     let (topic, queue) = subscribed(&moto).await;
     let db = with_tests(&[("o:1", 10), ("o:larger", 300 << 10), ("o:3", 10)]).await;
@@ -118,7 +118,7 @@ async fn a_bucket_that_is_not_there_holds_up_nobody_else() {
     let waiting = "SELECT key || ' ' || reason FROM deliveries WHERE state = 'pending'";
     let waiting = render::rows(&db.store, waiting).await;
     assert!(waiting.len() == 1 && waiting[0].starts_with("test o:larger S3: NoSuchBucket"), "{waiting:?}");
-    // Without a place for it, it is dead at once.
+    // Without a configured bucket, it is dead at once.
     let db = with_tests(&[("o:larger", 300 << 10)]).await;
     deliver(&db, &moto, &topic, "").await;
     let dead = render::rows(&db.store, "SELECT state || ' ' || reason FROM deliveries").await;

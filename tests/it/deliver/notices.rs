@@ -1,4 +1,4 @@
-//! What builds tell people: from messages to servers that play Slack, SES, GitHub, a bridge to IRC, and receivers of webhooks.
+//! Notifications about builds: from messages to fakes of Slack, SES, GitHub, an IRC bridge, and webhook receivers.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,12 +6,12 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hummingbird_status::db::Store;
 use hummingbird_status::deliver::Deliverer;
 use hummingbird_status::deliver::targets::Target;
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline;
-use hummingbird_status::store::Store;
+use hummingbird_status::ingest;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 use rsa::RsaPrivateKey;
 use rsa::pkcs1v15::{Signature, VerifyingKey};
 use rsa::pkcs8::DecodePrivateKey;
@@ -36,8 +36,9 @@ fn create_payload(id: i64, notifications: &Value) -> Value {
         "id": id, "number": "7", "event_type": "push", "branch": "main", "previous_state": "failed",
         "repository": {"id": 1, "owner_name": "acme", "name": "app", "url": "https://ghe.acme.example/acme/app"},
         "commit": {
-            "sha": SHA, "message": "Mend it\n\nAt last.", "author_name": "Ada", "author_email": "ada@acme.example",
-            "committer_email": "bob@elsewhere.example", "compare_url": "https://ghe.acme.example/acme/app/compare/a...b",
+            "sha": SHA, "message": "Fix it\n\nAt last.", "author_name": "Ada", "author_email": "ada@acme.example",
+            "committer_email": "bob@elsewhere.example",
+            "compare_url": "https://ghe.acme.example/acme/app/compare/a...b",
         },
         "config": {"notifications": notifications},
         "jobs": [{"id": 100 * id, "number": "7.1"}],
@@ -54,7 +55,7 @@ pub(super) fn finish(id: i64, state: &str) -> Delivery {
 
 pub(super) async fn take_in(store: &Store, deliveries: &[Delivery]) {
     let deliveries: Vec<Delivery> = deliveries.iter().map(fresh).collect();
-    let report = pipeline::ingest(store, &deliveries, &Settings::default(), deadline()).await;
+    let report = ingest::ingest(store, &deliveries, &Settings::default(), deadline()).await;
     assert!(report.error.is_none() && report.counts().refused == 0, "{:?}", report.reasons);
 }
 
@@ -63,7 +64,7 @@ async fn run(store: &Store, id: i64, notifications: &Value, state: &str) {
     take_in(store, &[create(id, notifications), start(id), finish(id, state)]).await;
 }
 
-/// A build that has passed, with these notifications.
+/// A passed build with these notifications.
 pub async fn take_builds(store: &Store, notifications: &Value) {
     run(store, 1, notifications, "passed").await;
 }
@@ -73,20 +74,20 @@ fn target(kind: &str, more: &str) -> Vec<Target> {
     read(&format!("[[target]]\nname = '{kind}'\nkind = '{kind}'\npages = 'https://ci.acme.example/'\n{more}\n"))
 }
 
-/// What became of deliveries, in order.
+/// The outcomes of deliveries, in order.
 pub(super) async fn deliveries(store: &Store) -> Vec<String> {
     let sql = "SELECT concat_ws(' ', o.event, d.state, d.attempts, d.reason) FROM deliveries AS d \
                JOIN outbox AS o ON o.id = d.outbox_id ORDER BY d.outbox_id";
     render::rows(store, sql).await
 }
 
-/// Events that led nowhere although they were meant to.
+/// The notes of events that could not be routed.
 async fn noted(store: &Store) -> Vec<String> {
     render::rows(store, "SELECT concat_ws(' ', event, key, note) FROM outbox WHERE note IS NOT NULL ORDER BY id").await
 }
 
 #[tokio::test]
-async fn slack_is_told_once_and_again_after_a_fault() {
+async fn slack_is_notified_once_and_retried_after_a_fault() {
     let db = support::database().await;
     let faults = Arc::new(Mutex::new(1));
     let forge = Forge::start(move |_| match std::mem::take(&mut *faults.lock().unwrap()) {
@@ -100,7 +101,7 @@ async fn slack_is_told_once_and_again_after_a_fault() {
     );
     let notifications = json!({
         "email": false,
-        "slack": {"rooms": ["acme:hunter3#ci", "other:hunter3#ci", "no room"], "on_success": "change"},
+        "slack": {"rooms": ["acme:hunter3#ci", "other:hunter3#ci", "invalid"], "on_success": "change"},
     });
     run(&db.store, 1, &notifications, "passed").await;
     drain(&db.store, &targets).await;
@@ -111,7 +112,8 @@ async fn slack_is_told_once_and_again_after_a_fault() {
     let lines: Vec<String> = posts.iter().map(|post| format!("{} {}", post.method, post.path)).collect();
     assert_eq!(lines, [format!("POST /services/hooks/travis?token={TOKEN}"), lines[0].clone()]);
     let text = "Build <https://ci.acme.example/acme/app/builds/1?utm_source=slack&utm_medium=notification|#7> \
-                (<https://ghe.acme.example/acme/app/compare/a...b|62aae5f>) of acme/app@main by Ada passed in 1 min 0 sec";
+                (<https://ghe.acme.example/acme/app/compare/a...b|62aae5f>) of acme/app@main by Ada passed in 1 min 0 \
+                sec";
     let expected = json!({
         "attachments": [{"fallback": text, "text": text, "color": "good", "mrkdwn_in": ["text"]}],
         "icon_url": "https://ci.acme.example/images/travis-mascot-150.png", "channel": "#ci",
@@ -119,13 +121,13 @@ async fn slack_is_told_once_and_again_after_a_fault() {
     assert_eq!((&posts[0].body, &posts[1].body), (&expected, &expected));
     assert_eq!(deliveries(&db.store).await, ["notify:slack delivered 2"]);
     assert_eq!(noted(&db.store).await, ["notify:slack build/1/slack/0.1 foreign_host"]);
-    // The token that the configuration of the build named is nowhere.
+    // The token from the configuration of the build is stored nowhere.
     let kept = "SELECT notifications::text FROM travis_builds UNION ALL SELECT payload::text FROM outbox";
     assert!(!render::rows(&db.store, kept).await.concat().contains("hunter3"));
 }
 
 #[tokio::test]
-async fn what_slack_refuses_is_dead_and_shows_no_token() {
+async fn a_message_that_slack_rejects_is_dead_and_shows_no_token() {
     let db = support::database().await;
     let says = format!("channel_not_found {TOKEN}");
     let forge = Forge::start(move |_| answer(404, &[], &says)).await;
@@ -138,13 +140,13 @@ async fn what_slack_refuses_is_dead_and_shows_no_token() {
     assert_eq!(deliveries(&db.store).await, ["notify:slack dead 1 404: channel_not_found ***"]);
 }
 
-/// The token that a configuration names is the right to write, or else the document lists the channel. A text that a pull
-/// request brings is no more than a text.
+/// A configuration may name a channel if it has the token of the target, or if the document lists the channel: a pull
+/// request can change the configuration, but does not know the token.
 #[tokio::test]
-async fn slack_channels_are_for_those_who_may_write_there() {
+async fn slack_channels_need_the_token_or_an_allow_list() {
     let named = format!("acme:{TOKEN}#general");
     let with_api = |more: &str| format!("hosts = ['acme.slack.com']\ntoken = 'env:TOKEN'\napi = '{{}}'\n{more}");
-    for (room, more, channel) in [
+    for (account, more, channel) in [
         ("acme:notthetoken#general", "", None),
         ("acme:notthetoken", "", None),
         ("acme:_#general", "channels = ['#ci']", None),
@@ -155,20 +157,21 @@ async fn slack_channels_are_for_those_who_may_write_there() {
         let db = support::database().await;
         let forge = Forge::start(|_| answer(200, &[], "ok")).await;
         let targets = target("slack", &with_api(more).replace("{}", &forge.url));
-        let notifications = json!({"email": false, "slack": {"rooms": [room], "on_success": "always"}});
+        let notifications = json!({"email": false, "slack": {"rooms": [account], "on_success": "always"}});
         run(&db.store, 1, &notifications, "passed").await;
         drain(&db.store, &targets).await;
         let channels: Vec<Value> = forge.posts().iter().map(|post| post.body["channel"].clone()).collect();
-        assert_eq!(channels, channel.map(Value::from).into_iter().collect::<Vec<_>>(), "{room} {more}");
+        assert_eq!(channels, channel.map(Value::from).into_iter().collect::<Vec<_>>(), "{account} {more}");
         let shown = deliveries(&db.store).await;
-        assert_eq!(channel.is_none(), shown[0].contains("does not name the token"), "{room} {more}: {shown:?}");
+        assert_eq!(channel.is_none(), shown[0].contains("does not name the token"), "{account} {more}: {shown:?}");
     }
-    // An incoming webhook has a channel of its own.
+    // An incoming webhook posts to its own channel.
     for (more, channel) in [("", Value::Null), ("channels = ['#general']", json!("#general"))] {
         let db = support::database().await;
         let forge = Forge::start(|_| answer(200, &[], "ok")).await;
         let document = format!(
-            "[[target]]\nname = 's'\nkind = 'slack'\nhosts = ['*']\nurl = 'env:URL'\npages = 'https://ci.acme.example'\n{more}\n"
+            "[[target]]\nname = 's'\nkind = 'slack'\nhosts = ['*']\nurl = 'env:URL'\npages = \
+                'https://ci.acme.example'\n{more}\n"
         );
         let lookup = |name: &str| match name {
             "DELIVERY_TARGETS" => Some(document.clone()),
@@ -185,7 +188,7 @@ async fn slack_channels_are_for_those_who_may_write_there() {
 }
 
 #[tokio::test]
-async fn a_pull_request_cannot_call_a_channel_or_place_a_link() {
+async fn a_pull_request_cannot_mention_a_channel_or_insert_a_link() {
     let template = "<!channel> <https://evil.example|Log in again> %{branch} & %{result}";
     for (event, expected) in [
         ("pull_request", "&lt;!channel&gt; &lt;https://evil.example|Log in again&gt; main &amp; passed"),
@@ -227,7 +230,7 @@ async fn mail_goes_to_allowed_domains_signed_and_paced_by_ses() {
         forge.url
     );
     let targets = target("mail", &more);
-    // Nobody is configured: the authors, as far as they are of the domain.
+    // No recipient is configured: the authors whose addresses are in the domain.
     run(&db.store, 1, &json!({}), "passed").await;
     send_mail(&db.store, &targets).await;
     assert_eq!(
@@ -259,7 +262,7 @@ async fn mail_goes_to_allowed_domains_signed_and_paced_by_ses() {
         "{text}"
     );
     assert_eq!(noted(&db.store).await, ["notify:email build/1/email/0.1 foreign_host"]);
-    // The same state as before is no news by mail; who wants none gets none; what is no address is no recipient.
+    // No mail about an unchanged state, none if mail is disabled, and none to invalid addresses.
     let recipients = ["carl@acme.example", "eve@acme.example", "dora@acme.local", "x@acme.example\r\nBcc: y@z.example"];
     run(&db.store, 2, &json!({"email": {"recipients": recipients, "on_success": "always"}}), "passed").await;
     send_mail(&db.store, &targets).await;
@@ -271,7 +274,7 @@ async fn mail_goes_to_allowed_domains_signed_and_paced_by_ses() {
 #[derive(Default)]
 pub(super) struct CheckRuns {
     pub(super) runs: Vec<Value>,
-    /// The next answer to whoever makes one is lost.
+    /// Whether the answer to the next creation of a check run is lost.
     loses: bool,
 }
 
@@ -289,7 +292,7 @@ impl CheckRuns {
             _ => {
                 let id: i64 = path.rsplit('/').next().unwrap().parse().unwrap();
                 let run = self.runs.iter_mut().find(|run| run["id"] == json!(id)).unwrap();
-                // As GitHub does: what is completed stays so, whatever it is told.
+                // As on GitHub: a completed check run stays completed.
                 let reopens = run["status"] == "completed" && body["status"] != "completed";
                 assert!(!reopens, "{body}");
                 for (name, value) in body.as_object().unwrap() {
@@ -309,7 +312,8 @@ async fn a_check_run_is_made_once_and_follows_its_build() {
     let forge = Forge::start(move |post| runs.lock().unwrap().take(&post.method, &post.path, &post.body)).await;
     let more = format!("hosts = ['ghe.acme.example']\ntoken = 'env:TOKEN'\napi = '{}/api/v3'", forge.url);
     let commit = format!(
-        "[[target]]\nname = 'ghe'\nkind = 'github'\nhosts = ['ghe.acme.example']\ntoken = 'env:TOKEN'\napi = '{}/api/v3'",
+        "[[target]]\nname = 'ghe'\nkind = 'github'\nhosts = ['ghe.acme.example']\ntoken = 'env:TOKEN'\napi = \
+            '{}/api/v3'",
         forge.url
     );
     let targets = [target("check_run", &more), read(&commit)].concat();
@@ -326,9 +330,9 @@ async fn a_check_run_is_made_once_and_follows_its_build() {
         "/api/v3/repos/acme/app/commits/{SHA}/check-runs?check_name=Travis%20CI%20%2D%20Branch&filter=all&per_page=10&page=1"
     );
     let asked: Vec<String> = forge.posts().iter().map(|post| format!("{} {}", post.method, post.path)).collect();
-    let (find, made, told) =
+    let (find, made, updated) =
         (format!("GET {one}"), "POST /api/v3/repos/acme/app/check-runs", "PATCH /api/v3/repos/acme/app/check-runs/500");
-    assert_eq!(asked, [&find, made, &find, told, told, told], "the id is kept, and not searched for");
+    assert_eq!(asked, [&find, made, &find, updated, updated, updated], "the id is kept, and not searched for");
     let runs = github.lock().unwrap().runs.clone();
     assert_eq!(runs.len(), 1, "a lost answer must not make a second one");
     let kept = "SELECT run_id || ' ' || completed FROM check_runs";
@@ -355,7 +359,7 @@ async fn a_check_run_is_made_once_and_follows_its_build() {
     assert_eq!(render::rows(&db.store, "SELECT target FROM commit_statuses").await, [""; 0]);
 }
 
-/// GitHub does not reopen a completed check run: the old failure would stay while the job runs again.
+/// GitHub does not reopen a completed check run: the old failure would stay while the restarted job is running.
 #[tokio::test]
 async fn a_check_run_of_a_restarted_job_is_a_new_one() {
     let db = support::database().await;
@@ -395,7 +399,7 @@ async fn a_check_run_of_a_restarted_job_is_a_new_one() {
 }
 
 #[tokio::test]
-async fn commits_are_told_of_builds_and_their_restarts() {
+async fn commits_get_statuses_of_builds_and_their_restarts() {
     let db = support::database().await;
     let forge = Forge::start(|_| created()).await;
     let targets = read(&format!(
@@ -413,20 +417,22 @@ async fn commits_are_told_of_builds_and_their_restarts() {
         take_in(&db.store, &[message]).await;
         drain(&db.store, &targets).await;
     }
-    let told: Vec<String> = forge.posts().iter().map(|post| format!("{} {}", post.path, post.body["state"])).collect();
+    let posted: Vec<String> =
+        forge.posts().iter().map(|post| format!("{} {}", post.path, post.body["state"])).collect();
     let path = format!("/repos/acme/app/statuses/{SHA}");
     let expected = ["pending", "error", "pending", "success"].map(|state| format!("{path} \"{state}\""));
-    assert_eq!(told, expected);
+    assert_eq!(posted, expected);
     assert_eq!(
         forge.posts()[3].body,
         json!({
-            "state": "success", "context": "continuous-integration/travis-ci/push", "description": "The Travis CI build passed",
+            "state": "success", "context": "continuous-integration/travis-ci/push", "description": "The Travis CI \
+                build passed",
             "target_url": "https://ci.acme.example/github/acme/app/builds/1?utm_source=github_status&utm_medium=notification",
         })
     );
 }
 
-/// Restarts of two jobs that come in the wrong order: the status follows the build all the same.
+/// Restarts of two jobs that arrive in the wrong order: the status still follows the build.
 #[tokio::test]
 async fn the_status_follows_the_build_not_the_clock() {
     let db = support::database().await;
@@ -454,14 +460,14 @@ async fn the_status_follows_the_build_not_the_clock() {
         take_in(&db.store, &[message]).await;
         drain(&db.store, &targets).await;
     }
-    let told: Vec<Value> = forge.posts().iter().map(|post| post.body["state"].clone()).collect();
+    let posted: Vec<Value> = forge.posts().iter().map(|post| post.body["state"].clone()).collect();
     let build = render::rows(&db.store, "SELECT state FROM travis_builds").await;
-    assert_eq!((told.last(), &*build), (Some(&json!("success")), &["passed".to_owned()][..]), "{told:?}");
-    assert!(told.windows(2).all(|two| two[0] != two[1]), "{told:?}");
+    assert_eq!((posted.last(), &*build), (Some(&json!("success")), &["passed".to_owned()][..]), "{posted:?}");
+    assert!(posted.windows(2).all(|two| two[0] != two[1]), "{posted:?}");
 }
 
 #[tokio::test]
-async fn hooks_get_a_signed_form_at_allowed_hosts_only() {
+async fn webhooks_are_signed_forms_to_allowed_hosts_only() {
     let db = support::database().await;
     let forge = Forge::start(|_| created()).await;
     let other = Forge::start(|_| created()).await;
@@ -507,9 +513,9 @@ async fn hooks_get_a_signed_form_at_allowed_hosts_only() {
     assert!(!render::rows(&db.store, kept).await.concat().contains("hunter3"));
 }
 
-/// One receiver that is down holds up no other, and the order to each is kept.
+/// A receiver that is down blocks no other, and each gets its events in order.
 #[tokio::test]
-async fn a_hook_that_is_down_holds_up_itself_only() {
+async fn an_unavailable_webhook_blocks_only_itself() {
     let db = support::database().await;
     let forge = Forge::start(|post| if post.path == "/down" { answer(503, &[], "") } else { created() }).await;
     let host = forge.url.trim_start_matches("http://").to_owned();
@@ -536,7 +542,7 @@ async fn a_hook_that_is_down_holds_up_itself_only() {
 }
 
 #[tokio::test]
-async fn a_bridge_to_irc_gets_lines() {
+async fn an_irc_bridge_gets_lines() {
     let db = support::database().await;
     let forge = Forge::start(|_| created()).await;
     let more = format!(
@@ -554,7 +560,10 @@ async fn a_bridge_to_irc_gets_lines() {
         "Change view : https://ghe.acme.example/acme/app/compare/a...b",
         "Build details : https://ci.acme.example/acme/app/builds/1",
     ];
-    let expected = |port: u16, tls: bool, channel: &str| json!({"server": "irc.libera.example", "port": port, "tls": tls, "channel": channel, "lines": lines});
+    let expected = |port: u16, tls: bool, channel: &str| {
+        json!({"server": "irc.libera.example", "port": port,
+        "tls": tls, "channel": channel, "lines": lines})
+    };
     let mut found: Vec<Value> = posts.iter().map(|post| post.body.clone()).collect();
     found.sort_by_key(Value::to_string);
     assert_eq!(found, [expected(6667, false, "#ci"), expected(7000, true, "#own")]);
@@ -562,9 +571,9 @@ async fn a_bridge_to_irc_gets_lines() {
     assert_eq!(noted(&db.store).await, ["notify:irc build/1/irc/0.2 foreign_host"]);
 }
 
-/// What is meant for one sender, or for workers, is no news.
+/// Events for one kind of sender, or for workers, are sent only to targets that name them.
 #[tokio::test]
-async fn internal_events_go_to_who_names_them() {
+async fn internal_events_go_to_targets_that_name_them() {
     let db = support::database().await;
     let notifications = json!({"slack": "acme:x#ci"});
     take_in(&db.store, &[create(1, &notifications), start(1)]).await;
@@ -583,11 +592,11 @@ async fn internal_events_go_to_who_names_them() {
     }
     drain(&db.store, &read(&document)).await;
     let names = forges.iter().map(|(name, forge)| {
-        let mut told: Vec<String> =
+        let mut types: Vec<String> =
             forge.posts().iter().map(|post| post.body["type"].as_str().unwrap().to_owned()).collect();
-        told.sort();
-        told.dedup();
-        format!("{name}: {}", told.join(" "))
+        types.sort();
+        types.dedup();
+        format!("{name}: {}", types.join(" "))
     });
     let names: Vec<String> = names.collect();
     let news = "build:canceled build:created build:started job:canceled job:created job:started";

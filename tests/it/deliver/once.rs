@@ -1,14 +1,14 @@
-//! `deliver --once`, what a drain waits for before it ends, and how it hears of work.
+//! `deliver --once`: which waits it waits for before it ends, and how it is notified of work.
 
 use std::process::Command;
 use std::time::Duration;
 
-use hummingbird_status::clock::Deadline;
+use hummingbird_status::db::Store;
 use hummingbird_status::deliver::{Deliverer, Until};
-use hummingbird_status::family::Settings;
+use hummingbird_status::ingest::ingest;
 use hummingbird_status::outbox::Due;
-use hummingbird_status::pipeline::ingest;
-use hummingbird_status::store::Store;
+use hummingbird_status::platform::clock::Deadline;
+use hummingbird_status::sources::Settings;
 
 use super::{TOKEN, ghe, read, register, take_in, target};
 use crate::support::buildkite::{Event, HOST, event};
@@ -25,9 +25,9 @@ async fn builds(store: &Store, count: usize) {
     take_in(store, &builds).await;
 }
 
-/// A pace is waited for; a pause that is not short is not.
+/// It waits for a rate limit and for short pauses, not for long pauses.
 #[tokio::test]
-async fn once_ends_when_nothing_waits_for_a_pace_or_a_short_pause() {
+async fn once_waits_for_rate_limits_and_short_pauses_only() {
     for (interval, posts, left) in [(20, 5, 0), (600_000, 1, 4)] {
         let db = support::database().await;
         let forge = Forge::start(|_| created()).await;
@@ -42,9 +42,9 @@ async fn once_ends_when_nothing_waits_for_a_pace_or_a_short_pause() {
     }
 }
 
-/// The exit status is 0 only if everything arrived; what is left is printed with the reason.
+/// The exit status is 0 only if everything arrived; the rest is printed with the reason.
 #[tokio::test]
-async fn the_command_says_what_is_left_and_why() {
+async fn the_command_prints_undelivered_rows_and_reasons() {
     let db = support::database().await;
     let forge = Forge::start(|_| answer(401, &[], r#"{"message":"Bad credentials"}"#)).await;
     builds(&db.store, 2).await;
@@ -59,18 +59,18 @@ async fn the_command_says_what_is_left_and_why() {
         })
     };
     for _ in 0..2 {
-        // The second time the target is closed, and nothing is tried.
+        // The second time the circuit breaker is open, and nothing is tried.
         let (succeeds, said) = once(db.url.clone()).await.unwrap();
-        assert!(!succeeds && said.contains("ghe: 2 wait") && said.contains("Bad credentials"), "{said}");
+        assert!(!succeeds && said.contains("ghe: 2 pending") && said.contains("Bad credentials"), "{said}");
     }
     forge.now(|_| created());
     super::later(&db.store).await;
     let (succeeds, said) = once(db.url.clone()).await.unwrap();
-    assert!(succeeds && !said.contains("wait,"), "{said}");
+    assert!(succeeds && !said.contains("pending,"), "{said}");
     assert_eq!(render::rows(&db.store, "SELECT DISTINCT state FROM commit_statuses").await, ["delivered"]);
 }
 
-/// Notifications arrive only with what is due, and on a connection of their own.
+/// `NOTIFY` is sent only with due work; it arrives on a connection of its own.
 #[tokio::test]
 async fn a_transaction_notifies_when_it_makes_something_due() {
     let db = support::database().await;
@@ -85,14 +85,14 @@ async fn a_transaction_notifies_when_it_makes_something_due() {
     let ours = due(Event { build: "8", number: 8, sha: &sha, ..event("passed", 1) }).await;
     assert!(ours.something && ours.asleep, "{ours:?}");
     assert!(listener.heard().await);
-    // Nothing else came: the next one is our own.
+    // No other notification arrived: the next one is from this test.
     let again = due(Event { build: "8", number: 8, sha: &sha, ..event("passed", 1) }).await;
     assert_eq!(again, Due::default(), "known already");
 }
 
-/// A drain that listens delivers what is committed while it waits, and goes on when its connections are cut.
+/// A drain that listens delivers work that is committed while it waits, and reconnects when its connections are cut.
 #[tokio::test]
-async fn what_is_committed_while_a_drain_waits_is_delivered() {
+async fn work_committed_while_a_drain_waits_is_delivered() {
     let db = support::database().await;
     let forge = Forge::start(|_| created()).await;
     let deliverer = Deliverer::new(db.store.clone(), ghe(&forge), None).unwrap().listening();
@@ -105,7 +105,8 @@ async fn what_is_committed_while_a_drain_waits_is_delivered() {
         support::until("listening", listens).await;
         builds(&db.store, 1).await;
         support::until("the first", async || forge.count() == 1).await;
-        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN %' AND datname = current_database()";
+        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN %' AND datname = \
+            current_database()";
         db.store.script(cut, deadline()).await.unwrap();
         support::until("listening again", listens).await;
         let sha = "cd".repeat(20);
@@ -115,9 +116,9 @@ async fn what_is_committed_while_a_drain_waits_is_delivered() {
     deliverer.run(Until::Stopped(work)).await;
 }
 
-/// As a function: awake while there is work, and not after it has ended; who commits meanwhile knows.
+/// As a Lambda function: marked as awake while there is work, and not after its end; a writer can see the mark.
 #[tokio::test]
-async fn a_drain_that_lingers_says_when_it_is_awake() {
+async fn a_lingering_drain_is_marked_as_awake() {
     let db = support::database().await;
     let forge = Forge::start(|_| created()).await;
     let deliverer = Deliverer::new(db.store.clone(), ghe(&forge), None).unwrap();

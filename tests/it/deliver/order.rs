@@ -1,9 +1,9 @@
-//! Any order, any duplication, any batching of the same events: commits end at the same status.
+//! Any order, any duplication, any batching of the same events gives the same final commit statuses.
 
 use std::collections::BTreeMap;
 
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline;
+use hummingbird_status::ingest;
+use hummingbird_status::sources::Settings;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
@@ -19,7 +19,8 @@ const COMMITS: [&str; 4] = [SHA, OTHER_SHA, "HEAD", "5a74161"];
 /// Number, state, second and commit of an event. Those that differ in the commit alone have one id.
 type Said = (u64, usize, u32, usize);
 
-/// Two builds, whose commit may change, events of few moments; after each, whether is delivered, and how the server is.
+/// Two builds, whose commit may change, with events at few times; after each event, whether a drain runs, and the state
+/// of the server.
 fn histories() -> impl Strategy<Value = (Vec<Said>, Vec<(usize, u8)>)> {
     let events = prop::collection::vec((7..10_u64, 0..STATES.len(), 0..4_u32, 0..COMMITS.len()), 1..12);
     events.prop_flat_map(|events| {
@@ -39,8 +40,8 @@ fn said((number, state, second, commit): Said) -> Event<'static> {
     Event { build: ["a", "b"][(number % 2) as usize], number, sha: COMMITS[commit], ..event(STATES[state], second) }
 }
 
-/// What each commit is told in the end, by the rows and by the server.
-async fn told(db: &support::Db, forge: &Forge) -> String {
+/// The final status of each commit, in the rows and at the server.
+async fn statuses(db: &support::Db, forge: &Forge) -> String {
     let columns = [
         "repo",
         "sha",
@@ -71,18 +72,18 @@ fn any_history_ends_at_the_same_status() {
     });
     let result = runner.run(&histories(), |(events, history)| {
         let (expected, found) = runtime.block_on(async {
-            // All at once, and one post.
+            // All events in one batch, and one post.
             schema::clear(&db.store).await;
             let once = Forge::start(|_| created()).await;
             let all: Vec<_> = events.iter().map(|event| said(*event).delivery()).collect();
-            pipeline::ingest(&db.store, &all, &Settings::default(), deadline()).await;
+            ingest::ingest(&db.store, &all, &Settings::default(), deadline()).await;
             drain(&db.store, &ghe(&once)).await;
-            let expected = told(&db, &once).await;
-            // One by one, the server well or not.
+            let expected = statuses(&db, &once).await;
+            // One by one, with or without faults of the server.
             schema::clear(&db.store).await;
             let forge = Forge::start(|_| created()).await;
             for (index, then) in history {
-                pipeline::ingest(&db.store, &[said(events[index]).delivery()], &Settings::default(), deadline()).await;
+                ingest::ingest(&db.store, &[said(events[index]).delivery()], &Settings::default(), deadline()).await;
                 match then {
                     0 => continue,
                     1 => forge.now(|_| created()),
@@ -96,7 +97,7 @@ fn any_history_ends_at_the_same_status() {
             let retry = "UPDATE commit_statuses SET state = 'pending' WHERE state = 'dead'";
             db.store.script(retry, deadline()).await.unwrap();
             drain(&db.store, &ghe(&forge)).await;
-            (expected, told(&db, &forge).await)
+            (expected, statuses(&db, &forge).await)
         });
         if expected == found { Ok(()) } else { Err(TestCaseError::fail(difference(&expected, &found))) }
     });

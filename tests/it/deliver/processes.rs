@@ -1,13 +1,13 @@
-//! The program itself: killed at any moment, watched for what it says, and measured.
+//! `deliver` as a process: killed at any time, its output searched for secrets, and its latency measured.
 
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use hummingbird_status::deliver::{Deliverer, Until};
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline;
+use hummingbird_status::ingest;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 
 use super::{TOKEN, apps, ghe, read, take_in, target};
 use crate::support::buildkite::{Event, HOST, event};
@@ -23,7 +23,7 @@ fn program(db: &Db, document: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs it to its end, on a thread of its own: the servers live on ours.
+/// Runs it to its end, on a separate thread: the fake servers run on this one.
 async fn output(mut command: Command) -> Output {
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
@@ -54,9 +54,9 @@ fn life(number: usize) -> ([&'static str; 4], &'static str) {
     }
 }
 
-/// Builds with four events each, shuffled, taken in while a program delivers that is killed again and again, and while the
-/// target is away for a part of the time. Each commit ends at its right state; what was posted twice was under a lease that
-/// was cut.
+/// Builds with four events each, shuffled, ingested while a process delivers and is killed repeatedly, and while the
+/// target is unavailable for a part of the time. Each commit ends with the right state; only rows with an expired lease
+/// may have been posted twice.
 async fn killed(builds: usize, kills: usize) {
     let db = support::database().await;
     let forge = Forge::start(|_| created()).await;
@@ -78,10 +78,11 @@ async fn killed(builds: usize, kills: usize) {
             1 => forge.now(|_| answer(503, &[], "")),
             _ => forge.now(|_| created()),
         }
-        // So that it is in the midst of it. (While the target is away it is left alone after a few posts, or one.)
+        // So that it is busy when it is killed. (While the target is unavailable, the circuit breaker opens after a few
+        // posts.)
         let enough = forge.count() + if round % 3 == 1 { 1 } else { 4 };
         for batch in part.chunks(200) {
-            let report = pipeline::ingest(&db.store, batch, &Settings::default(), deadline()).await;
+            let report = ingest::ingest(&db.store, batch, &Settings::default(), deadline()).await;
             assert_eq!((report.counts().again, report.counts().refused), (0, 0));
         }
         support::until("posts of this round", async || {
@@ -91,8 +92,9 @@ async fn killed(builds: usize, kills: usize) {
         .await;
         if round < kills {
             drop(process);
-            // Its leases run out: a minute passes for the rows.
-            let ran_out = "UPDATE commit_statuses SET lease_until = now(), next_attempt_at = now() WHERE lease_until > now(); \
+            // Its leases expire: in the rows, a minute passes.
+            let ran_out = "UPDATE commit_statuses SET lease_until = now(), next_attempt_at = now() WHERE lease_until \
+                > now(); \
                            UPDATE delivery_targets SET open_until = NULL, probe_until = NULL";
             db.store.script(ran_out, deadline()).await.unwrap();
             process = start(&db, &document);
@@ -100,7 +102,7 @@ async fn killed(builds: usize, kills: usize) {
     }
     forge.now(|_| created());
     support::until("the end of all of it", async || {
-        // The last waits, too, are over at once.
+        // The last waits end at once, too.
         super::later(&db.store).await;
         let left = "SELECT (SELECT count(*) FROM commit_statuses WHERE state = 'pending') + \
                     (SELECT count(*) FROM outbox WHERE routed_at IS NULL)";
@@ -126,7 +128,8 @@ async fn killed(builds: usize, kills: usize) {
     assert!(states.starts_with(&format!("delivered | {builds} | ")), "{states}");
     assert!(twice <= cut, "{twice} statuses were posted twice, and only {cut} leases were cut");
     println!(
-        "{builds} builds x 4 events, {kills} kills: {} requests, {} taken, in {:.1} s; {cut} leases cut, {twice} posted twice",
+        "{builds} builds x 4 events, {kills} kills: {} requests, {} taken, in {:.1} s; {cut} leases expired, {twice} \
+            posted twice",
         forge.count(),
         posts.len(),
         began.elapsed().as_secs_f64()
@@ -134,7 +137,7 @@ async fn killed(builds: usize, kills: usize) {
 }
 
 #[tokio::test]
-async fn whoever_is_killed_loses_nothing() {
+async fn killed_processes_lose_nothing() {
     killed(150, 3).await;
 }
 
@@ -145,7 +148,7 @@ async fn ten_thousand_builds_and_ten_kills() {
     killed(10_000, 10).await;
 }
 
-/// From the commit of an event to its post, one after the other while nothing else is to do.
+/// The time from the commit of an event to its post, one after the other on an idle system.
 async fn latency(rounds: usize) -> Vec<Duration> {
     let db = support::database().await;
     let forge = Forge::start(|_| created()).await;
@@ -173,7 +176,7 @@ async fn latency(rounds: usize) -> Vec<Duration> {
     times
 }
 
-/// Of this machine, as busy as it is: how long the same takes a deliverer that is started for it, and waits for nothing.
+/// A reference for this machine and its load: the time that a newly started `deliver` takes for the same.
 async fn at_once(rounds: usize) -> Vec<Duration> {
     let db = support::database().await;
     let forge = Forge::start(|_| created()).await;
@@ -190,15 +193,16 @@ async fn at_once(rounds: usize) -> Vec<Duration> {
     times
 }
 
-/// What is committed is on its way at once, by a notification.
+/// A committed event is posted at once, because of a notification.
 #[tokio::test]
-async fn what_is_committed_is_posted_at_once() {
+async fn committed_events_are_posted_at_once() {
     let (idle, times) = tokio::join!(at_once(10), latency(10));
     let (allowed, took) = (Duration::from_millis(500) + 10 * idle[idle.len() / 2], times[times.len() / 2]);
     assert!(took < allowed, "{took:?}, of {allowed:?} beside {idle:?}");
 }
 
-/// Connecting to hear notifications takes a connection of the pool, and so does the work: neither waits for the other for ever.
+/// Listening for notifications takes a connection of the pool, and so does the work: they do not block each other for
+/// ever.
 #[tokio::test]
 async fn one_connection_is_enough_to_listen_and_to_deliver() {
     let db = support::database().await;
@@ -230,7 +234,7 @@ async fn figures() {
         let shas: Vec<String> = (0..builds).map(|n| format!("{n:040x}")).collect();
         let deliveries: Vec<Delivery> =
             shas.iter().map(|sha| Event { build: sha, sha, ..event("passed", 1) }.delivery()).collect();
-        pipeline::ingest(&db.store, &deliveries, &Settings::default(), deadline()).await;
+        ingest::ingest(&db.store, &deliveries, &Settings::default(), deadline()).await;
         let began = Instant::now();
         super::drain(&db.store, &targets).await;
         let rate = builds as f64 / began.elapsed().as_secs_f64();
@@ -238,8 +242,8 @@ async fn figures() {
     }
 }
 
-/// The Lambda function, for one invocation whose time is over so long after the last moment at which the test waits for its answer
-/// that only idleness ends it: what it answered.
+/// One invocation of the Lambda function, with a time limit far after the time limit of the test, so that only idleness
+/// ends it. Returns its answer.
 async fn invocation(db: &Db, forge: &Forge) -> serde_json::Value {
     let time = 2 * i64::try_from(support::LONGEST.as_millis()).unwrap();
     let mut events = 0;
@@ -298,14 +302,14 @@ async fn everything(db: &Db) -> String {
     text
 }
 
-/// Servers that repeat what they were sent, in every way there is.
+/// Servers that repeat the request in their answers, in many ways.
 #[tokio::test]
 async fn tokens_are_in_no_log_row_or_error() {
     let db = support::database().await;
     let echo = |status: u16| {
         move |post: &crate::support::forge::Post| {
             let all: Vec<String> = post.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-            let body = serde_json::json!({"message": format!("refused, with {}", all.join(", "))}).to_string();
+            let body = serde_json::json!({"message": format!("rejected, with {}", all.join(", "))}).to_string();
             answer(status, &[("location", "http://other.example/"), ("x-echo", TOKEN)], &body)
         }
     };
@@ -316,34 +320,35 @@ async fn tokens_are_in_no_log_row_or_error() {
         let kind = if n % 2 == 0 { "github" } else { "gitlab" };
         document += &target(&format!("t{status}"), kind, &forge, &format!("h{n}.example"), "");
         document += &format!(
-            "[[target]]\nname = 'hook{status}'\nkind = 'webhook'\nurl = '{}'\nsecret = 'env:TOKEN'\nallow_private = true\n",
+            "[[target]]\nname = 'hook{status}'\nkind = 'webhook'\nurl = '{}'\nsecret = 'env:TOKEN'\nallow_private = \
+                true\n",
             forge.url
         );
         let repo = format!("git@h{n}.example:acme/app.git");
         take_in(&db.store, &[Event { build: &format!("b{n}"), repo: &repo, ..event("passed", 1) }]).await;
         forges.push(forge);
     }
-    // An app, whose server repeats signed documents and tokens: each answer is what came, and makes a token.
+    // An app, whose server repeats JWTs and tokens: each answer repeats the request, and issues a token.
     let app = Forge::start(|post| {
         let all: Vec<&str> = post.headers.iter().map(|(_, value)| value.as_str()).collect();
         let members = serde_json::json!({
-            "message": format!("refused, with {}", all.join(", ")), "token": APP_TOKEN,
+            "message": format!("rejected, with {}", all.join(", ")), "token": APP_TOKEN,
             "expires_at": jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1),
         });
         let status = if post.path == apps::TOKENS { 201 } else { 422 };
         answer(status, &[("x-echo", APP_TOKEN)], &members.to_string())
     })
     .await;
-    let refusing = Forge::start(echo(401)).await;
+    let rejecting = Forge::start(echo(401)).await;
     document += &apps::app("github", &app, "").replace("ghe.acme.example", "app.example");
     document +=
-        &apps::app("github", &refusing, "").replace("ghe.acme.example", "apps.example").replace("'github'", "'apps'");
+        &apps::app("github", &rejecting, "").replace("ghe.acme.example", "apps.example").replace("'github'", "'apps'");
     document = document.replace("kind = 'apps'", "kind = 'github'");
     for host in ["app", "apps"] {
         let repo = format!("git@{host}.example:acme/app.git");
         take_in(&db.store, &[Event { build: host, repo: &repo, ..event("passed", 1) }]).await;
     }
-    forges.extend([app.clone(), refusing.clone()]);
+    forges.extend([app.clone(), rejecting.clone()]);
     let mut said = String::new();
     for arguments in [
         &["deliver", "--once"][..],
@@ -357,7 +362,7 @@ async fn tokens_are_in_no_log_row_or_error() {
         said += &String::from_utf8_lossy(&output.stdout);
         said += &String::from_utf8_lossy(&output.stderr);
     }
-    // And where the document itself is wrong.
+    // And with an invalid document.
     for wrong in [
         format!(
             "[[target]]\nname = 'x'\nkind = 'github'\nhosts = ['h']\napp_id = 1\ninstallation_id = 2\nkey = '{TOKEN}'"
@@ -373,15 +378,15 @@ async fn tokens_are_in_no_log_row_or_error() {
         said += &error;
     }
     let few: Vec<_> = forges.iter().filter(|forge| forge.count() < 2).map(|forge| &forge.url).collect();
-    assert!(few.is_empty() || few == [&refusing.url], "not all of them were posted to");
+    assert!(few.is_empty() || few == [&rejecting.url], "not all of them were posted to");
     let signed: Vec<String> =
-        [&app, &refusing].map(|forge| forge.posts()[0].header("authorization").unwrap()[7..].to_owned()).into();
+        [&app, &rejecting].map(|forge| forge.posts()[0].header("authorization").unwrap()[7..].to_owned()).into();
     let lines = apps::KEY.lines().filter(|line| !line.starts_with('-'));
     let planted: Vec<&str> =
         [TOKEN, APP_TOKEN].into_iter().chain(signed.iter().map(String::as_str)).chain(lines).collect();
     assert!(planted.len() > 20 && app.count() == 2, "{} things to look for", planted.len());
     let rows = everything(&db).await;
-    assert!(rows.contains("refused, with") && said.len() > 10_000, "nothing was looked at: {} bytes", said.len());
+    assert!(rows.contains("rejected, with") && said.len() > 10_000, "nothing was searched: {} bytes", said.len());
     for (place, text) in [("said", &said), ("rows", &rows)] {
         if let Some(at) = planted.iter().find_map(|secret| text.find(secret)) {
             let from = text[..at].char_indices().rev().nth(300).map_or(0, |(from, _)| from);
@@ -400,7 +405,7 @@ async fn deliveries_are_listed_shown_retried_and_pruned() {
         let output = output(program(&db, &document, arguments)).await;
         (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
     };
-    assert!(!run(&["deliver", "--once"]).await.0, "not all of it arrived");
+    assert!(!run(&["deliver", "--once"]).await.0, "a delivery failed");
     let (done, list) = run(&["deliveries", "list"]).await;
     assert!(
         done && list.contains("dead") && list.contains("Problems parsing JSON") && list.contains("acme/app"),
@@ -419,8 +424,8 @@ async fn deliveries_are_listed_shown_retried_and_pruned() {
                UPDATE outbox SET created_at = now() - interval '91 days'";
     db.store.script(old, deadline()).await.unwrap();
     let (_, said) = run(&["deliveries", "prune", "--dry-run"]).await;
-    assert_eq!(said.trim(), "0 deliveries, 1 events, 1 statuses would be thrown away");
+    assert_eq!(said.trim(), "0 deliveries, 1 events, 1 statuses would be deleted");
     let (_, said) = run(&["deliveries", "prune", "--days", "90"]).await;
-    assert_eq!(said.trim(), "0 deliveries, 1 events, 1 statuses thrown away");
+    assert_eq!(said.trim(), "0 deliveries, 1 events, 1 statuses deleted");
     assert_eq!(render::rows(&db.store, "SELECT id::text FROM outbox").await, [""; 0]);
 }

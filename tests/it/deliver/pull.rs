@@ -1,8 +1,8 @@
-//! The facade for those inside a firewall, and their client.
+//! The pull API for clients behind a firewall, and its client.
 
 use hummingbird_status::deliver::pull::{PullClient, PullSetUp, routes};
 use hummingbird_status::deliver::targets::{Target, targets};
-use hummingbird_status::secret::Secret;
+use hummingbird_status::platform::secret::Secret;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -13,7 +13,8 @@ use crate::support::{self, deadline, render};
 
 /// Two clients with a key each: one for this machine as a host, one for another.
 fn pulled() -> Vec<Target> {
-    let document = "[[target]]\nname = 'inside'\nkind = 'github'\nhosts = ['127.0.0.1', 'ghe.acme.example']\napi_key = 'env:KEY'\n\
+    let document = "[[target]]\nname = 'inside'\nkind = 'github'\nhosts = ['127.0.0.1', 'ghe.acme.example']\napi_key \
+        = 'env:KEY'\n\
                     [[target]]\nname = 'other'\nkind = 'github'\nhosts = ['other.example']\napi_key = 'env:OTHER'";
     let lookup = |name: &str| match name {
         "DELIVERY_TARGETS" => Some(document.to_owned()),
@@ -24,7 +25,7 @@ fn pulled() -> Vec<Target> {
     targets(&lookup).unwrap()
 }
 
-/// Serves the routes; returns where.
+/// Serves the routes; returns the address.
 async fn serve(db: &support::Db) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -35,7 +36,8 @@ async fn serve(db: &support::Db) -> String {
 }
 
 async fn call(method: Method, url: &str, key: &str, body: &Value) -> (StatusCode, Value) {
-    let request = hummingbird_status::https::client().build().unwrap().request(method, url).header("x-api-key", key);
+    let request =
+        hummingbird_status::platform::https::client().build().unwrap().request(method, url).header("x-api-key", key);
     let request = if body.is_null() { request } else { request.body(body.to_string()) };
     let answer = request.send().await.unwrap();
     let status = answer.status();
@@ -43,7 +45,7 @@ async fn call(method: Method, url: &str, key: &str, body: &Value) -> (StatusCode
 }
 
 #[tokio::test]
-async fn leases_are_given_and_taken_back() {
+async fn leases_are_granted_and_returned() {
     let db = support::database().await;
     let url = serve(&db).await;
     let all = format!("{url}/v1/deliveries");
@@ -64,7 +66,7 @@ async fn leases_are_given_and_taken_back() {
     take_in(&db.store, &[event("started", 1)]).await;
     drain(&db.store, &pulled()).await;
 
-    // Another's key gets nothing, and can end nothing.
+    // The key of another client gets no lease, and cannot end one.
     assert_eq!(get("", "key-two").await.1, json!({"deliveries": []}));
     let (_, body) = get("?max=3", "key-one").await;
     let leased = &body["deliveries"][0];
@@ -77,7 +79,7 @@ async fn leases_are_given_and_taken_back() {
     let first = one(&leased["lease"]);
     assert_eq!(call(Method::DELETE, &first, "key-two", &Value::Null).await.0, StatusCode::NOT_FOUND);
     assert_eq!(call(Method::DELETE, &first, "wrong", &Value::Null).await.0, StatusCode::UNAUTHORIZED);
-    // It is leased: nobody else gets it.
+    // It is leased: no other client gets it.
     assert_eq!(get("", "key-one").await.1, json!({"deliveries": []}));
     for _ in 0..2 {
         assert_eq!(
@@ -97,7 +99,7 @@ async fn leases_are_given_and_taken_back() {
     let never = format!("{all}/00000000-0000-4000-8000-000000000000");
     assert_eq!(call(Method::DELETE, &never, "key-one", &Value::Null).await.0, StatusCode::GONE);
 
-    // Handed back, to be tried again at once; then for ever.
+    // Returned for an immediate retry; then as dead.
     take_in(&db.store, &[event("failing", 2)]).await;
     drain(&db.store, &pulled()).await;
     let lease = async || one(&get("?wait=5", "key-one").await.1["deliveries"][0]["lease"]);
@@ -114,7 +116,7 @@ async fn leases_are_given_and_taken_back() {
     assert_eq!(call(Method::POST, &third, "key-one", &back).await.0, StatusCode::NO_CONTENT);
     assert_eq!(status(&db.store).await, "dead | 2 | 1 | no such repository");
 
-    // A lease that ran out and that another one has: what the first says does not count.
+    // The lease expired and another client has it: the report of the first client is ignored.
     take_in(&db.store, &[event("failed", 3)]).await;
     drain(&db.store, &pulled()).await;
     let late = lease().await;
@@ -128,10 +130,10 @@ async fn leases_are_given_and_taken_back() {
 }
 
 #[tokio::test]
-async fn a_key_has_its_limits() {
+async fn a_key_has_a_rate_limit() {
     let db = support::database().await;
     let all = format!("{}/v1/deliveries", serve(&db).await);
-    let client = hummingbird_status::https::client().build().unwrap();
+    let client = hummingbird_status::platform::https::client().build().unwrap();
     let mut requests = tokio::task::JoinSet::new();
     for _ in 0..25 {
         let request = client.get(format!("{all}?wait=1")).header("x-api-key", "key-one");
@@ -141,7 +143,7 @@ async fn a_key_has_its_limits() {
     answers.sort_unstable();
     assert_eq!(answers.iter().filter(|status| **status == 200).count(), 10, "{answers:?}");
     assert!(answers.iter().all(|status| [200, 429].contains(status)), "{answers:?}");
-    // The other client is none the worse.
+    // The other client is not affected.
     let other = client.get(&all).header("x-api-key", "key-two").send().await.unwrap();
     assert_eq!(other.status(), StatusCode::OK);
 }
@@ -163,7 +165,7 @@ async fn states(db: &support::Db) -> String {
 }
 
 #[tokio::test]
-async fn the_client_posts_inside_and_says_what_became_of_it() {
+async fn the_client_posts_and_reports_the_outcomes() {
     let db = support::database().await;
     let api = serve(&db).await;
     let ghe = Forge::start(|post| match post.path.contains("/missing/") {
@@ -188,16 +190,16 @@ async fn the_client_posts_inside_and_says_what_became_of_it() {
     assert_eq!(rows, "acme/app | delivered | -\nacme/missing | dead | status_cap");
 }
 
-/// GitHub is away: rows wait and the target is closed, as if it were posted to from here. Then it is back.
+/// GitHub is unavailable: rows wait and the circuit breaker opens, as with direct posts. Then it is available again.
 #[tokio::test]
-async fn what_the_client_meets_is_known_to_the_rows() {
+async fn faults_at_the_client_are_stored_in_the_rows() {
     let db = support::database().await;
     let api = serve(&db).await;
     let ghe = Forge::start(|_| answer(401, &[], r#"{"message":"Bad credentials"}"#)).await;
     take_in(&db.store, &[event("passed", 5)]).await;
     drain(&db.store, &pulled()).await;
-    let refused = async || status(&db.store).await.contains("token");
-    client(&api, "key-one", &ghe.url).run(support::until("a refusal", refused)).await;
+    let rejected = async || status(&db.store).await.contains("token");
+    client(&api, "key-one", &ghe.url).run(support::until("a rejection", rejected)).await;
     assert_eq!(ghe.count(), 1);
     assert!(status(&db.store).await.starts_with("pending | 0 | 0 | the token is wrong"));
     super::later(&db.store).await;
@@ -207,7 +209,7 @@ async fn what_the_client_meets_is_known_to_the_rows() {
     assert_eq!(status(&db.store).await, "delivered | 1 | 1 | -");
 }
 
-/// A worker whose GitHub is another one than the target's must not post there, whatever it is given.
+/// A worker whose GitHub is not the target's must not post there, whatever lease it gets.
 #[tokio::test]
 async fn the_client_posts_to_its_own_host_only() {
     let db = support::database().await;
@@ -215,7 +217,7 @@ async fn the_client_posts_to_its_own_host_only() {
     let ghe = Forge::start(|_| created()).await;
     take_in(&db.store, &[Event { repo: "git@other.example:acme/app.git", ..event("passed", 5) }]).await;
     drain(&db.store, &pulled()).await;
-    // It has been leased, and handed back as if it had not been tried.
+    // It was leased, and returned as not tried.
     let handed_back = async || {
         let leased = "SELECT count(*)::text FROM commit_statuses WHERE lease IS NOT NULL AND lease_until IS NULL";
         render::rows(&db.store, leased).await == ["1"]

@@ -1,14 +1,13 @@
-//! Who receives what: outdated events, targets that are registered, and events that no target can receive.
+//! Which targets receive which events: outdated events, registered targets, and events that no target can receive.
 
 use std::time::Duration;
 
-use hummingbird_status::clock;
-use hummingbird_status::config::Retention;
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::ingest;
-use hummingbird_status::store::{Patient, Store};
-use hummingbird_status::upkeep;
+use hummingbird_status::db::{Retrying, Store};
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::maintenance::{self, Retention};
+use hummingbird_status::platform::clock;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 use serde_json::json;
 
 use super::{drain, ghe, posted, read, register, target};
@@ -23,18 +22,33 @@ fn all_kinds(forge: &Forge) -> String {
     [
         target("ghe", "github", forge, HOST, pages),
         target("lab", "gitlab", forge, HOST, ""),
-        format!("[[target]]\nname = 'hook'\nkind = 'webhook'\nurl = '{url}/in'\nsecret = 'env:TOKEN'\nallow_private = true\nevents = ['*', 'notify:*']\n"),
-        format!("[[target]]\nname = 'checks'\nkind = 'check_run'\nhosts = ['{HOST}']\napi = '{url}/api/v3'\ntoken = 'env:TOKEN'\n{pages}\n"),
-        format!("[[target]]\nname = 'mail'\nkind = 'mail'\nhosts = ['*']\nfrom = 'ci@acme.example'\nregion = 'eu-west-1'\napi = '{url}'\n{pages}\n"),
-        format!("[[target]]\nname = 'slack'\nkind = 'slack'\nhosts = ['*']\ntoken = 'env:TOKEN'\napi = '{url}'\n{pages}\n"),
+        format!(
+            "[[target]]\nname = 'hook'\nkind = 'webhook'\nurl = '{url}/in'\nsecret = 'env:TOKEN'\nallow_private = \
+            true\nevents = ['*', 'notify:*']\n"
+        ),
+        format!(
+            "[[target]]\nname = 'checks'\nkind = 'check_run'\nhosts = ['{HOST}']\napi = '{url}/api/v3'\ntoken = \
+            'env:TOKEN'\n{pages}\n"
+        ),
+        format!(
+            "[[target]]\nname = 'mail'\nkind = 'mail'\nhosts = ['*']\nfrom = 'ci@acme.example'\nregion = \
+            'eu-west-1'\napi = '{url}'\n{pages}\n"
+        ),
+        format!(
+            "[[target]]\nname = 'slack'\nkind = 'slack'\nhosts = ['*']\ntoken = 'env:TOKEN'\napi = \
+            '{url}'\n{pages}\n"
+        ),
         format!("[[target]]\nname = 'hooks'\nkind = 'travis_webhook'\nhosts = ['*']\nallow_private = true\n{pages}\n"),
-        format!("[[target]]\nname = 'irc'\nkind = 'irc'\nhosts = ['*']\nurl = '{url}/irc'\nsecret = 'env:TOKEN'\nallow_private = true\n{pages}\n"),
+        format!(
+            "[[target]]\nname = 'irc'\nkind = 'irc'\nhosts = ['*']\nurl = '{url}/irc'\nsecret = \
+            'env:TOKEN'\nallow_private = true\n{pages}\n"
+        ),
         "[[target]]\nname = 'topic'\nkind = 'sns'\ntopic_arn = 'arn:aws:sns:eu-west-1:123456789012:t'\n".to_owned(),
     ]
     .concat()
 }
 
-/// A build as a queue delivers it that accepted it so long ago.
+/// A build event that the queue accepted so long ago.
 fn sent(built: &Event<'_>, ago: Duration) -> Delivery {
     let sent_at = clock::now().checked_sub(ago).ok();
     Delivery { sent_at, ..built.delivery() }
@@ -56,8 +70,8 @@ async fn count(store: &Store, from: &str) -> String {
     render::rows(store, &format!("SELECT count(*)::text FROM {from}")).await.remove(0)
 }
 
-/// What an archive says is known and announced to no target of any kind; what happens later is announced. `BACKFILL_BUILDS` makes
-/// the archive larger.
+/// Messages of an archive are stored and announced to no target of any kind; later changes are announced. The variable
+/// `BACKFILL_BUILDS` makes the archive larger.
 #[tokio::test]
 async fn a_backfill_announces_nothing_and_the_next_change_once() {
     let db = support::database().await;
@@ -69,7 +83,8 @@ async fn a_backfill_announces_nothing_and_the_next_change_once() {
         "id": 1, "number": "1", "event_type": "push", "branch": "main",
         "repository": {"id": 7, "owner_name": "acme", "name": "app", "url": format!("https://{HOST}/acme/app")},
         "commit": {"sha": "ab".repeat(20), "author_email": "ada@acme.example"},
-        "config": {"notifications": {"slack": "acme:tok", "email": ["ada@acme.example"], "webhooks": format!("{}/own", forge.url),
+        "config": {"notifications": {"slack": "acme:tok", "email": ["ada@acme.example"],
+        "webhooks": format!("{}/own", forge.url),
             "irc": "irc.libera.chat#ci"}},
         "jobs": [{"id": 100, "number": "1.1"}],
     });
@@ -95,7 +110,7 @@ async fn a_backfill_announces_nothing_and_the_next_change_once() {
     assert_eq!(forge.count(), 0, "{:?}", posted(&forge));
     let states = "SELECT DISTINCT state FROM commit_statuses";
     assert_eq!(render::rows(&db.store, states).await, ["outdated"], "known, so that an older one is not posted");
-    // The event before that one comes late: the build's state is known to be newer.
+    // The event before that one arrives late: the build has a newer state.
     let sha = format!("{:040x}", 7);
     let known = Event { build: "7", number: 7, sha: &sha, ..event("failed", 5) };
     let before = of_2023(&Event { state: "scheduled", second: 1, ..known.clone() });
@@ -109,7 +124,7 @@ async fn a_backfill_announces_nothing_and_the_next_change_once() {
 
 /// The age of an event is that of its message, and each kind of target has a limit of its own.
 #[tokio::test]
-async fn the_age_of_a_message_decides_who_is_still_notified() {
+async fn the_age_of_a_message_decides_which_targets_are_notified() {
     let hours = |hours: u64| Duration::from_secs(3600 * hours);
     for (ago, statuses, events) in
         [(hours(0), 1, 1), (hours(7), 1, 0), (hours(24 * 7 - 1), 1, 0), (hours(24 * 7 + 1), 0, 0)]
@@ -129,9 +144,9 @@ async fn the_age_of_a_message_decides_who_is_still_notified() {
     }
 }
 
-/// What came by a dead-letter queue or a replay is as old as when it was first sent.
+/// The age of a message from a dead-letter queue or a replay counts from when it was first sent.
 #[tokio::test]
-async fn what_was_moved_or_replayed_is_as_old_as_it_is() {
+async fn redriven_and_replayed_messages_keep_their_age() {
     let db = support::database().await;
     let forge = Forge::start(|_| created()).await;
     register(&db.store, &ghe(&forge)).await;
@@ -149,7 +164,7 @@ async fn what_was_moved_or_replayed_is_as_old_as_it_is() {
 
 /// A delivery that has waited for too long, because its target was away, is not sent any more.
 #[tokio::test]
-async fn what_becomes_outdated_while_it_waits_is_given_up() {
+async fn deliveries_that_become_too_old_while_waiting_are_given_up() {
     let db = support::database().await;
     let forge = Forge::start(|_| created()).await;
     register(&db.store, &ghe(&forge)).await;
@@ -159,9 +174,8 @@ async fn what_becomes_outdated_while_it_waits_is_given_up() {
     drain(&db.store, &ghe(&forge)).await;
     assert_eq!(forge.count(), 0);
     assert_eq!(count(&db.store, "commit_statuses WHERE state = 'dead' AND reason LIKE 'outdated%'").await, "1");
-    let again = async |tx: &mut hummingbird_status::store::Tx<'_>| {
-        hummingbird_status::outbox::list::retry(tx, None, None).await
-    };
+    let again =
+        async |tx: &mut hummingbird_status::db::Tx<'_>| hummingbird_status::outbox::list::retry(tx, None, None).await;
     assert_eq!(db.store.in_tx("retry", deadline(), again).await.unwrap(), 1);
     drain(&db.store, &ghe(&forge)).await;
     assert_eq!(forge.count(), 1, "asked for by a person, it counts from then");
@@ -193,9 +207,9 @@ async fn an_event_that_no_target_can_receive_is_not_written() {
     assert!(forge.posts()[0].path.ends_with(&shas[2]));
 }
 
-/// While no process has said which targets there are, events wait for an hour; older ones are for nobody.
+/// Before any process has registered targets, events wait for an hour; older ones are delivered to no target.
 #[tokio::test]
-async fn what_happened_before_the_first_registration_waits_for_an_hour() {
+async fn events_before_the_first_registration_wait_for_an_hour() {
     let db = support::database().await;
     let forge = Forge::start(|_| created()).await;
     let shas: Vec<String> = (1..=3).map(|number| format!("{number:040x}")).collect();
@@ -205,11 +219,11 @@ async fn what_happened_before_the_first_registration_waits_for_an_hour() {
         db.store.script(&sql, deadline()).await.unwrap();
     }
     drain(&db.store, &ghe(&forge)).await;
-    let told: Vec<String> = forge.posts().iter().map(|post| post.path[post.path.len() - 40..].to_owned()).collect();
-    assert_eq!(told, shas[1..]);
+    let posted: Vec<String> = forge.posts().iter().map(|post| post.path[post.path.len() - 40..].to_owned()).collect();
+    assert_eq!(posted, shas[1..]);
 }
 
-/// A target that is taken out of the document is disabled; those of another document, with other names, stay.
+/// A target that is removed from the document is disabled; targets of another document, with other names, stay.
 #[tokio::test]
 async fn two_documents_have_targets_of_their_own() {
     let db = support::database().await;
@@ -238,9 +252,9 @@ async fn two_documents_have_targets_of_their_own() {
         }
     }
     take(&db.store, event("passed", 5).delivery(), &Settings::default()).await;
-    let told = "SELECT target FROM commit_statuses ORDER BY target";
-    assert_eq!(render::rows(&db.store, told).await.join(" "), "b c x y");
-    // Who is enabled again receives what happens from then on.
+    let targets_of_rows = "SELECT target FROM commit_statuses ORDER BY target";
+    assert_eq!(render::rows(&db.store, targets_of_rows).await.join(" "), "b c x y");
+    // A target that is enabled again receives events from then on.
     let since = "SELECT name FROM delivery_targets WHERE registered_at < now() - interval '30 minutes' ORDER BY name";
     assert_eq!(
         render::rows(&db.store, since).await.join(" "),
@@ -249,13 +263,13 @@ async fn two_documents_have_targets_of_their_own() {
     );
 }
 
-/// What waits for a target that was disabled is given up after an hour, by a deliverer and by upkeep, and can be retried when the
-/// target is there again. What waits for others stays, and so does what is under lease.
+/// Deliveries that wait for a disabled target end after an hour, by a deliverer and by maintenance, and can be retried
+/// when the target is there again. Deliveries to other targets stay, and so do those under lease.
 #[tokio::test]
-async fn what_waits_for_a_disabled_target_is_given_up_and_can_be_retried() {
+async fn deliveries_to_a_disabled_target_end_and_can_be_retried() {
     let states = "SELECT target || ' ' || state || coalesce(': ' || reason, '') AS x FROM commit_statuses
         UNION ALL SELECT target || ' ' || state || coalesce(': ' || reason, '') FROM deliveries ORDER BY x";
-    for by_upkeep in [false, true] {
+    for by_maintenance in [false, true] {
         let db = support::database().await;
         let forge = Forge::start(|_| created()).await;
         let hook = |name: &str| {
@@ -272,11 +286,11 @@ async fn what_waits_for_a_disabled_target_is_given_up_and_can_be_retried() {
         db.store.script(lease, deadline()).await.unwrap();
         let kept = read(&hook("kept"));
         register(&db.store, &kept).await;
-        // Nothing is sent: only what is looked after at times.
+        // Nothing is sent: only the work that is done at intervals.
         let look = async || {
-            if by_upkeep {
-                let patient = Patient::until(&db.store, deadline());
-                upkeep::run(&patient, &Retention::default(), clock::now(), deadline(), false).await.ended
+            if by_maintenance {
+                let retrying = Retrying::until(&db.store, deadline());
+                maintenance::run(&retrying, &Retention::default(), clock::now(), deadline(), false).await.ended
             } else {
                 drain(&db.store, &read(&target("lab", "gitlab", &forge, "other.example", ""))).await;
                 0
@@ -289,15 +303,15 @@ async fn what_waits_for_a_disabled_target_is_given_up_and_can_be_retried() {
         );
         let disabled = "UPDATE delivery_targets SET disabled_at = disabled_at - interval '61 minutes'";
         db.store.script(disabled, deadline()).await.unwrap();
-        assert_eq!(look().await, if by_upkeep { 2 } else { 0 });
+        assert_eq!(look().await, if by_maintenance { 2 } else { 0 });
         let given_up =
             ["ghe dead: the target is disabled", "gone dead: the target is disabled", "kept pending", "lent pending"];
-        assert_eq!(render::rows(&db.store, states).await, given_up, "{by_upkeep}");
+        assert_eq!(render::rows(&db.store, states).await, given_up, "{by_maintenance}");
 
         register(&db.store, &all).await;
         drain(&db.store, &all).await;
         assert_eq!(forge.count(), 1, "the one that was kept: {:?}", posted(&forge));
-        let again = async |tx: &mut hummingbird_status::store::Tx<'_>| {
+        let again = async |tx: &mut hummingbird_status::db::Tx<'_>| {
             hummingbird_status::outbox::list::retry(tx, None, None).await
         };
         assert_eq!(db.store.in_tx("retry", deadline(), again).await.unwrap(), 2);
@@ -309,7 +323,7 @@ async fn what_waits_for_a_disabled_target_is_given_up_and_can_be_retried() {
     }
 }
 
-/// Objects without a receiver cost neither events nor the reading of rows for them; milestones are kept all the same.
+/// Objects without a receiver cause neither events nor reads of rows for them; milestones are still stored.
 #[tokio::test]
 async fn objects_without_a_receiver_are_not_announced() {
     let said = |second: u32, document: &serde_json::Value| Delivery {
@@ -318,7 +332,8 @@ async fn objects_without_a_receiver_are_not_announced() {
         sent_at: Some(clock::now()),
         ..Delivery::default()
     };
-    let document = json!({"version": {"major": 4, "minor": 0}, "checkouts": [{"id": "o:c", "origin": "o", "valid": true}],
+    let document = json!({"version": {"major": 4, "minor": 0}, "checkouts": [{"id": "o:c", "origin": "o",
+        "valid": true}],
         "builds": [{"id": "o:b", "origin": "o", "checkout_id": "o:c", "valid": true}]});
     for (events, expected) in [("['nothing']", "0"), ("['datawarehouse.build.new']", "1"), ("['datawarehouse.*']", "2")]
     {

@@ -1,7 +1,7 @@
-//! Each target is trusted by its own authorities only.
+//! Each target is trusted by its own certificate authorities only.
 //!
-//! `ca.pem` and what it signed for `localhost` were made for these tests with openssl, for a hundred years; the authority's own
-//! key was thrown away.
+//! `ca.pem` and the certificate that it signed for `localhost` were made for these tests with openssl, valid for a
+//! hundred years; the private key of the authority was deleted.
 
 use std::sync::Arc;
 

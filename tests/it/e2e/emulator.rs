@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use crate::support::{self, project};
 
-/// What it ends with where it cannot be installed.
+/// The exit status when it cannot be installed.
 const UNAVAILABLE: i32 = 69;
 
-/// A running emulator. Its stack is deleted and it ends with this, or with the process.
+/// A running emulator. When this is dropped or the process ends, it deletes its stack and ends.
 pub struct Emulator {
     child: Child,
     requests: Option<ChildStdin>,
@@ -59,7 +59,7 @@ impl Emulator {
         self.answer()
     }
 
-    /// A call of AWS, as boto3 names it, that may be refused.
+    /// A call of AWS, as boto3 names it; it may fail.
     pub fn try_call(&mut self, service: &str, operation: &str, parameters: &Value) -> Result<Value, String> {
         self.ask("call", &json!([service, operation, parameters]))
     }
@@ -75,7 +75,7 @@ impl Emulator {
         self.ask("deploy", parameters).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// What the functions said, a line each, with the name of its group before it.
+    /// The log lines of the functions, each after the name of its log group.
     pub fn logs(&mut self) -> Vec<String> {
         let groups = self.ask("logs", &Value::Null).unwrap();
         let lines = groups.as_object().unwrap().iter().flat_map(|(group, lines)| {
@@ -89,7 +89,7 @@ impl Emulator {
         self.ask("delete", &Value::Null).unwrap_or_else(|error| panic!("{error}"));
     }
 
-    /// Messages of a queue: waiting, and taken by somebody.
+    /// The number of messages of a queue: visible, and in flight.
     pub fn depth(&mut self, url: &str) -> u64 {
         let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
         let answer = self.call("sqs", "get_queue_attributes", &json!({"QueueUrl": url, "AttributeNames": names}));
@@ -107,7 +107,7 @@ impl Emulator {
         }
     }
 
-    /// Takes all that is in a queue.
+    /// Receives and deletes all messages of a queue.
     pub fn take(&mut self, url: &str) -> Vec<Value> {
         let mut all = Vec::new();
         loop {
@@ -129,7 +129,8 @@ impl Emulator {
         let ask = json!({"QueueUrl": url, "AttributeNames": ["QueueArn"]});
         let arn = self.call("sqs", "get_queue_attributes", &ask)["Attributes"]["QueueArn"].clone();
         let policy = json!({"Version": "2012-10-17", "Statement": [{
-            "Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn,
+            "Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage",
+            "Resource": arn,
             "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
         }]});
         let attributes = json!({"Policy": policy.to_string()});
@@ -163,10 +164,10 @@ impl Drop for Emulator {
     }
 }
 
-/// The longest that anything takes, on a busy machine too.
+/// The time limit of waits, also for a busy machine.
 pub const LONGEST: Duration = support::LONGEST;
 
-/// Waits until something is so.
+/// Waits for a condition.
 pub async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
     let end = Instant::now() + LONGEST;
     while !so().await {

@@ -1,8 +1,8 @@
-//! What comes in: from the topic, from the bus of a partner, from bots.
+//! Messages in: from the topic, from the partner event bus, from bots.
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::ingest;
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 use serde_json::{Value, json};
 
 use super::emulator::until;
@@ -11,8 +11,7 @@ use crate::support::buildkite::{Event, SHA, event};
 use crate::support::random::Random;
 use crate::support::{deadline, difference, files, project, render};
 
-/// What can never be understood, in three ways: no JSON, a member that lacks, and one that says which object it is about and is of a
-/// wrong type.
+/// Three kinds of poison messages: no JSON, a missing member, and an identity of a wrong type.
 const POISON: [&str; 3] = [
     "this is no JSON",
     r#"{"object_kind": "merge_request"}"#,
@@ -26,7 +25,7 @@ fn published() -> Vec<(String, Value)> {
         let texts = files(&format!("events/{folder}"), ".json").into_iter();
         all.extend(texts.map(|(_, body)| (String::from_utf8(body).unwrap(), json!({}))));
     }
-    // These are messages of SNS already. Those that tell of one build what may come in any order.
+    // These have SNS envelopes already. Several are about one build, whose messages may arrive in any order.
     for name in ["build-passed", "messages-before-build", "sidekiq-arguments", "stage-failed"] {
         let body = std::fs::read(project(&format!("events/travis/{name}.json"))).unwrap();
         let mut messages: Vec<Value> = serde_json::from_slice(&body).unwrap_or_default();
@@ -42,7 +41,7 @@ fn published() -> Vec<(String, Value)> {
     all
 }
 
-/// Messages of the topic make the rows that they make without AWS, poison among them, and none is given up.
+/// Messages of the topic, among them poison, give the same rows as without AWS, and none is in the dead-letter queue.
 pub async fn messages(world: &mut World) {
     let all = published();
     for (text, attributes) in &all {
@@ -50,12 +49,13 @@ pub async fn messages(world: &mut World) {
     }
     world.aws.drained(&world.output("QueueUrl")).await;
     same_as_reference(world).await;
-    let refused = world.count("SELECT count(*) FROM refused").await;
+    let rejected = world.count("SELECT count(*) FROM refused").await;
     let poison = world.count("SELECT count(*) FROM refused WHERE family IS NULL OR detail LIKE '%iid%'").await;
-    assert!(refused >= 3 && poison >= 2, "{refused} {poison}");
+    assert!(rejected >= 3 && poison >= 2, "{rejected} {poison}");
     assert_eq!(world.aws.depth(&world.output("DeadLetterQueueUrl")), 0);
     world.checked(&format!(
-        "{} messages from topic to tables, as without AWS; {refused} refused with a reason, none in the dead-letter queue",
+        "{} messages from topic to tables, as without AWS; {rejected} rejected with a reason, none in the dead-letter \
+            queue",
         all.len()
     ));
 }
@@ -69,7 +69,7 @@ pub fn publish(world: &mut World, text: &str, attributes: &Value) {
     );
 }
 
-/// What the topic has sent since, taken in without AWS and in another order, gives the same tables.
+/// The messages that the topic has sent since, ingested without AWS and in another order, give the same tables.
 pub async fn same_as_reference(world: &mut World) {
     let mut sent = world.aws.take(&world.tap);
     Random::new(7).shuffle(&mut sent);
@@ -123,10 +123,10 @@ pub async fn heartbeats(world: &mut World) {
         world.aws.call("sqs", "send_message", &ask);
     }
     world.aws.drained(&world.output("BotsQueueUrl")).await;
-    let (known, refused) =
+    let (known, rejected) =
         (world.count("SELECT count(*) FROM bots").await, "SELECT count(*) FROM refused WHERE family = 'bots'");
     assert!(known > 3, "{known}");
-    assert_eq!(world.count(refused).await, 0);
+    assert_eq!(world.count(rejected).await, 0);
     assert_eq!(world.aws.depth(&world.output("DeadLetterQueueUrl")), 0);
     world.checked(&format!("{} heartbeats of {known} bots by their own queue", bots.len()));
 }

@@ -1,5 +1,6 @@
-//! The deployed shape, end to end: `sam/template.yaml` with everything on that can be, on an emulator of AWS on this machine,
-//! its functions as processes, between a PostgreSQL, a GitHub and a GitLab of ours. A template that is broken breaks this.
+//! The deployed shape, end to end: `sam/template.yaml` with everything on that can be, on an emulator of AWS on this
+//! machine, its functions as processes, between a PostgreSQL, a fake GitHub and a fake GitLab. A broken template fails
+//! this test.
 //!
 //! It needs Python 3.10 or newer and a package index that pip can reach; without them it says so. The
 //! functions are those of `cargo build`; `E2E_BOOTSTRAPS=target/lambda` takes those of `cargo lambda build --release`.
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-use hummingbird_status::store::Store;
+use hummingbird_status::db::Store;
 use serde_json::{Value, json};
 
 use self::emulator::Emulator;
@@ -23,38 +24,38 @@ use crate::support::buildkite::HOST;
 use crate::support::forge::{Forge, created};
 use crate::support::{self, Db};
 
-/// What GitHub takes.
+/// The token of the fake GitHub.
 const GITHUB_TOKEN: &str = "ghp_e2e_hunter2hunter2";
-/// What whoever fetches statuses has to show.
+/// The key of clients of the pull API.
 const PULL_KEY: &str = "key-e2e-hunter2hunter2";
-/// What a submitter has to show.
+/// The token of submitters.
 const INTAKE_TOKEN: &str = "token-e2e-hunter2hunter2";
-/// What opens the pages, once they ask for it.
+/// The password of the web UI, when it is required.
 const PASSWORD: &str = "reader:page-e2e-hunter2";
 /// Host of the repositories whose statuses are fetched.
 const INSIDE: &str = "inside.acme.example";
 /// The bus of a partner.
 const BUS: &str = "aws.partner/buildkite.com/acme/1";
 
-/// Everything that there is.
+/// The whole test environment.
 struct World {
     aws: Emulator,
     /// The parameters of the stack.
     parameters: Value,
-    /// What the stack says of itself.
+    /// The outputs of the stack.
     outputs: Value,
     /// The database of the stack.
     store: Store,
     url: String,
-    /// What the topic has sent, taken in here without AWS.
+    /// A database into which the messages of the topic are ingested without AWS.
     reference: Db,
     github: Forge,
     gitlab: Fake,
     /// The topic that the stack listens to.
     topic: String,
-    /// Gets all that is published there.
+    /// A queue that receives all messages of that topic.
     tap: String,
-    /// Gets some of what is broadcast.
+    /// A queue that receives some of the broadcasts.
     subscriber: String,
     since: Instant,
 }
@@ -88,7 +89,7 @@ fn bootstraps() -> (PathBuf, Option<Folder>) {
         ("deliver", env!("CARGO_BIN_EXE_deliver")),
         ("ingest", env!("CARGO_BIN_EXE_ingest")),
         ("migrate", env!("CARGO_BIN_EXE_migrate")),
-        ("page", env!("CARGO_BIN_EXE_page")),
+        ("web", env!("CARGO_BIN_EXE_web")),
         ("reconcile", env!("CARGO_BIN_EXE_reconcile")),
     ] {
         let bootstrap = folder.0.join(name).join("bootstrap");
@@ -103,7 +104,7 @@ fn bootstraps() -> (PathBuf, Option<Folder>) {
 }
 
 impl World {
-    /// What is there before the stack: the emulator, what messages come from, and who is told something.
+    /// Creates the environment of the stack: the emulator, the origins of messages, and the targets.
     async fn new() -> Option<Self> {
         let since = Instant::now();
         let (folder, _kept) = bootstraps();
@@ -173,7 +174,7 @@ impl World {
         })
     }
 
-    /// Says what was found to be so.
+    /// Prints a verified fact.
     fn checked(&self, what: &str) {
         eprintln!("{:6.1} s  {what}", self.since.elapsed().as_secs_f64());
     }
@@ -192,16 +193,16 @@ impl World {
         self.checked("the emulator runs");
         self.outputs = self.aws.deploy(&self.parameters);
         let migrations = self.count("SELECT count(*) FROM schema_migrations").await;
-        assert_eq!(migrations, hummingbird_status::store::MIGRATIONS.len() as i64);
+        assert_eq!(migrations, hummingbird_status::db::MIGRATIONS.len() as i64);
         self.checked(&format!("the stack is created; its custom resource did {migrations} migrations"));
     }
 
-    /// Deletes the stack: what is to stay does, and nobody has said a secret.
+    /// Deletes the stack: retained resources stay, and no log has a secret.
     fn end(mut self) {
         let logs = self.aws.logs();
         let secrets = [GITHUB_TOKEN, PULL_KEY, INTAKE_TOKEN, "page-e2e-hunter2", fake::TOKEN];
-        let told: Vec<_> = logs.iter().filter(|line| secrets.iter().any(|secret| line.contains(secret))).collect();
-        assert!(told.is_empty(), "{told:?}");
+        let leaks: Vec<_> = logs.iter().filter(|line| secrets.iter().any(|secret| line.contains(secret))).collect();
+        assert!(leaks.is_empty(), "{leaks:?}");
         let of = |group: &str| logs.iter().filter(|line| line.starts_with(group)).count();
         for function in ["backfill", "ingest", "migrate", "page", "reconcile"] {
             assert!(of(&format!("/aws/lambda/e2e-{function}:")) > 0, "{function} logged nothing");

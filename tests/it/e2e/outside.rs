@@ -1,9 +1,9 @@
-//! What goes out, and what is asked: statuses, broadcasts, deliveries that are fetched, what is posted, pages.
+//! Messages out, and requests: statuses, broadcasts, pull API, write endpoints, web UI.
 
 use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
-use hummingbird_status::aws::{Request, signed};
+use hummingbird_status::platform::aws::{Request, signed};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -12,9 +12,10 @@ use super::{GITHUB_TOKEN, INTAKE_TOKEN, PASSWORD, PULL_KEY, World};
 use crate::support::buildkite::SHA;
 use crate::support::render;
 
-/// The function of the schedule tells GitHub how builds stand.
+/// The scheduled function posts commit statuses to GitHub.
 pub async fn statuses(world: &mut World) {
-    until("GitHub is told", async || world.github.posts().iter().any(|post| post.body["state"] == "success")).await;
+    until("GitHub has a status", async || world.github.posts().iter().any(|post| post.body["state"] == "success"))
+        .await;
     let posts = world.github.posts();
     for post in &posts {
         assert_eq!((post.method.as_str(), post.path.as_str()), ("POST", &*format!("/repos/acme/app/statuses/{SHA}")));
@@ -23,10 +24,10 @@ pub async fn statuses(world: &mut World) {
     }
     let states: Vec<&Value> = posts.iter().map(|post| &post.body["state"]).collect();
     assert_eq!(states.last(), Some(&&json!("success")), "{states:?}");
-    world.checked(&format!("GitHub was told {states:?} by the function of the schedule"));
+    world.checked(&format!("the scheduled function posted {states:?} to GitHub"));
 }
 
-/// What KCIDB made known reaches those who asked for it, and nothing else does.
+/// Events of KCIDB reach the subscribers with a matching filter, and no other events do.
 pub async fn broadcasts(world: &mut World) {
     let wanted = "FROM outbox WHERE family = 'kcidb' AND attributes ->> 'status' = 'new'";
     let all = world.count("SELECT count(*) FROM outbox WHERE family IN ('kcidb', 'travis')").await;
@@ -74,10 +75,10 @@ impl JsonText for reqwest::RequestBuilder {
 }
 
 fn client() -> reqwest::Client {
-    hummingbird_status::https::client().no_proxy().build().unwrap()
+    hummingbird_status::platform::https::client().no_proxy().build().unwrap()
 }
 
-/// Whoever has the key fetches what is for hosts inside a firewall.
+/// A client with the key gets leases for hosts behind a firewall.
 pub async fn fetched(world: &mut World) {
     let none = Value::Null;
     let get = |key: &'static str| api(world, Method::GET, "/v1/deliveries?max=5&wait=0", ("x-api-key", key), &none);
@@ -99,7 +100,7 @@ pub async fn fetched(world: &mut World) {
     world.checked("a status was fetched with the key, over the HTTP API, and acknowledged");
 }
 
-/// What is posted with a token becomes rows; without, it does not.
+/// Requests with a token become rows; requests without one do not.
 pub async fn posted(world: &mut World) {
     let bearer = format!("Bearer {INTAKE_TOKEN}");
     let own = ("authorization", bearer.as_str());
@@ -107,7 +108,7 @@ pub async fn posted(world: &mut World) {
         "version": {"major": 5, "minor": 3},
         "checkouts": [{"id": "e2e:1", "origin": "e2e", "git_commit_hash": SHA}],
     });
-    let wrong = ("authorization", "Bearer token-of-somebody-else");
+    let wrong = ("authorization", "Bearer token-of-another-submitter");
     assert_eq!(api(world, Method::POST, "/submit", wrong, &submission).await.0, 401);
     let (status, answer) = api(world, Method::POST, "/submit", own, &submission).await;
     assert_eq!(status, 200, "{answer}");
@@ -118,7 +119,7 @@ pub async fn posted(world: &mut World) {
     let beat = json!({"name": "e2e-bot", "status": "ok"});
     assert_eq!(api(world, Method::POST, "/bots", own, &beat).await.0, 200);
     assert_eq!(world.count("SELECT count(*) FROM bots WHERE name = 'e2e-bot'").await, 1);
-    // No address of the pages, and what nobody has a token for.
+    // No address of the web UI, and an address without any token.
     assert_eq!(api(world, Method::GET, "/mrs", own, &Value::Null).await.0, 404);
     assert_eq!(api(world, Method::PATCH, "/jobs/1/state", own, &json!({"new": "started"})).await.0, 404);
     world.checked("the HTTP API takes a submission and a heartbeat with a token, and leads nowhere else");
@@ -136,7 +137,7 @@ async fn page(world: &World, path: &str, headers: &[(String, String)]) -> (u16, 
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
-/// The pages open themselves to who signs; after an update of the stack, to who knows the password.
+/// The web UI accepts signed requests; after an update of the stack, requests with the password.
 pub async fn pages(world: &mut World) {
     assert_eq!(page(world, "/mrs", &[]).await.0, 403);
     let url = format!("{}mrs", world.output("PageUrl"));

@@ -1,4 +1,4 @@
-//! What mends: reconcile, dead letters, the archive.
+//! Repairs: reconcile, dead letters, the archive.
 
 use std::process::Command;
 
@@ -11,7 +11,7 @@ use super::inside::{publish, same_as_reference};
 use crate::reconcile::fake::{item, webhook};
 use crate::support::{deadline, schema};
 
-/// A webhook that was lost is made up for by the function of the schedule.
+/// The scheduled function repairs the effect of a lost webhook.
 pub async fn reconcile(world: &mut World) {
     let opened = item(1, "opened", "2026-03-10T10:00:00.849Z");
     publish(world, &webhook("g/p", &opened, "open").to_string(), &json!({}));
@@ -28,7 +28,7 @@ pub async fn reconcile(world: &mut World) {
     world.checked("reconcile corrected a merge request whose webhook was lost");
 }
 
-/// What can never be tried gets to the dead-letter queue, after as many receives as the queue allows; and out of it again.
+/// A message that cannot be tried goes to the dead-letter queue after the maximum number of receives, and is redriven.
 pub async fn dead_letters(world: &mut World) {
     let (queue, dead) = (world.output("QueueUrl"), world.output("DeadLetterQueueUrl"));
     let ask = json!({"QueueUrl": queue, "AttributeNames": ["All"]});
@@ -42,10 +42,10 @@ pub async fn dead_letters(world: &mut World) {
     let policy = json!({"deadLetterTargetArn": policy["deadLetterTargetArn"], "maxReceiveCount": 2}).to_string();
     let quick = json!({"QueueUrl": queue, "Attributes": {"VisibilityTimeout": "8", "RedrivePolicy": policy}});
     world.aws.call("sqs", "set_queue_attributes", &quick);
-    let patience = json!({"FunctionName": world.output("IngestFunctionName"), "Timeout": 5});
-    world.aws.call("lambda", "update_function_configuration", &patience);
+    let time_limit = json!({"FunctionName": world.output("IngestFunctionName"), "Timeout": 5});
+    world.aws.call("lambda", "update_function_configuration", &time_limit);
 
-    // Somebody holds the table.
+    // Another session locks the table.
     let (mut client, connection) = tokio_postgres::connect(&world.url, NoTls).await.unwrap();
     tokio::spawn(connection);
     let held = client.transaction().await.unwrap();
@@ -76,12 +76,12 @@ pub async fn dead_letters(world: &mut World) {
     world.checked("a message that could not be tried came to the dead-letter queue; `redrive` took it in");
 }
 
-/// The stream of the topic made an archive, and backfill makes an emptied database from it.
+/// The stream of the topic wrote an archive, and backfill restores an emptied database from it.
 pub async fn archive(world: &mut World) {
     schema::clear(&world.store).await;
     let answer = world.aws.invoke(&json!(world.output("BackfillFunctionName")), &json!({}));
     assert_eq!((&answer["state"], &answer["unreadable"]), (&json!("done"), &json!(0)), "{answer}");
-    // What is refused is kept as it came, which from here is packed.
+    // Rejected messages are stored as received, here compressed.
     for store in [&world.store, &world.reference.store] {
         store.script("UPDATE refused SET body = ''", deadline()).await.unwrap();
     }

@@ -1,15 +1,15 @@
-//! Expressions of issues that take longer than there is time.
+//! Regular expressions of issues that exceed the time limit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::kcidb::{PAGE, Triage};
-use hummingbird_status::pipeline::ingest;
+use hummingbird_status::db::{Retrying, Store};
+use hummingbird_status::ingest::ingest;
 use hummingbird_status::reconcile::{self, Options};
-use hummingbird_status::store::{Patient, Store};
+use hummingbird_status::sources::Settings;
+use hummingbird_status::sources::kcidb::{CHUNK, Triage};
+use hummingbird_status::transport::Delivery;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -51,7 +51,7 @@ async fn with_failures(count: usize) -> Db {
     assert_eq!(take(&db.store, "e", &expression("o:good", "kernel BUG")).await, None);
     let tests: Vec<Value> = (0..count).map(|number| failed(number, "line\nkernel BUG at a.c:1\n")).collect();
     assert_eq!(take(&db.store, "s", &submission(&tests)).await, None);
-    // What the new expression asks for is announced; the queue has all of the tests already.
+    // The work of the new expression is announced; the queue already has all tests.
     db.store.script("UPDATE kcidb_requeue SET stage = 3", deadline()).await.unwrap();
     db
 }
@@ -73,12 +73,13 @@ async fn an_expression_with_too_many_repeats_is_rejected() {
     assert!(detail[0].contains("more than 3000 copies"), "{detail:?}");
 }
 
-/// One that is there from before the bound is set aside: it matches nothing, and the others do.
+/// An expression from before the limit existed is disabled: it matches nothing, and the others do.
 #[tokio::test]
-async fn an_old_expression_with_too_many_repeats_is_set_aside_in_sight() {
+async fn an_old_expression_with_too_many_repeats_is_disabled_visibly() {
     let db = with_failures(3).await;
     let old = format!(
-        "INSERT INTO kcidb_issue_regexes (id, issue_id, text_match, deleted, message_id) VALUES ('o:bad', 'o:i', '{REVIEW}', false, 'm')"
+        "INSERT INTO kcidb_issue_regexes (id, issue_id, text_match, deleted, message_id) VALUES ('o:bad', 'o:i', \
+            '{REVIEW}', false, 'm')"
     );
     db.store.script(&old, deadline()).await.unwrap();
     let report = reconcile(&db, &Fake::start().await).await;
@@ -94,9 +95,9 @@ async fn an_old_expression_with_too_many_repeats_is_set_aside_in_sight() {
         "issues": [{"id": "o:i", "origin": "o", "version": 1}]})
     });
     take(&db.store, "i", &issue.unwrap()).await;
-    let thing = hummingbird_status::store::EXPLAINED.iter().find(|thing| thing.name == "issue").unwrap();
+    let thing = hummingbird_status::reports::EXPLAINED.iter().find(|thing| thing.name == "issue").unwrap();
     let parts =
-        db.store.in_tx("explain", deadline(), async |tx| hummingbird_status::store::explain(tx, thing, "o:i").await);
+        db.store.in_tx("explain", deadline(), async |tx| hummingbird_status::reports::explain(tx, thing, "o:i").await);
     let lines: Vec<String> = parts.await.unwrap().into_iter().filter_map(|part| part.what).collect();
     assert!(lines.contains(&format!("o:bad, set aside: {why}")), "{lines:?}");
     // Changed, it is used again.
@@ -112,15 +113,15 @@ async fn reconcile(db: &Db, gitlab: &Fake) -> reconcile::Report {
     reconcile::run(&db.store, &[gitlab.instance()], options, deadline(), |_, _| ()).await.unwrap()
 }
 
-/// However slow the machine, and however long a match takes: each chunk gets further.
+/// However slow the machine and the match: each chunk makes progress.
 #[tokio::test]
-async fn a_chunk_ends_by_time_and_what_it_did_stands() {
+async fn a_chunk_ends_by_time_and_keeps_its_results() {
     let db = with_failures(5).await;
-    let patient = Patient::until(&db.store, deadline());
+    let retrying = Retrying::until(&db.store, deadline());
     // Two seconds pass with each look at the clock: three objects would take longer than a chunk may.
     let time = AtomicU64::new(0);
     let mut triage = Triage::new(move || Duration::from_millis(time.fetch_add(100, Ordering::Relaxed)));
-    assert_eq!(triage.chunk(&patient, PAGE).await.unwrap().0.objects, 5, "a chunk has the time for five");
+    assert_eq!(triage.chunk(&retrying, CHUNK).await.unwrap().0.objects, 5, "a chunk has the time for five");
     for number in 0..5 {
         let again = submission(&[failed(number, &format!("kernel BUG {number}"))]);
         take(&db.store, &format!("again{number}"), &again).await;
@@ -130,7 +131,7 @@ async fn a_chunk_ends_by_time_and_what_it_did_stands() {
     let mut left = queued(&db).await;
     assert_eq!(left, 5);
     for _ in 0..10 {
-        let step = triage.chunk(&patient, PAGE).await.unwrap().0;
+        let step = triage.chunk(&retrying, CHUNK).await.unwrap().0;
         if step.objects == 0 {
             break;
         }
@@ -142,12 +143,12 @@ async fn a_chunk_ends_by_time_and_what_it_did_stands() {
     assert_eq!(left, 0);
 }
 
-/// While expressions are matched, no transaction is open and no lock is held: a message about one of the objects is kept, and
-/// the object is looked at again.
+/// While expressions are matched, no transaction is open and no lock is held: a message about one of the objects is
+/// kept, and the object is looked at again.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_changes_while_it_is_looked_at_is_looked_at_again() {
+async fn objects_that_change_during_a_match_are_matched_again() {
     let db = with_failures(2).await;
-    let patient = Patient::until(&db.store, deadline());
+    let retrying = Retrying::until(&db.store, deadline());
     let (url, seen) = (db.url.clone(), Arc::new(AtomicU64::new(0)));
     let reads = Arc::clone(&seen);
     let mut triage = Triage::new(move || {
@@ -169,16 +170,16 @@ async fn what_changes_while_it_is_looked_at_is_looked_at_again() {
         }
         Duration::ZERO
     });
-    let step = triage.chunk(&patient, PAGE).await.unwrap().0;
+    let step = triage.chunk(&retrying, CHUNK).await.unwrap().0;
     assert_eq!((step.objects, step.written), (2, 1));
     assert_eq!(render::rows(&db.store, PRESENT).await, ["o:0001"]);
     assert_eq!(render::rows(&db.store, "SELECT id FROM kcidb_triage_queue").await, ["o:0000"]);
-    let step = triage.chunk(&patient, PAGE).await.unwrap().0;
+    let step = triage.chunk(&retrying, CHUNK).await.unwrap().0;
     assert_eq!((step.objects, step.written), (1, 0));
     assert_eq!((queued(&db).await, render::rows(&db.store, PRESENT).await), (0, vec!["o:0001".to_owned()]));
 }
 
-/// Merge requests are asked about before expressions are matched, whatever becomes of those.
+/// Merge requests are reconciled before expressions are matched, whatever the outcome of the latter.
 #[tokio::test]
 async fn merge_requests_come_before_expressions() {
     let db = with_failures(3).await;
@@ -230,9 +231,9 @@ fn log(number: usize) -> String {
     text
 }
 
-/// What the review measured: 300 expressions and 500 failed tests with 16 kB of log each, and beside them the one that stopped
-/// everything. One run does all of it, with progress after each chunk. Fewer tests here than in the measurement, for which
-/// `TESTS=500 cargo test --test it -- --ignored --nocapture the_load_of_the_review`.
+/// What the review measured: 300 expressions and 500 failed tests with 16 kB of log each, and beside them the one that
+/// stopped everything. One run does all of it, with progress after each chunk. Fewer tests here than in the
+/// measurement, for which `TESTS=500 cargo test --test it -- --ignored --nocapture the_load_of_the_review`.
 async fn one_run_does_all(tests: usize) {
     let db = support::database().await;
     for number in 0..300 {
@@ -246,13 +247,14 @@ async fn one_run_does_all(tests: usize) {
         assert_eq!(take(&db.store, &format!("s{}", chunk[0]), &submission(&tests)).await, None);
     }
     let old = format!(
-        "UPDATE kcidb_requeue SET stage = 3; INSERT INTO kcidb_issue_regexes (id, issue_id, text_match, deleted, message_id) \
+        "UPDATE kcidb_requeue SET stage = 3; INSERT INTO kcidb_issue_regexes (id, issue_id, text_match, deleted, \
+            message_id) \
          VALUES ('o:bad', 'o:i', '{REVIEW}', false, 'm')"
     );
     db.store.script(&old, deadline()).await.unwrap();
-    let began = hummingbird_status::clock::processor_time();
+    let began = hummingbird_status::platform::clock::processor_time();
     let report = reconcile(&db, &Fake::start().await).await;
-    let spent = hummingbird_status::clock::processor_time().saturating_sub(began);
+    let spent = hummingbird_status::platform::clock::processor_time().saturating_sub(began);
     let worked = report.worked.iter().find(|worked| worked.task == "kcidb_triage").unwrap();
     println!(
         "{tests} tests, 300 expressions: {} incidents, {:.1} s of processor time, whole: {}",
@@ -267,7 +269,7 @@ async fn one_run_does_all(tests: usize) {
 }
 
 #[tokio::test]
-async fn expressions_as_people_write_them_are_all_looked_for() {
+async fn all_typical_expressions_are_matched() {
     one_run_does_all(20).await;
 }
 

@@ -1,24 +1,24 @@
-//! Clients that are slow, many, or send what never ends; messages that unfold to many parts.
+//! Slow clients, many clients, endless requests; messages that decode to many parts.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::intake::Intake;
-use hummingbird_status::pipeline::{Outcome, ingest};
-use hummingbird_status::serving::{self, Hosts, Limits};
+use hummingbird_status::ingest::{Outcome, ingest};
+use hummingbird_status::platform::serving::{self, Hosts, Limits};
+use hummingbird_status::sources::Settings;
+use hummingbird_status::submit::Intake;
+use hummingbird_status::transport::Delivery;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::intake::{ALL, CRON, OPERATORS, intake, open, routes};
+use crate::submit::{ALL, CRON, OPERATORS, intake, open, routes};
 use crate::support::{self, Db, deadline, render};
 
-/// Times that no test waits for.
+/// Time limits longer than any test.
 const LONG: Duration = Duration::from_secs(3600);
-/// A time that is waited for.
+/// A short time limit, which tests wait for.
 const SHORT: Duration = Duration::from_millis(100);
 
 fn limits() -> Limits {
@@ -38,7 +38,7 @@ async fn connected(address: SocketAddr, bytes: &str) -> TcpStream {
     stream
 }
 
-/// All that the server says until it hangs up.
+/// All bytes from the server until it closes the connection.
 async fn rest(stream: &mut TcpStream) -> String {
     let mut said = Vec::new();
     let read = tokio::time::timeout(deadline().remaining(), stream.read_to_end(&mut said));
@@ -56,7 +56,8 @@ const ALIVE: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: clo
 
 fn post(token: &str, path: &str, length: usize, body: &str) -> String {
     format!(
-        "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Length: \
+            {length}\r\nConnection: close\r\n\r\n{body}"
     )
 }
 
@@ -66,7 +67,7 @@ fn beat(token: &str, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn waits_for_a_client_have_an_end() {
+async fn waits_for_a_client_have_a_time_limit() {
     let db = support::database().await;
     let keep = ALIVE.replace("Connection: close\r\n", "");
     for (what, limits, sent) in [
@@ -93,9 +94,10 @@ async fn waits_for_a_client_have_an_end() {
     rest(&mut stream).await;
 }
 
-/// However many connections are opened and left alone, another client is served, and no more are held than there may be.
+/// However many connections are opened and left alone, another client is served, and no more are held than there may
+/// be.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_slow_connections_keep_nobody_out() {
+async fn a_thousand_slow_connections_block_no_client() {
     // The clients of this test are in one process with all others.
     let files = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     let more = rustix::process::Rlimit { current: files.maximum, ..files };
@@ -117,15 +119,15 @@ async fn a_thousand_slow_connections_keep_nobody_out() {
             assert!(said.starts_with("HTTP/1.1 200"), "after {number}: {said}");
         }
     }
-    // All but those that there may be are closed by the server.
+    // The server closes all connections beyond its limit.
     let most = limits().connections;
     support::until("connections are closed", async || closed.load(Ordering::Relaxed) >= 1000 - most).await;
     assert!(closed.load(Ordering::Relaxed) < 1000, "those that may be there stay");
 }
 
-/// Bodies that never come take no place: not from other tokens, and not from the same one.
+/// Bodies that never arrive use no slot: neither of other tokens nor of the same one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_unfinished_bodies_keep_nobody_out() {
+async fn a_hundred_unfinished_bodies_block_no_client() {
     let db = support::database().await;
     let limits = Limits { connections: 256, ..limits() };
     let address = start(&db, intake(&db.store).with_bodies_within(LONG), limits).await;
@@ -157,14 +159,14 @@ async fn a_hundred_unfinished_bodies_keep_nobody_out() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_come_is_answered_408_and_one_that_says_it_is_too_large_413() {
+async fn a_missing_body_is_answered_408_and_a_too_large_one_413() {
     let db = support::database().await;
     let late = start(&db, intake(&db.store).with_bodies_within(SHORT), limits()).await;
-    let patient = start(&db, intake(&db.store).with_bodies_within(LONG), limits()).await;
+    let retrying = start(&db, intake(&db.store).with_bodies_within(LONG), limits()).await;
     for (address, length, sent, status, reason) in [
         (late, "100", "{", "408", "late"),
-        (patient, "99999999999", "{", "413", "too-large"),
-        (patient, "33554433", "", "413", "too-large"),
+        (retrying, "99999999999", "{", "413", "too-large"),
+        (retrying, "33554433", "", "413", "too-large"),
     ] {
         for (path, token) in [("/bots", CRON), ("/submit", ALL), ("/jobs/7/state", OPERATORS)] {
             let request = post(token, path, 0, sent).replace("Content-Length: 0", &format!("Content-Length: {length}"));
@@ -198,7 +200,7 @@ async fn a_server_on_loopback_answers_for_this_machine_alone() {
     assert!(feed.contains("vary: host"), "{feed}");
 }
 
-/// CWE-409: a few bytes that unfold to a hundred thousand rejected parts are kept once, and what is good beside them is kept.
+/// CWE-409: a few bytes that decode to a hundred thousand rejected parts are stored once, and valid parts are kept.
 #[tokio::test]
 async fn a_small_message_makes_no_hundred_thousand_rows() {
     let db = support::database().await;
@@ -211,15 +213,15 @@ async fn a_small_message_makes_no_hundred_thousand_rows() {
         attributes: attributes.clone().into(),
         ..Delivery::default()
     };
-    let body = crate::intake::gzip(parts.as_bytes());
+    let body = crate::submit::gzip(parts.as_bytes());
     assert!(body.len() < 20_000);
     for _ in 0..2 {
         let report = ingest(&db.store, &[delivery(body.clone())], &Settings::default(), deadline()).await;
-        assert_eq!((report.error.as_ref(), report.outcomes()[0]), (None, Outcome::Refused));
+        assert_eq!((report.error.as_ref(), report.outcomes()[0]), (None, Outcome::Rejected));
     }
-    let refused =
+    let rejected =
         render::rows(&db.store, "SELECT id || ' ' || reason || ' ' || left(detail, 35) || length(body) FROM refused")
             .await;
-    assert_eq!(refused, [format!("d bad-field 50000 parts that are rejected, the {}", body.len())]);
+    assert_eq!(rejected, [format!("d bad-field 50000 parts that are rejected, the {}", body.len())]);
     assert_eq!(render::rows(&db.store, "SELECT name FROM bots").await, ["b"]);
 }

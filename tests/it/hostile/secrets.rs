@@ -1,4 +1,4 @@
-//! Servers that repeat what they were sent, in every form, to every kind of target: nothing of it is shown.
+//! Servers that repeat requests in their answers, in every form, to every kind of target: no secret of them is shown.
 
 use std::process::Command;
 
@@ -11,7 +11,7 @@ use crate::deliver::notices::take_builds;
 use crate::support::forge::{Forge, Post, answer};
 use crate::support::{self, Db, render, schema};
 
-/// What is planted, by the variable that holds it.
+/// The planted secrets, by their variables.
 const SECRETS: &[(&str, &str)] = &[
     ("TOKEN", "ghp_planted1/planted1+planted1"),
     ("PAIR", "planted-user:planted2\"pass\\word%41"),
@@ -79,7 +79,7 @@ fn document(url: &str) -> String {
          [[target]]\nname='gitlab'\nkind='gitlab'\nhosts=['ghe.acme.example']\napi='{url}/api/v4'\ntoken='env:TOKEN'\nbeside_check_runs=true\n\
          [[target]]\nname='checks'\nkind='check_run'\nhosts=['ghe.acme.example']\napi='{url}/api/v3'\ntoken='env:TOKEN'\npages='https://ci.acme.example'\n\
          [[target]]\nname='webhook'\nkind='webhook'\nurl='{url}/{ADDRESS}'\nsecret='env:HMAC'\nallow_private=true\n\
-         [[target]]\nname='rooms'\nkind='slack'\nhosts=['acme.slack.com']\ntoken='env:SLACK'\napi='{url}'\nchannels=['#general']\npages='https://ci.acme.example'\n\
+         [[target]]\nname='chat'\nkind='slack'\nhosts=['acme.slack.com']\ntoken='env:SLACK'\napi='{url}'\nchannels=['#general']\npages='https://ci.acme.example'\n\
          [[target]]\nname='mail'\nkind='mail'\nhosts=['acme.example']\nfrom='ci@acme.example'\napi='{url}'\nregion='eu-west-1'\npages='https://ci.acme.example'\n\
          [[target]]\nname='hooks'\nkind='travis_webhook'\nhosts=['127.0.0.1:{port}']\nsecret='env:HMAC'\ntoken='env:PAIR'\nallow_private=true\npages='https://ci.acme.example'\n\
          [[target]]\nname='bridge'\nkind='irc'\nhosts=['irc.acme.example']\nurl='{url}/irc'\nsecret='env:HMAC'\nallow_private=true\npages='https://ci.acme.example'\n"
@@ -95,7 +95,7 @@ fn run(db: &Db, document: &str, more: &[(&str, &str)], words: &[&str]) -> String
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// What of the planted secrets would be enough to know them by.
+/// The parts of the planted secrets that must not appear anywhere.
 fn marks() -> Vec<String> {
     let mut marks: Vec<String> = (1..=7).map(|number| format!("planted{number}")).collect();
     marks.extend(["pass\\word%41", "pass\\\\word", "password%41"].map(str::to_owned));
@@ -111,7 +111,7 @@ fn marks() -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_server_can_make_us_show_what_it_was_sent() {
+async fn no_server_can_make_the_product_show_a_secret() {
     let notifications = json!({
         "slack": {"rooms": ["acme:planted4planted4planted4#general"], "on_success": "always"},
         "email": {"recipients": ["ada@acme.example"], "on_success": "always"},
@@ -135,7 +135,7 @@ async fn no_server_can_make_us_show_what_it_was_sent() {
             incoming = !incoming;
             let mut document = document(&forge.url);
             if incoming {
-                document = document.replace("[[target]]\nname='rooms'", &format!("{url}[[target]]\nname='rooms'"));
+                document = document.replace("[[target]]\nname='chat'", &format!("{url}[[target]]\nname='chat'"));
             }
             let more = [("SLACK_URL", &*slack)];
             let mut said = run(&db, &document, &more, &["deliver", "--once"]);
@@ -217,8 +217,8 @@ fn aws_answer(post: &Post, status: u16, said: &str) -> String {
     }
 }
 
-/// Topics, the bucket of what is too large for them, and the bucket that is read: a server that plays AWS repeats requests, and
-/// the key that they are signed with.
+/// Topics, the bucket of what is too large for them, and the bucket that is read: a server that plays AWS repeats
+/// requests, and the key that they are signed with.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_service_of_aws_can_make_us_show_what_it_was_sent() {
     let document = "[[target]]\nname='broadcast'\nkind='sns'\ntopic_arn='arn:aws:sns:eu-west-1:123456789012:t'\n\

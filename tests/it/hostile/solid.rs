@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::ingest;
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 use reqwest::Method;
 use serde_json::json;
 use sha2::{Sha256, Sha512};
@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::deliver::notices::take_builds;
 use crate::deliver::{drain, read};
-use crate::intake::{CRON, OPERATORS, Site, intake, open, serve, signed};
+use crate::submit::{CRON, OPERATORS, Site, intake, open, serve, signed};
 use crate::support::{self, Db, deadline, render};
 
 /// A token with such a header, signed with the key of the signer.
@@ -34,7 +34,7 @@ fn token(header: &str, claims: &str, is_512: bool) -> String {
 }
 
 #[tokio::test]
-async fn signed_tokens_in_any_other_form_are_refused() {
+async fn signed_tokens_in_any_other_form_are_rejected() {
     let db = support::database().await;
     let site = Site::open(&db.store).await;
     let (header, claims) = (r#"{"alg":"HS256","typ":"JWT"}"#, r#"{"sub":"99"}"#);
@@ -181,7 +181,7 @@ async fn raw(address: &str, bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn requests_that_two_servers_would_read_differently_are_refused() {
+async fn requests_that_two_servers_would_read_differently_are_rejected() {
     let db = support::database().await;
     let site = Site::open(&db.store).await;
     let address = site.url.trim_start_matches("http://").to_owned();
@@ -373,7 +373,8 @@ async fn no_spelling_of_a_private_host_is_reached() {
     assert_eq!(reached.load(Ordering::Relaxed), 0);
 }
 
-/// The PostgreSQL of laptops and tests: only this machine reaches it, by one port, and each connection proves who it is.
+/// The PostgreSQL of laptops and tests: only this machine reaches it, by one port, and each connection proves who it
+/// is.
 #[tokio::test]
 async fn the_private_database_is_for_its_owner() {
     let db = support::database().await;

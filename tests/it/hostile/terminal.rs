@@ -1,11 +1,11 @@
-//! Names and texts of messages that a terminal would do something about.
+//! Control sequences in names and texts of messages, on a terminal.
 
 use std::process::Command;
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::ingest;
-use hummingbird_status::shown::is_unseen;
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::platform::escape::is_unseen;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 use serde_json::json;
 
 use crate::support::{self, Db, deadline};
@@ -21,7 +21,7 @@ fn run(db: &Db, words: &[&str]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_command_lets_a_message_speak_to_the_terminal() {
+async fn no_command_prints_control_sequences_of_messages() {
     let db = support::database().await;
     let bot = [("source".to_owned(), "bot".to_owned()), ("event_type".to_owned(), HOSTILE.to_owned())];
     let delivery = |id: &str, body: serde_json::Value| Delivery {
@@ -42,7 +42,8 @@ async fn no_command_lets_a_message_speak_to_the_terminal() {
         ),
         delivery(
             &format!("cloudevent{plain}"),
-            json!({"specversion": "1.0", "id": HOSTILE, "source": "/s", "type": "t", "data": {"event": "job:x:y", "payload": {}}}),
+            json!({"specversion": "1.0", "id": HOSTILE, "source": "/s", "type": "t", "data": {"event": "job:x:y",
+                "payload": {}}}),
         ),
     ];
     let report = ingest(&db.store, &deliveries, &Settings::default(), deadline()).await;
@@ -51,8 +52,8 @@ async fn no_command_lets_a_message_speak_to_the_terminal() {
     std::fs::write(&file, &deliveries[0].body).unwrap();
     let mut said = 0;
     for words in [
-        &["refused", "list"][..],
-        &["refused", "list", "--reason", "unknown-event"],
+        &["rejected", "list"][..],
+        &["rejected", "list", "--reason", "unknown-event"],
         &["explain", "bot", &plain],
         &["explain", "mr", "g/p!1", "--json"],
         &["explain", "bot", HOSTILE],

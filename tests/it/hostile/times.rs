@@ -1,10 +1,10 @@
-//! Times of the future: a row that has one would be newer than every message until then.
+//! Times in the future: a row with one would be newer than every message until then.
 
 use std::process::Command;
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::{Outcome, ingest};
+use hummingbird_status::ingest::{Outcome, ingest};
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::support::{self, Db, deadline};
 
 const FUTURE: &str = "2998-12-31T23:59:59Z";
 
-/// A thing of a source: its messages, which say a state at a time, and a query for the state and all times of its row.
+/// A kind of object: its messages, with a state and a time, and a query for the state and all times of its row.
 struct Thing {
     kind: &'static str,
     key: &'static str,
@@ -54,8 +54,10 @@ const THINGS: &[Thing] = &[
         message: |own, _, second| {
             json!({"object_kind": "merge_request", "project": {"id": 1, "path_with_namespace": "g/p"},
                 "object_attributes": {"iid": 1, "title": "t", "state": if second { "closed" } else { "opened" },
-                    "action": if second { "close" } else { "open" }, "created_at": "2026-01-01T00:00:00Z", "updated_at": own,
-                    "source_branch": "a", "target_branch": "main", "last_commit": {"id": "a".repeat(40), "timestamp": own}}})
+                    "action": if second { "close" } else { "open" }, "created_at": "2026-01-01T00:00:00Z",
+                    "updated_at": own,
+                    "source_branch": "a", "target_branch": "main", "last_commit": {"id": "a".repeat(40),
+                    "timestamp": own}}})
         },
         state: "SELECT state FROM gitlab_merge_requests",
         states: ["opened", "closed"],
@@ -70,7 +72,7 @@ const THINGS: &[Thing] = &[
         message: |own, _, second| namespaced("Component", own, second),
         state: "SELECT namespace FROM components",
         states: TEXTS,
-        future: Outcome::Refused,
+        future: Outcome::Rejected,
         times: "SELECT greatest(created_at, message_at) FROM components",
     },
     Thing {
@@ -79,7 +81,7 @@ const THINGS: &[Thing] = &[
         message: |own, _, second| namespaced("PipelineRun", own, second),
         state: "SELECT namespace FROM pipelineruns",
         states: TEXTS,
-        future: Outcome::Refused,
+        future: Outcome::Rejected,
         times: "SELECT greatest(created_at, message_at) FROM pipelineruns",
     },
     Thing {
@@ -88,7 +90,7 @@ const THINGS: &[Thing] = &[
         message: |own, _, second| namespaced("Snapshot", own, second),
         state: "SELECT namespace FROM snapshots",
         states: TEXTS,
-        future: Outcome::Refused,
+        future: Outcome::Rejected,
         times: "SELECT greatest(created_at, message_at) FROM snapshots",
     },
     Thing {
@@ -97,7 +99,7 @@ const THINGS: &[Thing] = &[
         message: |own, _, second| namespaced("Release", own, second),
         state: "SELECT namespace FROM releases",
         states: TEXTS,
-        future: Outcome::Refused,
+        future: Outcome::Rejected,
         times: "SELECT greatest(created_at, message_at) FROM releases",
     },
     Thing {
@@ -168,7 +170,10 @@ const THINGS: &[Thing] = &[
     Thing {
         kind: "bot",
         key: "b",
-        message: |own, _, second| json!({"name": "b", "status": if second { "failed" } else { "ok" }, "comment": "c", "ts": own}),
+        message: |own, _, second| {
+            json!({"name": "b", "status": if second { "failed" } else { "ok" }, "comment": "c",
+            "ts": own})
+        },
         state: "SELECT status FROM bots",
         states: ["ok", "failed"],
         future: Outcome::Kept,
@@ -180,7 +185,8 @@ const THINGS: &[Thing] = &[
 fn sns(message: &Value, minute: usize) -> Delivery {
     let attributes =
         json!({"source": {"Type": "String", "Value": if message["name"].is_string() { "bot" } else { "x" }}});
-    let body = json!({"Type": "Notification", "MessageId": format!("m{minute}"), "TopicArn": "t", "Message": message.to_string(),
+    let body = json!({"Type": "Notification", "MessageId": format!("m{minute}"), "TopicArn": "t",
+        "Message": message.to_string(),
         "Timestamp": at(minute), "MessageAttributes": attributes});
     Delivery { id: format!("d{minute}"), body: body.to_string().into_bytes(), ..Delivery::default() }
 }
@@ -215,7 +221,7 @@ async fn latest(db: &Db, sql: &'static str) -> Timestamp {
 #[test]
 fn every_kind_is_tried() {
     let tried: Vec<&str> = THINGS.iter().map(|thing| thing.kind).collect();
-    for kind in hummingbird_status::store::repairable() {
+    for kind in hummingbird_status::reports::repairable() {
         assert!(tried.contains(&kind) || kind == "travis-build", "{kind}");
     }
 }
@@ -236,7 +242,7 @@ async fn a_time_of_the_future_protects_no_row() {
             };
             let expected = if by_carrier { Outcome::Kept } else { thing.future };
             assert_eq!(take(&db, sns(&hostile, 10)).await, expected, "{what}");
-            if expected == Outcome::Refused {
+            if expected == Outcome::Rejected {
                 let reason = text(&db, "SELECT reason FROM refused").await;
                 assert_eq!(reason.as_deref(), Some("future-time"), "{what}");
             } else {
@@ -255,8 +261,8 @@ fn run(db: &Db, words: &[&str]) -> (bool, String) {
     (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// A row that was frozen: by a file, which has no time that could bound it. The command `explain` says so, and after `repair`
-/// the next message counts.
+/// A row that was frozen: by a file, which has no time that could bound it. The command `explain` says so, and after
+/// `repair` the next message counts.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_row_is_shown_and_repaired() {
     for thing in THINGS {
@@ -273,14 +279,14 @@ async fn a_frozen_row_is_shown_and_repaired() {
         }
         assert_eq!(take(&db, file(&(thing.message)(FUTURE, 1, false))).await, Outcome::Kept, "{what}");
         let frozen = (thing.message)(&at(20), 2, true);
-        let now: Timestamp = hummingbird_status::clock::now();
+        let now: Timestamp = hummingbird_status::platform::clock::now();
         assert!(latest(&db, thing.times).await > now, "{what}");
         let (_, said) = run(&db, &["explain", what, thing.key, "--json"]);
         assert!(said.contains("\"frozen\""), "{what}: {said}");
 
         let (repaired, said) = run(&db, &["repair", what, thing.key]);
         assert!(repaired, "{what}: {said}");
-        assert!(latest(&db, thing.times).await <= hummingbird_status::clock::now(), "{what}");
+        assert!(latest(&db, thing.times).await <= hummingbird_status::platform::clock::now(), "{what}");
         let (_, said) = run(&db, &["explain", what, thing.key, "--json"]);
         assert!(!said.contains("\"frozen\""), "{what}: {said}");
         let (again, _) = run(&db, &["repair", what, thing.key]);

@@ -1,12 +1,12 @@
-//! Migrations of a database that is in use, or away: what they wait for, what they hold up, and what an interruption leaves.
+//! Migrations of a database that is in use or unavailable: what they wait for, whom they block, and what an
+//! interruption leaves.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use hummingbird_status::clock::Deadline;
-use hummingbird_status::config;
-use hummingbird_status::store::{Applied, MIGRATIONS, Migration, Store, StoreError, migrate, migrate_with};
+use hummingbird_status::db::{Applied, MIGRATIONS, Migration, Store, StoreError, migrate, migrate_with};
+use hummingbird_status::platform::clock::Deadline;
 
 use super::bare;
 use crate::support::proxy::Proxy;
@@ -20,7 +20,7 @@ fn with(one: &'static str, other: &'static str) -> Vec<Migration> {
     MIGRATIONS.iter().copied().chain(more).collect()
 }
 
-/// A million rows, however long they take, and an index whose first row waits for whoever holds the gate.
+/// A million rows, however long they take, and an index whose first row waits for the holder of the gate.
 const TABLE: &str = "BEGIN;
     SET LOCAL statement_timeout = 0;
     CREATE TABLE big (id integer PRIMARY KEY, x integer NOT NULL);
@@ -74,14 +74,14 @@ async fn write(store: Store, written: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> 
         );
         match store.script(&sql, deadline()).await {
             Ok(()) => drop(written.fetch_add(1, Ordering::Relaxed)),
-            Err(error) => errors.push(hummingbird_status::store::chain(&error)),
+            Err(error) => errors.push(hummingbird_status::platform::failure::chain(&error)),
         }
     }
     errors
 }
 
-/// Migrates a table of a million rows in two more steps while a writer writes into it; the index is not ready before the writer
-/// has written a hundred times more. What became of the migration, and what went wrong for the writer.
+/// Migrates a table of a million rows in two more steps while a writer writes into it; the index is not ready before
+/// the writer has written a hundred times more. What became of the migration, and what went wrong for the writer.
 async fn beside_a_writer(name: &str, migrations: Vec<Migration>) -> (Store, Result<Applied, StoreError>, Vec<String>) {
     let url = bare_database(name).await;
     let store = store_of(&url, 2);
@@ -112,19 +112,20 @@ async fn waited(store: &Store) -> bool {
 }
 
 #[tokio::test]
-async fn migrations_hold_no_writer_of_a_million_rows() {
+async fn migrations_block_no_writer_of_a_million_rows() {
     let (store, result, errors) = beside_a_writer("migrate_beside", with(INSIDE, OUTSIDE)).await;
     let newest = super::newest();
     assert_eq!(result.unwrap(), Applied { from: newest, to: newest + 2 });
     assert_eq!(errors, [""; 0]);
     let sql = "SELECT i.indisvalid || ' ' || c.convalidated || ' ' || (SELECT count(*) FROM big WHERE y = 8) \
-        FROM pg_index AS i, pg_constraint AS c WHERE i.indexrelid = 'big_gate'::regclass AND c.conname = 'x_is_positive'";
+        FROM pg_index AS i, pg_constraint AS c WHERE i.indexrelid = 'big_gate'::regclass AND c.conname = \
+        'x_is_positive'";
     assert_eq!(render::rows(&store, sql).await, ["true true 999"]);
 }
 
-/// The same in a transaction, to show that the test above can fail.
+/// The same in a transaction, which proves that the test above can fail.
 #[tokio::test]
-async fn an_index_within_a_transaction_would_hold_them() {
+async fn an_index_within_a_transaction_would_block_writers() {
     let inside = "CREATE INDEX big_gate ON big (gate(id))";
     let (_, result, errors) = beside_a_writer("migrate_in_the_way", with(inside, "SELECT 1")).await;
     result.unwrap();
@@ -157,7 +158,7 @@ async fn an_index_that_an_interruption_left_invalid_is_made_anew() {
 
 /// Longer than it waits at once.
 #[tokio::test]
-async fn a_migration_waits_for_a_lock_again_and_again() {
+async fn a_migration_retries_to_get_a_lock() {
     let url = bare_database("migrate_locked").await;
     let store = store_of(&url, 2);
     migrate(&store, deadline()).await.unwrap();
@@ -177,14 +178,14 @@ async fn a_migration_waits_for_a_lock_again_and_again() {
 #[tokio::test]
 async fn a_migration_waits_for_the_database() {
     let url = bare_database("migrate_away").await;
-    let database = config::from_url(&url).unwrap();
+    let database = hummingbird_status::db::from_url(&url).unwrap();
     let proxy = Proxy::start(database.target.port).await;
     proxy.close(true);
     let mut through = database.clone();
     (through.target.host, through.target.port) = ("127.0.0.1".to_owned(), proxy.port);
     let through = Store::open(&through).unwrap();
     let open = async {
-        until("a refusal", async || {
+        until("a failed attempt", async || {
             let tried = through.in_tx("look", Deadline::within(Duration::from_secs(5)), async |_| Ok(())).await;
             matches!(tried, Err(StoreError::Connect { .. }))
         })
@@ -195,7 +196,7 @@ async fn a_migration_waits_for_the_database() {
     assert_eq!(applied.unwrap(), Applied { from: 0, to: super::newest() });
 }
 
-/// What no waiting mends is said at once.
+/// An error that no retry can repair is reported at once.
 #[tokio::test]
 async fn a_migration_that_cannot_work_fails_at_once() {
     let db = support::database().await;
@@ -208,7 +209,7 @@ async fn a_migration_that_cannot_work_fails_at_once() {
             tokio::time::timeout(deadline().remaining(), migrate_with(&with(one, other), &db.store, long)).await;
         assert!(matches!(failed, Ok(Err(StoreError::Statement { .. }))), "{failed:?}");
     }
-    // And when its time is over, with what it waited for.
+    // When its time is over, the error names what it waited for.
     let none = Deadline::within(Duration::ZERO);
     assert!(migrate(&bare("migrate_in_no_time").await, none).await.is_err());
 }

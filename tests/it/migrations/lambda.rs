@@ -1,4 +1,4 @@
-//! The function, as CloudFormation has it invoked: what it answers to whom.
+//! The function, invoked as a custom resource by CloudFormation or by hand: its answers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -33,7 +33,7 @@ impl Bucket {
             status
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/answer?Signature=do-not-tell", listener.local_addr().unwrap());
+        let url = format!("http://{}/answer?Signature=do-not-show", listener.local_addr().unwrap());
         tokio::spawn(axum::serve(listener, Router::new().route("/answer", put(take))).into_future());
         Self { url, answers }
     }
@@ -59,7 +59,7 @@ async fn function(database: &str) -> Function {
 const NOWHERE: &str = "postgres://u:p@127.0.0.1:9/none?sslmode=disable";
 
 #[tokio::test]
-async fn cloudformation_is_answered_once_and_lambda_has_no_reason_to_try_again() {
+async fn cloudformation_is_answered_once_and_lambda_does_not_retry() {
     let bucket = Bucket::start(StatusCode::OK).await;
     let answer = function(NOWHERE).await.invoke_as(&bucket.request("Update"), "1", SHORT).await;
     assert_eq!((answer.as_deref(), bucket.states()), (Ok("null"), vec!["FAILED".to_owned()]));
@@ -74,7 +74,7 @@ async fn cloudformation_is_answered_once_and_lambda_has_no_reason_to_try_again()
 }
 
 #[tokio::test]
-async fn by_hand_it_fails_where_one_looks() {
+async fn an_invocation_by_hand_returns_the_error() {
     let failed = function(NOWHERE).await.invoke_as(b"{}", "1", SHORT).await.unwrap_err();
     let failed: Value = serde_json::from_str(&failed).unwrap();
     assert_eq!(failed["errorType"], "DatabaseUnreachable");
@@ -85,7 +85,7 @@ async fn by_hand_it_fails_where_one_looks() {
 
 /// CloudFormation would delete the old one after an answer of success.
 #[tokio::test]
-async fn an_empty_database_in_place_of_the_old_one_is_refused() {
+async fn an_empty_database_in_place_of_the_old_one_is_rejected() {
     let bucket = Bucket::start(StatusCode::OK).await;
     let url = bare_database("migrate_replaced").await;
     function(&url).await.invoke_as(&bucket.request("Update"), "1", LONG).await.unwrap();
@@ -99,11 +99,11 @@ async fn an_empty_database_in_place_of_the_old_one_is_refused() {
     assert_eq!(bucket.states(), ["FAILED", "SUCCESS"]);
 }
 
-/// Without its answer CloudFormation waits for an hour: then Lambda is to try again.
+/// Without an answer CloudFormation waits for an hour, so Lambda must retry.
 #[tokio::test]
-async fn an_answer_that_did_not_arrive_is_tried_again_and_shows_no_address() {
+async fn a_failed_answer_is_retried_and_shows_no_address() {
     let bucket = Bucket::start(StatusCode::SERVICE_UNAVAILABLE).await;
     let failed = function(NOWHERE).await.invoke_as(&bucket.request("Delete"), "1", LONG).await.unwrap_err();
-    assert!(!failed.contains("do-not-tell") && failed.contains("503"), "{failed}");
+    assert!(!failed.contains("do-not-show") && failed.contains("503"), "{failed}");
     assert_eq!(bucket.states(), ["SUCCESS"; 3]);
 }

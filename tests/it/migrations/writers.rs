@@ -1,8 +1,9 @@
-//! What migrations hold up: read in their statements. A writer waits for no more than a lock time-out (src/store/migrate.rs).
+//! Checks the statements of migrations for locks that block writers. A writer waits for no more than a lock time-out
+//! (src/db/migrate.rs).
 
 use std::collections::BTreeSet;
 
-use hummingbird_status::store::{MIGRATIONS, Migration};
+use hummingbird_status::db::{MIGRATIONS, Migration};
 
 use crate::sql::parse::code;
 
@@ -50,7 +51,7 @@ fn name_behind<'c>(code: &'c str, words: &str) -> Option<&'c str> {
     rest.split([' ', '(']).next().map(|name| name.trim_start_matches("public."))
 }
 
-/// What holds up writers of a table that another migration has made.
+/// Statements that block writers of a table that another migration has made.
 fn inside(code: &str, made: &mut BTreeSet<String>) -> Option<&'static str> {
     let is_old = |made: &BTreeSet<String>, name: Option<&str>| name.is_some_and(|name| !made.contains(name));
     if let Some(table) = name_behind(code, "CREATE TABLE ").or_else(|| name_behind(code, "CREATE UNLOGGED TABLE ")) {
@@ -76,7 +77,7 @@ fn inside(code: &str, made: &mut BTreeSet<String>) -> Option<&'static str> {
     }
 }
 
-/// What of `ALTER TABLE` looks at every row, or writes it anew, while nobody else may.
+/// Actions of `ALTER TABLE` that read or rewrite every row under an exclusive lock.
 fn altered(code: &str) -> Option<&'static str> {
     let adds_column = code.contains(" ADD COLUMN ");
     let volatile = ["random()", "clock_timestamp()", "gen_random_uuid()", "nextval(", "timeofday()"];
@@ -116,13 +117,13 @@ fn outside(code: &str) -> Option<&'static str> {
 }
 
 #[test]
-fn migrations_hold_no_writer() {
+fn migrations_block_no_writer() {
     let found: Vec<_> = MIGRATIONS.iter().filter(|migration| migration.version > BEFORE).flat_map(problems).collect();
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 #[test]
-fn what_holds_writers_is_found() {
+fn blocking_statements_are_found() {
     let of = |sql: &'static str| problems(&Migration { version: 1, name: "x", sql }).join("\n");
     for (sql, found) in [
         ("CREATE INDEX i ON t (x)", "CONCURRENTLY"),
@@ -156,7 +157,8 @@ fn what_holds_writers_is_found() {
         "ALTER TABLE t ADD CONSTRAINT c UNIQUE USING INDEX i",
         "CREATE INDEX i ON ONLY t (x)",
         "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN UPDATE t SET x = 1; END $$",
-        "-- outside a transaction\nCREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (x); ANALYZE t; ALTER TABLE t VALIDATE CONSTRAINT c",
+        "-- outside a transaction\nCREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (x); ANALYZE t; ALTER TABLE t \
+            VALIDATE CONSTRAINT c",
         "-- outside a transaction\nDO $$ BEGIN UPDATE t SET x = 1; COMMIT; END $$",
     ] {
         assert_eq!(of(sql), "", "{sql}");

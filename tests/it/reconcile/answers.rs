@@ -1,9 +1,9 @@
-//! Answers as they come in life: pages, redirects, limits, faults, and halves of all of these.
+//! Answers of the API: pages, redirects, rate limits, faults, and truncated answers.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hummingbird_status::config::GitLab;
+use hummingbird_status::platform::environment::GitLab;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -37,7 +37,7 @@ async fn all_pages_count_before_anything_is_deleted() {
         ["g/p/merge_requests 8 iids", "g/p/merge_requests 8 iids page=2", "g/p/merge_requests 8 iids page=3",]
     );
     assert_eq!(corrections(&report), ["g/p!7 state: opened -> merged", "g/p!8 state: opened -> deleted"]);
-    // A page that fails: nobody knows what would have been on it.
+    // A page fails: its content is unknown.
     gitlab.state().page = Some(2);
     gitlab.state().projects.get_mut("g/p").unwrap().remove(&1);
     gitlab.script("&page=2", fixed(404, &[], "{}"));
@@ -135,7 +135,7 @@ async fn nothing_is_written_under_a_path_that_redirects() {
 
 /// An answer that does not name its path could only be written under the path that redirects.
 #[tokio::test]
-async fn what_names_no_path_after_a_redirect_is_compared_and_makes_no_rows() {
+async fn answers_without_a_path_after_a_redirect_make_no_rows() {
     let (db, gitlab) = merged_behind(&[]).await;
     let mut items = gitlab.state().projects.remove("g/p").unwrap();
     items.insert(2, super::item(2, "opened", &jiff::Timestamp::now().to_string()));
@@ -187,7 +187,7 @@ async fn redirects_to_elsewhere_are_not_followed() {
 }
 
 #[tokio::test]
-async fn a_limit_is_waited_for_as_long_as_it_says() {
+async fn a_rate_limit_is_waited_for_as_long_as_it_says() {
     let (db, gitlab) =
         merged_behind(&[(429, &[("retry-after", "1"), ("content-type", "text/plain")], "Retry later\n")]).await;
     let start = Instant::now();
@@ -198,7 +198,7 @@ async fn a_limit_is_waited_for_as_long_as_it_says() {
 }
 
 #[tokio::test]
-async fn a_limit_that_says_nothing_is_waited_for_with_backoff() {
+async fn a_rate_limit_without_a_time_is_waited_for_with_backoff() {
     let retry_later = (429, &[][..], "Retry later\n");
     let (db, gitlab) = merged_behind(&[retry_later; 5]).await;
     let start = Instant::now();
@@ -208,9 +208,9 @@ async fn a_limit_that_says_nothing_is_waited_for_with_backoff() {
     assert_eq!(corrections(&report), ["g/p!1 state: opened -> merged"]);
 }
 
-/// All workers of an instance wait together: a storm is not answered by one.
+/// All requests to an instance wait together: a burst of errors does not cause a burst of requests.
 #[tokio::test]
-async fn a_storm_ends_the_run_and_leaves_the_rest_as_it_is() {
+async fn too_many_faults_end_the_run_and_leave_the_rest_unchanged() {
     let (db, gitlab) = with_open(1..=1).await;
     for project in ["g/a", "g/b", "g/c"] {
         super::add_open(&db, &gitlab, project, [1]).await;
@@ -220,9 +220,9 @@ async fn a_storm_ends_the_run_and_leaves_the_rest_as_it_is() {
     }
     let before = render::all(&db.store).await;
     let report = run(&db, &gitlab, options()).await;
-    let tries = u64::from(Pace::default().limited_tries);
+    let attempts = u64::from(Pace::default().limited_tries);
     assert_eq!(report.left, ["g/a", "g/b", "g/c", "g/p"]);
-    assert_eq!((report.requests, report.limited), (4 * tries, 4 * tries));
+    assert_eq!((report.requests, report.limited), (4 * attempts, 4 * attempts));
     assert_eq!((report.unreachable.len(), report.is_whole()), (0, false));
     assert_eq!(render::all(&db.store).await, before);
     gitlab.state().script.clear();
@@ -238,9 +238,9 @@ async fn a_limit_longer_than_the_run_ends_it_at_once() {
     assert_eq!((report.left, report.requests), (vec!["g/p".to_owned()], 1));
 }
 
-/// The last request that is allowed says so itself: the next one waits, and is not refused.
+/// The answer to the last allowed request says so: the next request waits, and is not rejected.
 #[tokio::test]
-async fn the_headers_of_a_limit_are_minded() {
+async fn the_headers_of_a_rate_limit_are_respected() {
     let (db, gitlab) = with_open(1..=150).await;
     let truth = Arc::new(|state: &mut super::fake::State, uri: &axum::http::Uri| {
         let mut response = state.truth(uri);
@@ -259,7 +259,7 @@ async fn the_headers_of_a_limit_are_minded() {
 }
 
 #[tokio::test]
-async fn what_is_broken_is_tried_again() {
+async fn faults_are_retried() {
     let cut = r#"[{"iid":1,"state":"opened","updated_at":"2026-"#;
     let (db, gitlab) = merged_behind(&[(502, &[], HTML), (200, &[], cut), (200, &[], HTML)]).await;
     let report = run(&db, &gitlab, open_only()).await;
@@ -268,13 +268,13 @@ async fn what_is_broken_is_tried_again() {
 }
 
 #[tokio::test]
-async fn what_stays_broken_is_reported_and_changes_nothing() {
+async fn persistent_faults_are_reported_and_change_nothing() {
     let json = (200, &[][..], r#"{"message":"something else"}"#);
     for (broken, why) in [
-        ((500, &[][..], "oops"), "no answer of use from GitLab in 4 tries: status 500"),
-        ((200, &[][..], ""), "no answer of use from GitLab in 4 tries: an answer that cannot be read (not-json)"),
-        ((200, &[][..], HTML), "no answer of use from GitLab in 4 tries: an answer that cannot be read (not-json)"),
-        (json, "no answer of use from GitLab in 4 tries: an answer that cannot be read (bad-field)"),
+        ((500, &[][..], "oops"), "no usable answer from GitLab in 4 attempts: status 500"),
+        ((200, &[][..], ""), "no usable answer from GitLab in 4 attempts: an answer that cannot be read (not-json)"),
+        ((200, &[][..], HTML), "no usable answer from GitLab in 4 attempts: an answer that cannot be read (not-json)"),
+        (json, "no usable answer from GitLab in 4 attempts: an answer that cannot be read (bad-field)"),
     ] {
         let (db, gitlab) = merged_behind(&[broken; 4]).await;
         let before = merge_requests(&db).await;
@@ -287,7 +287,7 @@ async fn what_stays_broken_is_reported_and_changes_nothing() {
 
 /// One bad item in a good page: the others count, and it is not taken for deleted.
 #[tokio::test]
-async fn a_bad_item_harms_no_other() {
+async fn an_invalid_item_harms_no_other() {
     let (db, gitlab) = with_open(1..=4).await;
     gitlab.change("g/p", 1, json!({"state": "merged", "updated_at": "2026-03-10T11:00:00.100Z"}));
     gitlab.change("g/p", 2, json!({"state": 17}));
@@ -306,7 +306,7 @@ async fn a_bad_item_harms_no_other() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_is_none() {
+async fn a_truncated_answer_is_a_fault() {
     let (db, _) = with_open(1..=1).await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -320,7 +320,7 @@ async fn an_answer_that_breaks_off_is_none() {
     let instance = GitLab { url, token: None, host: None, ca_bundle: None };
     let report =
         super::reconcile::run(&db.store, &[instance], open_only(), super::deadline(), |_, _| ()).await.unwrap();
-    let why = "no answer of use from GitLab in 4 tries: an answer that breaks off";
+    let why = "no usable answer from GitLab in 4 attempts: an answer that ends early";
     assert_eq!(report.unreachable[0].problem, why);
 }
 
@@ -333,6 +333,6 @@ async fn an_answer_that_never_comes_is_not_waited_for() {
     let pace = Pace { answer: Duration::from_millis(50), ..pace() };
     let options = Options { pace, ..open_only() };
     let report = super::reconcile::run(&db.store, &[instance], options, super::deadline(), |_, _| ()).await.unwrap();
-    assert_eq!(report.unreachable[0].problem, "no answer of use from GitLab in 4 tries: no answer in time");
+    assert_eq!(report.unreachable[0].problem, "no usable answer from GitLab in 4 attempts: no answer in time");
     drop(listener);
 }

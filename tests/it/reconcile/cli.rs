@@ -1,4 +1,4 @@
-//! The command, as a process: options, exit status, what it prints, and what it never prints.
+//! The command as a process: options, exit status, its output, and secrets that it never prints.
 
 use std::process::{Command, Output};
 
@@ -88,7 +88,7 @@ async fn the_token_is_printed_nowhere() {
 }
 
 #[tokio::test]
-async fn a_run_that_did_not_do_it_all_fails() {
+async fn an_incomplete_run_fails() {
     let (db, gitlab) = with_open(1..=1).await;
     gitlab.script("", fixed(403, &[], "{}"));
     let output = command(&db, &["--gitlab-url", &gitlab.url], &[]).await;
@@ -96,8 +96,8 @@ async fn a_run_that_did_not_do_it_all_fails() {
     let said = text(&output);
     // Behind it a library may still have something to trace.
     let said = said.lines().find(|line| line.starts_with("error: "));
-    assert_eq!(said, Some("error: 1 projects unreachable, 0 left, 0 answers not understood, 0 tasks not done"));
-    // It may well be private, and nobody gave a token.
+    assert_eq!(said, Some("error: 1 projects unreachable, 0 left, 0 answers unreadable, 0 tasks not done"));
+    // It may be private, and there is no token.
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["unreachable"][0]["problem"], "GitLab answers 403: no token is configured");
 }

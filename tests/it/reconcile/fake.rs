@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Response, Uri};
-use hummingbird_status::config::GitLab;
-use hummingbird_status::secret::Secret;
+use hummingbird_status::platform::environment::GitLab;
+use hummingbird_status::platform::secret::Secret;
 use serde_json::{Value, json};
 
 /// The token that the fake takes.
-pub const TOKEN: &str = "glpat-do-not-tell-anybody";
+pub const TOKEN: &str = "glpat-do-not-show";
 
-/// What is asked, and what is to be answered instead of the truth.
+/// The data, the received requests, and planted answers.
 #[derive(Default)]
 pub struct State {
     /// Merge requests by path of the project and number.
@@ -30,11 +30,11 @@ pub struct State {
     pub asked: Vec<String>,
     /// The header that signed each of them.
     pub signed: Vec<String>,
-    /// Places on a page, if the client asks for no less.
+    /// The largest page size.
     pub page: Option<usize>,
 }
 
-/// An answer out of the ordinary.
+/// A planted answer.
 pub type Answer = Arc<dyn Fn(&mut State, &Uri) -> Response<Body> + Send + Sync>;
 
 /// A running fake.
@@ -118,12 +118,12 @@ fn shorten(path: &str) -> String {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let count = query.split('&').filter(|pair| pair.starts_with("iids")).count();
     // The rest is the same each time.
-    let telling = |pair: &&str| ["page=", "updated_after="].iter().any(|name| pair.starts_with(name));
+    let significant = |pair: &&str| ["page=", "updated_after="].iter().any(|name| pair.starts_with(name));
     let mut text = path.replace("%2F", "/");
     if count > 0 {
         text += &format!(" {count} iids");
     }
-    for pair in query.split('&').filter(telling) {
+    for pair in query.split('&').filter(significant) {
         text += &match pair.split_once('=') {
             Some(("updated_after", _)) => " sweep".to_owned(),
             _ => format!(" {pair}"),
@@ -224,7 +224,7 @@ pub fn item(iid: i64, state: &str, updated_at: &str) -> Value {
     })
 }
 
-/// The webhook that would have told of it, as it is now.
+/// The webhook about its current state.
 pub fn webhook(project: &str, item: &Value, action: &str) -> Value {
     let seconds = |name: &str| {
         let at = item[name].as_str()?;

@@ -74,7 +74,7 @@ fn scheduled() -> Value {
 }
 
 #[tokio::test]
-async fn the_schedule_runs_it_and_the_metrics_tell() {
+async fn a_scheduled_run_reports_metrics() {
     let (db, gitlab) = with_open(1..=2).await;
     gitlab.change("g/p", 1, json!({"state": "merged", "updated_at": "2026-03-10T11:00:00.100Z"}));
     let (kind, answer, _) = invoke(&db, &gitlab, json!({"dry_run": true, "projects": ["g/p"]})).await;
@@ -98,5 +98,5 @@ async fn a_run_that_was_stopped_is_an_error_of_the_function() {
     let (kind, answer, _) = invoke(&db, &gitlab, scheduled()).await;
     let error: Value = serde_json::from_str(&answer).unwrap();
     assert_eq!((kind.as_str(), &error["errorType"]), ("error", &json!("ReconcileStopped")));
-    assert!(answer.contains("GitLab does not let us in (401)"), "{answer}");
+    assert!(answer.contains("GitLab rejects the credential (401)"), "{answer}");
 }

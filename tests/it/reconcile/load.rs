@@ -1,11 +1,11 @@
-//! What it costs: 10,000 open merge requests in 50 projects, 3 % of them stale. Not run by default:
+//! The cost of 10,000 open merge requests in 50 projects, 3 % of them outdated. Not run by default:
 //! `cargo test --test it reconcile::load -- --ignored --nocapture`
 
 use std::time::{Duration, Instant};
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::ingest;
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 use serde_json::{Value, json};
 
 use super::fake::{Fake, TOKEN, item, webhook};
@@ -16,7 +16,7 @@ const PROJECTS: i64 = 50;
 const EACH: i64 = 200;
 
 /// Of each project: 2 merged, 1 closed, 1 deleted, 2 with a new head.
-fn make_stale(gitlab: &Fake, project: &str) {
+fn make_outdated(gitlab: &Fake, project: &str) {
     let later = "2026-03-10T11:00:00.100Z";
     for iid in [10, 110] {
         gitlab.change(project, iid, json!({"state": "merged", "updated_at": later, "merged_at": later}));
@@ -81,13 +81,13 @@ async fn ten_thousand_open_merge_requests() {
         }
         let report = ingest(&db.store, &deliveries, &Settings::default(), deadline()).await;
         assert_eq!(report.counts().kept, 200, "{:?}", report.error);
-        make_stale(&gitlab, &project);
+        make_outdated(&gitlab, &project);
     }
-    let stale = PROJECTS as usize * 6;
-    println!("\n{} merge requests in {PROJECTS} projects, {stale} stale", PROJECTS * EACH);
+    let outdated = PROJECTS as usize * 6;
+    println!("\n{} merge requests in {PROJECTS} projects, {outdated} outdated", PROJECTS * EACH);
     for (name, args, requests, corrected) in [
-        ("no sweep, dry run", &["--no-sweep", "--dry-run"][..], 100, stale),
-        ("no sweep", &["--no-sweep"], 100, stale),
+        ("no sweep, dry run", &["--no-sweep", "--dry-run"][..], 100, outdated),
+        ("no sweep", &["--no-sweep"], 100, outdated),
         ("no sweep, again", &["--no-sweep"], 100, 0),
         ("with sweep and versions", &[], 100 + 50 + 100, 0),
         ("with sweep and versions, again", &[], 100 + 50, 0),

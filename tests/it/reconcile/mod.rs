@@ -15,12 +15,12 @@ mod work;
 
 use std::time::Duration;
 
-use hummingbird_status::clock::Deadline;
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::{Outcome, ingest};
+use hummingbird_status::db::Store;
+use hummingbird_status::ingest::{Outcome, ingest};
+use hummingbird_status::platform::clock::Deadline;
 use hummingbird_status::reconcile::{self, Options, Pace, Report};
-use hummingbird_status::store::Store;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 use serde_json::{Value, json};
 
 use self::fake::{Fake, item, webhook};
@@ -59,17 +59,17 @@ pub fn sns(payload: &Value, sent_at: &str) -> Delivery {
     Delivery { id: "sqs".to_owned(), body: body.to_string().into_bytes(), ..Delivery::default() }
 }
 
-/// Takes a webhook in.
-async fn tell(store: &Store, payload: &Value, sent_at: &str) {
+/// Ingests a webhook.
+async fn ingest_webhook(store: &Store, payload: &Value, sent_at: &str) {
     let report = ingest(store, &[sns(payload, sent_at)], &Settings::default(), deadline()).await;
-    assert_ne!(report.outcomes()[0], Outcome::Refused, "{:?}", report.reasons);
+    assert_ne!(report.outcomes()[0], Outcome::Rejected, "{:?}", report.reasons);
     assert_eq!(report.error, None);
 }
 
 const SENT: &str = "2026-03-10T10:00:01.500Z";
 const UPDATED: &str = "2026-03-10T10:00:00.849Z";
 
-/// A database that was told of open merge requests of `g/p`, and a GitLab that has them.
+/// A database with open merge requests of `g/p`, from webhooks, and a GitLab that has them.
 async fn with_open(iids: impl IntoIterator<Item = i64>) -> (Db, Fake) {
     let db = support::database().await;
     let gitlab = Fake::start().await;
@@ -110,7 +110,7 @@ async fn merge_requests(db: &Db) -> String {
     render::table(&db.store, &columns, "FROM gitlab_merge_requests ORDER BY project, iid").await
 }
 
-/// Which transaction wrote each row last.
+/// The transaction that wrote each row last.
 async fn writes(db: &Db) -> Vec<String> {
     let of = |table: &str, key: &str| format!("SELECT '{table} ' || {key} || ' ' || xmin::text FROM {table}");
     let sql = [

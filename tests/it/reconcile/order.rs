@@ -1,8 +1,8 @@
 //! Answers of the API among webhooks: written in any order, however often and in any batches, they give the same rows.
 
-use hummingbird_status::gitlab::{self, Record};
-use hummingbird_status::store::Store;
-use hummingbird_status::{envelope, family::Settings};
+use hummingbird_status::db::Store;
+use hummingbird_status::sources::gitlab::{self, Record};
+use hummingbird_status::{sources::Settings, transport};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -11,7 +11,7 @@ use serde_json::json;
 use super::fake::{item, webhook};
 use crate::support::{self, deadline, difference, render, schema};
 
-/// What was said of one of two merge requests, within a few seconds.
+/// A message about one of two merge requests, within a few seconds.
 #[derive(Clone, Debug)]
 enum Said {
     /// By a webhook: number, state, head, second of `updated_at`, second at which it was sent.
@@ -50,17 +50,17 @@ impl Said {
             Self::Webhook(iid, state, head, updated, sent) => {
                 let action = ["update", "close", "approved", "merge"][state];
                 let payload = webhook("g/p", &merge_request(iid, state, head, at(updated, 0)), action).to_string();
-                let message = envelope::Message {
+                let message = transport::Message {
                     id: format!("{iid} {state} {head} {updated} {sent}"),
-                    attributes: std::borrow::Cow::Owned(envelope::Attributes::new()),
+                    attributes: std::borrow::Cow::Owned(transport::Attributes::new()),
                     payload: &payload,
-                    head: envelope::Head::read(&payload).unwrap(),
+                    head: transport::Head::read(&payload).unwrap(),
                     sent_at: at(sent, 0).parse().ok(),
-                    latest: envelope::Latest::default(),
+                    latest: transport::Latest::default(),
                 };
                 match gitlab::decode(&message, &Settings::default().gitlab).unwrap() {
-                    envelope::Decoded::Records(mut records) => records.remove(0),
-                    envelope::Decoded::Ignored(why) => panic!("{why}"),
+                    transport::Decoded::Records(mut records) => records.remove(0),
+                    transport::Decoded::Ignored(why) => panic!("{why}"),
                 }
             }
             Self::List(iid, state, head, updated, ms, asked) => {

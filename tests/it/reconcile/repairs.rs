@@ -1,14 +1,16 @@
-//! What was lost is found, and put right by the rules of the family.
+//! Lost changes are found, and corrected by the rules of the source.
 
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::fake::{Fake, item, webhook};
-use super::{SENT, UPDATED, add_open, corrections, merge_requests, open_only, options, run, tell, with_open, writes};
+use super::{
+    SENT, UPDATED, add_open, corrections, ingest_webhook, merge_requests, open_only, options, run, with_open, writes,
+};
 use crate::support::{self, render};
 
 #[tokio::test]
-async fn what_was_lost_is_corrected_and_the_second_run_writes_nothing() {
+async fn lost_changes_are_corrected_and_the_second_run_writes_nothing() {
     let (db, gitlab) = with_open(1..=7).await;
     let later = json!("2026-03-10T11:00:00.100Z");
     let merged = json!({"state": "merged", "updated_at": later, "merged_at": "2026-03-10T10:59:59.900Z",
@@ -60,12 +62,12 @@ async fn what_was_lost_is_corrected_and_the_second_run_writes_nothing() {
 }
 
 #[tokio::test]
-async fn the_sweep_finds_what_was_reopened_and_what_nobody_told_of() {
+async fn the_sweep_finds_reopened_and_unknown_merge_requests() {
     let (db, gitlab) = with_open(1..=2).await;
     let now = jiff::Timestamp::now();
     let minutes_ago = |minutes: i64| now.checked_sub(jiff::SignedDuration::from_mins(minutes)).unwrap().to_string();
     let mut closed = item(2, "closed", "2026-03-10T10:30:00.500Z");
-    tell(&db.store, &webhook("g/p", &closed, "close"), "2026-03-10T10:30:01Z").await;
+    ingest_webhook(&db.store, &webhook("g/p", &closed, "close"), "2026-03-10T10:30:01Z").await;
     closed["state"] = json!("opened");
     closed["updated_at"] = json!(minutes_ago(30));
     gitlab.put("g/p", closed);
@@ -95,7 +97,7 @@ async fn the_sweep_finds_what_was_reopened_and_what_nobody_told_of() {
 }
 
 #[tokio::test]
-async fn a_sweep_begins_where_it_is_told_to() {
+async fn a_sweep_begins_at_a_given_time() {
     let (db, gitlab) = with_open(1..=1).await;
     gitlab.put("g/p", item(9, "closed", "2026-01-01T00:00:00.000Z"));
     let since: Timestamp = "2025-12-31T00:00:00Z".parse().unwrap();
@@ -138,7 +140,7 @@ async fn lost_versions_are_filled_in_with_their_times() {
 }
 
 #[tokio::test]
-async fn a_dry_run_says_all_and_writes_nothing() {
+async fn a_dry_run_reports_all_and_writes_nothing() {
     let (db, gitlab) = with_open(1..=3).await;
     gitlab.change("g/p", 1, json!({"state": "merged", "updated_at": "2026-03-10T11:00:00.100Z"}));
     gitlab.state().projects.get_mut("g/p").unwrap().remove(&2);
@@ -152,12 +154,12 @@ async fn a_dry_run_says_all_and_writes_nothing() {
     assert_eq!(render::rows(&db.store, "SELECT project FROM reconcile_projects").await, [""; 0]);
 }
 
-/// GitLab answers from replicas: what was heard of a moment ago may not be there yet.
+/// GitLab answers from replicas: a very new merge request may be missing.
 #[tokio::test]
-async fn what_is_too_new_is_not_taken_for_deleted() {
+async fn a_very_new_merge_request_does_not_count_as_deleted() {
     let (db, gitlab) = with_open(1..=1).await;
     let now = Timestamp::now();
-    tell(&db.store, &webhook("g/p", &item(2, "opened", &now.to_string()), "open"), &now.to_string()).await;
+    ingest_webhook(&db.store, &webhook("g/p", &item(2, "opened", &now.to_string()), "open"), &now.to_string()).await;
     let report = run(&db, &gitlab, open_only()).await;
     assert_eq!(corrections(&report), [""; 0]);
     assert_eq!(gitlab.asked(), ["g/p/merge_requests 2 iids"]);
@@ -165,7 +167,7 @@ async fn what_is_too_new_is_not_taken_for_deleted() {
 
 /// What was taken for deleted and is seen again is not deleted.
 #[tokio::test]
-async fn what_comes_back_is_not_deleted() {
+async fn a_merge_request_that_is_seen_again_is_not_deleted() {
     let (db, gitlab) = with_open(1..=1).await;
     let item = gitlab.state().projects.get_mut("g/p").unwrap().remove(&1).unwrap();
     assert_eq!(corrections(&run(&db, &gitlab, open_only()).await), ["g/p!1 state: opened -> deleted"]);
@@ -205,13 +207,13 @@ async fn several_instances_have_projects_of_their_own() {
     for (gitlab, project, host) in [(&other, "in/side", "git.internal"), (&one, "no/where", "git.elsewhere")] {
         let mut item = item(5, "opened", UPDATED);
         item["web_url"] = json!(format!("https://{host}:8443/{project}/-/merge_requests/5"));
-        tell(&db.store, &webhook(project, &item, "open"), SENT).await;
+        ingest_webhook(&db.store, &webhook(project, &item, "open"), SENT).await;
         gitlab.put(project, item);
     }
     let mut instances = [one.instance(), other.instance()];
     instances[0].host = Some("gitlab.example.com".to_owned());
     instances[1].host = Some("git.internal".to_owned());
-    instances[1].token = Some(hummingbird_status::secret::Secret::new("Bearer other-token"));
+    instances[1].token = Some(hummingbird_status::platform::secret::Secret::new("Bearer other-token"));
     let report = super::reconcile::run(&db.store, &instances, open_only(), super::deadline(), |_, _| ()).await.unwrap();
     assert_eq!(one.asked(), ["g/p/merge_requests 1 iids"]);
     assert_eq!(other.asked(), ["in/side/merge_requests 1 iids"]);

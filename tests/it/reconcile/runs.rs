@@ -1,11 +1,11 @@
-//! A run as a whole: what ends it, what is left to the next one, who is first.
+//! Whole runs: what ends a run, what the next one continues, and the order of projects.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use hummingbird_status::clock::Deadline;
+use hummingbird_status::platform::clock::Deadline;
+use hummingbird_status::platform::secret::Secret;
 use hummingbird_status::reconcile::{ReconcileError, SetupError};
-use hummingbird_status::secret::Secret;
 use serde_json::json;
 
 use super::fake::{Answer, Fake, fixed};
@@ -34,13 +34,13 @@ async fn a_wrong_token_ends_the_run() {
     let before = render::all(&db.store).await;
     let report = run(&db, &gitlab, one_by_one()).await;
     assert_eq!(gitlab.asked().len(), 1);
-    assert_eq!(report.stopped.as_deref(), Some("127.0.0.1: GitLab does not let us in (401)"));
+    assert_eq!(report.stopped.as_deref(), Some("127.0.0.1: GitLab rejects the credential (401)"));
     assert_eq!(report.left, ["g/a", "g/b"]);
     assert_eq!(render::all(&db.store).await, before);
 }
 
 #[tokio::test]
-async fn what_is_forbidden_or_gone_is_skipped_and_reported() {
+async fn forbidden_and_deleted_projects_are_skipped_and_reported() {
     let (db, gitlab) = projects(&["g/a", "g/b", "g/c"]).await;
     gitlab.script("g%2Fa", fixed(403, &[], r#"{"message":"403 Forbidden"}"#));
     gitlab.state().projects.remove("g/b");
@@ -58,7 +58,7 @@ async fn what_is_forbidden_or_gone_is_skipped_and_reported() {
 
 /// An instance that is down is not asked about each of a thousand projects.
 #[tokio::test]
-async fn a_silent_gitlab_is_left_alone() {
+async fn an_unavailable_gitlab_is_not_asked_further() {
     let (db, gitlab) = projects(&["g/a", "g/b", "g/c", "g/d", "g/e"]).await;
     for _ in 0..100 {
         gitlab.script("", fixed(503, &[], "down"));
@@ -66,14 +66,15 @@ async fn a_silent_gitlab_is_left_alone() {
     let report = run(&db, &gitlab, one_by_one()).await;
     assert_eq!(gitlab.asked().len(), 3 * 4);
     assert_eq!(report.left, ["g/d", "g/e"]);
-    let why = "127.0.0.1: no answer of use from GitLab in 4 tries: status 503";
+    let why = "127.0.0.1: no usable answer from GitLab in 4 attempts: status 503";
     assert_eq!((report.stopped.as_deref(), report.unreachable.len()), (Some(why), 3));
 }
 
-/// However few projects there are: a small installation has one, and a subnet without a way out is the commonest mistake.
+/// However few projects there are: a small installation has one, and a subnet without a way out is the commonest
+/// mistake.
 #[tokio::test]
 async fn an_instance_that_never_answers_stops_the_run() {
-    let why = "127.0.0.1: no answer of use from GitLab in 4 tries: status 503";
+    let why = "127.0.0.1: no usable answer from GitLab in 4 attempts: status 503";
     for paths in [&["g/a"][..], &["g/a", "g/b"]] {
         let (db, gitlab) = projects(paths).await;
         gitlab.state().always = Some(fixed(503, &[], "down"));
@@ -121,7 +122,7 @@ async fn a_run_that_is_cut_is_continued_by_the_next() {
 }
 
 #[tokio::test]
-async fn who_waited_longest_is_first() {
+async fn the_project_that_waited_longest_is_first() {
     let (db, gitlab) = projects(&["g/a", "g/b", "g/c"]).await;
     let sql = "INSERT INTO reconcile_projects (project, checked_at) VALUES \
                ('g/a', now() - interval '1 minute'), ('g/b', now() - interval '1 hour')";

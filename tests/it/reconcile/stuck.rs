@@ -1,8 +1,8 @@
-//! What got stuck in other families' tables is marked, and the mark goes when there is news.
+//! Stuck runs of other sources are marked, and the mark is removed by the next message.
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::ingest;
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -51,11 +51,11 @@ async fn marks(db: &Db) -> Vec<String> {
 }
 
 fn names(report: &Report) -> Vec<String> {
-    report.stale.iter().map(|stale| format!("{} {}", stale.kind, stale.name)).collect()
+    report.stale.iter().map(|stuck| format!("{} {}", stuck.kind, stuck.name)).collect()
 }
 
 #[tokio::test]
-async fn what_never_ended_is_marked_until_there_is_news() {
+async fn a_stuck_run_is_marked_until_the_next_message() {
     let db = support::database().await;
     let gitlab = Fake::start().await;
     put(&db, "PipelineRun", "build-lost", 7, 7, RUNNING).await;
@@ -97,7 +97,7 @@ async fn what_never_ended_is_marked_until_there_is_news() {
     assert_eq!(marks(&db).await, ["managed-lost running", "test-lost running"]);
 }
 
-/// The mark is ours; an object that loses its name to another one is kept as its messages told of it.
+/// The mark is ours; an object that loses its name to another one is kept as in its messages.
 #[tokio::test]
 async fn the_mark_is_not_kept_in_replaced() {
     let db = support::database().await;

@@ -5,8 +5,8 @@
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-use hummingbird_status::config::GitLab;
-use hummingbird_status::secret::Secret;
+use hummingbird_status::platform::environment::GitLab;
+use hummingbird_status::platform::secret::Secret;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, Stream};
@@ -48,7 +48,7 @@ async fn an_authority_is_trusted_when_it_is_configured() {
         reconcile::run(&db.store, std::slice::from_ref(instance), open_only(), deadline(), |_, _| ()).await.unwrap()
     };
     let report = run(&instance).await;
-    assert_eq!(report.unreachable[0].problem, "no answer of use from GitLab in 4 tries: no connection");
+    assert_eq!(report.unreachable[0].problem, "no usable answer from GitLab in 4 attempts: no connection");
     instance.ca_bundle = Some(file("ca.pem").to_string_lossy().into_owned());
     let report = run(&instance).await;
     assert_eq!(super::corrections(&report), ["g/p!1 state: opened -> merged"], "{report:?}");

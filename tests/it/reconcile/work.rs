@@ -1,11 +1,11 @@
-//! What messages of kcidb leave to be done: done by a run, once, however often it is killed.
+//! Work that messages of kcidb queue: done once by a run, however often it is killed.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::ingest;
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ use super::{Db, Options, options, run};
 use crate::support::gate::Gate;
 use crate::support::{self, deadline, render};
 
-/// More than two pages.
+/// More than two chunks.
 const TESTS: usize = 1200;
 
 async fn take_in(db: &Db, second: i64, body: &Value) {
@@ -66,7 +66,7 @@ fn all_done() -> Vec<String> {
     more.to_vec()
 }
 
-/// Without those that each page may say again, for each brings the checkout more incidents.
+/// Without events that each chunk may repeat, because each adds incidents to the checkout.
 async fn announced_once(db: &Db) -> Vec<String> {
     let mut all = announced(db).await;
     all.retain(|line| !line.contains("checkout_issueoccurrences_changed"));
@@ -74,7 +74,7 @@ async fn announced_once(db: &Db) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_run_does_what_a_changed_expression_asks_for() {
+async fn a_run_does_the_work_of_a_changed_expression() {
     let db = with_failures().await;
     let gitlab = Fake::start().await;
     let before = announced(&db).await;
@@ -92,9 +92,9 @@ async fn a_run_does_what_a_changed_expression_asks_for() {
     assert_eq!(render::rows(&db.store, incidents).await, [format!("{half} true")]);
 
     // There is nothing left to do.
-    let told = announced(&db).await;
+    let before = announced(&db).await;
     assert_eq!(run(&db, &gitlab, options()).await.worked, []);
-    assert_eq!(announced(&db).await, told);
+    assert_eq!(announced(&db).await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,7 +133,8 @@ async fn silent_checkouts_are_finished_where_that_is_wanted() {
     let submission = json!({
         "version": {"major": 5, "minor": 3},
         "checkouts": [{"id": "o:c", "origin": "o"}, {"id": "o:heard", "origin": "o"}, {"id": "o:empty", "origin": "o"}],
-        "builds": [{"id": "o:b", "origin": "o", "checkout_id": "o:c"}, {"id": "o:b2", "origin": "o", "checkout_id": "o:heard"}],
+        "builds": [{"id": "o:b", "origin": "o", "checkout_id": "o:c"}, {"id": "o:b2", "origin": "o",
+        "checkout_id": "o:heard"}],
         "tests": [{"id": "o:t", "origin": "o", "build_id": "o:b2"}],
     });
     take_in(&db, 1, &submission).await;
@@ -148,8 +149,8 @@ async fn silent_checkouts_are_finished_where_that_is_wanted() {
         [(true, vec![]), (false, vec!["build_setups_finished", "ready_to_report", "tests_finished"])]
     {
         let report = run(&db, &gitlab, Options { dry_run, ..wanted.clone() }).await;
-        let stale: Vec<String> = report.stale.iter().map(|s| format!("{} {} {}", s.kind, s.name, s.state)).collect();
-        assert_eq!(stale, ["kcidb_checkout o:c building"]);
+        let stuck: Vec<String> = report.stale.iter().map(|s| format!("{} {} {}", s.kind, s.name, s.state)).collect();
+        assert_eq!(stuck, ["kcidb_checkout o:c building"]);
         let since = Timestamp::now().duration_since(report.stale[0].since);
         assert!((59..=119).contains(&since.as_mins()), "overdue for {since:#}");
         let milestones: Vec<String> = milestones.iter().map(|milestone| format!("o:c {milestone}")).collect();

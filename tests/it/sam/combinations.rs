@@ -12,8 +12,8 @@ use crate::support::random::Random;
 const TRIED: usize = 100_000;
 const ARN: &str = "arn:aws:secretsmanager:eu-west-1:210987654321:secret:x-AbCdEf";
 
-/// Another value than the default for each parameter, and the condition of the template under which it has a meaning, if it has
-/// not always one.
+/// Another value than the default for each parameter, and the condition of the template under which it has a meaning,
+/// if it has not always one.
 const OTHERS: &[(&str, &str, &str)] = &[
     ("AlarmTopicArn", "arn:aws:sns:eu-west-1:210987654321:alarms", ""),
     ("ApiBurstLimit", "80", "HasApi"),
@@ -126,7 +126,7 @@ fn every_parameter_has_another_value_here() {
 
 /// A parameter that the rules let pass beside the others and that changes nothing was meant to change something.
 #[test]
-fn what_the_rules_let_pass_can_be_made_and_nothing_of_it_is_ignored() {
+fn accepted_parameters_can_be_deployed_and_none_is_ignored() {
     let template = Template::new(yaml::read(&template()));
     let mut random = Random::new(22);
     let small = smallest(&template);
@@ -152,7 +152,7 @@ fn what_the_rules_let_pass_can_be_made_and_nothing_of_it_is_ignored() {
         for (name, value, _) in OTHERS.iter().filter(|(name, ..)| changed.contains(name)) {
             parameters.insert((*name).to_owned(), (*value).to_owned());
         }
-        if template.refused(&parameters).is_some() {
+        if template.violated(&parameters).is_some() {
             continue;
         }
         accepted += 1;

@@ -1,5 +1,5 @@
-//! What whoever operates the stack needs of the template: alarms also where nothing comes, deploys that can be repeated, and what
-//! accounts demand of roles.
+//! Requirements of operators on the template: alarms also when no data arrives, repeatable deploys, and the demands of
+//! accounts on roles.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ pub(super) fn problems(template: &Value) -> Vec<String> {
     for (name, subscription) in of_kind(template, "AWS::SNS::Subscription") {
         let properties = &subscription["Properties"];
         if properties["Protocol"] == "sqs" && properties["RedrivePolicy"].is_null() {
-            found.push(format!("{name}: what the queue refuses is dropped, without a dead-letter queue"));
+            found.push(format!("{name}: messages that the queue rejects are lost, without a dead-letter queue"));
         }
     }
     found
@@ -69,7 +69,7 @@ fn roles(template: &Value) -> Vec<String> {
     found
 }
 
-/// The log of an HTTP API names the request, or it is refused; its routes are made one after the other.
+/// The log format of an HTTP API names the request, or AWS rejects it; its routes are created one after the other.
 fn api(template: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for (name, stage) in of_kind(template, "AWS::ApiGatewayV2::Stage") {

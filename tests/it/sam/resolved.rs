@@ -41,8 +41,8 @@ impl Template {
         self.parameters().iter().map(|(name, parameter)| (name.clone(), default(parameter))).collect()
     }
 
-    /// What the rules say against some parameters.
-    pub(super) fn refused(&self, parameters: &Parameters) -> Option<&str> {
+    /// The rule that these parameters violate.
+    pub(super) fn violated(&self, parameters: &Parameters) -> Option<&str> {
         let rules = self.template["Rules"].as_object().unwrap().values();
         rules
             .filter(|rule| rule["RuleCondition"].is_null() || self.is_true(&rule["RuleCondition"], parameters))

@@ -62,8 +62,8 @@ impl Statement {
         }
     }
 
-    /// The names that these get: `unnest(..) AS a, unnest(..) AS b`, or `unnest(.., ..) AS i (a, b)` without the number of
-    /// the row that `WITH ORDINALITY` adds.
+    /// The names that these get: `unnest(..) AS a, unnest(..) AS b`, or `unnest(.., ..) AS i (a, b)` without the number
+    /// of the row that `WITH ORDINALITY` adds.
     pub fn unnest_names(&self) -> Option<Vec<String>> {
         if let Some(list) = self.unnest_list() {
             return Some(list.iter().map(|item| item.rsplit(' ').next().unwrap().to_owned()).collect());
@@ -117,7 +117,8 @@ impl Conflict {
         pairs.collect()
     }
 
-    /// Comparisons of rows in the guard, `(t.a, t.b) < (excluded.a, excluded.b)`, whose sides are not of the same columns.
+    /// Comparisons of rows in the guard, `(t.a, t.b) < (excluded.a, excluded.b)`, whose sides are not of the same
+    /// columns.
     pub fn lopsided(&self) -> Vec<String> {
         let guard = self.guard.as_deref().unwrap_or_default();
         let mut found = Vec::new();

@@ -1,12 +1,12 @@
-//! An archive as the archiver makes it: an object a message, its payload unpacked, under a key that begins with its time;
-//! and as Firehose does: many messages an object.
+//! An archive as the archiver makes it: an object a message, its payload unpacked, under a key that begins with its
+//! time; and as Firehose does: many messages an object.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use hummingbird_status::envelope::Delivery;
+use hummingbird_status::transport::Delivery;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -39,12 +39,12 @@ impl Published {
         })
     }
 
-    /// As the queue has it.
+    /// The message as a queue delivers it.
     pub fn delivery(&self) -> Delivery {
         Delivery { id: format!("sqs-{}", self.id), body: self.record().into_bytes(), ..Delivery::default() }
     }
 
-    /// As SNS sends it, in a line.
+    /// The message as SNS sends it, in one line.
     pub fn record(&self) -> String {
         let message = if self.packed { pack(self.payload.as_bytes()) } else { self.payload.clone() };
         self.envelope(json!(message)).to_string()
@@ -92,7 +92,7 @@ pub fn time(number: usize) -> Timestamp {
     first + SignedDuration::from_millis(8_640 * number as i64)
 }
 
-/// A folder of one's own, removed with this.
+/// A temporary folder, removed when this is dropped.
 pub struct Folder(pub PathBuf);
 
 impl Folder {

@@ -1,6 +1,6 @@
 //! Events of Buildkite about builds of `acme/app`.
 
-use hummingbird_status::envelope::Delivery;
+use hummingbird_status::transport::Delivery;
 use serde_json::{Value, json};
 
 /// What an event says.
@@ -58,7 +58,7 @@ impl Event<'_> {
 
     /// The same, as a queue delivers it that accepted it just now.
     pub fn delivery(&self) -> Delivery {
-        let sent_at = Some(hummingbird_status::clock::now());
+        let sent_at = Some(hummingbird_status::platform::clock::now());
         Delivery { id: "d".to_owned(), body: self.document().to_string().into_bytes(), sent_at, ..Delivery::default() }
     }
 }

@@ -1,6 +1,6 @@
 //! Messages about builds, as workers and the API send them.
 
-use hummingbird_status::envelope::Delivery;
+use hummingbird_status::transport::Delivery;
 use serde_json::{Value, json};
 
 /// What a build is to be like, and how its jobs end.
@@ -25,8 +25,8 @@ pub struct Job {
     pub state: &'static str,
     /// Whether its build may pass without it.
     pub allow_failure: bool,
-    /// Whether every message tells all times that are known, as workers do, or only its own.
-    pub tells_all: bool,
+    /// Whether every message has all known times, as those of workers do, or only its own.
+    pub reports_all: bool,
 }
 
 /// A second after the beginning of the day of these messages.
@@ -46,7 +46,7 @@ pub fn fresh(message: &Delivery) -> Delivery {
     let text = std::str::from_utf8(&message.body).unwrap();
     let sent_at = message.sent_at.unwrap().to_string();
     let envelope = json!({"Type": "Notification", "MessageId": message.id, "Timestamp": sent_at, "Message": text});
-    let sent_at = Some(hummingbird_status::clock::now());
+    let sent_at = Some(hummingbird_status::platform::clock::now());
     Delivery { body: envelope.to_string().into_bytes(), sent_at, ..message.clone() }
 }
 
@@ -65,7 +65,8 @@ impl Build {
     pub fn create(&self) -> Delivery {
         let stage = |index| if self.is_late(index) { 2 } else { 1 };
         let jobs = self.jobs.iter().enumerate().map(|(index, job)| {
-            let mut row = json!({"id": self.job_id(index), "number": format!("{}.{index}", self.id), "allow_failure": job.allow_failure});
+            let mut row = json!({"id": self.job_id(index), "number": format!("{}.{index}", self.id),
+                "allow_failure": job.allow_failure});
             if self.staged {
                 row["stage_id"] = json!(self.id * 100 + stage(index));
                 row["stage_number"] = json!(format!("{}.{}", stage(index), index + 1));
@@ -100,7 +101,7 @@ impl Build {
             let mut payload = json!({"id": self.job_id(index), "state": state});
             payload["meta"] = json!({"uuid": format!("run-{}", self.job_id(index)), "state_update_count": number});
             let last = number + 1;
-            let first = if job.tells_all || state == "cancelled" || number == 0 { 0 } else { last };
+            let first = if job.reports_all || state == "cancelled" || number == 0 { 0 } else { last };
             for (name, second) in &times[first..=last] {
                 payload[name] = json!(at(*second));
             }

@@ -1,5 +1,5 @@
-//! Servers on loopback that play GitHub, GHES, GitLab and receivers of webhooks, with every bad habit: bytes on a socket, so
-//! that they can break off anywhere.
+//! Fake servers on loopback for GitHub, GHES, GitLab and webhook receivers, with all faults: bytes on a socket, so that
+//! they can break off anywhere.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ pub struct Post {
     pub body: Value,
     /// When it was there.
     pub at: Instant,
-    /// Whether it was taken: answered by 2xx.
+    /// Whether it was accepted: answered by 2xx.
     pub taken: bool,
 }
 
@@ -36,16 +36,16 @@ impl Post {
     }
 }
 
-/// What the server does about a request.
+/// The reaction of the server to a request.
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// An answer: status, headers, body.
     Answer(u16, Vec<(String, String)>, String),
     /// An answer after a time.
     Late(Duration, Box<Reply>),
-    /// An answer once somebody lets it go.
+    /// An answer after the test releases it.
     Held(Arc<Semaphore>, Box<Reply>),
-    /// Closes the connection without a word; the request may have been carried out.
+    /// Closes the connection without an answer; the request may have been carried out.
     Cut,
     /// Begins an answer and closes the connection.
     Half,
@@ -84,7 +84,7 @@ pub struct Forge {
 }
 
 impl Forge {
-    /// Starts one that answers as it is told.
+    /// Starts a server with the given answers.
     pub async fn start(habit: impl FnMut(&Post) -> Reply + Send + 'static) -> Self {
         Self::with(None, habit).await
     }
@@ -120,17 +120,17 @@ impl Forge {
         forge
     }
 
-    /// Changes its habit.
+    /// Changes its answers.
     pub fn now(&self, habit: impl FnMut(&Post) -> Reply + Send + 'static) {
         *self.habit.lock().unwrap() = Box::new(habit);
     }
 
-    /// What has come so far.
+    /// The requests so far.
     pub fn posts(&self) -> Vec<Post> {
         self.posts.lock().unwrap().clone()
     }
 
-    /// How many have come so far.
+    /// The number of requests so far.
     pub fn count(&self) -> usize {
         self.posts.lock().unwrap().len()
     }

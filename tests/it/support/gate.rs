@@ -1,5 +1,5 @@
-//! A gate before a table: a statement that writes to it stops there, so that a process is certainly at work when it is killed,
-//! and a test waits for that and not for a time.
+//! A gate before a table: a statement that writes to it stops there, so that a process is certainly at work when it is
+//! killed, and a test waits for that and not for a time.
 
 use std::process::Child;
 
@@ -37,7 +37,7 @@ impl Gate {
         self.client.execute(place, &[&CLASS, &nth]).await.unwrap();
     }
 
-    /// Waits until a statement stands there; the process of the server that runs it. None when the program ended before.
+    /// Waits until a statement waits at the gate; returns the server process that runs it. `None` if the program ended.
     pub async fn reached(&self, program: Option<&mut Child>) -> Option<i32> {
         let waiting = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = $1::int::oid AND NOT granted";
         let (mut pid, mut program) = (None, program);
@@ -51,13 +51,14 @@ impl Gate {
         pid
     }
 
-    /// Opens it, and waits for the end of the process of the server, whose program is dead: what had been sent may be committed.
+    /// Opens it, and waits for the end of the process of the server, whose program is dead: what had been sent may be
+    /// committed.
     pub async fn open(&self, pid: i32) {
         self.release().await;
         self.gone(pid).await;
     }
 
-    /// Ends the process of the server, which takes its transaction back, and opens the gate.
+    /// Ends the process of the server, which rolls back its transaction, and opens the gate.
     pub async fn cut(&self, pid: i32) {
         self.client.execute("SELECT pg_terminate_backend($1)", &[&pid]).await.unwrap();
         self.gone(pid).await;

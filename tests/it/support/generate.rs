@@ -5,7 +5,7 @@ use std::io::Write;
 use base64::Engine;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use hummingbird_status::envelope::Delivery;
+use hummingbird_status::transport::Delivery;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -97,7 +97,8 @@ fn kubernetes() -> impl Strategy<Value = Said> {
             };
             let payload = json!({
                 "apiVersion": api, "kind": kind, "metadata": metadata,
-                "spec": {"application": format!("app{version}"), "snapshot": "s", "source": {"git": {"url": "https://h/p/q"}}},
+                "spec": {"application": format!("app{version}"), "snapshot": "s",
+                "source": {"git": {"url": "https://h/p/q"}}},
                 "status": {"conditions": [{"type": condition, "status": status, "reason": reason}],
                            "results": [{"name": "R", "value": [1, {"two": sent}]}]},
             });
@@ -143,7 +144,8 @@ fn merge_request() -> impl Strategy<Value = Said> {
 fn project() -> impl Strategy<Value = Value> {
     let other = prop::sample::select(vec![(7, "g/q", "a.example"), (8, "g/p", "a.example"), (7, "g/p", "gitlab.com")]);
     prop_oneof![6 => Just((7, "g/p", "a.example")), 1 => other].prop_map(|(id, path, host)| {
-        json!({"id": id, "path_with_namespace": path, "default_branch": "main", "web_url": format!("https://{host}/{path}")})
+        json!({"id": id, "path_with_namespace": path, "default_branch": "main",
+            "web_url": format!("https://{host}/{path}")})
     })
 }
 
@@ -163,7 +165,8 @@ fn push() -> impl Strategy<Value = Said> {
 /// Events of a build of Buildkite: retried, resolved late, and several in one second.
 fn build() -> impl Strategy<Value = Said> {
     let times = (0..3_u32, prop::option::of(0..3_u32), prop::option::of(0..3_u32));
-    (0..2_u8, 1..3_u8, times, 0..5_usize, 0..3_usize).prop_map(|(build, number, (sent, started, finished), state, commit)| {
+    (0..2_u8, 1..3_u8, times, 0..5_usize, 0..3_usize).prop_map(|(build, number, (sent, started, finished), state,
+    commit)| {
         let time = |second: Option<u32>| second.map(|second| at(second).replace('T', " ").replace('Z', " UTC"));
         let sha = "3c1d9f0a7be24c5d8e6f1a2b3c4d5e6f70819203";
         let payload = json!({
@@ -183,7 +186,7 @@ fn build() -> impl Strategy<Value = Said> {
     })
 }
 
-/// Heartbeats: some by their own time, and those of one moment told apart by their ids.
+/// Heartbeats: some with their own time; those of one moment differ by their ids.
 fn beat() -> impl Strategy<Value = Said> {
     (0..2_u8, 0..4_usize, 0..5_u32, prop::option::weighted(0.3, 0..5_u32), 0..2_u8).prop_map(
         |(name, status, sent, ts, comment)| {
@@ -197,7 +200,7 @@ fn beat() -> impl Strategy<Value = Said> {
     )
 }
 
-/// What is refused must be the same in any order, too.
+/// The rejected messages must be the same in any order, too.
 fn poison() -> impl Strategy<Value = Said> {
     (0..2_u8, 0..2_u32).prop_map(|(kind, sent)| {
         let name = if kind == 0 { json!(7) } else { json!("n\0ul") };

@@ -1,12 +1,12 @@
-//! Writers that all want the same rows, to see whether they wait for each other crosswise.
+//! Concurrent writers of the same rows, to detect deadlocks.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::ingest;
+use hummingbird_status::ingest::ingest;
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 
 use super::random::Random;
 use super::{deadline, render, store_of};
@@ -63,7 +63,7 @@ fn run(key: usize) -> Delivery {
     Delivery { id: format!("message-{version}"), body: body.into_bytes(), ..Delivery::default() }
 }
 
-/// How often the server broke a deadlock (SQLSTATE 40P01) in a database, whoever noticed.
+/// How often the server broke a deadlock (SQLSTATE 40P01) in a database, whichever client got the error.
 pub async fn deadlocks(url: &str) -> u64 {
     let store = store_of(url, 1);
     // A connection hands in its numbers at its end, before it is gone from pg_stat_activity.

@@ -22,14 +22,13 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use hummingbird_status::clock::Deadline;
-use hummingbird_status::config;
+use hummingbird_status::db::{Store, migrate};
 use hummingbird_status::local::{Cluster, Profile, Running};
-use hummingbird_status::store::{Store, migrate};
+use hummingbird_status::platform::clock::Deadline;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-/// No test passes or fails by a time limit: this is only so that one that hangs ends at last.
+/// The time limit of a hanging test. No test passes or fails by it otherwise.
 pub const LONGEST: Duration = Duration::from_secs(900);
 
 /// The limit of work that must come to an end.
@@ -37,7 +36,7 @@ pub fn deadline() -> Deadline {
     Deadline::within(LONGEST)
 }
 
-/// Waits for something that must come.
+/// Waits for a condition that must become true.
 pub async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
     let deadline = deadline();
     while !done().await {
@@ -46,8 +45,8 @@ pub async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// How many cases a property is tried with: so many in a normal run, and in a long one (`.ci/soak`) `PROPERTY_FACTOR` times as
-/// many.
+/// How many cases a property is tried with: so many in a normal run, and in a long one (`.ci/soak`) `PROPERTY_FACTOR`
+/// times as many.
 pub fn cases(normal: u32) -> u32 {
     let factor = std::env::var("PROPERTY_FACTOR").ok().filter(|text| !text.is_empty());
     normal * factor.map_or(1, |text| text.parse().expect("PROPERTY_FACTOR is a number"))
@@ -82,7 +81,7 @@ pub fn fetched_programs() -> PathBuf {
 
 /// A store for a database of the server, with `connections` connections.
 pub fn store_of(url: &str, connections: usize) -> Store {
-    let mut database = config::from_url(url).unwrap();
+    let mut database = hummingbird_status::db::from_url(url).unwrap();
     database.pool_size = connections;
     Store::open(&database).unwrap()
 }
@@ -99,7 +98,7 @@ pub async fn database() -> Db {
         })
         .await;
     let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-    // One at a time: PostgreSQL refuses to copy a template that another copy has open.
+    // One at a time: PostgreSQL rejects a copy of a template that another copy has open.
     static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     let _one = ONE.lock().await;
     admin(&format!("CREATE DATABASE {name} TEMPLATE template_migrated")).await;
@@ -161,7 +160,7 @@ pub fn difference(expected: &str, found: &str) -> String {
     format!("\n{}{}", only('-', expected, found), only('+', found, expected))
 }
 
-/// Values that no detail has, and one of each that is at the edge.
+/// Invalid values for details, and edge cases.
 pub fn odd_values() -> Vec<Value> {
     let mut values = vec![
         json!(null),

@@ -1,4 +1,5 @@
-//! A server that is compatible with AWS (S3, SNS, SQS): moto, on loopback. Taken from `PATH`, else installed by pip, once, below `target`.
+//! A server that is compatible with AWS (S3, SNS, SQS): moto, on loopback. Taken from `PATH`, else installed by pip,
+//! once, below `target`.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -8,7 +9,7 @@ use std::sync::LazyLock;
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use hummingbird_status::archive::s3;
-use hummingbird_status::aws::http_client;
+use hummingbird_status::platform::aws::http_client;
 
 /// With what `pip` finds for it; only tests run it, and only on loopback.
 const PACKAGE: &str = "moto[server,s3,sqs]==5.2.1";
@@ -41,7 +42,7 @@ impl Moto {
         Some(Self { endpoint: endpoint.await.unwrap(), child })
     }
 
-    /// What clients of it are made of.
+    /// The configuration of its clients.
     pub fn aws(&self) -> SdkConfig {
         aws(&self.endpoint)
     }
@@ -49,8 +50,8 @@ impl Moto {
     /// A bucket with objects.
     pub async fn bucket(&self, name: &str, objects: &[(String, Vec<u8>)]) {
         // A server of a test, which now and then drops a connection.
-        let patient = self.aws().into_builder().retry_config(RetryConfig::standard().with_max_attempts(5)).build();
-        let s3 = s3::client(&patient, true);
+        let retrying = self.aws().into_builder().retry_config(RetryConfig::standard().with_max_attempts(5)).build();
+        let s3 = s3::client(&retrying, true);
         s3.create_bucket().bucket(name).send().await.unwrap();
         let mut puts = tokio::task::JoinSet::new();
         for (key, bytes) in objects {
@@ -71,7 +72,7 @@ impl Drop for Moto {
     }
 }
 
-/// What clients of a server on loopback are made of.
+/// The configuration of clients of a server on loopback.
 pub fn aws(endpoint: &str) -> SdkConfig {
     let credentials = aws_sdk_sqs::config::Credentials::new("x", "x", None, None, "test");
     SdkConfig::builder()

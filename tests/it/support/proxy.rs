@@ -1,4 +1,4 @@
-//! A TCP proxy before PostgreSQL, on loopback, that refuses, stalls and breaks off, also in the middle of a commit.
+//! A TCP proxy before PostgreSQL, on loopback, that rejects, stalls and cuts connections, also during a commit.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,12 +10,12 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 
-/// Where a commit is broken off.
+/// Where the connection of a commit is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// Before the server has heard of it.
+    /// Before the server receives the commit.
     Before,
-    /// When the server has done it, and its answer is on the way.
+    /// After the server has committed, before its answer arrives.
     After,
 }
 
@@ -32,7 +32,7 @@ struct State {
     server: u16,
     closed: bool,
     stalled: bool,
-    /// After how many commits more one is broken off, and where.
+    /// After how many more commits the connection is cut, and where.
     commit: Option<(usize, Cut)>,
 }
 
@@ -44,7 +44,7 @@ struct Shared {
 
 /// How often it is looked whether a stop is over.
 const LOOK: Duration = Duration::from_millis(5);
-/// More than the server takes for a commit, and less than anybody waits for the answer.
+/// Longer than the server takes for a commit, and shorter than any client waits for the answer.
 const COMMITTED: Duration = Duration::from_millis(40);
 
 impl Proxy {
@@ -68,7 +68,7 @@ impl Proxy {
         self.shared.epoch.send_modify(|epoch| *epoch += 1);
     }
 
-    /// Ends all connections and refuses new ones, or no longer.
+    /// Ends all connections and rejects new ones, or accepts them again.
     pub fn close(&self, closed: bool) {
         self.shared.state().closed = closed;
         if closed {
@@ -76,17 +76,17 @@ impl Proxy {
         }
     }
 
-    /// Passes nothing on, or all again.
+    /// Stalls all traffic, or resumes it.
     pub fn stall(&self, stalled: bool) {
         self.shared.state().stalled = stalled;
     }
 
-    /// Breaks one commit off, after so many more.
+    /// Cuts the connection of one commit, after so many more.
     pub fn cut_commit(&self, after: usize, place: Cut) {
         self.shared.state().commit = Some((after, place));
     }
 
-    /// As it was at first; a commit that was to be broken off no longer is.
+    /// Resets all faults, also a planned cut.
     pub fn calm(&self) {
         let mut state = self.shared.state();
         *state = State { server: state.server, ..State::default() };
@@ -98,7 +98,7 @@ impl Shared {
         self.state.lock().unwrap()
     }
 
-    /// What is to become of the commit that passes.
+    /// Whether the current commit is cut, and where.
     fn commit(&self) -> Option<Cut> {
         let mut state = self.state();
         let (left, place) = state.commit?;
@@ -117,7 +117,7 @@ async fn serve(shared: Arc<Shared>, listener: TcpListener, port: u16) {
     let mut listener = Some(listener);
     loop {
         if shared.state().closed {
-            // Without a listener the system itself refuses.
+            // Without a listener the system rejects connections.
             listener = None;
         } else if let Some(listener) = &listener {
             if let Ok(Ok((client, _))) = tokio::time::timeout(LOOK, listener.accept()).await {

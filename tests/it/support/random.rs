@@ -1,6 +1,7 @@
 //! Numbers that look random and are the same in every run.
 
-/// A small generator (`SplitMix64`): the same numbers on every machine and with every version, which no library promises.
+/// A small generator (`SplitMix64`): the same numbers on every machine and with every version, which no library
+/// promises.
 pub struct Random(u64);
 
 impl Random {

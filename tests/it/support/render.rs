@@ -1,8 +1,8 @@
-//! Tables as text, to be compared and to be read.
+//! Tables as text, for comparisons and snapshots.
 
 use std::sync::LazyLock;
 
-use hummingbird_status::store::Store;
+use hummingbird_status::db::Store;
 
 use super::deadline;
 
@@ -40,13 +40,13 @@ const TABLES: &[&str] = &[
     "refused",
 ];
 
-/// All tables that ingest writes, in one text: table by table, row by row in order of the key, JSON per row. One statement, as
-/// properties ask for it again and again.
+/// All tables that ingest writes, in one text: table by table, row by row in order of the key, JSON per row. One
+/// statement, as properties ask for it again and again.
 pub async fn all(store: &Store) -> String {
     static SQL: LazyLock<String> = LazyLock::new(|| {
         let row = |(number, table): (usize, &&str)| {
             let receipt = RECEIPT.iter().find(|(start, _)| table.starts_with(start)).map_or("", |(_, column)| column);
-            // Undated refusals carry the time of receipt as sent_at.
+            // Rejected messages without a date have the time of receipt as sent_at.
             let dated = if *table == "refused" { " - 'sent_at'" } else { "" };
             format!("SELECT {number}, (to_jsonb(t) - '{receipt}'{dated})::text FROM {table} AS t")
         };

@@ -1,4 +1,4 @@
-//! The Lambda service as a function sees it: hands out events, takes answers, notes when.
+//! A fake Lambda service: hands out events, receives answers, measures times.
 #![allow(dead_code, reason = "a benchmark measures more than a test asks for")]
 
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use axum::routing::{get, post};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Mutex, Notify};
 
-/// Time that an invocation has: as much as there is.
+/// The time limit of an invocation: the largest possible.
 const LIMIT: Duration = Duration::from_secs(900);
 /// Its id.
 const REQUEST_ID: &str = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
@@ -106,8 +106,7 @@ impl Function {
         if answer.status == "response" { Ok(body) } else { Err(body) }
     }
 
-    /// Invokes it, whatever may become of that: `None` when it dies, or has not answered when its time is over. It is of
-    /// no use after that.
+    /// Invokes it: `None` when it dies, or has not answered when its time limit is over. It cannot be used after that.
     pub async fn attempt(&mut self, event: &[u8], limit: Duration) -> Option<Result<String, String>> {
         let body = Bytes::copy_from_slice(event);
         self.events.send(Event { body, request_id: REQUEST_ID.to_owned(), limit }).ok()?;

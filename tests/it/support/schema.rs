@@ -1,18 +1,19 @@
-//! What the database itself says about its tables.
+//! The tables of a database, from its catalog.
 
-use hummingbird_status::store::Store;
+use hummingbird_status::db::Store;
 use tokio::sync::OnceCell;
 
 use super::{deadline, render};
 
 /// All tables that hold data, sorted; without partitions, and without the list of migrations.
 pub async fn tables(store: &Store) -> Vec<String> {
-    let sql = "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') \
+    let sql = "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', \
+        'p') \
                AND NOT relispartition AND relname <> 'schema_migrations' ORDER BY relname COLLATE \"C\"";
     render::rows(store, sql).await
 }
 
-/// Empties them: as good as a fresh database, and quicker. For few rows, DELETE is quicker than TRUNCATE by far.
+/// Empties all tables: equivalent to a fresh database, and faster. For few rows, DELETE is much faster than TRUNCATE.
 pub async fn clear(store: &Store) {
     static SQL: OnceCell<String> = OnceCell::const_new();
     let delete = |table: &String| format!("DELETE FROM {table};");

@@ -9,7 +9,7 @@ use super::files;
 
 /// One source file.
 pub struct Source {
-    /// Path in the project, `src/konflux/store.rs`.
+    /// Path in the project, `src/sources/konflux/store/mod.rs`.
     pub path: String,
     /// As it is on disk.
     pub text: String,
@@ -17,7 +17,7 @@ pub struct Source {
     pub code: String,
     /// Lines that belong to tests.
     pub test_lines: usize,
-    /// Files that are included for tests only, `src/envelope/unwrap_tests.rs`.
+    /// Files that are included for tests only, `src/transport/unwrap_tests.rs`.
     test_files: Vec<String>,
     strings: Vec<Range<usize>>,
 }

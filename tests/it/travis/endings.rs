@@ -1,9 +1,9 @@
-//! Ends of builds that no job brings, who is told of them, what came before them, and details that nobody can keep.
+//! Ends of builds that no job causes, their notifications, previous states, and invalid details.
 
-use hummingbird_status::envelope::Delivery;
-use hummingbird_status::family::Settings;
-use hummingbird_status::pipeline::{Report, ingest};
-use hummingbird_status::store::Store;
+use hummingbird_status::db::Store;
+use hummingbird_status::ingest::{Report, ingest};
+use hummingbird_status::sources::Settings;
+use hummingbird_status::transport::Delivery;
 use serde_json::{Value, json};
 
 use crate::support::random::Random;
@@ -26,7 +26,8 @@ fn created(id: i64, jobs: i64, more: &Value) -> Value {
     let mut build = json!({
         "id": id, "number": id.to_string(), "event_type": "push", "branch": "main",
         "repository": {"id": 7, "owner_name": "acme", "name": "app", "url": "https://ghe.acme.example/acme/app"},
-        "commit": {"sha": format!("{id:040}"), "branch": "main", "author_email": "ada@acme.example", "committer_email": "bob@acme.example"},
+        "commit": {"sha": format!("{id:040}"), "branch": "main", "author_email": "ada@acme.example",
+        "committer_email": "bob@acme.example"},
         "jobs": (1..=jobs).map(|job| json!({"id": 10 * id + job})).collect::<Vec<_>>(),
     });
     for (name, value) in more.as_object().into_iter().flatten() {
@@ -41,10 +42,11 @@ async fn take_in(store: &Store, deliveries: &[Delivery]) -> Report {
     report
 }
 
-/// What hosts of repositories are told of a build, in order.
+/// The commit statuses of a build, in order.
 async fn host_hears(db: &Db, id: i64) -> Vec<String> {
     let sql = format!(
-        "SELECT payload -> 'commit_status' ->> 'state' FROM outbox WHERE event = 'notify:host' AND key LIKE 'build/{id}/%' ORDER BY id"
+        "SELECT payload -> 'commit_status' ->> 'state' FROM outbox WHERE event = 'notify:host' AND key LIKE \
+            'build/{id}/%' ORDER BY id"
     );
     render::rows(&db.store, &sql).await
 }
@@ -64,7 +66,7 @@ fn orders(count: usize) -> Vec<Vec<usize>> {
 }
 
 #[tokio::test]
-async fn a_build_without_jobs_ends_and_its_commit_hears_of_that_alone() {
+async fn a_build_without_jobs_ends_with_one_commit_status() {
     let db = support::database().await;
     let mut id = 0;
     for (ends, state, hears) in [
@@ -137,7 +139,8 @@ async fn a_build_without_jobs_ends_and_its_commit_hears_of_that_alone() {
 /// Addresses that are mailed about a build.
 async fn mailed(db: &Db, id: i64) -> Vec<String> {
     let sql = format!(
-        "SELECT payload -> 'notice' ->> 'address' FROM outbox WHERE event = 'notify:email' AND key LIKE 'build/{id}/%' ORDER BY 1"
+        "SELECT payload -> 'notice' ->> 'address' FROM outbox WHERE event = 'notify:email' AND key LIKE \
+            'build/{id}/%' ORDER BY 1"
     );
     render::rows(&db.store, &sql).await
 }
@@ -156,7 +159,8 @@ async fn a_build_that_a_newer_one_canceled_is_not_mailed_about() {
     ];
     for (number, (meta, mails)) in cancels.into_iter().enumerate() {
         let id = number as i64 + 1;
-        let config = json!({"config": {"notifications": {"email": ["team@acme.example"], "webhooks": "https://hooks.acme.example/in"}}});
+        let config = json!({"config": {"notifications": {"email": ["team@acme.example"],
+            "webhooks": "https://hooks.acme.example/in"}}});
         let messages = [
             said("build:create", 0, created(id, 2, &config)),
             said("job:start", 11, json!({"id": 10 * id + 1})),
@@ -175,10 +179,18 @@ async fn a_build_that_a_newer_one_canceled_is_not_mailed_about() {
 }
 
 async fn run(db: &Db, id: i64, notifications: &Value) {
-    take_in(&db.store, &[
-        said("build:create", 0, created(id, 1, &json!({"config": {"notifications": notifications}}))),
-        said("job:finish", 40, json!({"id": 10 * id + 1, "state": "failed", "started_at": "2026-05-04T10:00:11Z", "finished_at": "2026-05-04T10:00:40Z"})),
-    ])
+    take_in(
+        &db.store,
+        &[
+            said("build:create", 0, created(id, 1, &json!({"config": {"notifications": notifications}}))),
+            said(
+                "job:finish",
+                40,
+                json!({"id": 10 * id + 1, "state": "failed", "started_at": "2026-05-04T10:00:11Z",
+            "finished_at": "2026-05-04T10:00:40Z"}),
+            ),
+        ],
+    )
     .await;
 }
 
@@ -199,7 +211,7 @@ async fn recipients_are_those_that_are_configured_each_once() {
             json!({"email": [{"recipients": "a@x.example"}, {"recipients": ["A@X.EXAMPLE", "b@x.example"]}]}),
             vec!["a@x.example", "b@x.example"],
         ),
-        // Encrypted: somebody is configured, and nobody here knows who.
+        // Encrypted: recipients are configured, but cannot be read here.
         (json!({"email": secure}), vec![]),
         (json!({"email": [secure]}), vec![]),
         (json!({"email": [secure, secure]}), vec![]),
@@ -216,7 +228,7 @@ async fn recipients_are_those_that_are_configured_each_once() {
 }
 
 #[tokio::test]
-async fn encrypted_rooms_are_rooms_wherever_they_stand() {
+async fn encrypted_slack_channels_count_as_configured() {
     let db = support::database().await;
     let secure = json!({"secure": "abc="});
     let cases = [
@@ -234,7 +246,7 @@ async fn encrypted_rooms_are_rooms_wherever_they_stand() {
         (json!({"slack": {"rooms": ["team:token", secure]}}), vec![None, Some("team")]),
         (json!({"slack": "team:token"}), vec![Some("team")]),
         (json!({"slack": "nonsense"}), vec![]),
-        // Nothing else is sent to what nobody can read.
+        // Nothing else is sent to encrypted recipients.
         (json!({"webhooks": secure, "irc": secure}), vec![]),
         (json!({"webhooks": {"urls": secure}, "irc": {"channels": [secure]}}), vec![]),
     ];
@@ -242,7 +254,8 @@ async fn encrypted_rooms_are_rooms_wherever_they_stand() {
         let id = number as i64 + 1;
         run(&db, id, notifications).await;
         let sql = format!(
-            "SELECT coalesce(payload -> 'notice' ->> 'account', '') FROM outbox WHERE event LIKE 'notify:%' AND key LIKE 'build/{id}/%'
+            "SELECT coalesce(payload -> 'notice' ->> 'account', '') FROM outbox WHERE event LIKE 'notify:%' AND key \
+                LIKE 'build/{id}/%'
             AND event NOT IN ('notify:host', 'notify:email') ORDER BY 1"
         );
         let expected: Vec<&str> = expected.iter().map(|account| account.unwrap_or_default()).collect();
@@ -255,7 +268,7 @@ async fn encrypted_rooms_are_rooms_wherever_they_stand() {
 }
 
 #[tokio::test]
-async fn a_time_that_nobody_knows_is_a_question_mark() {
+async fn an_unknown_time_is_a_question_mark() {
     let db = support::database().await;
     let times = |payload: Value| {
         let mut payload = payload;
@@ -286,7 +299,7 @@ async fn a_time_that_nobody_knows_is_a_question_mark() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_branch_was_before_a_build_depends_on_no_order() {
+async fn the_previous_state_of_a_branch_depends_on_no_order() {
     let db = support::database().await;
     // Builds of one branch, one of a pull request and one of another branch; the first says itself what was before.
     let story = |base: i64| {
@@ -297,7 +310,8 @@ async fn what_a_branch_was_before_a_build_depends_on_no_order() {
             said(
                 "job:finish",
                 second,
-                json!({"id": 10 * (base + id) + 1, "state": state, "finished_at": format!("2026-05-04T10:00:{second:02}Z")}),
+                json!({"id": 10 * (base + id) + 1, "state": state,
+                    "finished_at": format!("2026-05-04T10:00:{second:02}Z")}),
             )
         };
         vec![
@@ -348,7 +362,7 @@ fn with_repository(id: i64, more: &Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_detail_loses_a_state() {
+async fn an_invalid_detail_never_loses_a_state() {
     let db = support::database().await;
     let mut id = 0;
     let (mut all, mut details) = (0, 0);

@@ -11,7 +11,7 @@ use hummingbird_status::worker::Stopper;
 use hummingbird_status::worker::sqs::Clients;
 use serde_json::{Value, json};
 
-/// What the fake holds, and what was asked of it.
+/// The contents of the fake, and the requests that it received.
 #[derive(Default)]
 pub struct State {
     /// Messages that wait: id, body, receives so far.
@@ -24,9 +24,9 @@ pub struct State {
     pub visibility: u64,
     /// Ids whose next deletion fails: by SQS's fault, or by ours.
     pub fail_delete: HashMap<String, bool>,
-    /// Stops the worker when an object is read, which is in the middle of a batch.
+    /// Stops the worker when an object is read, during a batch.
     pub stop_at_read: Option<Stopper>,
-    /// Objects by `/bucket/key`; `None` for one for which S3 is out of order.
+    /// Objects by `/bucket/key`; `None` for one for which S3 answers with an error.
     pub objects: HashMap<String, Option<Vec<u8>>>,
 }
 
@@ -61,7 +61,7 @@ impl Fake {
             .credentials_provider(aws_sdk_sqs::config::SharedCredentialsProvider::new(credentials))
             .retry_config(aws_config::retry::RetryConfig::disabled())
             .endpoint_url(&endpoint)
-            .http_client(hummingbird_status::aws::http_client())
+            .http_client(hummingbird_status::platform::aws::http_client())
             .build();
         Self { url: format!("{endpoint}/1/queue"), state, clients: Clients::new(&config, true) }
     }

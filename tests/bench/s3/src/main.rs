@@ -1,8 +1,9 @@
-//! A folder as a bucket of S3, to read from: `s3-of-folder ROOT BUCKET`, with ROOT/BUCKET/key. Says where it listens, and ends
-//! when its standard input does.
+//! Serves a folder as a read-only S3 bucket: `s3-of-folder ROOT BUCKET`, with ROOT/BUCKET/key. Prints where it listens,
+//! and ends when its standard input ends.
 //!
-//! Requests, signatures (key and secret are both `x`), answers and errors are those of s3s, objects are read by s3s-fs. Own
-//! are the list, for which s3s-fs walks through all files for each page of a thousand, and `If-Match`, which it passes over.
+//! Requests, signatures (key and secret are both `x`), answers and errors are handled by s3s, objects are read by
+//! s3s-fs. This program implements the list, for which s3s-fs would walk all files for each page of a thousand, and
+//! `If-Match`, which it ignores.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -17,14 +18,14 @@ use s3s_fs::FileSystem;
 use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
 
-/// Keys of a page, at most, as S3 has it.
+/// The largest number of keys on a page, as in S3.
 const PAGE: usize = 1000;
 
 struct Folder {
     files: FileSystem,
     root: PathBuf,
     bucket: String,
-    /// All there are, sorted. What comes later is not listed.
+    /// All keys at the start, sorted. Later files are not listed.
     keys: OnceCell<Vec<String>>,
 }
 
@@ -55,7 +56,7 @@ impl S3 for Folder {
         let folder = self.root.join(&self.bucket);
         let keys = self.keys.get_or_try_init(|| walk(folder.clone())).await?;
         let prefix = input.prefix.clone().unwrap_or_default();
-        // The token of a page is its last key; it goes before `start-after`, as with S3.
+        // The token of a page is its last key; it takes precedence over `start-after`, as in S3.
         let after = input.continuation_token.as_ref().or(input.start_after.as_ref());
         let most = input.max_keys.and_then(|keys| usize::try_from(keys).ok()).unwrap_or(PAGE).min(PAGE);
         let first = keys.partition_point(|key| *key < prefix || after.is_some_and(|after| key <= after));
@@ -84,7 +85,7 @@ fn internal(error: impl std::error::Error + Send + Sync + 'static) -> s3s::S3Err
     s3s::S3Error::internal_error(error)
 }
 
-/// An object as it is listed, with the MD5 of its bytes as its `ETag`.
+/// The list entry of an object, with the MD5 of its bytes as `ETag`.
 fn object(folder: &Path, key: String) -> S3Result<Object> {
     let path = folder.join(&key);
     let bytes = std::fs::read(&path).map_err(internal)?;

@@ -1,8 +1,8 @@
 //! Submissions step by step, and the messages that each step announces (`11_events.json`).
 
-use hummingbird_status::kcidb;
+use hummingbird_status::db::{Store, Tx};
 use hummingbird_status::outbox::announcing;
-use hummingbird_status::store::{Store, Tx};
+use hummingbird_status::sources::kcidb;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ async fn announced(store: &Store) -> Vec<String> {
     events
 }
 
-/// What a case says of an action that is no submission, as the submission that is its equal here.
+/// An action of a case that is no submission, as the equivalent submission.
 fn equivalent(action: &Value, earlier: &[Value]) -> Option<Value> {
     if action["action"] != "triaged" {
         return None;
@@ -47,7 +47,7 @@ async fn events() {
                 match equivalent(&submission, &earlier) {
                     Some(equal) => submission = equal,
                     None if submission["action"] == "issue_regex_changed" => {
-                        // A message of its own, and the work that it makes outside of ingest.
+                        // A message of its own, and the work that it queues for reconcile.
                         let object = json!({"id": "o:r", "issue_id": "o:i", "text_match": "matches nothing"});
                         submission = json!({"object_type": "issue_regex", "status": "updated", "object": object});
                     }

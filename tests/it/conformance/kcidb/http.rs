@@ -4,10 +4,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Tally, cases, file};
-use crate::intake::{ALL, Answer, Site};
+use crate::submit::{ALL, Answer, Site};
 use crate::support;
 
-/// The answer to a request of the file, and in which way it differs on purpose from what upstream answers.
+/// The answer to a request of the file, and its intended deviation from upstream's answer.
 async fn ours(site: &Site, request: &str) -> Option<(Answer, Option<&'static str>)> {
     let build = json!({"id": "redhat:1234", "origin": "redhat", "checkout_id": "redhat:5678"});
     let build = json!({"data": {"version": {"major": 5, "minor": 3}, "builds": [build]}});
@@ -19,7 +19,7 @@ async fn ours(site: &Site, request: &str) -> Option<(Answer, Option<&'static str
         "GET /status?id=<unknown>" => (site.get("/status?id=abc", ALL).await, None),
         "POST /submit body not JSON" => (site.call(Method::POST, "/submit", ALL, "x!").await, None),
         "POST /submit {\"data\":\"test\"} (JSON but not KCIDB)" => {
-            let why = "validated at once: who submits is told, instead of finding `failed` later";
+            let why = "validated at once: the submitter is answered, instead of finding `failed` later";
             (site.post("/submit", ALL, &json!({"data": "test"})).await, Some(why))
         }
         "POST /submit > 512 MiB" => (site.call(Method::POST, "/submit", ALL, vec![b' '; (32 << 20) + 1]).await, None),
@@ -53,7 +53,7 @@ async fn http() {
         if let Some(word) = case.get("body_status") {
             tally.same(request, &answer.body["status"], word);
         }
-        // Sentences are our own; what clients look at is not.
+        // Only the texts differ, not the members that clients read.
         for (name, value) in case["body"].as_object().into_iter().flatten().filter(|_| deviates.is_none()) {
             match name.as_str() {
                 "message" => tally.check(request, answer.body["message"].is_string(), || format!("{:?}", answer.body)),

@@ -1,11 +1,11 @@
-//! What we do otherwise than upstream, on purpose: the table of `hummingbird_status::travis`, as a test of each case.
+//! Intended deviations from upstream: the table of `hummingbird_status::sources::travis`, as a test of each case.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::{Case, expected_told, plain, told};
+use super::{Case, announced, expected_announced, plain};
 
-/// Something that is not as upstream had it.
+/// A difference to upstream's result.
 #[derive(Debug)]
 #[expect(dead_code, reason = "all of it is printed")]
 pub enum Difference {
@@ -22,7 +22,7 @@ pub enum Difference {
 
 /// The deviation that explains a difference.
 pub fn explain(case: &Case<'_>, difference: &Difference) -> Option<&'static str> {
-    // Those of one run or one stage change all that comes of it: what came out is looked at as a whole.
+    // A deviation about a run or a stage changes all its rows and events: the result is checked as a whole.
     let whole = [
         ("reset-of-finished", reset_of_finished as fn(&Case<'_>) -> bool),
         ("older-run", older_run),
@@ -37,13 +37,13 @@ pub fn explain(case: &Case<'_>, difference: &Difference) -> Option<&'static str>
     }
     match difference {
         Difference::Cell { table, id, column, expected, found } => cell(case, table, *id, column, expected, found),
-        // Its place among what waits is given up as soon as a job no longer waits.
+        // A job gives up its place in the queue as soon as it no longer waits.
         Difference::Queueable { job, found: false } => (state(case, *job) != "created").then_some("queueable"),
         Difference::Missing { event, place } => missing(case, event, *place),
         Difference::Renamed { .. } => Some("build-reset-is-restart"),
         Difference::NoCommand { command } => no_command(case, command),
         Difference::Result { expected, found, .. } => {
-            // A worker that repeats itself must not cancel itself.
+            // A worker that repeats its report must not cancel its own job.
             let (before, after) = (expected.strip_prefix("409 ")?, found.strip_prefix("200 ")?);
             (before == after && before != "canceled").then_some("patch-same-state")
         }
@@ -54,12 +54,12 @@ pub fn explain(case: &Case<'_>, difference: &Difference) -> Option<&'static str>
 fn cell(case: &Case<'_>, table: &str, id: i64, column: &str, expected: &Value, found: &Value) -> Option<&'static str> {
     let row = case.row(table, id)?;
     let sent = |value: &Value| time(value).is_some_and(|at| case.messages.iter().any(|sent| sent.at == at));
-    let told = |value: &Value, events: &[&str]| {
+    let reported = |value: &Value, events: &[&str]| {
         case.messages.iter().any(|sent| {
             let asked = sent.message["event"].as_str().or(sent.message["body"]["new"].as_str()).unwrap_or("");
             let of = events.iter().any(|event| asked.contains(event));
-            let told = sent.message["payload"].get(column).or_else(|| sent.message["body"].get(column));
-            (of || events.is_empty()) && (time(value) == Some(sent.at) || told.and_then(time) == time(value))
+            let value_sent = sent.message["payload"].get(column).or_else(|| sent.message["body"].get(column));
+            (of || events.is_empty()) && (time(value) == Some(sent.at) || value_sent.and_then(time) == time(value))
         })
     };
     match (table, column) {
@@ -74,12 +74,12 @@ fn cell(case: &Case<'_>, table: &str, id: i64, column: &str, expected: &Value, f
             let ends = jobs(case, id).filter_map(|job| time(&job["finished_at"]));
             (ends.max() == time(found)).then_some("end-of-a-build-is-its-last-job")
         }
-        ("jobs", "received_at" | "started_at") if expected.is_null() && told(found, &["receive", "start"]) => {
+        ("jobs", "received_at" | "started_at") if expected.is_null() && reported(found, &["receive", "start"]) => {
             (state(case, id) != "created").then_some("late-times")
         }
         ("builds" | "stages", "received_at" | "started_at") if !found.is_null() => {
             let earlier = expected.is_null() || time(found) < time(expected);
-            (earlier && told(found, &[])).then_some("earliest-times")
+            (earlier && reported(found, &[])).then_some("earliest-times")
         }
         ("builds" | "jobs", "started_at" | "received_at" | "finished_at") if found.is_null() => {
             let waits = ["created", "queued"].iter().any(|state| row["state"] == *state);
@@ -104,11 +104,12 @@ fn allowed(column: &str) -> bool {
     column == "state" || column == "vm_size" || column == "restarted_by" || column.ends_with("_at")
 }
 
-/// A time that looks like none for a part of it, and is one.
+/// A valid time that upstream takes for the zero time, because of a part of it.
 fn looks_like_none(case: &Case<'_>, found: &Value) -> bool {
     case.messages.iter().any(|sent| {
-        let told = sent.message["payload"].as_object().into_iter().flatten().map(|(_, value)| value);
-        let odd = told.filter(|value| value.as_str().is_some_and(|at| at.contains("0001") && !at.starts_with("0001")));
+        let values = sent.message["payload"].as_object().into_iter().flatten().map(|(_, value)| value);
+        let odd =
+            values.filter(|value| value.as_str().is_some_and(|at| at.contains("0001") && !at.starts_with("0001")));
         odd.into_iter().any(|value| time(value) == time(found) && time(found).is_some())
     })
 }
@@ -136,7 +137,7 @@ fn found_is_initial(case: &Case<'_>, id: i64, column: &str, found: &Value) -> bo
     rows.into_iter().flatten().any(|row| row["id"] == json!(id) && row.get(column).unwrap_or(&Value::Null) == found)
 }
 
-/// An event that says what was said before, or what was so from the beginning, is not said again.
+/// An event that repeats an earlier one, or the initial state, is not announced.
 fn missing(case: &Case<'_>, event: &str, place: usize) -> Option<&'static str> {
     if event.starts_with("build:reseted") {
         return Some("build-reset-is-restart");
@@ -144,7 +145,7 @@ fn missing(case: &Case<'_>, event: &str, place: usize) -> Option<&'static str> {
     let words: Vec<&str> = event.split(' ').collect();
     let (name, id, state) = (words[0], words[1], words[2]);
     let (object, what) = name.split_once(':').unwrap();
-    let (expected, _) = expected_told(case);
+    let (expected, _) = expected_announced(case);
     let object_of = |event: &String| event.starts_with(&format!("{object}:")) && event.split(' ').nth(1) == Some(id);
     let since =
         expected[..place].iter().rposition(|e| object_of(e) && (e.contains(":restarted") || e.contains(":reseted")));
@@ -158,7 +159,7 @@ fn missing(case: &Case<'_>, event: &str, place: usize) -> Option<&'static str> {
     None
 }
 
-/// A worker that has reported the end of a job, or that never had it, is not told to cancel it.
+/// A worker that has reported the end of a job, or that never had it, is sent no command to cancel it.
 fn no_command(case: &Case<'_>, command: &str) -> Option<&'static str> {
     let command: Value = serde_json::from_str(command).unwrap();
     let id = &command["job_id"];
@@ -209,12 +210,12 @@ fn reset_of_finished(case: &Case<'_>) -> bool {
             .iter()
             .any(|row| row["id"] == json!(id) && ENDS.iter().any(|end| row["state"] == *end));
         let before = events_of(case, ":finish").any(|(before, of)| before < number && of == id);
-        let after = !told(case).0.iter().any(|event| event.starts_with("job:restarted"));
+        let after = !announced(case).0.iter().any(|event| event.starts_with("job:restarted"));
         (initial || before) && after && ENDS.contains(&state(case, id))
     })
 }
 
-/// A message that speaks of times before the job was begun anew changes nothing.
+/// A message with times before the restart of the job changes nothing.
 fn older_run(case: &Case<'_>) -> bool {
     let anew = events_of(case, ":restart").chain(events_of(case, ":reset")).collect::<Vec<_>>();
     case.messages.iter().enumerate().any(|(number, sent)| {
@@ -246,7 +247,7 @@ fn none_waits_in_vain(case: &Case<'_>) -> bool {
     })
 }
 
-/// Restarting a job of a stage that did not pass brings back what was canceled because of it.
+/// Restarting a job of a stage that did not pass restores the jobs that were canceled because of it.
 fn stage_restart(case: &Case<'_>) -> bool {
     let did_not_pass = |job: i64| {
         let stage = case.initial["jobs"].as_array().unwrap().iter().find(|row| row["id"] == json!(job));
@@ -261,17 +262,17 @@ fn stage_restart(case: &Case<'_>) -> bool {
     has_stages(case)
         && !restarted.is_empty()
         && by_stage.peek().is_some()
-        && by_stage.all(|id| told(case).0.contains(&format!("job:restarted {id} created")))
+        && by_stage.all(|id| announced(case).0.contains(&format!("job:restarted {id} created")))
 }
 
-/// Canceling the jobs of a stage one by one ends what waits behind it.
+/// Canceling the jobs of a stage one by one ends the jobs of later stages.
 fn stage_cancel(case: &Case<'_>) -> bool {
     let waited = |job: &Value| job["state"] == "created" && state(case, job["id"].as_i64().unwrap()) == "canceled";
     has_stages(case)
         && events_of(case, "job:cancel").next().is_some()
         && none_waits_in_vain(case)
         && case.initial["jobs"].as_array().unwrap().iter().any(waited)
-        && told(case).0.iter().any(|event| event.starts_with("job:finished") && event.ends_with("canceled"))
+        && announced(case).0.iter().any(|event| event.starts_with("job:finished") && event.ends_with("canceled"))
 }
 
 /// A build that does not wait for its last stage has the state of those that it waited for.
@@ -284,14 +285,14 @@ fn fast_finish_stages(case: &Case<'_>) -> bool {
         })
 }
 
-/// A build gives way to a newer one whatever brought that one about.
+/// A build is canceled for a newer one whatever event caused that one.
 fn auto_cancel(case: &Case<'_>) -> bool {
     let auto = case.messages.iter().any(|sent| sent.message["payload"]["meta"]["auto"] == json!(true));
     auto && case.expected["results"][0] == "error:internal"
         && case.found["jobs"].as_array().unwrap().iter().all(|job| job["state"] == "canceled")
 }
 
-/// A build that has no jobs is moved itself, where upstream moves nothing: by each message to the state that it names.
+/// A build without jobs changes its state by each message, where upstream changes nothing.
 fn build_without_jobs(case: &Case<'_>) -> bool {
     let rows = |table: &str| case.initial[table].as_array().unwrap();
     let alone: Vec<&Value> = rows("builds")

@@ -1,21 +1,21 @@
-//! What notifications say: tables of what upstream rendered.
+//! Texts of notifications, compared with tables of upstream's texts.
 
 use hummingbird_status::deliver::notice::slack_address;
 use hummingbird_status::deliver::states::Forge;
 use hummingbird_status::outbox::Notice;
-use hummingbird_status::travis::rules::Rows;
-use hummingbird_status::travis::rules::notify::{Subject, github, mail, slack, template, webhook};
-use hummingbird_status::travis::{Build, Event, Job, Message, Object, Repository, State, Told};
+use hummingbird_status::sources::travis::rules::Rows;
+use hummingbird_status::sources::travis::rules::notify::{Subject, github, mail, slack, template, webhook};
+use hummingbird_status::sources::travis::{Build, Details, Event, Job, Message, Object, Repository, State};
 use serde_json::{Map, Value, json};
 
 use super::pure;
 use super::tables::{Found, pair};
 
-/// Where upstream's pages were when the tables were made.
+/// The address of upstream's pages when the tables were made.
 const PAGES: &str = "https://travis-ci.org";
 const HOST: &str = "travis-ci.org";
 
-/// A build as upstream hands it to who renders.
+/// A build as upstream passes it to the renderers.
 struct Input {
     repository: Repository,
     build: Build,
@@ -59,7 +59,7 @@ impl Input {
         }
     }
 
-    /// The build that tables mean where they give a few members of it only.
+    /// The default build of tables that give only a few members.
     fn usual(row: &Value) -> Self {
         let state = if row["build_state"].is_null() { &row["state"] } else { &row["build_state"] };
         let kind = if row["type"].is_null() { json!("push") } else { row["type"].clone() };
@@ -71,13 +71,15 @@ impl Input {
             "request": {"base_commit": "base-commit", "head_commit": "head-commit"},
             "pull_request": {"number": 1, "title": "title"},
             "commit": {
-                "id": 1, "sha": if kind == "pull_request" { json!("62aae5f70ceee39123ef") } else { or("sha", json!("62aae5f70ceee39123ef")) },
+                "id": 1, "sha": if kind == "pull_request" { json!("62aae5f70ceee39123ef") } else { or("sha",
+                json!("62aae5f70ceee39123ef")) },
                 "branch": or("branch", json!("master")), "message": "the commit message", "author_name": "Octo Cat",
                 "compare_url": "https://github.com/octo/minimal/compare/master...develop",
             },
             "build": {
                 "id": 1, "number": or("number", json!(2)), "state": state, "previous_state": row["previous_state"],
-                "started_at": "2014-04-03T10:21:05Z", "finished_at": "2014-04-03T10:22:05Z", "duration": 60, "type": kind,
+                "started_at": "2014-04-03T10:21:05Z", "finished_at": "2014-04-03T10:22:05Z", "duration": 60,
+                "type": kind,
             },
         }))
     }
@@ -115,7 +117,7 @@ pub fn github_status(row: &Value) -> Found {
     if status.sha != row["sha"].as_str().unwrap() {
         return Found::Other(json!(status.sha));
     }
-    // Upstream knows no word for it, and posts none.
+    // Upstream has no description for it, and posts none.
     if row["build_state"] == "received" && row["payload"]["state"].is_null() && found["state"] == "pending" {
         found["state"] = Value::Null;
         found["description"] = Value::Null;
@@ -126,15 +128,15 @@ pub fn github_status(row: &Value) -> Found {
 
 pub fn slack_message(row: &Value) -> Found {
     let input = Input::usual(row);
-    let room = slack::room(row["target"].as_str().unwrap()).unwrap();
-    let body = slack::message(&input.subject(), None, room.channel);
-    pair(&json!([row["url"], row["body"]]), json!([slack_address(room.account, room.token), body]))
+    let address = slack::room(row["target"].as_str().unwrap()).unwrap();
+    let body = slack::message(&input.subject(), None, address.channel);
+    pair(&json!([row["url"], row["body"]]), json!([slack_address(address.account, address.token), body]))
 }
 
 pub fn slack_target(row: &Value) -> Found {
-    let room = slack::room(row["target"].as_str().unwrap());
-    let parsed = room.map(|room| json!([slack_address(room.account, room.token), room.channel]));
-    pair(&json!([row["valid"], row["parsed"]]), json!([room.is_some(), parsed]))
+    let address = slack::room(row["target"].as_str().unwrap());
+    let parsed = address.map(|address| json!([slack_address(address.account, address.token), address.channel]));
+    pair(&json!([row["valid"], row["parsed"]]), json!([address.is_some(), parsed]))
 }
 
 pub fn templates(row: &Value) -> Found {
@@ -144,7 +146,7 @@ pub fn templates(row: &Value) -> Found {
     if row["expected"] == json!(found) {
         return Found::Same;
     }
-    // Upstream looks for the number of a pull request where it is not.
+    // Upstream looks for the number of a pull request in a member that does not have it.
     input.build.pull_request.as_mut().unwrap().remove("number");
     let without = template::fill(text, &input.subject(), source);
     if row["expected"] == json!(without) {
@@ -168,7 +170,7 @@ pub fn webhook_payload(row: &Value) -> Found {
     if expected == found { Found::Deviates("config-not-kept") } else { Found::Other(found) }
 }
 
-/// Those of upstream's add-ons that are here; others read what is broadcast.
+/// Upstream's add-ons that this product has; others read the broadcasts.
 const HERE: [&str; 10] = [
     "campfire",
     "email",
@@ -182,7 +184,7 @@ const HERE: [&str; 10] = [
     "webhook",
 ];
 
-/// By the rules: a build that is configured to tell of everything, and what happens to it.
+/// By the rules: a build with all notifications configured, and an event of it.
 pub fn subscriptions(row: &Value) -> Found {
     let event = row["event"].as_str().unwrap();
     let upstream = row["addons"].as_array().unwrap().iter().filter_map(Value::as_str);
@@ -195,7 +197,8 @@ pub fn subscriptions(row: &Value) -> Found {
     };
     let mut input = Input::usual(&json!({"sha": "62aae5f70ceee39123ef".repeat(2)}));
     input.build.notifications = Some(json!({
-        "email": always(json!({"recipients": "a@example.org"})), "webhooks": always(json!({"urls": "https://example.org/"})),
+        "email": always(json!({"recipients": "a@example.org"})),
+        "webhooks": always(json!({"urls": "https://example.org/"})),
         "irc": always(json!({"channels": "irc.example.org#a"})), "slack": always(json!({"rooms": "team:token"})),
         "hipchat": always(json!({"rooms": "x"})), "campfire": always(json!({"rooms": "x"})),
         "flowdock": always(json!({"rooms": "x"})), "pushover": always(json!({"users": "x"})),
@@ -206,17 +209,17 @@ pub fn subscriptions(row: &Value) -> Found {
         "build:finished" => (Some(State::Started), Object::Job(11), Event::Finish(State::Passed)),
         "build:canceled" => (Some(State::Started), Object::Build(1), Event::Cancel),
         "build:restarted" => (Some(State::Passed), Object::Build(1), Event::Restart),
-        // A requeue: upstream's own event of it is heard by nobody.
+        // A requeue: no add-on of upstream subscribes to its own event of it.
         "build:reseted" => (Some(State::Started), Object::Job(11), Event::Reset),
         _ => (Some(State::Started), Object::Job(11), Event::Receive),
     };
     input.build.state = before;
     let job = |id: i64| pure::job(&json!({"id": id, "state": before.map(State::name)}));
-    // What happens to a job alone happens beside another one that goes on.
+    // An event of a job alone happens while another job of the build is running.
     let jobs = if event.starts_with("job:") { vec![job(11), job(12)] } else { vec![job(11)] };
     let mut rows = Rows::new(input.repository, input.build, Vec::new(), jobs);
     let at = Some("2014-04-03T10:30:00Z".parse().unwrap());
-    rows.apply(&Message { object, event: asked, told: Told::default(), id: "m".to_owned(), sent_at: at });
+    rows.apply(&Message { object, event: asked, details: Details::default(), id: "m".to_owned(), sent_at: at });
     let mut found: Vec<&str> = Vec::new();
     for happened in &rows.outcome.happened {
         match happened.event.strip_prefix("notify:") {

@@ -1,7 +1,7 @@
-//! Events that upstream's cases apply to an object, past all guards: to the rules, without a database.
+//! Events that upstream's cases apply to an object directly, without guards: applied to the rules, without a database.
 
-use hummingbird_status::travis::rules::Rows;
-use hummingbird_status::travis::{
+use hummingbird_status::sources::travis::rules::Rows;
+use hummingbird_status::sources::travis::{
     Build, Event, Job, Message, Object, Record, Repository, Resets, Run, Source, Stage, State, decode,
 };
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Case;
 
-/// Applies the events, and puts the rows in the form of `expected`. Repositories are written by the store, not here.
+/// Applies the events, and returns the rows in the form of `expected`. Repositories are written by the store, not here.
 pub fn run(case: &mut Case<'_>) {
     let initial = case.initial;
     let rows = |table: &str| initial[table].as_array().unwrap().clone();
@@ -69,7 +69,7 @@ pub fn run(case: &mut Case<'_>) {
 }
 
 fn read(message: &Value, at: Timestamp, number: usize) -> Message {
-    use hummingbird_status::envelope::{Decoded, Delivery, Limits, Unwrapped, unwrap};
+    use hummingbird_status::transport::{Decoded, Delivery, Limits, Unwrapped, unwrap};
     let body = message.to_string().into_bytes();
     let delivery = Delivery { id: format!("message-{number}"), body, sent_at: Some(at), ..Delivery::default() };
     let mut read = None;
@@ -101,7 +101,7 @@ fn source(row: &Value) -> Source {
     Source { message_at: time(row, "created_at").unwrap_or_default(), message_id: "initial".to_owned() }
 }
 
-/// A build of a row of the cases.
+/// The build of a row of the cases.
 pub fn build(row: &Value) -> Build {
     let row = &super::filled("builds", row, &Value::Null);
     Build {
@@ -159,7 +159,7 @@ fn stage_row(stage: &Stage) -> Value {
     })
 }
 
-/// A job of a row of the cases.
+/// The job of a row of the cases.
 pub fn job(row: &Value) -> Job {
     Job {
         id: row["id"].as_i64().unwrap_or(0),

@@ -1,13 +1,13 @@
 //! Tables of decisions, each row by itself.
 
+use hummingbird_status::db::Store;
 use hummingbird_status::deliver::route;
-use hummingbird_status::store::Store;
-use hummingbird_status::travis::State;
-use hummingbird_status::travis::rules::notify::{self, About, Addon, On};
-use hummingbird_status::travis::rules::{matrix, startable};
+use hummingbird_status::sources::travis::State;
+use hummingbird_status::sources::travis::rules::notify::{self, About, Addon, On};
+use hummingbird_status::sources::travis::rules::{matrix, startable};
 use serde_json::{Value, json};
 
-use super::{Tally, notify as told, pure};
+use super::{Tally, notify as rendered, pure};
 use crate::support::{deadline, render};
 
 pub async fn run(store: &Store, name: &str, file: &Value, tally: &mut Tally) {
@@ -24,14 +24,14 @@ pub async fn run(store: &Store, name: &str, file: &Value, tally: &mut Tally) {
             "email_recipients" => recipients(row),
             "result_message" => words(row),
             "event_names" => event_names(row),
-            "check_run" => told::check_run(row),
-            "email_subject" => told::email_subject(row),
-            "github_status" => told::github_status(row),
-            "slack_message" => told::slack_message(row),
-            "slack_target" => told::slack_target(row),
-            "subscriptions" => told::subscriptions(row),
-            "templates" => told::templates(row),
-            "webhook_payload" => told::webhook_payload(row),
+            "check_run" => rendered::check_run(row),
+            "email_subject" => rendered::email_subject(row),
+            "github_status" => rendered::github_status(row),
+            "slack_message" => rendered::slack_message(row),
+            "slack_target" => rendered::slack_target(row),
+            "subscriptions" => rendered::subscriptions(row),
+            "templates" => rendered::templates(row),
+            "webhook_payload" => rendered::webhook_payload(row),
             _ => {
                 tally.failed.push(format!("{name}: a table that is not known"));
                 return;
@@ -66,7 +66,7 @@ fn matrix_row(row: &Value) -> Found {
     pair(&row["expected"], found)
 }
 
-/// By the rule and by the statement.
+/// Checks the rule and the statement.
 async fn gating(store: &Store, row: &Value) -> Found {
     let list =
         |name: &str| row[name].as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned()).collect::<Vec<_>>();
@@ -78,7 +78,8 @@ async fn gating(store: &Store, row: &Value) -> Found {
 
     let mut script = String::from(
         "DELETE FROM travis_builds; DELETE FROM travis_jobs; DELETE FROM travis_queueable_jobs; \
-         INSERT INTO travis_builds (id, repository_id, state, message_id, message_at) VALUES (1, 1, 'started', 'm', now());",
+         INSERT INTO travis_builds (id, repository_id, state, message_id, message_at) VALUES (1, 1, 'started', 'm', \
+         now());",
     );
     for (id, number) in numbers.iter().enumerate() {
         let state = match () {
@@ -93,7 +94,8 @@ async fn gating(store: &Store, row: &Value) -> Found {
         );
     }
     store.script(&script, deadline()).await.unwrap();
-    let jobs = store.in_tx("startable", deadline(), async |tx| hummingbird_status::travis::startable(tx, 100).await);
+    let jobs =
+        store.in_tx("startable", deadline(), async |tx| hummingbird_status::sources::travis::startable(tx, 100).await);
     let jobs: Vec<String> = jobs.await.unwrap().iter().map(|job| job.id.to_string()).collect();
     let ids = format!(
         "SELECT stage_number FROM travis_jobs WHERE id IN ({}) ORDER BY id",
@@ -137,7 +139,7 @@ fn addon_config(row: &Value) -> Found {
         return pair(&row["expected"], json!(notify::is_enabled(&row["config"])));
     }
     let found = notify::values(&row["config"], row["key"].as_str().unwrap());
-    // Upstream hands on what is no value at all; here that is no value.
+    // Upstream passes on invalid values; here they count as absent.
     if found.is_empty() && !row["expected"].is_array() && !row["expected"].is_string() {
         return if row["config"] == row["expected"] {
             Found::Deviates("no-value-is-none")
@@ -157,7 +159,7 @@ fn handles(row: &Value) -> Found {
             flag("tokens_present"),
         ),
         "github_check_status" => route::keeps_check_run(flag("managed_by_installation"), flag("installation_present")),
-        // Badges are of branches.
+        // Badges belong to branches.
         "states_cache" => row["build"]["event_type"] != "pull_request",
         _ => notify::handles(addon(row), &row["config"], about(row)),
     };
@@ -183,7 +185,7 @@ fn words(row: &Value) -> Found {
     if json!([row["short"], row["full"], row["email"]]) == found { Found::Same } else { Found::Other(found) }
 }
 
-/// The cases themselves show which events are told; here, that none is of a kind that is told nowhere.
+/// The cases themselves check the announced events; this checks that each event is of a kind that a target can receive.
 fn event_names(row: &Value) -> Found {
     match (row["object"].as_str().unwrap(), row["action"].as_str().unwrap()) {
         ("build", "reset") => Found::Deviates("build-reset-is-restart"),

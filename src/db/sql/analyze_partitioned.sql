@@ -1,0 +1,3 @@
+-- analyze_partitioned
+-- Autovacuum analyzes partitions only, never the partitioned table.
+ANALYZE refused, outbox, deliveries, bot_beats

@@ -1,4 +1,0 @@
--- forget_projects
--- Projects that were known without their host, and are known with it now.
-DELETE FROM gitlab_projects AS t USING unnest($1::text[], $2::bigint[]) AS i (host, project_id)
-WHERE t.host = i.host AND t.project_id = i.project_id

@@ -1,6 +1,0 @@
--- rekey_merge_requests
--- A row that knows neither host nor number is of the project that has its path.
-UPDATE gitlab_merge_requests AS t SET project = i.to_path, host = nullif(i.host, '?'), project_id = i.project_id
-FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[]) AS i (host, project_id, from_path, to_path)
-WHERE t.project = i.from_path AND coalesce(t.project_id, i.project_id) = i.project_id
-    AND coalesce(t.host, host_of(t.url), i.host) = i.host

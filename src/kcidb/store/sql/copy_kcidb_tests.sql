@@ -1,7 +1,0 @@
--- copy_kcidb_tests
--- New ones only. One that somebody else writes meanwhile is a conflict, and all is tried again.
-COPY kcidb_tests (
-    id, build_id, origin, environment_comment, environment_compatible, environment_misc, path, comment, log_url,
-    log_excerpt_sha256, status, number_value, number_unit, number_prefix, start_time, duration, input_files,
-    output_files, misc, message_id, message_at, older
-) FROM STDIN (FORMAT binary)

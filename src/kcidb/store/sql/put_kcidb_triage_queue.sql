@@ -1,9 +1,0 @@
--- put_kcidb_triage_queue
--- Not if there is no expression, so that nothing is queued where nobody takes anything out.
-INSERT INTO kcidb_triage_queue AS t (kind, id)
-SELECT i.kind, i.id
-FROM unnest($1::text[], $2::text[]) AS i (kind, id)
-WHERE EXISTS (SELECT FROM kcidb_issue_regexes)
-ORDER BY i.kind, i.id
-ON CONFLICT (kind, id) DO UPDATE SET revision = t.revision + 1
-WHERE t.revision >= 0

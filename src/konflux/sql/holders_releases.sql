@@ -1,3 +1,0 @@
--- holders_releases
--- Who holds these names now. The rows were locked by the upsert before, so it stays so until the commit.
-SELECT name, uid FROM releases WHERE name = ANY($1::text[])

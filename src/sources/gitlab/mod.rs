@@ -1,0 +1,44 @@
+//! The source `gitlab`: pushes, merge requests and their versions, from webhooks and (during reconcile) from the API.
+//!
+//! Webhooks arrive late, twice, again after years and in any order, and their `updated_at` has whole seconds only. The
+//! versions that decide which record is newer are in `record.rs`, the formats and their peculiarities in `message/`.
+
+mod claims;
+mod difference;
+mod limits;
+mod locations;
+mod message;
+mod moment;
+mod record;
+mod rules;
+mod store;
+
+pub use self::difference::{Change, Comparison, compare, gone};
+pub use self::message::{Answer, decode, read_merge_requests, read_project_id, read_versions};
+pub use self::record::{Author, Heads, Hosts, MergeRequest, MrVersion, Push, Record, Renamed, Stamp};
+pub use self::store::{
+    Checked, Project, fill_hosts, known, projects, reads, save_checked, timed_heads, untimed, write,
+};
+
+use crate::transport::Message;
+
+/// Settings of this source.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Branches whose pushes are kept, in addition to each project's default branch; `*` means all.
+    pub branches: Vec<String>,
+    /// Hosts of the configured GitLab instances, in their order.
+    pub hosts: Hosts,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { branches: vec!["main".to_owned()], hosts: Hosts::from(["gitlab.com".to_owned()]) }
+    }
+}
+
+/// Whether the message is a webhook or a system hook of GitLab.
+#[must_use]
+pub fn recognise(message: &Message<'_>) -> bool {
+    message.head.has("object_kind") || (message.head.has("event_name") && !message.head.has("apiVersion"))
+}

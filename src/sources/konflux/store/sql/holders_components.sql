@@ -1,0 +1,3 @@
+-- holders_components
+-- The objects that have these names. The upsert before has locked the rows, so the result is valid until the commit.
+SELECT name, uid FROM components WHERE name = ANY($1::text[])

@@ -1,8 +1,0 @@
--- claim_run
--- Nobody else works on it, or has not said so for a while.
-UPDATE backfill_runs
-SET state = 'running', ended_at = NULL, error = NULL, owner = $2, heartbeat_at = now(), invocations = invocations + 1
-WHERE id = $1
-    AND state = ANY ($3::text[])
-    AND (owner IS NULL OR owner = $2 OR heartbeat_at < now() - make_interval(secs => $4))
-RETURNING id

@@ -1,2 +1,0 @@
--- drop_refused_month
-SELECT refused_drop_month($1::date, $2::timestamptz) AS rows

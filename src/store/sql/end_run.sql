@@ -1,9 +1,0 @@
--- end_run
--- One that was cancelled meanwhile stays so.
-UPDATE backfill_runs
-SET owner = NULL,
-    state = CASE WHEN state = 'running' THEN coalesce($3, state) ELSE state END,
-    error = CASE WHEN state = 'running' THEN $4 ELSE error END,
-    ended_at = CASE WHEN state = 'running' AND $3 IS NOT NULL THEN now() ELSE ended_at END
-WHERE id = $1 AND owner = $2
-RETURNING state

@@ -1,9 +1,0 @@
--- explain_component
-SELECT 'component' AS part, t.message_at AS at, CASE WHEN t.deleted_at IS NULL THEN 'there' ELSE 'deleted' END AS what,
-    to_jsonb(t) AS "row"
-FROM components AS t WHERE t.name = $1::text
-UNION ALL
-SELECT 'replaced', r.received_at, r.uid, r."row" FROM replaced AS r WHERE r.kind = 'components' AND r.name = $1
-UNION ALL
-(SELECT 'pipelinerun', r.created_at, r.name || ' ' || r.state, to_jsonb(r)
-FROM pipelineruns AS r WHERE r.component = $1 ORDER BY r.created_at DESC LIMIT 10)

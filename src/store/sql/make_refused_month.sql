@@ -1,2 +1,0 @@
--- make_refused_month
-SELECT refused_make_month($1::date, $2::bigint) AS rows

@@ -1,5 +1,0 @@
--- refused_whole
--- One without a time of its own has that of its receipt in its place.
-SELECT r.id, r.sent_at, NULLIF(r.sent_at, r.received_at) AS own_sent_at, r.attributes::text AS attributes, r.body
-FROM unnest($1::text[], $2::timestamptz[]) AS i (id, sent_at) JOIN refused AS r USING (id, sent_at)
-ORDER BY r.id, r.sent_at

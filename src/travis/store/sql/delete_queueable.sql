@@ -1,3 +1,0 @@
--- delete_queueable
--- Jobs that no longer wait to be started. Their builds are locked.
-DELETE FROM travis_queueable_jobs WHERE job_id = ANY($1::bigint[])

@@ -1,5 +1,0 @@
--- find
--- The builds that jobs and builds belong to, as far as they are there.
-SELECT false AS is_build, j.id, j.build_id FROM travis_jobs AS j WHERE j.id = ANY($1::bigint[])
-UNION ALL
-SELECT true AS is_build, b.id, b.id AS build_id FROM travis_builds AS b WHERE b.id = ANY($2::bigint[])

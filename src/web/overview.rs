@@ -1,0 +1,284 @@
+//! The overview: counts of each source, and the objects that need attention.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use jiff::{SignedDuration, Timestamp};
+use maud::{Markup, html};
+use serde::Serialize;
+
+use super::builds::{self, Build, build_table};
+use super::checkouts::{self, checkout_table};
+use super::components::run_table_of;
+use super::deliveries::target_table;
+use super::html::{Shell, Tone, count, shell, state, table, time, toned};
+use super::lists::json;
+use super::params::{Params, encode_path};
+use super::problem::{Problem, ProblemResponses};
+use super::releases::release_table;
+use super::{App, bots, deliveries, merge_requests, rejected};
+use crate::db::{RejectedCount, count_rejected};
+use crate::outbox::reads::{self as outbox, TargetRow};
+use crate::platform::routing::Routes;
+use crate::sources::buildkite::reads::{self as buildkite, BuildkiteCounts};
+use crate::sources::gitlab::reads::MergeRequestCounts;
+use crate::sources::kcidb::reads::{self as kcidb, CheckoutCounts};
+use crate::sources::konflux::reads::{self as konflux, Counts, ReleaseFilter, ReleaseRow, RunRow};
+use crate::sources::travis::reads::{self as travis, TravisCounts};
+
+/// A run that has not ended by then is stuck: builds may take 4 hours, tests 10 (Konflux's own limits).
+pub(super) const STUCK: SignedDuration = SignedDuration::from_hours(10);
+/// Period of the recent failures.
+pub(super) const LATELY: SignedDuration = SignedDuration::from_hours(24);
+/// Checkouts that have not ended by then are not counted as unfinished: they will not end any more.
+const LONG: SignedDuration = SignedDuration::from_hours(14 * 24);
+/// Objects of each kind that are shown.
+const SHOWN: i64 = 10;
+
+pub(super) fn routes() -> Routes<App> {
+    Routes::new().get("/", show).get("/api/v1/summary", summary)
+}
+
+/// Counts of all sources.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Summary {
+    /// Time of the counts.
+    pub(super) at: Timestamp,
+    /// Bots by state.
+    pub(super) bots: std::collections::BTreeMap<&'static str, i64>,
+    /// Merge requests.
+    pub(super) merge_requests: Option<MergeRequestCounts>,
+    /// Runs and releases.
+    pub(super) pipelines: Option<Counts>,
+    /// Builds of Buildkite.
+    pub(super) buildkite: Option<BuildkiteCounts>,
+    /// Builds of Travis.
+    pub(super) travis: Option<TravisCounts>,
+    /// Checkouts.
+    pub(super) checkouts: Option<CheckoutCounts>,
+    /// Targets of deliveries.
+    pub(super) targets: Vec<TargetRow>,
+    /// Messages rejected in the last 24 hours.
+    #[serde(rename = "refused")]
+    pub(super) rejected: Vec<RejectedCount>,
+    /// Objects that need attention.
+    #[serde(skip)]
+    attention: Attention,
+}
+
+struct Attention {
+    bots: Vec<bots::Bot>,
+    stuck: Vec<RunRow>,
+    failed: Vec<RunRow>,
+    releases: Vec<ReleaseRow>,
+    builds: Vec<Build>,
+    checkouts: Vec<checkouts::Item>,
+}
+
+/// Reads all counts, and the objects that need attention.
+pub(super) async fn read(app: &App) -> Result<Summary, Problem> {
+    let now = app.now();
+    let ago = |span: SignedDuration| now.saturating_sub(span).unwrap_or(now);
+    let mut reader = app.reader().await?;
+    let mut all = bots::all(&mut reader, now, None).await?;
+    let bot_counts = bots::counts(&all).into_iter().map(|(state, number)| (state.name(), number)).collect();
+    all.retain(|bot| matches!(bot.effective, "failed" | "stale" | "warning"));
+    all.truncate(SHOWN as usize);
+    let failed_releases = ReleaseFilter { state: Some("failed"), ..ReleaseFilter::default() };
+    let mut releases = konflux::releases(&mut reader, &failed_releases, SHOWN).await?;
+    releases.retain(|release| release.created_at.is_some_and(|at| at >= ago(LATELY)));
+    let failed_checkouts =
+        kcidb::CheckoutFilter { failed: Some(true), since: Some(ago(LATELY)), ..kcidb::CheckoutFilter::default() };
+    let attention = Attention {
+        bots: all,
+        stuck: konflux::stuck_runs(&mut reader, ago(STUCK), SHOWN).await?,
+        failed: konflux::failed_runs(&mut reader, ago(LATELY), SHOWN).await?,
+        releases,
+        builds: builds::failed(&mut reader, ago(LATELY), SHOWN).await?,
+        checkouts: checkouts::read(&mut reader, &failed_checkouts, SHOWN).await?,
+    };
+    let checkouts = kcidb::counts(&mut reader, ago(LATELY), ago(LONG)).await?;
+    let buildkite = buildkite::counts(&mut reader, ago(LATELY), ago(STUCK)).await?;
+    let travis = travis::counts(&mut reader, ago(LATELY), ago(STUCK)).await?;
+    let targets = outbox::targets(&mut reader).await?;
+    let pipelines = konflux::counts(&mut reader, ago(STUCK), ago(LATELY)).await?;
+    let rejected = count_rejected(&mut reader, ago(rejected::COUNTED)).await?;
+    drop(reader);
+    let merge_requests = merge_requests::counts(app, None).await?;
+    Ok(Summary {
+        at: now,
+        bots: bot_counts,
+        merge_requests,
+        pipelines,
+        buildkite,
+        travis,
+        checkouts,
+        targets,
+        rejected,
+        attention,
+    })
+}
+
+/// Counts of all sources.
+#[utoipa::path(
+    get, path = "/api/v1/summary",
+    responses((status = 200, description = "Counts of all sources.", body = Summary), ProblemResponses)
+)]
+pub(super) async fn summary(State(app): State<App>) -> Result<Response, Problem> {
+    Ok(json(&read(&app).await?))
+}
+
+async fn show(State(app): State<App>, params: Params) -> Result<Response, Problem> {
+    if params.wants_json {
+        // The address and the format of the JSON of openSUSE's bot-status.
+        return bots::board_json(&app).await;
+    }
+    let summary = read(&app).await?;
+    let now = summary.at;
+    let content = html! {
+        h1 { "Overview" }
+        (cards(&summary))
+        (attention(&summary, now))
+    };
+    let around = Shell {
+        title: "Overview",
+        current: "/",
+        refresh: params.refresh(),
+        json: Some("/api/v1/summary"),
+        feed: Some("/feed.atom"),
+    };
+    Ok(shell(around, &content).into_response())
+}
+
+fn cards(summary: &Summary) -> Markup {
+    let now = summary.at;
+    let number = |name| summary.bots.get(name).copied().unwrap_or(0);
+    let rejected: i64 = summary.rejected.iter().map(|count| count.messages).sum();
+    html! {
+        ul.cards {
+            li {
+                h2 { a href="/bots" { "Bots" } }
+                p {
+                    (count(number("failed"), Tone::Bad, "failed"))
+                    ", "
+                    (count(number("stale"), Tone::Bad, "silent"))
+                    ", "
+                    (count(number("warning") + number("late"), Tone::Notice, "with a warning or late"))
+                    ", "
+                    (toned(Tone::Good, html! { (number("ok")) " ok" }))
+                }
+            }
+            @if let Some(counts) = &summary.merge_requests {
+                li {
+                    h2 { a href="/mrs?state=opened" { "Merge requests" } }
+                    p {
+                        (toned(Tone::Running, html! { (counts.opened) " open" }))
+                        ", "
+                        (count(counts.stale, Tone::Notice, "inactive"))
+                    }
+                    p.dim { "Newest message " (time(counts.newest, now)) }
+                }
+            }
+            @if let Some(counts) = &summary.pipelines {
+                li {
+                    h2 { a href="/components" { "Pipelines" } }
+                    p {
+                        (count(counts.stuck, Tone::Bad, "stuck"))
+                        ", "
+                        (count(counts.failed, Tone::Bad, "failed in 24 h"))
+                        ", "
+                        (toned(Tone::Running, html! { (counts.unfinished) " unfinished" }))
+                    }
+                    p.dim { "Newest run " (time(counts.newest, now)) }
+                }
+                li {
+                    h2 { a href="/releases" { "Releases" } }
+                    p {
+                        (count(counts.failed_releases, Tone::Bad, "failed in 24 h"))
+                        ", "
+                        (toned(Tone::Running, html! { (counts.unfinished_releases) " unfinished" }))
+                    }
+                }
+            }
+            @if let Some(counts) = &summary.buildkite {
+                li {
+                    h2 { a href="/builds?system=buildkite" { "Buildkite" } }
+                    (build_line([counts.stuck, counts.failed, counts.running, counts.passed], counts.newest, now))
+                }
+            }
+            @if let Some(counts) = &summary.travis {
+                li {
+                    h2 { a href="/builds?system=travis" { "Travis" } }
+                    (build_line([counts.stuck, counts.failed, counts.running, counts.passed], counts.newest, now))
+                }
+            }
+            @if let Some(counts) = &summary.checkouts {
+                li {
+                    h2 { a href="/checkouts" { "Checkouts" } }
+                    p {
+                        (count(counts.failed, Tone::Bad, "failed in 24 h"))
+                        " of " (counts.new) ", "
+                        (count(counts.unfinished, Tone::Running, "unfinished"))
+                        ", "
+                        (count(counts.untriaged, Tone::Notice, "to be triaged"))
+                    }
+                    p.dim { "Newest checkout " (time(counts.newest, now)) }
+                }
+            }
+            @if !summary.targets.is_empty() {
+                @let sum = |number: fn(&TargetRow) -> i64| summary.targets.iter().map(number).sum::<i64>();
+                li {
+                    h2 { a href="/deliveries" { "Deliveries" } }
+                    @let open = sum(|target| i64::from(target.open_until.is_some()));
+                    p { (count(open, Tone::Bad, "targets with an open circuit breaker")) ", "
+                        (count(sum(|target| target.dead), Tone::Bad, "dead")) ", "
+                        (count(sum(|target| target.pending), Tone::Running, "pending")) }
+                }
+            }
+            li {
+                h2 { a href="/refused" { "Rejected messages" } }
+                p { (count(rejected, Tone::Notice, "in 24 h")) }
+            }
+        }
+    }
+}
+
+fn build_line([stuck, failed, running, passed]: [i64; 4], newest: Option<Timestamp>, now: Timestamp) -> Markup {
+    html! {
+        p { (count(stuck, Tone::Bad, "stuck")) ", " (count(failed, Tone::Bad, "failed in 24 h")) ", "
+            (count(running, Tone::Running, "unfinished")) ", " (count(passed, Tone::Good, "passed in 24 h")) }
+        p.dim { "Newest message " (time(newest, now)) }
+    }
+}
+
+fn attention(summary: &Summary, now: Timestamp) -> Markup {
+    let Attention { bots, stuck, failed, releases, builds, checkouts } = &summary.attention;
+    let targets: Vec<TargetRow> =
+        summary.targets.iter().filter(|target| deliveries::needs_attention(target)).cloned().collect();
+    let nothing =
+        [bots.len(), stuck.len(), failed.len(), releases.len(), builds.len(), checkouts.len(), targets.len()] == [0; 7];
+    html! {
+        @if nothing { p { (toned(Tone::Good, "Nothing needs attention.")) } }
+        @if !bots.is_empty() {
+            h2 { "Bots that need attention" }
+            (table("Worst first", &["Bot", "Status", "Comment", "Last heartbeat"], &html! {
+                @for bot in bots {
+                    tr {
+                        th scope="row" { a href={ "/bots/" (encode_path(&bot.row.name)) } { (bot.row.name) } }
+                        td { (state(bot.effective)) } td { (bot.row.comment.as_deref().unwrap_or_default()) }
+                        td { (time(bot.row.known_time(), now)) }
+                    }
+                }
+            }))
+        }
+        @if !targets.is_empty() { h2 { "Targets that need attention" } (target_table(&targets, now)) }
+        @if !releases.is_empty() { h2 { "Releases that failed in 24 hours" } (release_table(releases, now)) }
+        @if !failed.is_empty() {
+            h2 { "Runs that failed in 24 hours" } (run_table_of("Failed, newest first", failed, now, true))
+        }
+        @if !builds.is_empty() { h2 { "Builds that failed in 24 hours" } (build_table(builds, now)) }
+        @if !checkouts.is_empty() { h2 { "Checkouts of 24 hours with failures" } (checkout_table(checkouts, now)) }
+        @if !stuck.is_empty() {
+            h2 { "Runs that should have ended" } (run_table_of("Unfinished, oldest first", stuck, now, true))
+        }
+    }
+}
