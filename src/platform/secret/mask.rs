@@ -4,7 +4,8 @@
 //! of that in JSON, HTML or a URL. So the text is searched as it is, and after removing its escapes, layer by layer;
 //! each match is replaced at its position in the text.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 use base64::Engine;
 use base64::alphabet;
@@ -107,23 +108,10 @@ impl Mask {
     /// A text with all secrets masked.
     #[must_use]
     pub fn masked(&self, text: &str) -> String {
-        let mut views: Vec<Vec<Unit>> = vec![text.bytes().enumerate().map(|(at, byte)| (byte, at, at + 1)).collect()];
-        let (mut seen, mut found) = (HashSet::new(), Vec::new());
-        for layer in 0..=LAYERS {
-            let mut next = Vec::new();
-            for view in views {
-                let bytes: Vec<u8> = view.iter().map(|(byte, ..)| *byte).collect();
-                if seen.contains(&bytes) {
-                    continue;
-                }
-                self.find(&view, &bytes, text.len(), &mut found);
-                if layer < LAYERS {
-                    next.extend(SYNTAXES.iter().filter_map(|syntax| without_escapes(&view, syntax)));
-                }
-                seen.insert(bytes);
-            }
-            views = next;
-        }
+        let whole: Vec<Unit> = text.bytes().enumerate().map(|(at, byte)| (byte, at, at + 1)).collect();
+        let mut search = Search { mask: self, length: text.len(), seen: HashMap::new(), found: Vec::new() };
+        search.look(&whole, 0);
+        let mut found = search.found;
         found.sort_unstable();
         let (mut masked, mut end) = (Vec::with_capacity(text.len()), 0);
         for (from, to) in found {
@@ -136,14 +124,43 @@ impl Mask {
         masked.extend_from_slice(&text.as_bytes()[end..]);
         String::from_utf8_lossy(&masked).into_owned()
     }
+}
 
-    /// Adds the ranges of the text, which is `length` long, where a view of it holds a form, or ends within one.
-    fn find(&self, view: &[Unit], bytes: &[u8], length: usize, found: &mut Vec<(usize, usize)>) {
-        for form in &self.forms {
-            let ranges = memchr::memmem::find_iter(bytes, form).map(|at| (at, at + form.len()));
-            found.extend(ranges.map(|(from, to)| (view[from].1, view[to - 1].2)));
+/// A search for all forms in all views of a text. It holds one view for each layer at a time, because a text of a
+/// megabyte can have dozens of views.
+struct Search<'m> {
+    mask: &'m Mask,
+    /// Bytes of the text.
+    length: usize,
+    /// Hashes of the views that were searched, each with the fewest layers that led to it.
+    seen: HashMap<u64, usize>,
+    /// Ranges of the text that hold a secret.
+    found: Vec<(usize, usize)>,
+}
+
+impl Search<'_> {
+    /// Searches a view, and the views that remain after removing a layer of escapes from it.
+    fn look(&mut self, view: &[Unit], layer: usize) {
+        let bytes: Vec<u8> = view.iter().map(|(byte, ..)| *byte).collect();
+        let hash = self.seen.hasher().hash_one(&bytes);
+        let layers = self.seen.entry(hash).or_insert(usize::MAX);
+        if *layers <= layer {
+            return;
+        }
+        *layers = layer;
+        for form in &self.mask.forms {
+            let ranges = memchr::memmem::find_iter(&bytes, form).map(|at| (at, at + form.len()));
+            self.found.extend(ranges.map(|(from, to)| (view[from].1, view[to - 1].2)));
             let begun = (BEGINNING..form.len()).rev().find(|begun| bytes.ends_with(&form[..*begun]));
-            found.extend(begun.map(|begun| (view[view.len() - begun].1, length)));
+            self.found.extend(begun.map(|begun| (view[view.len() - begun].1, self.length)));
+        }
+        drop(bytes);
+        if layer < LAYERS {
+            for syntax in SYNTAXES {
+                if let Some(next) = without_escapes(view, syntax) {
+                    self.look(&next, layer + 1);
+                }
+            }
         }
     }
 }
