@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::commit_status::{STATUS, UNDELIVERABLE};
 use super::notice::NOTICE;
+use crate::platform::hex::bytes;
 
 /// Member of a payload that the texts belong to.
 const OBJECT: &str = "object";
@@ -69,14 +70,8 @@ pub(super) fn omitted(texts: Option<&Value>, payload: &StoredPayload) -> BTreeMa
         None => payload.member(OMITTED),
     };
     let members = texts.or(of_payload.as_ref()).and_then(Value::as_object).into_iter().flatten();
-    let hash = |hash: &Value| bytes(hash.as_str()?.strip_prefix("sha256:")?);
+    let hash = |hash: &Value| bytes(hash.as_str()?.strip_prefix("sha256:")?).filter(|hash| hash.len() == 32);
     members.filter_map(|(member, value)| Some((member.clone(), hash(value)?))).collect()
-}
-
-/// Hexadecimal digits as bytes.
-fn bytes(digits: &str) -> Option<Vec<u8>> {
-    let pair = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
-    (digits.len() == 64).then(|| (0..64).step_by(2).map(pair).collect()).flatten()
 }
 
 /// A payload with texts inserted into its object, as JSON.
