@@ -7,10 +7,10 @@ use maud::html;
 use serde_json::json;
 
 use super::html::Tone;
-use super::matrix::Tally;
 use super::merge_requests::key;
 use super::params::{self, Params};
 use super::problem::Problem;
+use super::tally::Tally;
 use super::{App, bots, builds};
 use crate::platform::routing::Routes;
 use crate::sources::bots::Effective;

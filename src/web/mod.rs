@@ -31,6 +31,7 @@ mod params;
 mod problem;
 mod rejected;
 mod releases;
+mod tally;
 mod text;
 mod trends;
 
