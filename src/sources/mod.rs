@@ -8,15 +8,6 @@
 //! A source can also have work that is not caused by one message: [`Source::sweep`] finds what got stuck, and a
 //! [`Task`] is background work in chunks. Reconcile calls both.
 
-use std::fmt;
-use std::time::Duration;
-
-use jiff::Timestamp;
-
-use crate::db::{ChunkResult, Retrying, StoreError, Stuck, Tx};
-use crate::outbox::{Announcer, Due, announcing};
-use crate::transport::{Decoded, Latest, Message, Rejection};
-
 pub mod bots;
 pub mod buildkite;
 pub mod gitlab;
@@ -25,7 +16,15 @@ pub mod konflux;
 mod settings;
 pub mod travis;
 
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
 pub use self::settings::Settings;
+use crate::db::{ChunkResult, Retrying, StoreError, Stuck, Tx};
+use crate::outbox::{Announcer, Due, announcing};
+use crate::transport::{Decoded, Latest, Message, Rejection};
 
 /// A source of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
