@@ -28,9 +28,8 @@ pub(super) struct Document {
 pub(super) async fn send(poster: &Poster, method: &NoticeMethod, due: &EventDue, document: &Document) -> Decision {
     let NoticeMethod::Hook { key, secret, token, is_form } = method else { return Decision::dead("no hook") };
     let json = document.body.to_string();
-    let slug: String = document.slug.chars().filter(|c| c.is_ascii_graphic()).collect();
     let mut headers: Vec<Header> =
-        vec![("travis-repo-slug", slug), ("user-agent", "Travis CI Notifications".to_owned())];
+        vec![("travis-repo-slug", header_text(&document.slug)), ("user-agent", "Travis CI Notifications".to_owned())];
     let mut body = json.clone();
     if document.signed {
         if let Some(key) = key {
@@ -53,6 +52,11 @@ pub(super) async fn send(poster: &Poster, method: &NoticeMethod, due: &EventDue,
     decide(poster.post(&document.url, &headers, &body, false).await, due)
 }
 
+/// A text of a message as the value of a header: without line ends, which would begin another header.
+fn header_text(text: &str) -> String {
+    text.chars().filter(char::is_ascii_graphic).collect()
+}
+
 /// Sends lines to a bridge, which speaks IRC.
 pub(super) async fn to_bridge(poster: &Poster, url: &Url, secret: &Secret, due: &EventDue, irc: &Notice) -> Decision {
     let Notice::Irc { server, port, tls, channel, lines } = irc else { return Decision::dead("no lines") };
@@ -70,5 +74,15 @@ fn decide(answer: Result<Answer, Lost>, due: &EventDue) -> Decision {
         Ok(answer) => policy::hook(&answer, due.attempts),
         // One address that does not answer says nothing about the others of the target.
         Err(lost) => Decision { fault: false, ..Decision::lost(due.attempts, &lost) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slug_cannot_add_a_header() {
+        assert_eq!(header_text("acme/app\r\nx-evil: 1\0\u{a0}\u{2028}"), "acme/appx-evil:1");
     }
 }

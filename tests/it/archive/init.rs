@@ -63,6 +63,13 @@ async fn a_dump_can_be_written_and_loaded() {
     std::fs::write(at.join("plain.sql.part"), "readable by others").unwrap();
     succeed(at, &["db", "dump", "--force", "plain.sql"], &[]);
     assert_eq!((mode("plain.sql"), std::fs::read(at.join("plain.sql")).unwrap().len()), (0o600, plain.len()));
+    // A link is not followed: it counts as an existing file, and is replaced.
+    std::fs::write(at.join("elsewhere"), "not a dump").unwrap();
+    std::os::unix::fs::symlink(at.join("elsewhere"), at.join("link.sql")).unwrap();
+    assert!(fail(at, &["db", "dump", "link.sql"], &[]).contains("--force"));
+    succeed(at, &["db", "dump", "--force", "link.sql"], &[]);
+    assert!(at.join("link.sql").symlink_metadata().unwrap().is_file());
+    assert_eq!(std::fs::read_to_string(at.join("elsewhere")).unwrap(), "not a dump");
     succeed(at, &["db", "dump", "--format", "custom", "custom.dump"], &[]);
     let plain = std::fs::read(at.join("plain.sql")).unwrap();
     std::fs::write(at.join("packed.sql.gz"), gzip(&plain)).unwrap();

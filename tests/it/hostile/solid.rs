@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -19,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::deliver::notices::take_builds;
 use crate::deliver::{drain, read};
 use crate::submit::{CRON, OPERATORS, Site, intake, open, serve, signed};
+use crate::support::forge::{Forge, created};
 use crate::support::{self, Db, deadline, render};
 
 /// A token with such a header, signed with the key of the signer.
@@ -371,6 +373,43 @@ async fn no_spelling_of_a_private_host_is_reached() {
         assert!(of.iter().any(|line| why.iter().any(|why| line.contains(why))), "{host}: {of:?}");
     }
     assert_eq!(reached.load(Ordering::Relaxed), 0);
+}
+
+/// A server that sends its answer byte by byte and never ends it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_drips_ends_and_holds_up_no_other_target() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                // An answer that comes before its request is an error of HTTP.
+                socket.read(&mut [0; 1024]).await.ok();
+                socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n").await.ok();
+                // Until the client closes the connection.
+                while socket.write_all(b"x").await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            });
+        }
+    });
+    let forge = Forge::start(|_| created()).await;
+    let hook = |name: &str, url: &str| {
+        format!(
+            "[[target]]\nname = '{name}'\nkind = 'webhook'\nurl = '{url}'\nsecret = 'env:TOKEN'\nallow_private = true\n"
+        )
+    };
+    let db = support::database().await;
+    let targets = read(&[hook("drips", &format!("http://127.0.0.1:{port}/")), hook("fine", &forge.url)].concat());
+    take_builds(&db.store, &json!({})).await;
+    drain(&db.store, &targets).await;
+    let states = "SELECT target || ' ' || state || coalesce(' ' || reason, '') FROM deliveries WHERE attempts > 0 \
+                  OR state <> 'pending'";
+    let states = render::rows(&db.store, states).await;
+    let of = |name: &str| states.iter().filter(|state| state.starts_with(name)).collect::<Vec<_>>();
+    let is_late = |state: &&String| *state == "drips pending no answer within 10 s";
+    assert!(!of("drips").is_empty() && of("drips").iter().all(is_late), "{states:?}");
+    assert!(!of("fine").is_empty() && of("fine").iter().all(|state| *state == "fine delivered"), "{states:?}");
 }
 
 /// The PostgreSQL of laptops and tests: only this machine reaches it, by one port, and each connection proves who it
