@@ -1,6 +1,7 @@
 #![doc = include_str!("README.md")]
 
 pub mod archive;
+pub mod checks;
 pub mod db;
 pub mod deliver;
 pub mod ingest;

@@ -16,6 +16,33 @@ const WAITING: usize = 16;
 /// How long our own test notification may take.
 const PROOF: Duration = Duration::from_secs(2);
 
+/// A channel of notifications.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// Something is due to be delivered.
+    Due,
+    /// A check has changed. Notified only while a process listens.
+    Checks,
+}
+
+impl Channel {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Due => "hummingbird_status_due",
+            Self::Checks => "hummingbird_status_checks",
+        }
+    }
+
+    /// Makes a session listen. That of [`Channel::Checks`] shares an advisory lock until it ends, by which a
+    /// transaction that changes checks knows that a process listens (`checks/store/sql/notify_waiters.sql`).
+    fn listen(self) -> &'static str {
+        match self {
+            Self::Due => "LISTEN hummingbird_status_due",
+            Self::Checks => "LISTEN hummingbird_status_checks; SELECT pg_advisory_lock_shared(7205931001)",
+        }
+    }
+}
+
 /// Receives the notifications of one channel.
 pub struct Listener {
     /// Ends the connection when it is dropped.
@@ -46,7 +73,7 @@ impl Store {
     ///
     /// # Errors
     /// When there is no connection, or a statement fails.
-    pub async fn listen(&self, deadline: Deadline) -> Result<Option<Listener>, StoreError> {
+    pub async fn listen(&self, channel: Channel, deadline: Deadline) -> Result<Option<Listener>, StoreError> {
         let listening = async {
             let (client, mut connection) = pool::connect(&self.database).await?;
             let (sender, payloads) = mpsc::channel(WAITING);
@@ -60,7 +87,7 @@ impl Store {
                 }
             });
             let failed = |source| StoreError::Statement { name: "listen", source };
-            client.batch_execute("LISTEN hummingbird_status_due").await.map_err(failed)?;
+            client.batch_execute(channel.listen()).await.map_err(failed)?;
             Ok::<_, StoreError>(Listener { _client: client, payloads, connection })
         };
         let mut listener = match tokio::time::timeout(deadline.remaining(), listening).await {
@@ -68,7 +95,7 @@ impl Store {
             Err(_) => return Err(StoreError::Timeout { name: "listen" }),
         };
         // Sent through the pool, like the notifications of other processes.
-        self.reader(deadline).await?.read::<Done>(include_str!("sql/notify_self.sql"), &[]).await?;
+        self.reader(deadline).await?.read::<Done>(include_str!("sql/notify_self.sql"), &[&channel.name()]).await?;
         let heard = tokio::time::timeout(PROOF, listener.payloads.recv()).await;
         Ok(matches!(heard, Ok(Some(_))).then_some(listener))
     }

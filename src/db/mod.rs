@@ -31,7 +31,7 @@ use tokio_postgres::types::ToSql;
 pub use tokio_postgres::types::{Json, Type};
 
 pub use self::error::{ErrorClass, StoreError};
-pub use self::listen::Listener;
+pub use self::listen::{Channel, Listener};
 pub use self::migrate::{Applied, MIGRATIONS, Migration, migrate, migrate_with, schema_version};
 pub(crate) use self::reader::rows;
 pub use self::reader::{FromRow, Reader};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::db::{Listener, Store, StoreError};
+use crate::db::{Channel, Listener, Store, StoreError};
 use crate::platform::clock::Deadline;
 use crate::platform::failure::chain;
 use crate::platform::shutdown::Owned;
@@ -67,7 +67,7 @@ impl<'s> Wake<'s> {
                 State::Waiting(until) => {
                     tokio::time::sleep(until.remaining()).await;
                     let store = self.store.clone();
-                    let listen = async move { store.listen(Deadline::within(CONNECT)).await };
+                    let listen = async move { store.listen(Channel::Due, Deadline::within(CONNECT)).await };
                     self.state = State::Connecting(Owned(tokio::spawn(listen)));
                 }
                 State::Connecting(listening) => {

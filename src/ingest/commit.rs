@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::read::{self, Batch};
+use crate::checks::Touched;
 use crate::db::{ErrorClass, Rejected, Store, StoreError, Tx, reject};
 use crate::outbox::{Announcer, Due};
 use crate::platform::clock::{self, Deadline};
@@ -66,7 +67,10 @@ async fn once(
     let whole = store
         .in_tx("ingest", deadline, async |tx| {
             let mut announcer = announcer(batch, settings);
-            let kept = sources::write(tx, &batch.records.iter().collect::<Vec<_>>(), &mut announcer).await?;
+            let mut touched = Touched::default();
+            let records = batch.records.iter().collect::<Vec<_>>();
+            let kept = sources::write(tx, &records, &mut announcer, &mut touched).await?;
+            sources::write_checks(tx, &touched).await?;
             reject(tx, &rejections(batch)).await?;
             let due = announcer.finish(tx).await?;
             Ok(Committed { kept: kept.into_iter().collect(), poison: HashMap::new(), due })
@@ -100,18 +104,21 @@ async fn by_halves(
 ) -> Result<Committed, StoreError> {
     let mut committed = Committed::default();
     let mut announcer = announcer(batch, settings);
+    let mut touched = Touched::default();
     let mut ranges = Vec::from([(0, batch.messages.len())]);
     while let Some((start, end)) = ranges.pop() {
         let records: Vec<&(usize, Record)> =
             batch.records.iter().filter(|(message, _)| (start..end).contains(message)).collect();
         let part = tx.savepoint().await?;
         let written = async {
-            let kept = sources::write(&part, &records, &mut announcer).await?;
-            Ok::<_, StoreError>((kept, announcer.flush(&part).await?))
+            let mut touched = Touched::default();
+            let kept = sources::write(&part, &records, &mut announcer, &mut touched).await?;
+            Ok::<_, StoreError>((kept, announcer.flush(&part).await?, touched))
         };
         match written.await {
-            Ok((kept, due)) => {
+            Ok((kept, due, part_touched)) => {
                 part.release().await?;
+                touched.extend(part_touched);
                 committed.kept.extend(kept);
                 committed.due = committed.due.and(due);
             }
@@ -128,6 +135,7 @@ async fn by_halves(
             Err(error) => return Err(error),
         }
     }
+    sources::write_checks(tx, &touched).await?;
     let mut of_delivery: HashMap<usize, Vec<usize>> = HashMap::new();
     for number in committed.poison.keys() {
         of_delivery.entry(batch.messages[*number].delivery).or_default().push(*number);

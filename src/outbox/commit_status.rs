@@ -33,10 +33,14 @@ pub enum State {
     Canceling,
     /// Cancelled.
     Canceled,
+    /// Cancelled because a newer commit or build replaced it.
+    Superseded,
     /// Skipped because of a newer one.
     Skipped,
     /// Not run, because it was not needed.
     NotRun,
+    /// In a state that this program does not know.
+    Unknown,
 }
 
 impl State {
@@ -53,9 +57,33 @@ impl State {
         Self::BlockedRunning,
         Self::Canceling,
         Self::Canceled,
+        Self::Superseded,
         Self::Skipped,
         Self::NotRun,
+        Self::Unknown,
     ];
+
+    /// Its name in tables, JSON and configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Failing => "failing",
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Errored => "errored",
+            Self::Blocked => "blocked",
+            Self::BlockedFailed => "blocked_failed",
+            Self::BlockedRunning => "blocked_running",
+            Self::Canceling => "canceling",
+            Self::Canceled => "canceled",
+            Self::Superseded => "superseded",
+            Self::Skipped => "skipped",
+            Self::NotRun => "not_run",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// The version of a status: makes one newer than another for the same commit and context, see

@@ -33,17 +33,21 @@ impl Forge {
     pub fn word(self, state: State) -> &'static str {
         match self {
             Self::Github => match state {
-                State::Pending | State::Running | State::Canceling | State::BlockedRunning => "pending",
+                State::Pending | State::Running | State::Canceling | State::BlockedRunning | State::Unknown => {
+                    "pending"
+                }
                 State::Failing | State::Failed | State::BlockedFailed | State::Skipped => "failure",
                 State::Passed | State::Blocked | State::NotRun => "success",
-                State::Errored | State::Canceled => "error",
+                State::Errored | State::Canceled | State::Superseded => "error",
             },
             Self::Gitlab => match state {
-                State::Pending | State::Blocked | State::BlockedFailed | State::BlockedRunning => "pending",
+                State::Pending | State::Blocked | State::BlockedFailed | State::BlockedRunning | State::Unknown => {
+                    "pending"
+                }
                 State::Running | State::Failing | State::Canceling => "running",
                 State::Passed => "success",
                 State::Failed | State::Errored => "failed",
-                State::Canceled | State::Skipped | State::NotRun => "canceled",
+                State::Canceled | State::Superseded | State::Skipped | State::NotRun => "canceled",
             },
         }
     }

@@ -1,6 +1,8 @@
 //! Checks of a deployment before any function changes: the configuration documents, with the secrets that they name;
 //! then the migration.
 
+use crate::checks::rules;
+use crate::checks::store::register_rules;
 use crate::db::{Applied, Store, StoreError, Tx, migrate, page_database, schema_version, with_secrets};
 use crate::deliver::targets;
 use crate::outbox::registry;
@@ -33,6 +35,12 @@ pub async fn deploy(
         targets::registrations(&|name| secrets.get(name)).map_err(|error| Failure::by("Configuration", &error))?;
     let register = async |tx: &mut Tx<'_>| registry::register(tx, &targets).await;
     store.in_tx("register", deadline, register).await.map_err(failed)?;
+    if let Some(rules) =
+        rules::document(&|name| secrets.get(name)).map_err(|error| Failure::by("Configuration", &error))?
+    {
+        let register = async |tx: &mut Tx<'_>| register_rules(tx, &rules).await;
+        store.in_tx("register_rules", deadline, register).await.map_err(failed)?;
+    }
     Ok(applied)
 }
 
@@ -49,6 +57,7 @@ pub fn configuration(lookup: Lookup<'_>) -> Result<(), Failure> {
     if lookup("DELIVERY_TARGETS").is_some() {
         targets::targets(lookup).map_err(|error| Failure::by(TYPE, &error))?;
     }
+    rules::document(lookup).map_err(|error| Failure::by(TYPE, &error))?;
     submit::check(lookup).map_err(|error| Failure::by(TYPE, &error))
 }
 
@@ -92,6 +101,8 @@ mod tests {
             assert!(error.starts_with("Configuration: ") && error.contains(found), "{value}: {error}");
             assert!(!error.contains("hunter2"), "{error}");
         }
+        let error = checked(&[("VERDICTS", "[[rule]]\nneeded = ['a']")]).unwrap_err();
+        assert!(error.contains("VERDICTS: line 2"), "{error}");
         assert!(checked(&[("GITLAB_INSTANCES", "[{}]")]).is_err_and(|error| error.contains("GITLAB_INSTANCES")));
     }
 }

@@ -8,9 +8,11 @@ use super::client::{Client, Decoded};
 use super::error::{ApiError, CheckError};
 use super::report::{Correction, Missing, Moved, RejectedItem, Report};
 use super::{Options, address};
-use crate::db::{Retrying, StoreError};
+use crate::checks::Touched;
+use crate::db::{Retrying, StoreError, Tx};
 use crate::platform::clock::{self, Deadline};
 use crate::sources::gitlab::{self, Answer, Change, Comparison, MergeRequest, Project, Record};
+use crate::sources::write_checks;
 
 /// A merge request whose last message is more recent than this does not count as deleted when an answer lacks it: it
 /// may be too new for a replica of GitLab's database.
@@ -287,8 +289,13 @@ impl<'c> Check<'c> {
             return Ok((0..records.len()).collect());
         }
         let batch: Vec<(usize, &Record)> = records.iter().enumerate().collect();
-        let kept = self.store.in_tx("reconcile", async |tx| gitlab::write(tx, &batch).await);
-        Ok(kept.await?.into_iter().collect())
+        let write = async |tx: &mut Tx<'_>| {
+            let mut touched = Touched::default();
+            let kept = gitlab::write(tx, &batch, &mut touched).await?;
+            write_checks(tx, &touched).await?;
+            Ok(kept)
+        };
+        Ok(self.store.in_tx("reconcile", write).await?.into_iter().collect())
     }
 
     /// Requests the versions of merge requests with new heads, to store the times of those heads, and heads that are

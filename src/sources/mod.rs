@@ -10,6 +10,7 @@
 
 pub mod bots;
 pub mod buildkite;
+mod checks;
 pub mod gitlab;
 pub mod kcidb;
 pub mod konflux;
@@ -21,7 +22,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub use self::checks::write_checks;
 pub use self::settings::Settings;
+use crate::checks::Touched;
 use crate::db::{ChunkResult, Retrying, StoreError, Stuck, Tx};
 use crate::outbox::{Announcer, Due, announcing};
 use crate::transport::{Decoded, Latest, Message, Rejection};
@@ -137,7 +140,8 @@ impl Record {
 
 /// Writes records, each with the number of its message. The sources are written in a fixed order, so that two
 /// transactions lock tables in the same order and cannot deadlock. Returns the numbers of the records that changed
-/// something. The events that follow from the changes are added to the announcer, which the caller flushes.
+/// something. The events that follow from the changes are added to the announcer, which the caller flushes, and the
+/// changed rows to `touched`, whose checks the caller writes ([`write_checks`]).
 ///
 /// # Errors
 /// When a statement fails.
@@ -145,6 +149,7 @@ pub async fn write(
     tx: &Tx<'_>,
     records: &[&(usize, Record)],
     announcer: &mut Announcer,
+    touched: &mut Touched,
 ) -> Result<Vec<usize>, StoreError> {
     let mut konflux = Vec::new();
     let mut gitlab = Vec::new();
@@ -165,22 +170,22 @@ pub async fn write(
     // Each future is boxed, so that the future of this function does not hold those of all sources.
     let mut changed = Vec::new();
     if !konflux.is_empty() {
-        changed.extend(Box::pin(konflux::write(tx, &konflux)).await?);
+        changed.extend(Box::pin(konflux::write(tx, &konflux, touched)).await?);
     }
     if !gitlab.is_empty() {
-        changed.extend(Box::pin(gitlab::write(tx, &gitlab)).await?);
+        changed.extend(Box::pin(gitlab::write(tx, &gitlab, touched)).await?);
     }
     if !kcidb.is_empty() {
-        changed.extend(Box::pin(kcidb::write(tx, &kcidb, announcer)).await?);
+        changed.extend(Box::pin(kcidb::write(tx, &kcidb, announcer, touched)).await?);
     }
     if !buildkite.is_empty() {
-        changed.extend(Box::pin(buildkite::write(tx, &buildkite, announcer)).await?);
+        changed.extend(Box::pin(buildkite::write(tx, &buildkite, announcer, touched)).await?);
     }
     if !travis.is_empty() {
-        changed.extend(Box::pin(travis::write(tx, &travis, announcer)).await?);
+        changed.extend(Box::pin(travis::write(tx, &travis, announcer, touched)).await?);
     }
     if !bots.is_empty() {
-        changed.extend(Box::pin(bots::write(tx, &bots)).await?);
+        changed.extend(Box::pin(bots::write(tx, &bots, touched)).await?);
     }
     Ok(changed)
 }
@@ -198,7 +203,13 @@ impl Source {
         now: Timestamp,
         write: bool,
     ) -> Result<(Vec<Stuck>, Due), StoreError> {
-        announcing(tx, async |announcer| self.find_stuck(tx, settings, now, write, announcer).await).await
+        let sweep = async |announcer: &mut Announcer| {
+            let mut touched = Touched::default();
+            let found = self.find_stuck(tx, settings, now, write, announcer, &mut touched).await?;
+            write_checks(tx, &touched).await?;
+            Ok(found)
+        };
+        announcing(tx, sweep).await
     }
 
     async fn find_stuck(
@@ -208,6 +219,7 @@ impl Source {
         now: Timestamp,
         write: bool,
         announcer: &mut Announcer,
+        touched: &mut Touched,
     ) -> Result<Vec<Stuck>, StoreError> {
         match self {
             Self::Konflux => konflux::sweep(tx, now, write).await,
@@ -216,8 +228,8 @@ impl Source {
             Self::Kcidb => kcidb::sweep(tx, &settings.kcidb, write, announcer).await,
             // Buildkite ends builds that run for too long, and sends an event. It sends none for builds that never
             // start.
-            Self::Buildkite => buildkite::sweep(tx, now, write, announcer).await,
-            Self::Travis => travis::sweep(tx, now, write, announcer).await,
+            Self::Buildkite => buildkite::sweep(tx, now, write, announcer, touched).await,
+            Self::Travis => travis::sweep(tx, now, write, announcer, touched).await,
             // Whether a bot is silent is computed on read. Only old heartbeats are deleted.
             Self::Bots => bots::sweep(tx, now, write).await,
         }
@@ -236,11 +248,14 @@ pub enum Task {
     KcidbRequeue,
     /// See [`kcidb::Triage`].
     KcidbTriage,
+    /// Checks of rows from before checks existed.
+    Checks,
 }
 
 impl Task {
     /// All tasks, each before those that it makes work for.
-    pub const ALL: &[Self] = &[Self::KonfluxHosts, Self::GitlabHosts, Self::KcidbRequeue, Self::KcidbTriage];
+    pub const ALL: &[Self] =
+        &[Self::KonfluxHosts, Self::GitlabHosts, Self::KcidbRequeue, Self::KcidbTriage, Self::Checks];
 
     /// The name of the task, as in reports and metrics.
     #[must_use]
@@ -250,18 +265,25 @@ impl Task {
             Self::GitlabHosts => "gitlab_hosts",
             Self::KcidbRequeue => "kcidb_requeue",
             Self::KcidbTriage => "kcidb_triage",
+            Self::Checks => "checks",
         }
     }
 
     /// Does the next chunk in a transaction. The position in the work is committed with it.
     async fn chunk(self, tx: &Tx<'_>, settings: &Settings) -> Result<(ChunkResult, Due), StoreError> {
         let host = settings.gitlab.hosts.first().map(String::as_str);
-        let chunk = async |announcer: &mut Announcer| match self {
-            Self::KonfluxHosts => konflux::fill_hosts(tx, host).await,
-            Self::GitlabHosts => gitlab::fill_hosts(tx, host).await,
-            Self::KcidbRequeue => kcidb::requeue(tx, kcidb::CHUNK, announcer).await,
-            // Matching happens outside of transactions: see `Tasks::chunk`.
-            Self::KcidbTriage => Ok(ChunkResult::default()),
+        let chunk = async |announcer: &mut Announcer| {
+            let mut touched = Touched::default();
+            let done = match self {
+                Self::KonfluxHosts => Box::pin(konflux::fill_hosts(tx, host, &mut touched)).await?,
+                Self::GitlabHosts => Box::pin(gitlab::fill_hosts(tx, host)).await?,
+                Self::KcidbRequeue => Box::pin(kcidb::requeue(tx, kcidb::CHUNK, announcer)).await?,
+                // Matching happens outside of transactions: see `Tasks::chunk`.
+                Self::KcidbTriage => ChunkResult::default(),
+                Self::Checks => Box::pin(checks::project_old_rows(tx)).await?,
+            };
+            Box::pin(write_checks(tx, &touched)).await?;
+            Ok(done)
         };
         announcing(tx, chunk).await
     }

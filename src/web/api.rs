@@ -11,8 +11,8 @@ use utoipa::{Modify, OpenApi, PartialSchema};
 
 use super::problem::ProblemResponses;
 use super::{
-    App, bots, builds, checkouts, commits, components, deliveries, merge_requests, overview, problem, rejected,
-    releases, trends,
+    App, bots, builds, checkouts, checks, commits, components, deliveries, merge_requests, overview, problem, rejected,
+    releases, trends, verdict,
 };
 use crate::platform::routing::Routes;
 
@@ -42,6 +42,8 @@ use crate::platform::routing::Routes;
         checkouts::detail::checkout,
         checkouts::objects::build,
         checkouts::objects::test,
+        checks::list,
+        verdict::show,
         trends::show,
         deliveries::list,
         rejected::list_json,
@@ -67,6 +69,7 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("/mr/{key}", HTML, "A merge request"),
     ("/commits", HTML, "Commits"),
     ("/commits/{sha}", HTML, "A commit"),
+    ("/checks", HTML, "Checks of all sources"),
     ("/components", HTML, "Components"),
     ("/components/{name}", HTML, "A component"),
     ("/releases", HTML, "Releases"),
@@ -103,7 +106,7 @@ const OF_PAGES: &[(&str, &str)] = &[
     ("format", "`json` for the same as JSON"),
 ];
 /// Parameter of badges of projects.
-const OF_BADGES: (&str, &str) = ("branch", "Of `projects`: only this branch");
+const OF_BADGES: (&str, &str) = ("branch", "Of `projects` and `verdict`: only this branch");
 
 struct Others;
 

@@ -11,7 +11,7 @@ use super::merge_requests::key;
 use super::params::{self, Params};
 use super::problem::Problem;
 use super::tally::Tally;
-use super::{App, bots, builds};
+use super::{App, bots, builds, verdict};
 use crate::platform::routing::Routes;
 use crate::sources::bots::Effective;
 use crate::sources::gitlab::reads as gitlab;
@@ -40,7 +40,7 @@ async fn all_bots(State(app): State<App>) -> Result<Response, Problem> {
 }
 
 /// `/badge/bots/NAME.svg`, `/badge/components/NAME.json`, `/badge/mr/PROJECT/IID.svg`, `/badge/builds/travis/ID.svg`,
-/// `/badge/projects/OWNER/NAME.svg?branch=main`.
+/// `/badge/projects/OWNER/NAME.svg?branch=main`, `/badge/verdict/OWNER/NAME.svg?branch=main`.
 async fn one(
     State(app): State<App>,
     Path((kind, file)): Path<(String, String)>,
@@ -48,18 +48,20 @@ async fn one(
 ) -> Result<Response, Problem> {
     let file = params::name(&file);
     let missing = || {
-        let text = "expected /badge/{bots,components,mr,builds/buildkite,builds/travis,projects}/NAME.svg or .json";
+        let text =
+            "expected /badge/{bots,components,mr,builds/buildkite,builds/travis,projects,verdict}/NAME.svg or .json";
         Problem::NotFound(text.to_owned())
     };
     let (name, format) = file.rsplit_once('.').ok_or_else(missing)?;
-    if kind != "projects" && params.text("branch").is_some() {
-        return Err(Problem::Bad("branch: only badges of projects have one".to_owned()));
+    if !matches!(kind.as_str(), "projects" | "verdict") && params.text("branch").is_some() {
+        return Err(Problem::Bad("branch: only badges of projects and verdicts have one".to_owned()));
     }
     let state = match kind.as_str() {
         "bots" => bot(&app, name).await?,
         "components" => component(&app, name).await?,
         "mr" => merge_request(&app, name).await?,
         "builds" => build(&app, name).await?,
+        "verdict" => verdict::of_branch(&app, name, params.text("branch")).await?,
         "projects" => project(&app, name, params.text("branch")).await?,
         _ => return Err(missing()),
     };

@@ -3,13 +3,15 @@
 use std::collections::{BTreeSet, HashMap};
 
 use axum::extract::{Path, State};
+use axum::http::header::ETAG;
 use axum::response::{IntoResponse, Redirect, Response};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Serialize;
 
 use super::builds::{self, Build, build_table};
 use super::components::{commit, maybe, run_table};
+use super::effects::{Effect, effects, is_due};
 use super::html::{Shell, Tone, facts, or_none, outside, shell, short, state, table, time, toned};
 use super::lists::{Field, ROWS, Rows, SORT, form, json, nothing, pager};
 use super::merge_requests::path;
@@ -17,16 +19,14 @@ use super::params::{self, Params, bad_after, cursor, encode, encode_path};
 use super::problem::{Problem, ProblemResponses};
 use super::releases::release_table;
 use super::tally::Tally;
-use super::{App, html};
-use crate::db::{Reader, StoreError};
+use super::{App, html, verdict};
+use crate::checks::Verdict;
 use crate::platform::routing::Routes;
 use crate::reports;
-use crate::reports::Commit;
+use crate::reports::{CheckItem, Commit, CommitVerdict};
 use crate::sources::gitlab::reads::{self, MergeRequestRow, PushFilter, PushRow};
-use crate::sources::konflux::reads::{self as konflux, Changed, Inherited, ReleaseRow, RunRow};
+use crate::sources::konflux::reads::{self as konflux, Inherited, ReleaseRow, RunRow};
 
-/// A build that does not exist by then is missing.
-const EXPECTED: SignedDuration = SignedDuration::from_mins(30);
 /// Most unaffected components that are shown.
 const INHERITED: i64 = 500;
 
@@ -49,58 +49,6 @@ pub(super) struct Item {
     missing: BTreeSet<String>,
     builds: Tally,
     tests: Tally,
-}
-
-/// The components that a commit affects.
-#[derive(Default)]
-struct Effect {
-    /// Those that its files belong to, and those that were built of it.
-    affected: BTreeSet<String>,
-    /// Those that were built of it.
-    built: BTreeSet<String>,
-}
-
-impl Effect {
-    fn missing(&self) -> BTreeSet<String> {
-        self.affected.difference(&self.built).cloned().collect()
-    }
-}
-
-/// The effects of pushes by commit, given all runs of their commits; in one application or in all.
-async fn effects(
-    reader: &mut Reader,
-    pushes: &[PushRow],
-    runs: impl IntoIterator<Item = &RunRow>,
-    application: Option<&str>,
-) -> Result<HashMap<String, Effect>, StoreError> {
-    let projects: Vec<&str> = Vec::from_iter(BTreeSet::from_iter(pushes.iter().map(|push| push.repo.as_str())));
-    // GitLab redirects git from the paths that a project had, so Components may name one of them still.
-    let former = reads::former_paths(reader, &projects).await?;
-    let mut changed = Vec::new();
-    for push in pushes {
-        let (sha, host, branch) = (push.sha.as_str(), push.host.as_deref(), push.branch.as_str());
-        let former = former.iter().filter(|path| path.project == push.repo).map(|path| path.former.as_str());
-        for project in former.chain([push.repo.as_str()]) {
-            changed.extend(push.changed_files.iter().map(|path| Changed { sha, project, host, branch, path }));
-        }
-    }
-    let mut effects: HashMap<String, Effect> = HashMap::new();
-    for row in konflux::affected(reader, &changed, application).await? {
-        effects.entry(row.sha).or_default().affected.insert(row.name);
-    }
-    for run in runs.into_iter().filter(|run| run.kind == "build") {
-        if let (Some(sha), Some(component)) = (&run.sha, &run.component) {
-            let effect = effects.entry(sha.clone()).or_default();
-            effect.affected.insert(component.clone());
-            effect.built.insert(component.clone());
-        }
-    }
-    Ok(effects)
-}
-
-/// Whether the builds of a push should exist by now.
-fn is_due(pushed_at: Option<Timestamp>, now: Timestamp) -> bool {
-    pushed_at.is_none_or(|at| now.duration_since(at) > EXPECTED)
 }
 
 async fn rows(app: &App, params: &Params) -> Result<Rows<Item>, Problem> {
@@ -240,6 +188,15 @@ fn affects(item: &Item) -> Markup {
 #[schema(as = CommitDetail)]
 pub(super) struct Detail {
     sha: String,
+    /// The verdict; `none` if several repositories have the commit and `repo` names none of them.
+    #[serde(flatten)]
+    verdict: Verdict,
+    /// Changes when the verdict or a check does.
+    version: String,
+    /// The checks of all sources, those that failed first.
+    checks: Vec<CheckItem>,
+    /// The verdict in each repository that has the commit.
+    verdicts: Vec<CommitVerdict>,
     pushes: Vec<PushRow>,
     /// Merge requests that have or had it as their head.
     merge_requests: Vec<MergeRequestRow>,
@@ -255,7 +212,7 @@ pub(super) struct Detail {
     builds: Vec<Build>,
 }
 
-async fn find(app: &App, sha: &str) -> Result<Detail, Problem> {
+async fn find(app: &App, sha: &str, repo: Option<&str>) -> Result<Detail, Problem> {
     let given = params::name(sha);
     let mut reader = app.reader().await?;
     let sha = match reports::commit(&mut reader, &given).await? {
@@ -270,7 +227,9 @@ async fn find(app: &App, sha: &str) -> Result<Detail, Problem> {
     let releases = konflux::releases_of_commits(&mut reader, &[&sha]).await?;
     let merge_requests = reads::merge_requests_of(&mut reader, &sha).await?;
     let builds = builds::of_commits(&mut reader, &[&sha]).await?;
-    let nothing = pushes.is_empty() && runs.is_empty() && releases.is_empty() && merge_requests.is_empty();
+    let verdicts = reports::verdicts(&mut reader, &sha, repo, &[], app.now()).await?;
+    let nothing =
+        verdicts.is_empty() && pushes.is_empty() && runs.is_empty() && releases.is_empty() && merge_requests.is_empty();
     if nothing && builds.is_empty() {
         // Pages link each commit that they name, so that a commit has a page also if only these name it.
         runs = konflux::other_runs_of_commit(&mut reader, &sha).await?;
@@ -288,7 +247,23 @@ async fn find(app: &App, sha: &str) -> Result<Detail, Problem> {
             inherited.extend(konflux::inherited(&mut reader, branch, &names, INHERITED).await?);
         }
     }
-    Ok(Detail { sha, pushes, merge_requests, affected, missing, inherited, runs, releases, builds })
+    let (verdict, version) = reports::joint(&verdicts);
+    let checks = verdicts.iter().flat_map(|one| one.checks.clone()).collect();
+    Ok(Detail {
+        sha,
+        verdict,
+        version,
+        checks,
+        verdicts,
+        pushes,
+        merge_requests,
+        affected,
+        missing,
+        inherited,
+        runs,
+        releases,
+        builds,
+    })
 }
 
 /// A commit with its pushes, merge requests, effects, runs, releases and builds.
@@ -299,6 +274,7 @@ async fn find(app: &App, sha: &str) -> Result<Detail, Problem> {
             "sha" = String, Path, example = "18525a4d7c50feac2aa6f20c4961c7ddd3a1bc56",
             description = "The commit, or its first digits, at least 4"
         ),
+        ("repo" = Option<String>, Query, description = "Verdict and checks of this repository only"),
     ),
     responses(
         (status = 200, description = "A commit with its pushes, merge requests, effects, runs, releases and \
@@ -306,12 +282,17 @@ async fn find(app: &App, sha: &str) -> Result<Detail, Problem> {
         ProblemResponses
     )
 )]
-pub(super) async fn detail_json(State(app): State<App>, Path(sha): Path<String>) -> Result<Response, Problem> {
-    Ok(json(&find(&app, &sha).await?))
+pub(super) async fn detail_json(
+    State(app): State<App>,
+    Path(sha): Path<String>,
+    params: Params,
+) -> Result<Response, Problem> {
+    let found = find(&app, &sha, params.text("repo")).await?;
+    Ok(([(ETAG, format!("\"{}\"", found.version))], json(&found)).into_response())
 }
 
 async fn detail(State(app): State<App>, Path(sha): Path<String>, params: Params) -> Result<Response, Problem> {
-    let found = find(&app, &sha).await?;
+    let found = find(&app, &sha, params.text("repo")).await?;
     if params.wants_json {
         return Ok(json(&found));
     }
@@ -323,6 +304,7 @@ async fn detail(State(app): State<App>, Path(sha): Path<String>, params: Params)
     let now = app.now();
     let content = html! {
         h1 { "Commit " span.sha { (short(&found.sha)) } }
+        (verdict::section(&found.verdicts, now))
         @for push in &found.pushes {
             (facts(&[
                 ("Title", or_none(push.title.as_deref())),

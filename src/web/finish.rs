@@ -49,7 +49,9 @@ pub(super) async fn finish(request: Request, next: Next) -> Response {
     // Handlers make whole answers in memory.
     let Ok(bytes) = to_bytes(body, LONGEST).await else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
     if parts.status == StatusCode::OK {
-        let tag = etag(&bytes);
+        // A handler may know the version of what it shows.
+        let given = parts.headers.get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+        let tag = given.unwrap_or_else(|| etag(&bytes));
         if matches(&request_headers, &tag) {
             parts.status = StatusCode::NOT_MODIFIED;
             parts.headers.remove(CONTENT_LENGTH);

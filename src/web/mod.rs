@@ -14,9 +14,11 @@ mod badge;
 mod bots;
 mod builds;
 mod checkouts;
+mod checks;
 mod commits;
 mod components;
 mod deliveries;
+mod effects;
 mod feed;
 mod finish;
 mod html;
@@ -34,6 +36,8 @@ mod releases;
 mod tally;
 mod text;
 mod trends;
+mod verdict;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,6 +66,7 @@ const PAGES: &[Entry] = &[
     Entry { path: "/bots", title: "Bots", routes: bots::routes },
     Entry { path: "/mrs", title: "Merge requests", routes: merge_requests::routes },
     Entry { path: "/commits", title: "Commits", routes: commits::routes },
+    Entry { path: "/checks", title: "Checks", routes: checks::routes },
     Entry { path: "/components", title: "Components", routes: components::routes },
     Entry { path: "/releases", title: "Releases", routes: releases::routes },
     Entry { path: "/builds", title: "Builds", routes: builds::routes },
@@ -78,19 +83,27 @@ pub struct App {
     access: Access,
     documents: Arc<[utoipa::openapi::OpenApi]>,
     now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// `None` where no request may wait.
+    waiting: Option<waiting::Waiting>,
 }
 
 impl App {
     /// The web UI of a database, with the clock of this machine.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { store, access: Access::Open, documents: Arc::default(), now: Arc::new(clock::now) }
+        Self { store, access: Access::Open, documents: Arc::default(), now: Arc::new(clock::now), waiting: None }
     }
 
     /// The same with access control.
     #[must_use]
     pub fn with_access(self, access: Access) -> Self {
         Self { access, ..self }
+    }
+
+    /// The same, in a process in which requests may wait for a verdict.
+    #[must_use]
+    pub fn waiting(self) -> Self {
+        Self { waiting: Some(waiting::Waiting::new()), ..self }
     }
 
     /// The same with `OpenAPI` descriptions of other routes of the same server, which are merged into that of the web

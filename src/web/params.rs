@@ -14,7 +14,7 @@ use super::problem::Problem;
 
 /// Most characters of a value.
 pub(super) const LONGEST: usize = 300;
-/// Most characters of a cursor, which contains names.
+/// Most characters of a cursor or of a list.
 const LONGEST_CURSOR: usize = 8192;
 /// Shortest and longest interval of reloads, in seconds.
 const REFRESH: (i64, i64) = (5, 3600);
@@ -28,6 +28,8 @@ pub(super) struct Params {
     /// Whether the answer is JSON: for an address of the API, with `?format=json`, or when the client accepts JSON and
     /// not HTML.
     pub(super) wants_json: bool,
+    /// Whether the answer is CSV, with `?format=csv`.
+    pub(super) wants_csv: bool,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Params {
@@ -38,7 +40,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
         let pairs = query.map_err(|_| Problem::Bad("the query cannot be read".to_owned()))?.0;
         let accept = parts.headers.get("accept").and_then(|value| value.to_str().ok()).unwrap_or_default();
         let accepts_json = accept.contains("application/json") && !accept.contains("text/html");
-        Self::new(pairs, accepts_json || parts.uri.path().starts_with("/api/"))
+        let params = Self::new(pairs, accepts_json || parts.uri.path().starts_with("/api/"))?;
+        if params.wants_csv && !parts.uri.path().ends_with("/checks") {
+            return Err(Problem::Bad("format: only the list of checks is there as CSV".to_owned()));
+        }
+        Ok(params)
     }
 }
 
@@ -50,15 +56,18 @@ pub(super) fn shown(name: &str) -> String {
 impl Params {
     fn new(pairs: Vec<(String, String)>, is_json: bool) -> Result<Self, Problem> {
         let clean = |(name, value): (String, String)| {
-            let most = if name == "after" { LONGEST_CURSOR } else { LONGEST };
+            // A cursor contains names; several patterns may be required.
+            let most = if matches!(name.as_str(), "after" | "required") { LONGEST_CURSOR } else { LONGEST };
             match value.chars().nth(most) {
                 Some(_) => Err(Problem::Bad(format!("{}: longer than {most} characters", shown(&name)))),
                 None => Ok((name, value.replace('\0', "\u{fffd}"))),
             }
         };
         let values = pairs.into_iter().map(clean).collect::<Result<_, _>>()?;
-        let mut params = Self { values, wants_json: is_json };
-        params.wants_json |= params.one_of("format", &["json", "html"])? == Some("json");
+        let mut params = Self { values, wants_json: is_json, wants_csv: false };
+        let format = params.one_of("format", &["json", "html", "csv"])?;
+        params.wants_json |= format == Some("json");
+        params.wants_csv = format == Some("csv");
         params.number("refresh", REFRESH.0, REFRESH.0, REFRESH.1)?;
         Ok(params)
     }
@@ -66,6 +75,12 @@ impl Params {
     /// A value, trimmed; `None` when it is empty, as forms send empty fields.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// The values of a list that are separated by commas, without empty ones.
+    pub(super) fn list(&self, name: &str) -> impl Iterator<Item = &str> {
+        let values = self.text(name).into_iter().flat_map(|text| text.split(','));
+        values.map(str::trim).filter(|value| !value.is_empty())
     }
 
     /// Whether a filter is set: any parameter except those for presentation.

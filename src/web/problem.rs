@@ -16,6 +16,8 @@ pub(super) enum Problem {
     Bad(String),
     /// The object does not exist; with a message.
     NotFound(String),
+    /// Too many requests of this kind are open.
+    TooMany(String),
     /// A query failed.
     Store(StoreError),
 }
@@ -31,6 +33,7 @@ impl IntoResponse for Problem {
         let (status, text) = match self {
             Self::Bad(text) => (StatusCode::BAD_REQUEST, text),
             Self::NotFound(text) => (StatusCode::NOT_FOUND, text),
+            Self::TooMany(text) => (StatusCode::TOO_MANY_REQUESTS, text),
             Self::Store(error) => {
                 tracing::error!(error = chain(&error), "a request failed");
                 match error.class() {

@@ -167,7 +167,7 @@ fn planted_dependencies_are_reported() {
     ] {
         assert!(planted(path, text).contains(&report.to_owned()), "{path}: {text}: {:?}", planted(path, text));
     }
-    assert_eq!(layer_violations(&[("db", &["outbox"])]), ["db -> outbox: layers Some(6) and Some(5)"]);
+    assert_eq!(layer_violations(&[("db", &["outbox"])]), ["db -> outbox: layers Some(7) and Some(6)"]);
     assert_eq!(layer_violations(&[("cellar", &["db"])]).len(), 1);
 }
 

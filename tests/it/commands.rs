@@ -85,6 +85,9 @@ async fn a_closed_pipe_changes_no_exit_status_and_is_not_reported() {
         &["explain", "bot", "b"],
         &["explain", "bot", "none"],
         &["explain", "delivery", "e1"],
+        &["wait", "0000000", "--timeout", "0s"],
+        &["wait", "0000000", "--timeout", "0s", "--json"],
+        &["wait", "nonsense"],
         &["rejected", "list"],
         &["rejected", "show", "broken"],
         &["rejected", "replay"],
@@ -126,7 +129,12 @@ async fn a_closed_pipe_changes_no_exit_status_and_is_not_reported() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_write_of_output_is_a_failure() {
     let db = filled().await;
-    for arguments in [&["explain", "bot", "b"][..], &["rejected", "show", "broken"], &["deliveries", "list"]] {
+    for arguments in [
+        &["explain", "bot", "b"][..],
+        &["rejected", "show", "broken"],
+        &["deliveries", "list"],
+        &["wait", "0000000", "--timeout", "0s"],
+    ] {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let output = program(arguments, Some(&db.url)).stdout(full).output().unwrap();
         let said = text(&output.stderr);

@@ -17,7 +17,7 @@ use hummingbird_status::sources::Settings;
 use hummingbird_status::sources::gitlab::read_merge_requests;
 use hummingbird_status::transport::Delivery;
 
-use crate::support::{self, deadline, files_in, project, render, schema};
+use crate::support::{self, deadline, difference, files_in, project, render, schema};
 
 /// Folders with data of future sources, and the issues that will add them.
 const NOT_YET: &[(&str, u32)] = &[];
@@ -127,7 +127,8 @@ async fn conformance() {
     let one_by_one = render::all(&db.store).await;
     schema::clear(&db.store).await;
     ingest(&db.store, &deliveries, &Settings::default(), deadline()).await;
-    assert!(render::all(&db.store).await == one_by_one, "all in one batch give other rows than one by one");
+    let at_once = render::all(&db.store).await;
+    assert!(at_once == one_by_one, "all in one batch give other rows:\n{}", difference(&one_by_one, &at_once));
 
     for (folder, issue) in NOT_YET {
         for (name, _) in data(&root.join(folder)) {

@@ -1,6 +1,7 @@
 //! Rows follow their projects, by host and number: renamed, transferred, and with a path that now belongs to another
 //! project. In any order of messages, and in any batches.
 
+use hummingbird_status::checks::Touched;
 use hummingbird_status::db::Store;
 use hummingbird_status::ingest::ingest;
 use hummingbird_status::sources::Settings;
@@ -340,7 +341,7 @@ async fn old_rows_get_a_host_and_follow() {
     let fill = async || {
         let filled = db.store.in_tx("test", deadline(), async |tx| {
             let gitlab = fill_hosts(tx, Some("first.example")).await?;
-            let konflux = konflux::fill_hosts(tx, Some("first.example")).await?;
+            let konflux = konflux::fill_hosts(tx, Some("first.example"), &mut Touched::default()).await?;
             Ok((gitlab.written, konflux.written))
         });
         filled.await.unwrap()

@@ -50,6 +50,8 @@ async fn tables(store: &Store) -> String {
         let sql = format!("SELECT x FROM ({all}) AS s (x) ORDER BY x COLLATE \"C\"");
         text.push_str(&format!("== {table}\n{}\n", render::rows(store, &sql).await.join("\n")));
     }
+    let checks = "SELECT x FROM (SELECT to_jsonb(t)::text FROM checks AS t) AS s (x) ORDER BY x COLLATE \"C\"";
+    text.push_str(&format!("== checks\n{}\n", render::rows(store, checks).await.join("\n")));
     text
 }
 

@@ -8,6 +8,7 @@ mod bot_status;
 mod buildkite;
 mod cases;
 mod chaos;
+mod checks;
 mod commands;
 mod conformance;
 mod contention;

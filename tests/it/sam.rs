@@ -46,6 +46,7 @@ fn variables(sources: &[Source]) -> BTreeSet<String> {
         "src/sources/settings.rs",
         "src/deliver/pull/settings.rs",
         "src/bin/",
+        "src/checks/rules.rs",
         "src/web/access.rs",
         "src/deliver/targets",
         "src/platform/secret/mod.rs",
@@ -55,7 +56,8 @@ fn variables(sources: &[Source]) -> BTreeSet<String> {
     ];
     let reads = |source: &&Source| places.iter().any(|place| source.path.starts_with(place));
     let is_name = |text: &&str| {
-        text.contains('_') && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+        (*text == "VERDICTS" || text.contains('_'))
+            && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
     };
     sources.iter().filter(reads).flat_map(Source::texts).filter(is_name).map(str::to_owned).collect()
 }

@@ -11,6 +11,7 @@ mod hostile;
 pub mod lambda;
 mod reader;
 mod trends;
+mod verdicts;
 
 use std::collections::BTreeMap;
 
@@ -476,7 +477,13 @@ async fn filters_accept_the_values_of_the_document() {
     for (path, item) in lists.filter(|(path, _)| path.starts_with("/api/") && !path.contains('{')) {
         for parameter in item["get"]["parameters"].as_array().into_iter().flatten() {
             let name = parameter["name"].as_str().unwrap();
-            let status = async |value: &str| site.get(&format!("{path}?{name}={value}")).await.status;
+            // The verdict of a branch or a merge request needs a repository, and the other filters need one of them.
+            let more = match (path.as_str(), name) {
+                ("/api/v1/verdict", "branch" | "mr") => "&repo=acme/app",
+                ("/api/v1/verdict", "required" | "wait") => "&sha=abcdef",
+                _ => "",
+            };
+            let status = async |value: &str| site.get(&format!("{path}?{name}={value}{more}")).await.status;
             let pattern = parameter["schema"]["pattern"].as_str();
             let listed = pattern.map(|pattern| pattern.trim_start_matches("^(").trim_end_matches(")$").split('|'));
             let free = match name {

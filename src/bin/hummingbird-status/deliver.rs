@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use hummingbird_status::checks::rules;
+use hummingbird_status::checks::store::register_rules;
 use hummingbird_status::db::{Store, Tx};
 use hummingbird_status::deliver::targets::{Target, TargetsError, registrations, targets};
 use hummingbird_status::deliver::{Deliverer, Totals, Until, mail_credentials, pull, sns_client};
@@ -79,15 +81,21 @@ async fn set_up(store: &Store, targets: Vec<Target>) -> anyhow::Result<Deliverer
     Ok(deliverer.keeping(retention_days(&environment)?).listening())
 }
 
-/// Registers the targets of the document, or that there are none, before messages are received: a target receives only
-/// events that occur after its registration. While the database is unavailable, the targets stay unregistered, and
-/// events wait.
+/// Registers the rules of verdicts, if there is a document of rules. Registers the targets of the document, or that
+/// there are none, before messages are received: a target receives only events that occur after its registration. While
+/// the database is unavailable, the targets stay unregistered, and events wait.
 pub(super) async fn register(store: &Store) -> anyhow::Result<()> {
     let registrations = registrations(&environment)?;
     let within = Deadline::within(Duration::from_secs(15));
     let register = async |tx: &mut Tx<'_>| registry::register(tx, &registrations).await;
     if let Err(error) = store.in_tx("register", within, register).await {
         tracing::warn!(error = chain(&error), "cannot register the targets");
+    }
+    if let Some(rules) = rules::document(&environment)? {
+        let register = async |tx: &mut Tx<'_>| register_rules(tx, &rules).await;
+        if let Err(error) = store.in_tx("register_rules", within, register).await {
+            tracing::warn!(error = chain(&error), "cannot register the rules of verdicts");
+        }
     }
     Ok(())
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use hummingbird_status::checks::rules;
+use hummingbird_status::checks::store::register_rules;
 use hummingbird_status::db::{Tx, migrate};
 use hummingbird_status::deliver::targets;
 use hummingbird_status::outbox::registry;
@@ -33,6 +35,12 @@ pub(super) async fn run(args: MigrateArgs) -> anyhow::Result<()> {
             .await
             .context("cannot register the targets")?;
         say!("{} targets are registered", targets.len());
+    }
+    if let Some(rules) = rules::document(&environment)? {
+        let register = async |tx: &mut Tx<'_>| register_rules(tx, &rules).await;
+        let registered = database.store.in_tx("register_rules", database::time_limit(), register).await;
+        registered.context("cannot register the rules of verdicts")?;
+        say!("the rules of verdicts are registered");
     }
     match applied.from == applied.to {
         true => say!("schema {} is up to date", applied.to),

@@ -1,2 +1,2 @@
 -- notify_self
-SELECT pg_notify('hummingbird_status_due', 'self')::text AS notified
+SELECT pg_notify($1, 'self')::text AS notified

@@ -2,12 +2,11 @@
 //! up.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde::Deserialize;
 
 use super::TargetsError;
-use crate::platform::environment::Lookup;
+use crate::platform::environment::{self, Lookup};
 
 /// The id of a GitHub App: its number, or its client id.
 #[derive(Deserialize)]
@@ -75,15 +74,9 @@ pub(super) struct Raw {
 /// # Errors
 /// When the file cannot be read, or the document cannot be parsed.
 pub(super) fn written(lookup: Lookup<'_>) -> Result<Vec<Raw>, TargetsError> {
-    match lookup("DELIVERY_TARGETS") {
-        // An inline document has a table or an assignment; a path has neither.
-        Some(text) if text.contains('[') || text.contains('=') => document(&text),
-        Some(path) => {
-            let text = std::fs::read_to_string(Path::new(&path));
-            document(&text.map_err(|source| TargetsError::File { path, source })?)
-        }
-        None => Ok(Vec::new()),
-    }
+    let text = environment::document(lookup, "DELIVERY_TARGETS");
+    let text = text.map_err(|(path, source)| TargetsError::File { path, source })?;
+    text.map_or_else(|| Ok(Vec::new()), |text| document(&text))
 }
 
 fn document(text: &str) -> Result<Vec<Raw>, TargetsError> {

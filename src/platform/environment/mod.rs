@@ -33,6 +33,19 @@ pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// A document that a variable holds, or that is in the file whose path it holds. A document has a table or an
+/// assignment; a path has neither.
+///
+/// # Errors
+/// When the file cannot be read: its path, and why.
+pub fn document(lookup: Lookup<'_>, variable: &str) -> Result<Option<String>, (String, std::io::Error)> {
+    match lookup(variable) {
+        Some(text) if text.contains('[') || text.contains('=') => Ok(Some(text)),
+        Some(path) => std::fs::read_to_string(&path).map(Some).map_err(|error| (path, error)),
+        None => Ok(None),
+    }
+}
+
 /// The number in a variable; `default` if it is not set.
 ///
 /// # Errors

@@ -5,6 +5,8 @@ SELECT s.sha
 FROM (
     (SELECT p.sha FROM gitlab_pushes AS p WHERE p.sha >= $1::text AND p.sha < $1 || 'g' GROUP BY p.sha LIMIT $2::bigint)
     UNION
+    (SELECT k.sha FROM checks AS k WHERE k.sha >= $1 AND k.sha < $1 || 'g' GROUP BY k.sha LIMIT $2)
+    UNION
     (SELECT v.sha FROM gitlab_mr_versions AS v WHERE v.sha >= $1 AND v.sha < $1 || 'g' GROUP BY v.sha LIMIT $2)
     UNION
     (SELECT m.sha FROM gitlab_merge_requests AS m WHERE m.sha >= $1 AND m.sha < $1 || 'g' GROUP BY m.sha LIMIT $2)

@@ -14,7 +14,7 @@ mod update;
 pub use self::message::decode;
 pub use self::record::{Beat, Record, Status};
 pub use self::rules::{DEFAULT_FLOOR, Effective, Pulse, effective, grace};
-pub use self::store::{prune_transitions, reads, sweep, write};
+pub use self::store::{TABLE, checks, lock_rows, prune_transitions, reads, sweep, write};
 pub use self::update::{Update, meta_pair};
 
 use crate::transport::Message;

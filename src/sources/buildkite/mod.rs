@@ -21,7 +21,7 @@ mod store;
 pub use self::events::{commit_status, event};
 pub use self::message::decode;
 pub use self::record::{Build, Record, Repo};
-pub use self::store::{reads, sweep, write};
+pub use self::store::{TABLE, checks, lock_rows, reads, sweep, write};
 
 use crate::transport::{Head, Message};
 

@@ -95,8 +95,8 @@ impl Push {
         (self.message_at.unwrap_or(Timestamp::MAX), &self.message_id)
     }
 
-    /// When the project had this path: the time of the head commit, unless it is ahead of the message. The send time is
-    /// not used, because it changes with each redelivery.
+    /// When the project had this path and this default branch: the time of the head commit, unless it is ahead of the
+    /// message. The send time is not used, because it changes with each redelivery.
     pub(super) fn said_at(&self) -> Timestamp {
         let at = self.committed_at.filter(|at| is_plausible(*at, self.message_at));
         at.unwrap_or(Timestamp::UNIX_EPOCH)

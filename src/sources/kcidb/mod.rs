@@ -28,8 +28,8 @@ pub use self::record::{Cell, CellType, Column, Excerpt, IssueRegex, Kind, Object
 pub use self::render::object as render;
 pub use self::rules::{Milestone, Progress, STATUSES, Stamp, Stamps, milestones, summary};
 pub use self::store::{
-    ExcerptChunk, Found, Query, Receipt, StoredObject, Summary, Triage, find, finish_overdue, objects_of_other_origins,
-    prune_log_excerpts, prune_receipts, reads, receipt, requeue, summaries, sweep, write,
+    ExcerptChunk, Found, Query, Receipt, StoredObject, Summary, TABLE, Triage, checks, find, finish_overdue, lock_rows,
+    objects_of_other_origins, prune_log_excerpts, prune_receipts, reads, receipt, requeue, summaries, sweep, write,
 };
 
 use std::time::Duration;

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::record::{Cell, Column, Object, Record};
+use crate::outbox::State;
 use crate::transport::{Latest, Rejection};
 
 /// The version of a message: the greater one is newer.
@@ -189,6 +190,46 @@ pub fn summary<'s>(statuses: impl IntoIterator<Item = Option<&'s str>>) -> Optio
     ranks.min().map(|rank| STATUSES[rank])
 }
 
+/// The state of a checkout as a check, by the worst result of its builds and tests. A failure counts at once; all else
+/// counts when all tests have finished.
+#[must_use]
+pub(super) fn check_state(valid: Option<bool>, progress: &Progress, worst: Option<&str>) -> State {
+    // A checkout without builds reaches no milestone.
+    let has_finished = match progress.builds {
+        0 => progress.tests_finish_time,
+        _ => milestones(progress, false).contains(&Milestone::TestsFinished),
+    };
+    match worst {
+        _ if valid == Some(false) => State::Failed,
+        Some("FAIL" | "ERROR" | "MISS") if !has_finished => State::Failing,
+        _ if !has_finished => State::Running,
+        Some("FAIL") => State::Failed,
+        Some("ERROR" | "MISS") => State::Errored,
+        Some("PASS" | "DONE") => State::Passed,
+        Some("SKIP") => State::Skipped,
+        Some(_) => State::Unknown,
+        None => State::NotRun,
+    }
+}
+
+/// Host, in lower case and without user and port, and path of the repository at an address. `None` if one of them is
+/// missing.
+#[must_use]
+pub(super) fn repository(url: &str) -> Option<(String, String)> {
+    let (authority, path) = url.trim().split_once("://")?.1.split_once('/')?;
+    let host = authority.rsplit('@').next()?.split(':').next()?;
+    let is_host = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    let path = path.split(['?', '#']).next()?.trim_matches('/');
+    let path = path.strip_suffix(".git").unwrap_or(path).trim_end_matches('/');
+    (is_host && !path.is_empty()).then(|| (host.to_ascii_lowercase(), path.to_owned()))
+}
+
+/// Whether a commit is a full hash.
+#[must_use]
+pub(super) fn is_commit(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 impl Record {
     /// Clamps the times that the sender wrote. An impossible one (in the future) becomes the known time of the message.
     ///
@@ -280,6 +321,51 @@ mod tests {
         assert_eq!(names(Progress { builds_finish_time: true, ..race }), all[..1]);
         assert_eq!(names(Progress { tests_finish_time: true, ..race }), all);
         assert_eq!(milestones(&Progress { tests_running: 3, untriaged: 1, ..race }, true).len(), 2);
+    }
+
+    #[test]
+    fn a_failure_counts_at_once_and_all_else_at_the_end() {
+        use crate::outbox::State;
+        let done = Progress { builds: 2, ..Progress::default() };
+        let running = Progress { tests_running: 1, ..done };
+        let declared = Progress { tests_finish_time: true, ..Progress::default() };
+        for (worst, unfinished, finished) in [
+            (Some("FAIL"), State::Failing, State::Failed),
+            (Some("ERROR"), State::Failing, State::Errored),
+            (Some("MISS"), State::Failing, State::Errored),
+            (Some("PASS"), State::Running, State::Passed),
+            (Some("DONE"), State::Running, State::Passed),
+            (Some("SKIP"), State::Running, State::Skipped),
+            (None, State::Running, State::NotRun),
+        ] {
+            assert_eq!(check_state(None, &running, worst), unfinished, "{worst:?}");
+            assert_eq!(check_state(Some(true), &done, worst), finished, "{worst:?}");
+            assert_eq!(check_state(Some(false), &running, worst), State::Failed, "{worst:?}");
+        }
+        assert_eq!(check_state(None, &Progress::default(), None), State::Running);
+        assert_eq!(check_state(None, &declared, None), State::NotRun);
+    }
+
+    #[test]
+    fn addresses_name_a_host_and_a_path() {
+        let kernel = "pub/scm/linux/kernel/git/torvalds/linux";
+        for (url, expected) in [
+            ("https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git", Some(("git.kernel.org", kernel))),
+            (
+                "git://user@GIT.kernel.org:9418//pub/scm/linux/kernel/git/torvalds/linux/",
+                Some(("git.kernel.org", kernel)),
+            ),
+            ("https://gitlab.com/a/b/c.git?x#y", Some(("gitlab.com", "a/b/c"))),
+            ("https://gitlab.com/", None),
+            ("https://gitlab.com", None),
+            ("file:///srv/linux", None),
+            ("https://[::1]/a/b", None),
+            ("urn:a:b", None),
+            ("", None),
+        ] {
+            let found = repository(url);
+            assert_eq!(found.as_ref().map(|(host, path)| (host.as_str(), path.as_str())), expected, "{url}");
+        }
     }
 
     #[test]

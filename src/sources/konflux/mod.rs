@@ -13,7 +13,7 @@ mod store;
 
 pub use self::message::decode;
 pub use self::record::{Component, Identity, PipelineRun, Record, Release, Snapshot};
-pub use self::store::{fill_hosts, reads, sweep, write};
+pub use self::store::{TABLES, checks, fill_hosts, lock_rows, reads, sweep, write};
 
 use crate::transport::Message;
 

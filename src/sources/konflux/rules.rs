@@ -1,6 +1,10 @@
 //! Decisions of this source: types and states of objects, projects, hosts, branches. Pure.
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+
+use crate::checks::Lane;
+use crate::outbox::State;
 
 /// The type of a run, from its label, or without a label from its other marks.
 ///
@@ -132,12 +136,74 @@ pub(super) fn release_state(status: Option<&str>, reason: Option<&str>, validati
 /// builds, 10 h for tests): a run that is not finished by then is stuck, because the message about its end was lost.
 pub(super) const TIME_LIMIT: &[(&str, u32)] = &[("build", 6), ("test", 12), ("release", 24), ("other", 24)];
 
+/// The time limit for runs of a type, in hours.
+#[must_use]
+pub(super) fn time_limit(kind: &str) -> u32 {
+    TIME_LIMIT.iter().find(|(known, _)| *known == kind).map_or(24, |(_, hours)| *hours)
+}
+
 /// The time limit for a Release, in hours. Its managed runs can be retried several times.
 pub(super) const RELEASE_TIME_LIMIT: u32 = 48;
 
 /// Hours without a message after which an overdue object counts as stuck. The forwarder lists all objects each time it
 /// starts, and Tekton prunes runs about 2 h after their end.
 pub(super) const SILENCE: u32 = 2;
+
+/// From when on an unfinished object is stuck: its time limit (in hours) after its start, but not before it has been
+/// silent for [`SILENCE`]. The statements `mark_stuck_*` compute the same.
+#[must_use]
+pub(super) fn stuck_since(limit: u32, start: Option<Timestamp>, message_at: Option<Timestamp>) -> Option<Timestamp> {
+    let after = |at: Option<Timestamp>, hours: u32| {
+        Some(at?.saturating_add(SignedDuration::from_hours(i64::from(hours))).unwrap_or(Timestamp::MAX))
+    };
+    after(start, limit).max(after(message_at, SILENCE))
+}
+
+/// The standard state of a run or Release by its own one, the verdict of its tests, and whether it is deleted: then
+/// an unfinished one has no end. Upstream, a run that succeeds without a `TEST_OUTPUT` has passed.
+#[must_use]
+pub(super) fn check_state(state: &str, verdict: Option<&str>, is_deleted: bool) -> State {
+    match (state, verdict) {
+        ("succeeded", Some("failed")) => State::Failed,
+        ("succeeded", Some("error")) => State::Errored,
+        ("succeeded", _) => State::Passed,
+        ("failed" | "timed_out", _) => State::Failed,
+        ("cancelled", _) => State::Canceled,
+        ("pending" | "running", _) if is_deleted => State::Canceled,
+        ("pending", _) => State::Pending,
+        ("running", _) => State::Running,
+        _ => State::Unknown,
+    }
+}
+
+/// Why a run exists: by its branch if that is of a merge queue or a tag, else by its event, and by the number of the
+/// merge request only for events that name neither (comments, labels): the run of a push can have the number of the
+/// request that it merges. The lanes `push` and `tag` are what the function `is_pushed` of the database counts as
+/// pushed.
+#[must_use]
+pub(super) fn lane(event: Option<&str>, mr_iid: Option<i64>, target: Option<&str>, source: Option<&str>) -> Lane {
+    const QUEUES: [&str; 4] = ["gh-readonly-queue/", "mergify/merge-queue/", "trunk-merge/", "gtmq_"];
+    let is_queue = |branch: &str| {
+        let is_train = branch.starts_with("refs/merge-requests/") && branch.ends_with("/train");
+        is_train || QUEUES.iter().any(|queue| branch.starts_with(queue))
+    };
+    if [target, source].into_iter().flatten().any(is_queue) {
+        return Lane::Queue;
+    }
+    let event = event.map(str::to_lowercase).unwrap_or_default();
+    let names_request = ["pull_request", "pull request", "merge_request", "merge request"];
+    let is_pushed = match event.as_str() {
+        "push" | "tag push" | "tag_push" => true,
+        other if names_request.iter().any(|request| other.starts_with(request)) => false,
+        _ => mr_iid.is_none(),
+    };
+    match target.unwrap_or_default() {
+        target if target.starts_with("refs/merge-requests/") => Lane::Mr,
+        _ if !is_pushed => Lane::Mr,
+        target if target.starts_with("refs/tags/") || event.starts_with("tag") => Lane::Tag,
+        _ => Lane::Push,
+    }
+}
 
 /// The path of the project in a repository URL of any form, without scheme, host, `.git`, `/-/tree/..` and query.
 #[must_use]
@@ -334,6 +400,17 @@ mod tests {
         ] {
             assert_eq!(queued(branch), number, "{branch}");
         }
+    }
+
+    #[test]
+    fn stuck_is_the_later_of_the_time_limit_and_the_silence() {
+        let at = |text: &str| Some(format!("2026-03-{text}:00Z").parse::<Timestamp>().unwrap());
+        assert_eq!(stuck_since(6, at("10T09:00"), at("10T09:30")), at("10T15:00"));
+        assert_eq!(stuck_since(6, at("10T09:00"), at("10T14:00")), at("10T16:00"));
+        assert_eq!(stuck_since(6, at("10T09:00"), None), at("10T15:00"));
+        assert_eq!(stuck_since(6, None, at("10T14:00")), at("10T16:00"));
+        assert_eq!(stuck_since(6, None, None), None);
+        assert_eq!(stuck_since(6, Some(Timestamp::MAX), None), Some(Timestamp::MAX));
     }
 
     #[test]

@@ -145,7 +145,7 @@ pub use self::record::{
     Build, Create, Details, Event, Job, Message, Object, Record, Repository, Resets, Run, Source, Stage, State, Version,
 };
 pub use self::rules::Announcement;
-pub use self::store::{Startable, reads, startable, sweep, write};
+pub use self::store::{Startable, TABLE, checks, lock_rows, reads, startable, sweep, write};
 
 use crate::transport;
 

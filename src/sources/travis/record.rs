@@ -251,6 +251,9 @@ pub struct Build {
     pub restarted_at: Option<Timestamp>,
     /// When its present run began, by the restart or the reset of any of its jobs.
     pub run_at: Option<Timestamp>,
+    /// Whether any message said that it or one of its required jobs failed, in whatever run; `None` if that was not
+    /// recorded from its beginning.
+    pub ever_bad: Option<bool>,
     /// The message that gave it its state.
     pub source: Source,
 }

@@ -12,6 +12,7 @@ pub const LAYERS: &[&[&str]] = &[
     &["archive", "reconcile", "deliver", "maintenance", "reports"],
     &["ingest"],
     &["sources"],
+    &["checks"],
     &["outbox"],
     &["db"],
     &["transport"],
@@ -53,9 +54,22 @@ pub const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("transport", &["platform::escape"]),
     ("db", &["platform::aws", "platform::clock", "platform::environment", "platform::failure", "transport"]),
     ("outbox", &["db"]),
-    ("sources", &["db", "outbox", "platform::environment", "transport"]),
-    ("ingest", &["db", "outbox", "platform::clock", "platform::failure", "platform::shutdown", "sources", "transport"]),
-    ("reports", &["db", "platform::clock", "transport::time"]),
+    ("checks", &["db", "outbox", "platform::environment"]),
+    ("sources", &["checks", "db", "outbox", "platform::environment", "transport"]),
+    (
+        "ingest",
+        &[
+            "checks",
+            "db",
+            "outbox",
+            "platform::clock",
+            "platform::failure",
+            "platform::shutdown",
+            "sources",
+            "transport",
+        ],
+    ),
+    ("reports", &["checks", "db", "outbox::State", "platform::clock", "transport::time"]),
     (
         "maintenance",
         &[
@@ -86,6 +100,7 @@ pub const DEPENDENCIES: &[(&str, &[&str])] = &[
     (
         "reconcile",
         &[
+            "checks::Touched",
             "db",
             "maintenance",
             "outbox::Due",
@@ -97,6 +112,7 @@ pub const DEPENDENCIES: &[(&str, &[&str])] = &[
             "sources::Settings",
             "sources::Task",
             "sources::Tasks",
+            "sources::write_checks",
             "sources::gitlab",
             "transport::Rejection",
         ],
@@ -142,13 +158,17 @@ pub const DEPENDENCIES: &[(&str, &[&str])] = &[
     (
         "web",
         &[
+            "checks",
             "db",
+            "outbox::State",
             "outbox::reads",
             "platform::clock",
             "platform::environment",
             "platform::failure",
             "platform::routing",
+            "platform::secret",
             "reports",
+            "sources::Source",
             "sources::bots",
             "sources::buildkite::reads",
             "sources::gitlab::reads",
@@ -178,6 +198,7 @@ pub const DEPENDENCIES: &[(&str, &[&str])] = &[
     (
         "programs::deploy",
         &[
+            "checks",
             "db",
             "deliver::targets",
             "outbox::registry",
@@ -211,12 +232,12 @@ pub const DEPENDENCIES: &[(&str, &[&str])] = &[
 const OF_ALL: &[&str] = &["platform::hex"];
 
 /// What a source may use; the same for all of them, so that none can use another.
-pub const OF_A_SOURCE: &[&str] = &["db", "outbox", "transport"];
+pub const OF_A_SOURCE: &[&str] = &["checks", "db", "outbox", "transport"];
 
 /// Crates (`*` at the end for any that begin so) or paths, and where alone they may be used. `{source}` stands for each
 /// source.
 const ONLY_IN: &[(&str, &[&str])] = &[
-    ("tokio_postgres", &["src/db/", "src/reports/", "src/sources/{source}/store/"]),
+    ("tokio_postgres", &["src/checks/store/", "src/db/", "src/reports/", "src/sources/{source}/store/"]),
     ("deadpool_postgres", &["src/db/"]),
     ("lambda_runtime", &["src/bin/", "src/platform/failure.rs"]),
     ("lambda_http", &["src/bin/"]),
@@ -232,6 +253,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
             "src/platform/https.rs",
             "src/deliver/",
             "src/reconcile/",
+            "src/bin/hummingbird-status/wait/remote.rs",
         ],
     ),
     // So that every answer other than success has a reason.

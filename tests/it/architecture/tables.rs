@@ -12,6 +12,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("sources::kcidb", &["kcidb_*"]),
     ("sources::konflux", &["components", "pipelineruns", "releases", "snapshots"]),
     ("sources::travis", &["travis_*"]),
+    ("checks", &["check_projections", "checks", "repositories", "verdict_rules"]),
     ("outbox", &["check_runs", "commit_statuses", "deliveries", "delivery_*", "outbox"]),
     ("db", &["backfill_runs", "refused", "replaced", "schema_migrations", "upkeep_passes"]),
     ("reports", &["dora_*"]),

@@ -11,6 +11,7 @@ mod tables;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use hummingbird_status::checks::Touched;
 use hummingbird_status::db::{Store, Tx};
 use hummingbird_status::ingest::ingest;
 use hummingbird_status::outbox::announcing;
@@ -170,7 +171,9 @@ async fn message(store: &Store, sent: &Sent<'_>, id: &str) -> String {
 }
 
 async fn sweep(store: &Store, now: Timestamp) -> String {
-    let sweep = async |tx: &mut Tx<'_>| announcing(tx, async |a| travis::sweep(tx, now, true, a).await).await;
+    let sweep = async |tx: &mut Tx<'_>| {
+        announcing(tx, async |a| travis::sweep(tx, now, true, a, &mut Touched::default()).await).await
+    };
     store.in_tx("sweep", deadline(), sweep).await.unwrap();
     "ok".to_owned()
 }

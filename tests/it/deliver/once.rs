@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use hummingbird_status::db::Store;
+use hummingbird_status::db::{Channel, Store};
 use hummingbird_status::deliver::{Deliverer, Until};
 use hummingbird_status::ingest::ingest;
 use hummingbird_status::outbox::Due;
@@ -75,7 +75,7 @@ async fn the_command_prints_undelivered_rows_and_reasons() {
 async fn a_transaction_notifies_when_it_makes_something_due() {
     let db = support::database().await;
     let forge = Forge::start(|_| created()).await;
-    let mut listener = db.store.listen(deadline()).await.unwrap().expect("notifications arrive");
+    let mut listener = db.store.listen(Channel::Due, deadline()).await.unwrap().expect("notifications arrive");
     register(&db.store, &ghe(&forge)).await;
     let due =
         async |event: Event<'_>| ingest(&db.store, &[event.delivery()], &Settings::default(), deadline()).await.due;

@@ -1,5 +1,6 @@
 //! Answers of the API among webhooks: written in any order, however often and in any batches, they give the same rows.
 
+use hummingbird_status::checks::Touched;
 use hummingbird_status::db::Store;
 use hummingbird_status::sources::gitlab::{self, Record};
 use hummingbird_status::{sources::Settings, transport};
@@ -85,7 +86,10 @@ async fn write(store: &Store, records: &[Record], batches: &[Vec<usize>]) -> Str
     schema::clear(store).await;
     for batch in batches {
         let batch: Vec<(usize, &Record)> = batch.iter().map(|&number| (number, &records[number])).collect();
-        store.in_tx("test", deadline(), async |tx| gitlab::write(tx, &batch).await).await.unwrap();
+        store
+            .in_tx("test", deadline(), async |tx| gitlab::write(tx, &batch, &mut Touched::default()).await)
+            .await
+            .unwrap();
     }
     render::all(store).await
 }

@@ -88,6 +88,7 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("SecretsRevision", "2", ""),
     ("SecurityGroupIds", "sg-01234567", ""),
     ("ServePull", "true", ""),
+    ("Verdicts", "rule = []", ""),
     ("WakeDeliver", "false", "Delivers"),
     ("SnsTopicArn", "arn:aws:sns:eu-central-1:210987654321:elsewhere", ""),
     ("SubnetIds", "subnet-01234567,subnet-12345678", ""),

@@ -85,6 +85,10 @@ fn kubernetes() -> impl Strategy<Value = Said> {
                 "creationTimestamp": created,
                 "labels": {"appstudio.openshift.io/application": "app", "x": format!("v{version}")},
             });
+            // What a run is for decides whether it is a check.
+            let number = usize::from(uid) + usize::try_from(version).unwrap();
+            metadata["labels"]["pipelines.appstudio.openshift.io/type"] =
+                json!(["test", "build", "managed"][number % 3]);
             if version > 0 {
                 metadata["resourceVersion"] = json!(version.to_string());
             }
@@ -100,7 +104,8 @@ fn kubernetes() -> impl Strategy<Value = Said> {
                 "spec": {"application": format!("app{version}"), "snapshot": "s",
                 "source": {"git": {"url": "https://h/p/q"}}},
                 "status": {"conditions": [{"type": condition, "status": status, "reason": reason}],
-                           "results": [{"name": "R", "value": [1, {"two": sent}]}]},
+                           "results": [{"name": "R", "value": [1, {"two": sent}]},
+                               {"name": "TEST_OUTPUT", "value": (["", "{\"result\": \"ERROR\"}", "{}"][number % 3])}]},
             });
             Said { payload, event_type: if deleted { "DELETED" } else { "MODIFIED" }, sent, packed }
         },
@@ -150,7 +155,8 @@ fn project() -> impl Strategy<Value = Value> {
 }
 
 fn push() -> impl Strategy<Value = Said> {
-    (0..2_u8, 0..4_u32, 0..3_u8, project()).prop_map(|(sha, sent, before, project)| {
+    (0..2_u8, 0..4_u32, 0..3_u8, project()).prop_map(|(sha, sent, before, mut project)| {
+        project["default_branch"] = json!(["main", "trunk"][usize::from(before % 2)]);
         let commit = json!({"id": format!("sha{sha}"), "title": "t", "timestamp": at(1),
             "added": ["b", "a"], "modified": [format!("m{before}")], "removed": []});
         let payload = json!({

@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod buildkite;
 pub mod builds;
+pub mod checks;
 pub mod forge;
 pub mod gate;
 pub mod generate;
@@ -22,9 +23,10 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use hummingbird_status::db::{Store, migrate};
+use hummingbird_status::db::{Retrying, Store, migrate};
 use hummingbird_status::local::{Cluster, Profile, Running};
 use hummingbird_status::platform::clock::Deadline;
+use hummingbird_status::sources::{Settings, Task, Tasks};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -43,6 +45,13 @@ pub async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
         assert!(!deadline.remaining().is_zero(), "{what}: did not come");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Projects all rows from before checks existed.
+pub async fn project_checks(store: &Store) {
+    let retrying = Retrying::until(store, deadline());
+    let mut tasks = Tasks::new(|| Duration::ZERO);
+    while tasks.chunk(Task::Checks, &retrying, &Settings::default()).await.unwrap().0.more {}
 }
 
 /// How many cases a property is tried with: so many in a normal run, and in a long one (`.ci/soak`) `PROPERTY_FACTOR`

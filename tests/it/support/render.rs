@@ -37,6 +37,8 @@ const TABLES: &[&str] = &[
     "travis_pending",
     "bots",
     "bot_beats",
+    "checks",
+    "repositories",
     "refused",
 ];
 

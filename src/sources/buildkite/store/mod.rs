@@ -1,16 +1,20 @@
 //! Writes builds, and announces those that changed. [`reads`] has the queries of the web UI.
 
+mod checks;
 pub mod reads;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio_postgres::Row;
 
+pub use self::checks::{TABLE, checks, lock_rows};
 use super::events;
 use super::record::{Build, Record, Repo};
+use crate::checks::{Touched, is_bad};
 use crate::db::{StoreError, Stuck, Tx, column};
 use crate::outbox::{self, Announcer};
+use crate::sources::buildkite::rules;
 
 /// How long a build may wait. Jobs that no agent takes expire after 30 days (docs of Buildkite, 'Job limits'); one more
 /// day for their event to arrive.
@@ -27,9 +31,14 @@ pub async fn write(
     tx: &Tx<'_>,
     batch: &[(usize, &Record)],
     announcer: &mut Announcer,
+    touched: &mut Touched,
 ) -> Result<Vec<usize>, StoreError> {
     let mut newest: HashMap<&str, (usize, &Build)> = HashMap::new();
+    let mut ever_bad: BTreeSet<&str> = BTreeSet::new();
     for (number, record) in batch {
+        if rules::state(&record.state, record.blocked_state.as_deref()).is_some_and(is_bad) {
+            ever_bad.insert(&record.id);
+        }
         let best = newest.entry(record.id.as_str()).or_insert((*number, record));
         if best.1.version() < record.version() {
             *best = (*number, record);
@@ -61,6 +70,7 @@ pub async fn write(
                 /* detail_type */ &column(&rows, |r| r.detail_type.as_deref()),
                 /* message_id */ &column(&rows, |r| r.message_id.as_str()),
                 /* message_at */ &column(&rows, |r| r.message_at),
+                /* ever_bad */ &column(&rows, |r| ever_bad.contains(r.id.as_str())),
             ],
         )
         .await?;
@@ -68,7 +78,11 @@ pub async fn write(
         changed.iter().filter_map(|row| newest.get(row.get::<_, &str>("id")).copied()).collect();
     changed.sort_by(|a, b| a.1.id.cmp(&b.1.id));
     let ids = column(&changed, |(_, build)| build.id.as_str());
-    let (skipped, ()) = tokio::try_join!(biased; skip(tx, &ids), announcer.open(tx))?;
+    ever_bad.retain(|id| ids.binary_search(id).is_err());
+    let (skipped, marked, ()) = tokio::try_join!(biased; skip(tx, &ids), mark_bad(tx, &ever_bad), announcer.open(tx))?;
+    touched.add(TABLE, ids);
+    touched.add(TABLE, marked);
+    touched.add(TABLE, skipped.iter().map(|build| build.id.as_str()));
     let written: HashSet<usize> = changed.iter().map(|(number, _)| *number).collect();
     let others =
         batch.iter().filter(|(number, _)| !written.contains(number)).map(|(number, build)| (*number, &***build));
@@ -86,6 +100,17 @@ pub async fn write(
         }
     }
     Ok(changed.into_iter().map(|(number, _)| number).collect())
+}
+
+/// Records of builds that they failed, where the message that says so is older than the row. Returns those that it was
+/// new for.
+async fn mark_bad(tx: &Tx<'_>, ids: &BTreeSet<&str>) -> Result<Vec<String>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<&str> = ids.iter().copied().collect();
+    let rows = tx.query(include_str!("sql/mark_bad_builds.sql"), &[&ids]).await?;
+    Ok(rows.iter().map(|row| row.get("id")).collect())
 }
 
 /// Marks waiting builds as skipped if a later build of their pipeline and branch has started: among the changed builds
@@ -109,6 +134,7 @@ pub async fn sweep(
     now: Timestamp,
     write: bool,
     announcer: &mut Announcer,
+    touched: &mut Touched,
 ) -> Result<Vec<Stuck>, StoreError> {
     let before = now.saturating_sub(WAITING_LONGEST).unwrap_or(now);
     let stuck = |build: &Build| Stuck {
@@ -122,6 +148,7 @@ pub async fn sweep(
     let mut builds: Vec<Build> = rows.iter().map(build_of).collect();
     builds.sort_by(|a, b| a.id.cmp(&b.id));
     if write {
+        touched.add(TABLE, builds.iter().map(|build| build.id.as_str()));
         announcer.open(tx).await?;
         for build in &builds {
             announcer.add(events::event(build));

@@ -7,6 +7,7 @@ mod relocate;
 
 use self::relocate::relocate;
 use super::record::{Heads, MergeRequest, MrVersion, Push, Record};
+use crate::checks::{Repository, Touched};
 use crate::db::{Param, StoreError, Tx, column};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -14,11 +15,11 @@ pub use self::hosts::fill_hosts;
 pub use self::known::{Checked, Project, known, projects, save_checked, timed_heads, untimed};
 
 /// Writes a batch and returns the numbers of the records that changed something. Idempotent: a message that is
-/// delivered again changes nothing.
+/// delivered again changes nothing. What pushes say of their repositories is added to `touched`.
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>, StoreError> {
+pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)], touched: &mut Touched) -> Result<Vec<usize>, StoreError> {
     let records: Vec<&Record> = batch.iter().map(|(_, record)| *record).collect();
     let hosts =
         records.iter().filter_map(|record| record.hosts()).find(|hosts| !hosts.is_empty()).cloned().unwrap_or_default();
@@ -44,7 +45,19 @@ pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>
     changed.extend(write_versions(tx, &versions).await?);
     locations.displace(tx).await?;
     changed.extend(locations.renamed(batch));
+    add_repositories(&records, touched);
     Ok(Vec::from_iter(BTreeSet::from_iter(changed)))
+}
+
+/// Adds the default branches that pushes name, each for the path that the push names: what a message says of a
+/// repository does not depend on renames that other messages report. A push without a host says nothing of one.
+fn add_repositories(records: &[&Record], touched: &mut Touched) {
+    for record in records {
+        let Record::Push(push) = record else { continue };
+        let (Some(host), Some(default_branch)) = (&push.host, push.default_branch.clone()) else { continue };
+        let upstream_id = push.project_id.map(|id| id.to_string());
+        touched.add_repository(host, &push.repo, Repository { said_at: push.said_at(), default_branch, upstream_id });
+    }
 }
 
 async fn write_pushes(tx: &Tx<'_>, records: &[(usize, &Push)]) -> Result<Vec<usize>, StoreError> {

@@ -1,5 +1,6 @@
 //! Reads and writes the tables of the source: objects, log excerpts, milestones and occurrences of issues.
 
+mod checks;
 mod excerpts;
 mod find;
 mod objects;
@@ -15,20 +16,23 @@ mod whole;
 use jiff::Timestamp;
 use std::collections::{BTreeSet, HashMap};
 
+pub use self::checks::{checks, lock_rows};
 pub use self::find::{Found, Query, Summary, find, summaries};
 use self::objects::{Change, Row};
 pub use self::origins::{StoredObject, objects_of_other_origins};
-pub use self::progress::{finish_overdue, sweep};
+pub use self::progress::{TABLE, finish_overdue, sweep};
 pub use self::prune::{ExcerptChunk, prune_log_excerpts, prune_receipts};
 pub use self::receipts::{Receipt, receipt};
 pub use self::triage::{Triage, requeue};
 use super::events::{self, ObjectEvent};
 use super::record::{Kind, Record, Submission};
 use super::rules::Stamp;
+use crate::checks::Touched;
 use crate::db::{StoreError, Tx};
 use crate::outbox::{Announcer, Event};
 
-/// Writes a batch of records, announces the changes, and returns the numbers of the messages that changed a row.
+/// Writes a batch of records, announces the changes, and returns the numbers of the messages that changed a row. Adds
+/// the checkouts whose checks may have changed to `touched`.
 ///
 /// # Errors
 /// When a statement fails.
@@ -36,6 +40,7 @@ pub async fn write(
     tx: &Tx<'_>,
     batch: &[(usize, &Record)],
     announcer: &mut Announcer,
+    touched: &mut Touched,
 ) -> Result<Vec<usize>, StoreError> {
     let (mut submissions, mut regexes) = (Vec::new(), Vec::new());
     for (number, record) in batch {
@@ -45,7 +50,7 @@ pub async fn write(
         }
     }
     let mut kept = triage::write(tx, &regexes).await?;
-    kept.extend(write_submissions(tx, &submissions, announcer).await?);
+    kept.extend(write_submissions(tx, &submissions, announcer, touched).await?);
     Ok(Vec::from_iter(BTreeSet::from_iter(kept)))
 }
 
@@ -53,6 +58,7 @@ async fn write_submissions(
     tx: &Tx<'_>,
     submissions: &[(usize, &Submission)],
     announcer: &mut Announcer,
+    touched: &mut Touched,
 ) -> Result<Vec<usize>, StoreError> {
     receipts::write(tx, submissions).await?;
     let mut kept = Vec::new();
@@ -62,16 +68,18 @@ async fn write_submissions(
     let now = now(tx).await?;
     announcer.open(tx).await?;
     excerpts::write(tx, submissions).await?;
-    let mut changed = Vec::new();
+    let (mut changed, mut resent) = (Vec::new(), Vec::new());
     let rows = Kind::ALL.map(|kind| rows(kind, submissions));
     for (kind, rows) in Kind::ALL.into_iter().zip(&rows).filter(|(_, rows)| !rows.is_empty()) {
-        let changes = objects::write(tx, kind, rows).await?;
+        let written = objects::write(tx, kind, rows).await?;
+        let (changes, others): (Vec<_>, Vec<_>) = written.into_iter().partition(|change| change.has_new_values);
         kept.extend(changes.iter().map(|change| change.row.number));
         announce(tx, kind, &changes, now, announcer).await?;
         changed.extend(changes.into_iter().map(|change| (kind, change)));
+        resent.extend(others.into_iter().map(|change| (kind, change)));
     }
     triage::enqueue(tx, &changed).await?;
-    progress::settle(tx, &changed, now, announcer).await?;
+    progress::settle(tx, &changed, &resent, now, announcer, touched).await?;
     Ok(kept)
 }
 

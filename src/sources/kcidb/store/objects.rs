@@ -20,13 +20,15 @@ pub(super) struct Row<'s> {
     pub(super) number: usize,
 }
 
-/// A row that was inserted or changed.
+/// A row that was written.
 pub(super) struct Change<'r, 's> {
     pub(super) row: &'r Row<'s>,
     /// Whether it was inserted.
     pub(super) new: bool,
     /// Its previous parent, if it had one.
     pub(super) parent_before: Option<String>,
+    /// Whether a value is new. Otherwise only its newest message is.
+    pub(super) has_new_values: bool,
 }
 
 impl<'s> Row<'s> {
@@ -133,7 +135,7 @@ impl<'k> Keys<'k> {
     }
 }
 
-/// Writes rows, which are sorted by key, and returns those that were inserted or changed.
+/// Writes rows, which are sorted by key, and returns those that were written.
 pub(super) async fn write<'r, 's>(
     tx: &Tx<'_>,
     kind: Kind,
@@ -145,7 +147,7 @@ pub(super) async fn write<'r, 's>(
     let (rest, new): (Vec<_>, Vec<_>) = rows.iter().partition(|row| known.contains(&row.key()));
     copy(tx, kind, &new).await?;
     let mut changes: Vec<Change<'_, '_>> =
-        new.into_iter().map(|row| Change { row, new: true, parent_before: None }).collect();
+        new.into_iter().map(|row| Change { row, new: true, parent_before: None, has_new_values: true }).collect();
     if !rest.is_empty() {
         changes.extend(update(tx, kind, &rest).await?);
     }
@@ -236,9 +238,10 @@ async fn update<'r, 's>(tx: &Tx<'_>, kind: Kind, rows: &[&'r Row<'s>]) -> Result
         return Ok(Vec::new());
     }
     let updated = run_update(tx, kind, statements(kind).update, &written).await?;
-    let changed = updated.iter().filter(|row| row.get("changed")).filter_map(|found| {
+    let changed = updated.iter().filter_map(|found| {
         let row = by_key.get(&key(kind, found))?;
-        Some(Change { row, new: false, parent_before: found.get("parent_before") })
+        let (parent_before, has_new_values) = (found.get("parent_before"), found.get("changed"));
+        Some(Change { row, new: false, parent_before, has_new_values })
     });
     let mut changed: Vec<_> = changed.collect();
     changed.sort_by(|a, b| a.row.key().cmp(&b.row.key()));

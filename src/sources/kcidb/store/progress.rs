@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::now;
 use super::objects::{self, Change};
+use crate::checks::Touched;
 use crate::db::{Param, StoreError, Stuck, Tx, column};
 use crate::outbox::{Announcer, Event};
 use crate::sources::kcidb::Settings;
@@ -13,6 +14,9 @@ use crate::sources::kcidb::events::{ObjectEvent, event, name};
 use crate::sources::kcidb::record::{Kind, View};
 use crate::sources::kcidb::rules::{Milestone, Progress, milestones};
 use std::collections::BTreeSet;
+
+/// The table whose rows are checks.
+pub const TABLE: &str = "kcidb_checkouts";
 
 /// Limit of the checkouts that one sweep finishes; the next sweep continues.
 const SWEEP_LIMIT: usize = 1000;
@@ -22,7 +26,7 @@ type Reached<'r> = (&'r str, Milestone, bool);
 
 /// Ids of changed objects and of their present and previous parents, as parameters.
 #[derive(Default)]
-struct Touched<'c> {
+struct Ids<'c> {
     checkouts: Vec<&'c str>,
     builds: Vec<&'c str>,
     tests: Vec<&'c str>,
@@ -33,21 +37,30 @@ struct Touched<'c> {
     new_builds: Vec<&'c str>,
 }
 
-/// Updates milestones and occurrences of issues after the changes of a batch, and announces the new ones.
+/// Updates milestones and occurrences of issues after the changes of a batch, and announces the new ones. Adds the
+/// checkouts whose checks may have changed to `touched`, also those of objects that were only sent again (`resent`):
+/// the times of a check are those of messages.
 ///
 /// An advisory lock serializes this step: otherwise two transactions that each write a part of a checkout would both
 /// find it unfinished. The step is the last of a transaction, and writes tables that no other code writes, so that no
-/// other lock is awaited while this one is held.
+/// other lock of this source is awaited while this one is held. Checks are derived after it: they depend on the
+/// same parts.
 pub(super) async fn settle(
     tx: &Tx<'_>,
     changes: &[(Kind, Change<'_, '_>)],
+    resent: &[(Kind, Change<'_, '_>)],
     now: Timestamp,
     announcer: &mut Announcer,
+    touched: &mut Touched,
 ) -> Result<(), StoreError> {
-    if changes.iter().all(|(kind, _)| *kind == Kind::Issue) {
+    let has_changed = changes.iter().any(|(kind, _)| *kind != Kind::Issue);
+    let resent_of = |of: Kind| resent.iter().filter(move |(kind, _)| *kind == of).map(|(_, change)| change.row.view.id);
+    let mut builds_of_checks = BTreeSet::from_iter(resent_of(Kind::Build));
+    let mut checkouts_of_checks = BTreeSet::from_iter(resent_of(Kind::Checkout));
+    if !has_changed && builds_of_checks.is_empty() && checkouts_of_checks.is_empty() {
         return Ok(());
     }
-    let mut touched = Touched::default();
+    let mut ids = Ids::default();
     for (kind, change) in changes {
         let (id, before) = (change.row.view.id, change.parent_before.as_deref());
         let given = parent(*kind, change);
@@ -55,27 +68,33 @@ pub(super) async fn settle(
         let moved = before.is_some_and(|before| given.is_some_and(|given| given != before));
         match kind {
             Kind::Checkout => {
-                touched.checkouts.push(id);
-                touched.new_checkouts.extend(change.new.then_some(id));
+                ids.checkouts.push(id);
+                ids.new_checkouts.extend(change.new.then_some(id));
             }
             Kind::Build => {
-                touched.builds.push(id);
-                touched.checkouts.extend(before.filter(|_| moved));
-                touched.new_builds.extend((change.new || moved).then_some(id));
+                ids.builds.push(id);
+                ids.checkouts.extend(before.filter(|_| moved));
+                ids.new_builds.extend((change.new || moved).then_some(id));
             }
             Kind::Test => {
-                touched.tests.push(id);
+                ids.tests.push(id);
                 // Its previous build, and the one that the change gives.
-                touched.builds.extend(before.into_iter().chain(given));
+                ids.builds.extend(before.into_iter().chain(given));
             }
-            Kind::Incident => touched.incidents.push(id),
+            Kind::Incident => ids.incidents.push(id),
             Kind::Issue => {}
         }
     }
-    let Touched { checkouts, builds, tests, incidents, new_checkouts, new_builds } = touched;
+    let Ids { checkouts, builds, tests, incidents, new_checkouts, new_builds } = ids;
     let (checkouts, builds) =
         (Vec::from_iter(BTreeSet::from_iter(checkouts)), Vec::from_iter(BTreeSet::from_iter(builds)));
+    builds_of_checks.extend(&builds);
+    checkouts_of_checks.extend(&checkouts);
     lock(tx).await?;
+    touch(tx, &checkouts_of_checks, &builds_of_checks, touched).await?;
+    if !has_changed {
+        return Ok(());
+    }
     let params: [Param<'_>; 5] = [&tests, &builds, &incidents, &new_builds, &new_checkouts];
     let occurred = tx.query(include_str!("sql/kcidb_settle_occurrences.sql"), &params).await?;
     let occurred: Vec<&str> = occurred.iter().map(|row| row.get("checkout_id")).collect();
@@ -84,8 +103,24 @@ pub(super) async fn settle(
     announce_checkouts(tx, &occurred, reached(&found, |row| row.get("overdue")), now, announcer).await
 }
 
+/// Adds checkouts and those of builds to `touched`.
+async fn touch(
+    tx: &Tx<'_>,
+    checkouts: &BTreeSet<&str>,
+    builds: &BTreeSet<&str>,
+    touched: &mut Touched,
+) -> Result<(), StoreError> {
+    touched.add(TABLE, checkouts.iter().copied());
+    if !builds.is_empty() {
+        let builds = Vec::from_iter(builds);
+        let found = tx.query(include_str!("sql/kcidb_checkouts_of_builds.sql"), &[&builds]).await?;
+        touched.add(TABLE, found.iter().map(|row| row.get::<_, &str>("id")));
+    }
+    Ok(())
+}
+
 /// Takes the advisory lock of [`settle`] until the transaction ends.
-async fn lock(tx: &Tx<'_>) -> Result<(), StoreError> {
+pub(super) async fn lock(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.query(include_str!("sql/kcidb_settle_lock.sql"), &[]).await.map(drop)
 }
 
@@ -153,7 +188,8 @@ fn parent<'c>(kind: Kind, change: &'c Change<'_, '_>) -> Option<&'c str> {
     }
 }
 
-fn progress(row: &tokio_postgres::Row) -> Progress {
+/// The progress in a row.
+pub(super) fn progress(row: &tokio_postgres::Row) -> Progress {
     Progress {
         builds_finish_time: row.get("builds_finish_time"),
         tests_finish_time: row.get("tests_finish_time"),

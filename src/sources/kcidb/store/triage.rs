@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::objects::{self, Change};
 use super::{Found, Query, find, now, write_submissions};
+use crate::checks::Touched;
 use crate::db::{ChunkResult, Retrying, StoreError, Tx, column};
 use crate::outbox::{Announcer, Due, announcing};
 use crate::sources::kcidb::events::{self, ObjectEvent};
@@ -177,7 +178,8 @@ impl Triage {
                 message_at: Some(now(tx).await?),
             };
             let write = async |announcer: &mut Announcer| {
-                write_submissions(tx, &[(0, &submission)], announcer).await?;
+                // No check depends on incidents.
+                write_submissions(tx, &[(0, &submission)], announcer, &mut Touched::default()).await?;
                 write_set_aside(tx, &set_aside).await
             };
             Ok((written, announcing(tx, write).await?.1))

@@ -1,6 +1,7 @@
 //! Writes the four kinds of objects: one statement for each kind, and two more for names that several objects have.
 //! [`reads`] has the queries of the web UI.
 
+mod checks;
 mod effects;
 mod flaky;
 mod hosts;
@@ -12,17 +13,19 @@ use serde::Serialize;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::record::{Component, Identity, Keyed, PipelineRun, Record, Release, Snapshot};
+use crate::checks::Touched;
 use crate::db::{Param, StoreError, Tx, column};
 
+pub use self::checks::{TABLES, checks, lock_rows};
 pub use self::hosts::fill_hosts;
 pub use self::stuck::sweep;
 
 /// Writes a batch and returns the numbers of the records that changed something. Idempotent: a message that is
-/// delivered again changes nothing.
+/// delivered again changes nothing. The changed rows of runs and releases are added to `touched`.
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>, StoreError> {
+pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)], touched: &mut Touched) -> Result<Vec<usize>, StoreError> {
     let mut components = Vec::new();
     let mut runs = Vec::new();
     let mut snapshots = Vec::new();
@@ -35,12 +38,19 @@ pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)]) -> Result<Vec<usize>
             Record::Release(release) => releases.push((*number, &**release)),
         }
     }
-    let mut changed = write_kind(tx, &components).await?;
+    let mut changed = numbers(&components, &write_kind(tx, &components, touched).await?);
     settle_components(tx, &components).await?;
-    changed.extend(write_kind(tx, &runs).await?);
-    changed.extend(write_kind(tx, &snapshots).await?);
-    changed.extend(write_kind(tx, &releases).await?);
+    let written = write_kind(tx, &runs, touched).await?;
+    checks::mark_bad(tx, &runs, &written, touched).await?;
+    changed.extend(numbers(&runs, &written));
+    changed.extend(numbers(&snapshots, &write_kind(tx, &snapshots, touched).await?));
+    changed.extend(numbers(&releases, &write_kind(tx, &releases, touched).await?));
     Ok(changed)
+}
+
+/// The numbers of records, by their indexes.
+fn numbers<T>(records: &[(usize, &T)], indexes: &[usize]) -> Vec<usize> {
+    indexes.iter().map(|at| records[*at].0).collect()
 }
 
 /// Gives each name to an object that exists: if a Component was deleted on one cluster and exists on another one, the
@@ -60,16 +70,22 @@ trait Table: Keyed + Serialize + std::fmt::Debug + Sync + Sized {
     const UPSERT: &'static str;
     const HOLDERS: &'static str;
     const REPLACED: &'static str;
+    /// The table, if its rows are checks.
+    const CHECKS: Option<&'static str> = None;
 
     /// Runs [`Table::UPSERT`] with the columns of `rows`.
     async fn upsert(tx: &Tx<'_>, rows: &[&Self]) -> Result<Vec<String>, StoreError>;
 }
 
-/// Writes the records of one kind. The statement gets each name once and sorts by name, so that a batch does not change
-/// a row twice and two batches cannot deadlock.
+/// Writes the records of one kind, and returns the indexes of those that changed something. The statement gets each
+/// name once and sorts by name, so that a batch does not change a row twice and two batches cannot deadlock.
 ///
 /// The record for each name is chosen by the identities alone, so that this code is not compiled once for each kind.
-async fn write_kind<T: Table>(tx: &Tx<'_>, records: &[(usize, &T)]) -> Result<Vec<usize>, StoreError> {
+async fn write_kind<T: Table>(
+    tx: &Tx<'_>,
+    records: &[(usize, &T)],
+    touched: &mut Touched,
+) -> Result<Vec<usize>, StoreError> {
     if records.is_empty() {
         return Ok(Vec::new());
     }
@@ -77,13 +93,16 @@ async fn write_kind<T: Table>(tx: &Tx<'_>, records: &[(usize, &T)]) -> Result<Ve
     let rows = |indexes: &[usize]| indexes.iter().map(|at| records[*at].1).collect::<Vec<&T>>();
     let newest = Newest::of(&identities);
     let changed = T::upsert(tx, &rows(&newest.winners())).await?;
+    if let Some(table) = T::CHECKS {
+        touched.add(table, changed.iter().map(String::as_str));
+    }
     let (mut written, others) = newest.settle(changed, &identities);
     let displaced = displaced(tx, T::HOLDERS, &others, &identities).await?;
     if !displaced.is_empty() {
         let json = tokio_postgres::types::Json(rows(&displaced));
         written.extend(save_replaced(tx, T::REPLACED, &json, &displaced, &identities).await?);
     }
-    Ok(written.into_iter().map(|at| records[at].0).collect())
+    Ok(written)
 }
 
 /// Indexes into the identities of a batch: the newest state of each object (name, uid), and the object that gets each
@@ -214,15 +233,18 @@ impl<'r> IdentityColumns<'r> {
     }
 }
 
-/// Runs an upsert with the columns of the identity before and after the columns `own`; returns the names that changed.
+/// Runs an upsert with the columns of the identity before and after the columns `own`, and then `last`; returns the
+/// names that changed.
 async fn run<T: Keyed>(
     tx: &Tx<'_>,
     sql: &'static str,
     rows: &[&T],
     own: &[Param<'_>],
+    last: &[Param<'_>],
 ) -> Result<Vec<String>, StoreError> {
     let identity = IdentityColumns::of(rows);
-    let params: Vec<Param<'_>> = identity.head().iter().chain(own).chain(&identity.tail()).copied().collect();
+    let (head, tail) = (identity.head(), identity.tail());
+    let params: Vec<Param<'_>> = head.iter().chain(own).chain(&tail).chain(last).copied().collect();
     Ok(tx.query(sql, &params).await?.iter().map(|row| row.get("name")).collect())
 }
 
@@ -244,7 +266,7 @@ impl Table for Component {
             /* last_built_commit */ &column(rows, |r| r.last_built_commit.as_deref()),
             /* last_promoted_image */ &column(rows, |r| r.last_promoted_image.as_deref()),
         ];
-        run(tx, Self::UPSERT, rows, own).await
+        run(tx, Self::UPSERT, rows, own, &[]).await
     }
 }
 
@@ -252,6 +274,7 @@ impl Table for PipelineRun {
     const UPSERT: &'static str = include_str!("sql/upsert_pipelineruns.sql");
     const HOLDERS: &'static str = include_str!("sql/holders_pipelineruns.sql");
     const REPLACED: &'static str = include_str!("sql/replaced_pipelineruns.sql");
+    const CHECKS: Option<&'static str> = Some(checks::RUNS);
 
     async fn upsert(tx: &Tx<'_>, rows: &[&Self]) -> Result<Vec<String>, StoreError> {
         let own: &[Param<'_>] = &[
@@ -283,7 +306,8 @@ impl Table for PipelineRun {
             /* results */ &column(rows, |r| r.results.to_string()),
             /* labels */ &column(rows, |r| serde_json::json!(r.labels).to_string()),
         ];
-        run(tx, Self::UPSERT, rows, own).await
+        let ever_bad = column(rows, |r| checks::is_bad(r));
+        run(tx, Self::UPSERT, rows, own, &[&ever_bad]).await
     }
 }
 
@@ -316,7 +340,7 @@ impl Table for Snapshot {
             /* release_message */ &column(rows, |r| r.release_message.as_deref()),
             /* conditions */ &column(rows, |r| r.conditions.to_string()),
         ];
-        run(tx, Self::UPSERT, rows, own).await
+        run(tx, Self::UPSERT, rows, own, &[]).await
     }
 }
 
@@ -324,6 +348,7 @@ impl Table for Release {
     const UPSERT: &'static str = include_str!("sql/upsert_releases.sql");
     const HOLDERS: &'static str = include_str!("sql/holders_releases.sql");
     const REPLACED: &'static str = include_str!("sql/replaced_releases.sql");
+    const CHECKS: Option<&'static str> = Some(checks::RELEASES);
 
     async fn upsert(tx: &Tx<'_>, rows: &[&Self]) -> Result<Vec<String>, StoreError> {
         let own: &[Param<'_>] = &[
@@ -353,6 +378,6 @@ impl Table for Release {
             /* expires_at */ &column(rows, |r| r.expires_at),
             /* conditions */ &column(rows, |r| r.conditions.to_string()),
         ];
-        run(tx, Self::UPSERT, rows, own).await
+        run(tx, Self::UPSERT, rows, own, &[]).await
     }
 }

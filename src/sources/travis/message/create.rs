@@ -235,6 +235,7 @@ pub(super) fn read(text: &str, message: Message) -> Result<Create, Rejection> {
         canceled_at: None,
         restarted_at: None,
         run_at: None,
+        ever_bad: Some(false),
         source,
     };
     Ok(Create { message, build: Some((repository, build)), stages, jobs })

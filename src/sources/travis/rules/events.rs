@@ -131,10 +131,8 @@ impl Rows {
             return;
         }
         let subject = self.subject();
-        let is_whole = |sha: &str| matches!(sha.len(), 40 | 64) && sha.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let Some(host) = subject.host().filter(|_| is_whole(subject.head_sha()) && subject.slug().contains('/')) else {
-            return;
-        };
+        let is_known = subject.whole_head_sha().is_some() && subject.slug().contains('/');
+        let Some(host) = subject.host().filter(|_| is_known) else { return };
         let mut payload = Map::from_iter([
             ("id".to_owned(), json!(self.build.id)),
             ("state".to_owned(), json!(self.build.state.map(State::name))),

@@ -20,6 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use self::events::Announcement;
 use super::record::{Build, Event, Job, Message, Object, Repository, Source, Stage, State, Version};
+use crate::outbox;
 
 /// A queued, received or started job without a message for this long is stuck, and is ended as errored.
 pub const STUCK_AFTER: SignedDuration = SignedDuration::from_hours(6);
@@ -135,7 +136,26 @@ impl Rows {
         if self.outcome.touched {
             self.update_sources();
         }
+        self.record_failure(message);
         self.outcome.touched
+    }
+
+    /// Records that the build or one of its required jobs failed, if a message says so, also one that has no other
+    /// effect: so the order of arrival does not matter.
+    fn record_failure(&mut self, message: &Message) {
+        let failed = |state: State| matches!(state, State::Failed | State::Errored);
+        let required = |id: Option<i64>| {
+            let mut jobs = self.jobs.iter().filter(|job| id.is_none_or(|id| job.id == id));
+            jobs.any(|job| !job.allow_failure)
+        };
+        let says_so = match (message.event, message.object) {
+            (Event::Finish(state), Object::Job(id)) => failed(state) && required(Some(id)),
+            (Event::Finish(state), Object::Build(_)) => failed(state) && (self.jobs.is_empty() || required(None)),
+            _ => false,
+        };
+        if says_so || self.build.state.is_some_and(failed) {
+            self.build.ever_bad = Some(true);
+        }
     }
 
     /// Ends a stuck job. `message` has the id and the time of the sweep. Returns whether a row changed.
@@ -145,6 +165,7 @@ impl Rows {
             self.outcome.touched = false;
             self.move_job(index, message);
             self.update_sources();
+            self.record_failure(message);
             self.outcome.touched
         })
     }
@@ -214,6 +235,21 @@ pub fn patch_status(asked: Event, before: Option<State>, after: Option<State>) -
         Event::Create | Event::Restart | Event::Reset => State::Created,
     };
     if before != Some(State::Canceled) && after == Some(to) { 200 } else { 409 }
+}
+
+impl State {
+    /// The standard state.
+    #[must_use]
+    pub fn standard(self) -> outbox::State {
+        match self {
+            Self::Created | Self::Queued => outbox::State::Pending,
+            Self::Received | Self::Started => outbox::State::Running,
+            Self::Passed => outbox::State::Passed,
+            Self::Failed => outbox::State::Failed,
+            Self::Errored => outbox::State::Errored,
+            Self::Canceled => outbox::State::Canceled,
+        }
+    }
 }
 
 impl Event {

@@ -73,6 +73,7 @@ fn build(jobs: &[(i64, bool)]) -> Rows {
         canceled_at: None,
         restarted_at: None,
         run_at: None,
+        ever_bad: Some(false),
         source: source(),
     };
     let stages = stages.iter().map(stage).collect();

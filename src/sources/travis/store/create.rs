@@ -39,6 +39,7 @@ pub(super) async fn insert(
                 /* received_at */ &column(&builds, |r| r.received_at),
                 /* message_id */ &column(&builds, |r| r.source.message_id.as_str()),
                 /* message_at */ &column(&builds, |r| dated(r.source.message_at, clock)),
+                /* ever_bad */ &column(&builds, |r| r.ever_bad),
                 &column(&builds, |r| r.previous_state.is_some()),
             ],
         )

@@ -58,7 +58,7 @@ fn object(text: Option<&str>) -> Option<Map<String, Value>> {
     serde_json::from_str(text?).ok()
 }
 
-fn repository(row: &Row) -> Repository {
+pub(super) fn repository(row: &Row) -> Repository {
     Repository {
         id: row.get("repository_id"),
         owner_name: row.get("owner_name"),
@@ -68,7 +68,7 @@ fn repository(row: &Row) -> Repository {
     }
 }
 
-fn build(row: &Row) -> Build {
+pub(super) fn build(row: &Row) -> Build {
     Build {
         id: row.get("id"),
         repository_id: row.get("repository_id"),
@@ -90,6 +90,7 @@ fn build(row: &Row) -> Build {
         canceled_at: row.get("canceled_at"),
         restarted_at: row.get("restarted_at"),
         run_at: row.get("run_at"),
+        ever_bad: row.get("ever_bad"),
         source: source(row),
     }
 }

@@ -3,6 +3,7 @@
 //! The builds of a batch are locked in the order of their ids and read with their stages and jobs. The rules apply the
 //! messages of each build in the order of their arrival, and the changed rows are written back.
 
+mod checks;
 mod create;
 mod load;
 mod pending;
@@ -15,12 +16,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::record::{Create, Message, Object, Record};
 use super::rules::Rows;
+use crate::checks::Touched;
 use crate::db::{StoreError, Tx};
 use crate::outbox::Announcer;
 
+pub use self::checks::{checks, lock_rows};
+pub use self::save::TABLE;
 pub use self::sweep::sweep;
 
-/// Writes a batch and returns the numbers of the records that changed something.
+/// Writes a batch and returns the numbers of the records that changed something; the changed builds are added to
+/// `touched`.
 ///
 /// A message about a build or a job that does not exist yet is stored in `travis_pending` until its `build:create`
 /// arrives.
@@ -31,6 +36,7 @@ pub async fn write(
     tx: &Tx<'_>,
     batch: &[(usize, &Record)],
     announcer: &mut Announcer,
+    touched: &mut Touched,
 ) -> Result<Vec<usize>, StoreError> {
     let clock = clock(tx, batch).await?;
     let mut batch = Batch::new(batch, clock);
@@ -71,7 +77,9 @@ pub async fn write(
             changed.extend(number.filter(|_| has_changed));
         }
     }
-    save::save(tx, &before, &after, batch.creates.values().map(|(_, create)| *create), clock, announcer).await?;
+    touched.add(TABLE, fresh.iter().map(ToString::to_string));
+    let creates = batch.creates.values().map(|(_, create)| *create);
+    save::save(tx, &before, &after, creates, clock, announcer, touched).await?;
     Ok(Vec::from_iter(BTreeSet::from_iter(changed)))
 }
 

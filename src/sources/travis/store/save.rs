@@ -1,16 +1,22 @@
 //! Writes changed rows and announcements.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
+use tokio_postgres::Row;
 
 use super::Builds;
+use crate::checks::Touched;
 use crate::db::{StoreError, Tx, column};
 use crate::outbox::{Announcer, Event};
 use crate::sources::travis::record::{Build, Create, Job, Stage, State, Version};
 use crate::sources::travis::rules::Rows;
 
-/// Writes the rows that differ, and adds the announcements to the outbox.
+/// The table whose rows are checks.
+pub const TABLE: &str = "travis_builds";
+
+/// Writes the rows that differ, and adds the announcements to the outbox, and to `touched` the builds whose checks may
+/// differ.
 pub(super) async fn save(
     tx: &Tx<'_>,
     before: &Builds,
@@ -18,14 +24,18 @@ pub(super) async fn save(
     creates: impl Iterator<Item = &Create>,
     clock: Option<Timestamp>,
     announcer: &mut Announcer,
+    touched: &mut Touched,
 ) -> Result<(), StoreError> {
     let both = || before.iter().zip(after);
     jobs(tx, &both().flat_map(|(a, b)| changed(&a.jobs, &b.jobs)).collect::<Vec<_>>()).await?;
     stages(tx, &both().flat_map(|(a, b)| changed(&a.stages, &b.stages)).collect::<Vec<_>>()).await?;
-    builds(tx, &both().filter(|(a, b)| a.build != b.build).map(|(_, b)| &b.build).collect::<Vec<_>>()).await?;
+    let changed_builds: Vec<&Build> = both().filter(|(a, b)| a.build != b.build).map(|(_, b)| &b.build).collect();
+    builds(tx, &changed_builds).await?;
+    touched.add(TABLE, changed_builds.iter().map(|build| build.id.to_string()));
     versions(tx, &after.iter().flat_map(|rows| &rows.outcome.versions).collect::<Vec<_>>()).await?;
     queueable(tx, after).await?;
-    repositories(tx, after, creates, clock).await?;
+    let moved = repositories(tx, after, &changed_builds, creates, clock).await?;
+    touched.add(TABLE, moved.iter().map(ToString::to_string));
     update_previous_states(tx, after).await?;
     announcer.open(tx).await?;
     if announcer.is_idle() {
@@ -135,6 +145,7 @@ async fn builds(tx: &Tx<'_>, rows: &[&Build]) -> Result<(), StoreError> {
             /* run_at */ &column(rows, |r| r.run_at),
             /* message_id */ &column(rows, |r| r.source.message_id.as_str()),
             /* message_at */ &column(rows, |r| r.source.message_at),
+            /* ever_bad */ &column(rows, |r| r.ever_bad),
         ],
     )
     .await?;
@@ -194,12 +205,19 @@ struct Newest<'r> {
     create: Option<&'r Create>,
 }
 
+/// Slug and address of a repository.
+type Location = (Option<String>, Option<String>, Option<String>);
+
+/// Writes the repositories of builds. The rows of all changed builds' repositories are locked until the end of the
+/// transaction, because the checks of builds are derived from both. Returns the builds of repositories that were
+/// renamed or moved.
 async fn repositories(
     tx: &Tx<'_>,
     after: &Builds,
+    changed_builds: &[&Build],
     creates: impl Iterator<Item = &Create>,
     clock: Option<Timestamp>,
-) -> Result<(), StoreError> {
+) -> Result<Vec<i64>, StoreError> {
     let mut newest: BTreeMap<i64, Newest<'_>> = BTreeMap::new();
     for Rows { build, outcome, .. } in after.iter().filter(|rows| rows.outcome.is_last || rows.outcome.is_current) {
         // Builds come in the order of their ids.
@@ -219,36 +237,45 @@ async fn repositories(
             newest.create = Some(create);
         }
     }
-    if newest.is_empty() {
-        return Ok(());
+    let ids: BTreeSet<i64> =
+        newest.keys().copied().chain(changed_builds.iter().map(|build| build.repository_id)).collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
     }
-    let ids: Vec<i64> = newest.keys().copied().collect();
-    tx.query(include_str!("sql/lock_repositories.sql"), &[&ids]).await?;
+    let known = lock_repositories(tx, &Vec::from_iter(ids)).await?;
+    let mut moved: Vec<i64> = Vec::new();
     let named: Vec<_> = newest.values().filter_map(|n| n.create).collect();
     let named: Vec<_> =
         named.iter().filter_map(|create| Some((&create.build.as_ref()?.0, sent(create), build_id(create)))).collect();
     if !named.is_empty() {
-        tx.query(
-            include_str!("sql/upsert_repositories.sql"),
-            &[
-                /* id */ &column(&named, |(r, ..)| r.id),
-                /* owner_name */ &column(&named, |(r, ..)| r.owner_name.as_deref()),
-                /* name */ &column(&named, |(r, ..)| r.name.as_deref()),
-                /* private */ &column(&named, |(r, ..)| r.private),
-                /* url */ &column(&named, |(r, ..)| r.url.as_deref()),
-                &column(&named, |(_, sent, _)| sent.1.as_str()),
-                &column(&named, |(_, sent, _)| sent.0),
-                &column(&named, |(.., build)| *build),
-            ],
-        )
-        .await?;
+        let written = tx
+            .query(
+                include_str!("sql/upsert_repositories.sql"),
+                &[
+                    /* id */ &column(&named, |(r, ..)| r.id),
+                    /* owner_name */ &column(&named, |(r, ..)| r.owner_name.as_deref()),
+                    /* name */ &column(&named, |(r, ..)| r.name.as_deref()),
+                    /* private */ &column(&named, |(r, ..)| r.private),
+                    /* url */ &column(&named, |(r, ..)| r.url.as_deref()),
+                    &column(&named, |(_, sent, _)| sent.1.as_str()),
+                    &column(&named, |(_, sent, _)| sent.0),
+                    &column(&named, |(.., build)| *build),
+                ],
+            )
+            .await?;
+        let located = written.iter().map(located);
+        moved.extend(located.filter(|(id, location)| known.get(id) != Some(location)).map(|(id, _)| id));
     }
-    let moved: Vec<_> = newest.iter().filter(|(_, n)| n.last.is_some() || n.current.is_some()).collect();
-    if moved.is_empty() {
-        return Ok(());
+    if !moved.is_empty() {
+        let builds = tx.query(include_str!("sql/builds_of_repositories.sql"), &[&moved]).await?;
+        moved = builds.iter().map(|row| row.get("id")).collect();
+    }
+    let newer: Vec<_> = newest.iter().filter(|(_, n)| n.last.is_some() || n.current.is_some()).collect();
+    if newer.is_empty() {
+        return Ok(moved);
     }
     let last = |newest: &Newest<'_>| newest.last.cloned();
-    let rows: Vec<_> = moved.iter().map(|(id, newest)| (**id, last(newest), newest.current)).collect();
+    let rows: Vec<_> = newer.iter().map(|(id, newest)| (**id, last(newest), newest.current)).collect();
     tx.query(
         include_str!("sql/update_repositories.sql"),
         &[
@@ -263,5 +290,15 @@ async fn repositories(
         ],
     )
     .await?;
-    Ok(())
+    Ok(moved)
+}
+
+/// Locks repositories, and returns where they are.
+pub(super) async fn lock_repositories(tx: &Tx<'_>, ids: &[i64]) -> Result<HashMap<i64, Location>, StoreError> {
+    let locked = tx.query(include_str!("sql/lock_repositories.sql"), &[&ids]).await?;
+    Ok(locked.iter().map(located).collect())
+}
+
+fn located(row: &Row) -> (i64, Location) {
+    (row.get("id"), (row.get("owner_name"), row.get("name"), row.get("url")))
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::{load, save};
+use crate::checks::Touched;
 use crate::db::{StoreError, Stuck, Tx};
 use crate::outbox::Announcer;
 use crate::sources::travis::record::{Details, Event, Message, Object, State};
@@ -25,8 +26,9 @@ pub async fn sweep(
     now: Timestamp,
     write: bool,
     announcer: &mut Announcer,
+    touched: &mut Touched,
 ) -> Result<Vec<Stuck>, StoreError> {
-    let mut stuck = end_stuck_jobs(tx, now, write, announcer).await?;
+    let mut stuck = end_stuck_jobs(tx, now, write, announcer, touched).await?;
     stuck.extend(prune_pending(tx, now, write).await?);
     Ok(stuck)
 }
@@ -51,6 +53,7 @@ async fn end_stuck_jobs(
     now: Timestamp,
     write: bool,
     announcer: &mut Announcer,
+    touched: &mut Touched,
 ) -> Result<Vec<Stuck>, StoreError> {
     let found = stuck(tx, now).await?;
     if !write || found.is_empty() {
@@ -78,7 +81,7 @@ async fn end_stuck_jobs(
             }
         }
     }
-    save::save(tx, &before, &after, std::iter::empty(), Some(now), announcer).await?;
+    save::save(tx, &before, &after, std::iter::empty(), Some(now), announcer, touched).await?;
     Ok(ended)
 }
 

@@ -125,6 +125,7 @@ pub fn build(row: &Value) -> Build {
         canceled_at: time(row, "canceled_at"),
         restarted_at: time(row, "restarted_at"),
         run_at: None,
+        ever_bad: Some(false),
         source: source(row),
     }
 }

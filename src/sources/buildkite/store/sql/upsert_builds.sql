@@ -2,12 +2,13 @@
 -- The version guard is Build::version. It uses the state that Buildkite reported: skipped_from, if that is set.
 INSERT INTO buildkite_builds AS t (
     id, number, state, blocked_state, commit, branch, title, source, repo_host, repo_path, pipeline, pipeline_id,
-    organization, organization_id, started_at, failing_at, finished_at, event_at, detail_type, message_id, message_at
+    organization, organization_id, started_at, failing_at, finished_at, event_at, detail_type, message_id, message_at,
+    ever_bad
 )
 SELECT
     i.id, i.number, i.state, i.blocked_state, i.commit, i.branch, i.title, i.source, i.repo_host, i.repo_path,
     i.pipeline, i.pipeline_id, i.organization, i.organization_id, i.started_at, i.failing_at, i.finished_at, i.event_at,
-    i.detail_type, i.message_id, i.message_at
+    i.detail_type, i.message_id, i.message_at, i.ever_bad
 FROM (
     SELECT unnest($1::text[]) AS id, unnest($2::bigint[]) AS number, unnest($3::text[]) AS state,
         unnest($4::text[]) AS blocked_state, unnest($5::text[]) AS commit, unnest($6::text[]) AS branch,
@@ -16,7 +17,8 @@ FROM (
         unnest($13::text[]) AS organization, unnest($14::text[]) AS organization_id,
         unnest($15::timestamptz[]) AS started_at, unnest($16::timestamptz[]) AS failing_at,
         unnest($17::timestamptz[]) AS finished_at, unnest($18::timestamptz[]) AS event_at,
-        unnest($19::text[]) AS detail_type, unnest($20::text[]) AS message_id, unnest($21::timestamptz[]) AS message_at
+        unnest($19::text[]) AS detail_type, unnest($20::text[]) AS message_id, unnest($21::timestamptz[]) AS message_at,
+        unnest($22::boolean[]) AS ever_bad
 ) AS i
 ORDER BY i.id
 ON CONFLICT (id) DO UPDATE SET
@@ -40,6 +42,7 @@ ON CONFLICT (id) DO UPDATE SET
     detail_type = excluded.detail_type,
     message_id = excluded.message_id,
     message_at = excluded.message_at,
+    ever_bad = t.ever_bad OR excluded.ever_bad,
     skipped_from = NULL,
     received_at = now()
 WHERE (t.number, t.event_at,

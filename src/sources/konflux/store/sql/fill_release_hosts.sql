@@ -14,4 +14,4 @@ UPDATE releases AS t SET host = coalesce(
 )
 FROM due AS d
 WHERE t.name = d.name
-RETURNING 1
+RETURNING t.name

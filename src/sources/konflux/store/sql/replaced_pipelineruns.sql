@@ -3,7 +3,7 @@
 -- equal, byte by byte, to the row that the trigger stores.
 INSERT INTO replaced AS r (kind, name, uid, rank, resource_version, tie, message_id, "row")
 SELECT 'pipelineruns', i.name, i.uid, i.rank, i.resource_version, i.tie, i.message_id,
-    to_jsonb(i) - 'received_at' - 'stale_since'
+    to_jsonb(i) - 'received_at' - 'stale_since' - 'ever_bad'
 FROM jsonb_array_elements($1::jsonb) AS j (object)
 CROSS JOIN LATERAL jsonb_populate_record(NULL::pipelineruns, j.object) AS i
 JOIN pipelineruns AS t ON t.name = i.name AND t.uid <> i.uid

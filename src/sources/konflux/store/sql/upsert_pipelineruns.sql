@@ -1,17 +1,18 @@
 -- upsert_pipelineruns
--- The version guard is Identity::version. Returns the names of the rows that this batch changed.
+-- The version guard is Identity::version. Returns the names of the rows that this batch changed. ever_bad is about one
+-- object: one that gets the name of another begins anew.
 INSERT INTO pipelineruns AS t (
     name, namespace, cluster, uid, resource_version, created_at, rank, tie, type, type_label, application,
     component, sha, project, host, mr_iid, event, target_branch, source_branch, snapshot, scenario, release_name,
     release_namespace, state, status, reason, message, verdict, started_at, finished_at, image_url,
-    image_digest, log_url, results, labels, deleted_at, message_id, message_at
+    image_digest, log_url, results, labels, deleted_at, message_id, message_at, ever_bad
 )
 SELECT
     i.name, i.namespace, i.cluster, i.uid, i.resource_version, i.created_at, i.rank, i.tie, i.type,
     i.type_label, i.application, i.component, i.sha, i.project, i.host, i.mr_iid, i.event, i.target_branch,
     i.source_branch, i.snapshot, i.scenario, i.release_name, i.release_namespace, i.state, i.status, i.reason,
     i.message, i.verdict, i.started_at, i.finished_at, i.image_url, i.image_digest, i.log_url, i.results::jsonb,
-    i.labels::jsonb, i.deleted_at, i.message_id, i.message_at
+    i.labels::jsonb, i.deleted_at, i.message_id, i.message_at, i.ever_bad
 FROM (
     SELECT unnest($1::text[]) AS name, unnest($2::text[]) AS namespace, unnest($3::text[]) AS cluster,
         unnest($4::text[]) AS uid, unnest($5::bigint[]) AS resource_version, unnest($6::timestamptz[]) AS created_at,
@@ -26,7 +27,8 @@ FROM (
         unnest($30::timestamptz[]) AS finished_at, unnest($31::text[]) AS image_url,
         unnest($32::text[]) AS image_digest, unnest($33::text[]) AS log_url,
         unnest($34::text[]) AS results, unnest($35::text[]) AS labels, unnest($36::timestamptz[]) AS deleted_at,
-        unnest($37::text[]) AS message_id, unnest($38::timestamptz[]) AS message_at
+        unnest($37::text[]) AS message_id, unnest($38::timestamptz[]) AS message_at,
+        unnest($39::boolean[]) AS ever_bad
 ) AS i
 ORDER BY i.name
 ON CONFLICT (name) DO UPDATE SET
@@ -42,7 +44,9 @@ ON CONFLICT (name) DO UPDATE SET
     started_at = excluded.started_at, finished_at = excluded.finished_at, image_url = excluded.image_url,
     image_digest = excluded.image_digest, log_url = excluded.log_url, results = excluded.results,
     labels = excluded.labels, deleted_at = excluded.deleted_at, message_id = excluded.message_id,
-    message_at = excluded.message_at, received_at = now(), stale_since = NULL
+    message_at = excluded.message_at, received_at = now(), stale_since = NULL,
+    ever_bad = (t.ever_bad AND (t.created_at, t.uid) IS NOT DISTINCT FROM (excluded.created_at, excluded.uid))
+        OR excluded.ever_bad
 WHERE (coalesce(t.created_at, '-infinity'), t.uid, t.rank, t.resource_version, t.tie, t.message_id)
     < (coalesce(excluded.created_at, '-infinity'), excluded.uid, excluded.rank, excluded.resource_version,
        excluded.tie, excluded.message_id)

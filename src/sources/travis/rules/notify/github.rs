@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::subject::Subject;
-use crate::outbox::{self, CommitStatus, Notice, Version};
+use crate::outbox::{CommitStatus, Notice, Version};
 use crate::sources::travis::record::State;
 
 /// Limit in bytes of the text of a check run (GitHub answers 422 above).
@@ -14,13 +14,12 @@ const MAX_TEXT: usize = 65_535;
 #[must_use]
 pub fn status(subject: &Subject<'_>, host: &str) -> CommitStatus {
     let build = subject.build;
-    let (state, description) = match build.state.unwrap_or(State::Created) {
-        State::Created | State::Queued => (outbox::State::Pending, "The Travis CI build is in progress"),
-        State::Received | State::Started => (outbox::State::Running, "The Travis CI build is in progress"),
-        State::Passed => (outbox::State::Passed, "The Travis CI build passed"),
-        State::Failed => (outbox::State::Failed, "The Travis CI build failed"),
-        State::Errored => (outbox::State::Errored, "The Travis CI build could not complete due to an error"),
-        State::Canceled => (outbox::State::Canceled, "The Travis CI build could not complete due to an error"),
+    let state = build.state.unwrap_or(State::Created);
+    let description = match state {
+        State::Created | State::Queued | State::Received | State::Started => "The Travis CI build is in progress",
+        State::Passed => "The Travis CI build passed",
+        State::Failed => "The Travis CI build failed",
+        State::Errored | State::Canceled => "The Travis CI build could not complete due to an error",
     };
     let of = if subject.is_pull_request() { "pr" } else { "push" };
     let names = [("branch", subject.branch()), ("event_type", build.event_type.as_deref().unwrap_or_default())];
@@ -30,7 +29,7 @@ pub fn status(subject: &Subject<'_>, host: &str) -> CommitStatus {
         sha: subject.head_sha().to_ascii_lowercase(),
         context: format!("continuous-integration/travis-ci/{of}"),
         names: names.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-        state,
+        state: state.standard(),
         description: description.to_owned(),
         url: Some(format!("{}?utm_source=github_status&utm_medium=notification", subject.page_of_host())),
         // Of one build, the later announcement is newer: they are written under the lock on the build.

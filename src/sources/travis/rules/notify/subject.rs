@@ -49,6 +49,13 @@ impl Subject<'_> {
         head.filter(|_| self.is_pull_request()).unwrap_or_else(|| self.sha())
     }
 
+    /// The commit that gets the status, if its hash is whole.
+    #[must_use]
+    pub fn whole_head_sha(&self) -> Option<&str> {
+        let is_whole = |sha: &&str| matches!(sha.len(), 40 | 64) && sha.bytes().all(|byte| byte.is_ascii_hexdigit());
+        Some(self.head_sha()).filter(is_whole)
+    }
+
     /// The first characters of the commit.
     #[must_use]
     pub fn short_sha(&self) -> String {

@@ -122,6 +122,7 @@ mod tests {
             canceled_at: None,
             restarted_at: None,
             run_at: None,
+            ever_bad: Some(false),
             source: Source { message_at: jiff::Timestamp::UNIX_EPOCH, message_id: String::new() },
         }
     }

@@ -7,7 +7,7 @@ SELECT
     p.id AS previous_id, b.event_type, b.branch, b.commit::text AS commit,
     b.pull_request::text AS pull_request, b.notifications::text AS notifications, b.fast_finish, b.config_error,
     b.duration, b.created_at, b.received_at,
-    b.started_at, b.finished_at, b.canceled_at, b.restarted_at, b.run_at, b.message_id, b.message_at,
+    b.started_at, b.finished_at, b.canceled_at, b.restarted_at, b.run_at, b.ever_bad, b.message_id, b.message_at,
     r.owner_name, r.name, r.private, r.url
 FROM travis_builds AS b
 LEFT JOIN travis_repositories AS r ON r.id = b.repository_id

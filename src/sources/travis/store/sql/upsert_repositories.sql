@@ -15,4 +15,4 @@ ON CONFLICT (id) DO UPDATE SET
     updated_at = now()
 WHERE (t.owner_name IS NOT NULL, coalesce(t.named_by, 0))
     < (excluded.owner_name IS NOT NULL, coalesce(excluded.named_by, 0))
-RETURNING t.id
+RETURNING t.id, t.owner_name, t.name, t.url

@@ -1,0 +1,205 @@
+//! A check: a run, job, status or checkout of a source, in the terms that all sources share.
+
+use jiff::Timestamp;
+
+use crate::outbox::State;
+
+/// What a state means for a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    /// It has no result yet.
+    Open,
+    /// It failed, or will fail.
+    Bad,
+    /// It succeeded.
+    Ok,
+    /// It waits for a person, or is stuck.
+    Held,
+    /// It has no result and will get none: cancelled, superseded, skipped or not needed.
+    Void,
+}
+
+impl Outcome {
+    /// All outcomes.
+    pub const ALL: &[Self] = &[Self::Open, Self::Bad, Self::Ok, Self::Held, Self::Void];
+
+    /// The outcome of a state.
+    #[must_use]
+    pub fn of(state: State) -> Self {
+        match state {
+            State::Pending | State::Running | State::Canceling | State::Unknown => Self::Open,
+            State::Failing | State::Failed | State::Errored | State::BlockedFailed => Self::Bad,
+            State::Passed => Self::Ok,
+            State::Blocked | State::BlockedRunning => Self::Held,
+            State::Canceled | State::Superseded | State::Skipped | State::NotRun => Self::Void,
+        }
+    }
+
+    /// Its name in JSON and in filters.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Bad => "bad",
+            Self::Ok => "ok",
+            Self::Held => "held",
+            Self::Void => "void",
+        }
+    }
+}
+
+/// Whether a state counts as failed. The one definition: pages, badges, feeds and metrics use it.
+#[must_use]
+pub fn is_bad(state: State) -> bool {
+    Outcome::of(state) == Outcome::Bad
+}
+
+/// Why a run exists. Checks of a commit are compared within a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// A push to a branch.
+    Push,
+    /// A merge request.
+    Mr,
+    /// A merge queue.
+    Queue,
+    /// A schedule.
+    Schedule,
+    /// A tag.
+    Tag,
+    /// A release.
+    Release,
+    /// A start by hand or by another program.
+    Dispatch,
+}
+
+impl Lane {
+    /// All lanes.
+    pub const ALL: &[Self] =
+        &[Self::Push, Self::Mr, Self::Queue, Self::Schedule, Self::Tag, Self::Release, Self::Dispatch];
+
+    /// Whether its checks count for the verdict of a commit.
+    #[must_use]
+    pub fn counts(self) -> bool {
+        matches!(self, Self::Push | Self::Mr | Self::Queue)
+    }
+
+    /// Its name in tables and JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Push => "push",
+            Self::Mr => "mr",
+            Self::Queue => "queue",
+            Self::Schedule => "schedule",
+            Self::Tag => "tag",
+            Self::Release => "release",
+            Self::Dispatch => "dispatch",
+        }
+    }
+}
+
+/// A row of the table `checks`. It is a function of the row of its source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// Name of the source.
+    pub system: String,
+    /// Table of the source's own row.
+    pub kind: String,
+    /// Key of the source's own row.
+    pub key: String,
+    /// What it does: `build`, `test`, `release`, `pipeline`, `job`, `checkout`, `bot`.
+    pub stage: String,
+    /// Name of the check; public, since rules and addresses use it.
+    pub name: String,
+    /// Host of the repository, in lower case; empty if unknown.
+    pub host: String,
+    /// Path of the repository on its host; empty if there is none.
+    pub repo: String,
+    /// Whole hash of the commit, in lower case; `None` if it is unknown, or is not resolved yet.
+    pub sha: Option<String>,
+    /// Branch that it ran for.
+    pub branch: Option<String>,
+    /// Number of the merge request that it ran for.
+    pub mr: Option<i64>,
+    /// Why it ran.
+    pub lane: Lane,
+    /// Run that it belongs to: its attempts share it.
+    pub run: String,
+    /// Number of the attempt within the run, from 1.
+    pub attempt: i32,
+    /// Whether each attempt of the run has all checks of the run: then those of an older attempt that the newer one
+    /// does not have do not count.
+    pub attempt_is_whole: bool,
+    /// Order among the checks of one name: the number of the run or of its job, or its creation in microseconds.
+    pub seq: i64,
+    /// Its state.
+    pub state: State,
+    /// Its state in the word of the source.
+    pub original: String,
+    /// Whether it passed with warnings.
+    pub warn: bool,
+    /// Whether a failure is allowed: then it does not count for a verdict.
+    pub optional: bool,
+    /// Whether it has ever been bad, by any message; `None` if that is not recorded.
+    pub ever_bad: Option<bool>,
+    /// Known issue that explains its failure.
+    pub waived_by: Option<String>,
+    /// Its page.
+    pub url: Option<String>,
+    /// Its log.
+    pub log_url: Option<String>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it started.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// When its state changed last.
+    pub changed_at: Timestamp,
+    /// From when on it counts as stuck, if it is still open then: the time limit of its source. `None` for no limit.
+    pub stuck_since: Option<Timestamp>,
+}
+
+impl Check {
+    /// Whether it is open and beyond the time limit of its source. The one definition of stuck.
+    #[must_use]
+    pub fn is_stuck(&self, now: Timestamp) -> bool {
+        let is_open = Outcome::of(self.state) == Outcome::Open || self.state == State::Failing;
+        is_open && self.stuck_since.is_some_and(|since| since <= now)
+    }
+
+    /// The outcome. An open check that is stuck is held.
+    #[must_use]
+    pub fn outcome(&self, now: Timestamp) -> Outcome {
+        match Outcome::of(self.state) {
+            Outcome::Open if self.is_stuck(now) => Outcome::Held,
+            outcome => outcome,
+        }
+    }
+
+    /// The label that patterns of rules are compared with: `SYSTEM:NAME`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{}:{}", self.system, self.name)
+    }
+
+    /// Whether it has been bad, now or earlier.
+    #[must_use]
+    pub fn was_bad(&self) -> bool {
+        self.ever_bad == Some(true) || is_bad(self.state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_has_an_outcome_and_its_name_of_json() {
+        for state in State::ALL {
+            assert_eq!(serde_json::json!(state), state.name());
+            assert!(Outcome::ALL.contains(&Outcome::of(*state)));
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! What all sources have in common: checks, and the verdict of a commit. Knows no source by name.
+//!
+//! A check is one row for each run, job, status or checkout of any source. Sources collect in [`Touched`] which of
+//! their rows a transaction changed; after the last source, [`write`](store::write) writes the checks of all of them at
+//! once. The verdict of a commit is computed when it is read, by [`verdict`](verdict()), from the checks of the commit
+//! and the [`Rules`].
+
+mod check;
+#[cfg(test)]
+mod properties;
+pub mod rules;
+mod slots;
+pub mod store;
+mod touched;
+mod verdict;
+
+pub use self::check::{Check, Lane, Outcome, is_bad};
+pub use self::rules::{Pattern, Rules};
+pub use self::slots::{Slot, slots};
+pub use self::touched::{Repository, Touched};
+pub use self::verdict::{Answer, Head, Reason, Verdict, Why, verdict};

@@ -1,0 +1,76 @@
+//! The rows that a transaction changed, whose checks it has to write.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+/// What the sources changed in one transaction. They add to it while they write; after the last of them, the checks of
+/// all of it are written at once.
+#[derive(Debug, Default)]
+pub struct Touched {
+    /// Keys of changed rows, by table. A row that is not there any more loses its check.
+    rows: BTreeMap<&'static str, BTreeSet<String>>,
+    repositories: BTreeMap<(String, String), Repository>,
+}
+
+/// What a message says about a repository.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Repository {
+    /// When it said so: the newest message decides.
+    pub said_at: Timestamp,
+    /// Its default branch.
+    pub default_branch: String,
+    /// Its id at its host.
+    pub upstream_id: Option<String>,
+}
+
+impl Touched {
+    /// Adds keys of changed rows of a table.
+    pub fn add<K: Into<String>>(&mut self, kind: &'static str, keys: impl IntoIterator<Item = K>) {
+        let mut keys = keys.into_iter().map(Into::into).peekable();
+        if keys.peek().is_some() {
+            self.rows.entry(kind).or_default().extend(keys);
+        }
+    }
+
+    /// Adds what a message says about the repository `repo` on `host`.
+    pub fn add_repository(&mut self, host: &str, repo: &str, said: Repository) {
+        let newest = self.repositories.entry((host.to_owned(), repo.to_owned())).or_insert_with(|| said.clone());
+        if *newest < said {
+            *newest = said;
+        }
+    }
+
+    /// Keys of the changed rows of a table, sorted.
+    #[must_use]
+    pub fn keys(&self, kind: &str) -> Vec<&str> {
+        self.rows.get(kind).into_iter().flatten().map(String::as_str).collect()
+    }
+
+    /// The tables with changed rows.
+    pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
+        self.rows.keys().copied()
+    }
+
+    /// The repositories that messages speak of, as ((host, path), what was said), sorted.
+    #[must_use]
+    pub fn repositories(&self) -> Vec<(&(String, String), &Repository)> {
+        self.repositories.iter().collect()
+    }
+
+    /// Whether nothing was changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.repositories.is_empty()
+    }
+
+    /// Adds all that another part of the transaction changed.
+    pub fn extend(&mut self, other: Self) {
+        for (kind, keys) in other.rows {
+            self.rows.entry(kind).or_default().extend(keys);
+        }
+        for ((host, repo), said) in other.repositories {
+            self.add_repository(&host, &repo, said);
+        }
+    }
+}

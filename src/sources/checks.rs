@@ -1,0 +1,95 @@
+//! Writes the checks of all that a transaction changed in the tables of the sources, and those of rows from before
+//! checks existed.
+
+use super::{Source, bots, buildkite, kcidb, konflux, travis};
+use crate::checks::{Check, Touched, store};
+use crate::db::{ChunkResult, StoreError, Tx};
+
+/// Rows of a table that one chunk projects.
+const CHUNK: i64 = 500;
+
+impl Source {
+    /// The tables of the source whose rows are checks.
+    #[must_use]
+    pub fn check_tables(self) -> &'static [&'static str] {
+        match self {
+            Self::Konflux => konflux::TABLES,
+            // Pushes and merge requests are no checks; pushes say what is in `repositories`.
+            Self::Gitlab => &[],
+            Self::Kcidb => &[kcidb::TABLE],
+            Self::Buildkite => &[buildkite::TABLE],
+            Self::Travis => &[travis::TABLE],
+            Self::Bots => &[bots::TABLE],
+        }
+    }
+
+    /// The checks of the changed rows. As in [`super::write`], the future of each source is boxed.
+    async fn checks(self, tx: &Tx<'_>, touched: &Touched) -> Result<Vec<Check>, StoreError> {
+        match self {
+            Self::Konflux => Box::pin(konflux::checks(tx, touched)).await,
+            Self::Kcidb => Box::pin(kcidb::checks(tx, touched)).await,
+            Self::Buildkite => Box::pin(buildkite::checks(tx, touched)).await,
+            Self::Travis => Box::pin(travis::checks(tx, touched)).await,
+            Self::Bots => Box::pin(bots::checks(tx, touched)).await,
+            Self::Gitlab => Ok(Vec::new()),
+        }
+    }
+
+    /// Locks the next rows of a table after a key, in order of their keys, and returns their keys.
+    async fn lock_rows(self, tx: &Tx<'_>, table: &str, after: &str, limit: i64) -> Result<Vec<String>, StoreError> {
+        match self {
+            Self::Konflux => konflux::lock_rows(tx, table, after, limit).await,
+            Self::Kcidb => kcidb::lock_rows(tx, after, limit).await,
+            Self::Buildkite => buildkite::lock_rows(tx, after, limit).await,
+            Self::Travis => travis::lock_rows(tx, after, limit).await,
+            Self::Bots => bots::lock_rows(tx, after, limit).await,
+            Self::Gitlab => Ok(Vec::new()),
+        }
+    }
+}
+
+/// The source of a table whose rows are checks.
+fn source_of(table: &str) -> Option<Source> {
+    Source::ALL.iter().copied().find(|source| source.check_tables().contains(&table))
+}
+
+/// Writes the checks of all that a transaction changed. Call it once, after the last source and the last savepoint.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn write_checks(tx: &Tx<'_>, touched: &Touched) -> Result<(), StoreError> {
+    if touched.is_empty() {
+        return Ok(());
+    }
+    let (konflux, kcidb, buildkite, travis, bots) = tokio::try_join!(
+        biased;
+        Source::Konflux.checks(tx, touched),
+        Source::Kcidb.checks(tx, touched),
+        Source::Buildkite.checks(tx, touched),
+        Source::Travis.checks(tx, touched),
+        Source::Bots.checks(tx, touched),
+    )?;
+    let checks = [konflux, kcidb, buildkite, travis, bots].concat();
+    let system = |table: &str| source_of(table).map_or("", Source::name);
+    Box::pin(store::write(tx, system, touched, checks)).await
+}
+
+/// Projects the next rows of those that were there before checks existed. The rows are locked first, so that ingest
+/// does not change them meanwhile.
+///
+/// # Errors
+/// When a statement fails.
+pub(super) async fn project_old_rows(tx: &Tx<'_>) -> Result<ChunkResult, StoreError> {
+    let Some((table, after)) = store::next_projection(tx).await? else { return Ok(ChunkResult::default()) };
+    let Some((source, table)) = source_of(&table)
+        .and_then(|source| Some((source, *source.check_tables().iter().find(|known| **known == table)?)))
+    else {
+        return Ok(ChunkResult::default());
+    };
+    let keys = source.lock_rows(tx, table, &after, CHUNK).await?;
+    let mut touched = Touched::default();
+    touched.add(table, keys.iter().map(String::as_str));
+    write_checks(tx, &touched).await?;
+    store::advance_projection(tx, table, keys.last().map(String::as_str), keys.len()).await?;
+    Ok(ChunkResult { objects: keys.len(), written: keys.len(), more: true })
+}

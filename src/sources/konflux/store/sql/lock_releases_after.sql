@@ -1,0 +1,3 @@
+-- lock_releases_after
+-- The next releases in the order of their names, locked until the end of the transaction.
+SELECT k.name FROM releases AS k WHERE k.name > $1 ORDER BY k.name LIMIT $2 FOR NO KEY UPDATE
