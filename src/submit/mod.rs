@@ -41,6 +41,7 @@ use crate::platform::aws::invoke::Waker;
 use crate::platform::clock::{self, Deadline};
 use crate::platform::environment::Lookup;
 use crate::platform::routing::Routes;
+use crate::platform::secret::Secret;
 use crate::sources::Settings;
 use capacity::Capacity;
 pub use document::document;
@@ -64,6 +65,14 @@ const BODIES: usize = 4;
 /// As [`Intake::new`].
 pub fn check(lookup: Lookup<'_>) -> Result<(), TokensError> {
     Tokens::read(lookup).map(drop)
+}
+
+/// The tokens of `INTAKE_TOKENS` that may read the web UI and the API.
+///
+/// # Errors
+/// As [`Intake::new`].
+pub fn readers(lookup: Lookup<'_>) -> Result<Vec<Secret>, TokensError> {
+    Tokens::read(lookup).map(Tokens::readers)
 }
 
 /// The state that all addresses share.
@@ -123,7 +132,7 @@ impl Intake {
         Self { body_time, ..self }
     }
 
-    /// Whether any token is configured.
+    /// Whether any token to post with is configured.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.tokens.is_open()

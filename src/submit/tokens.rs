@@ -19,6 +19,11 @@
 //! jobs = true                     # may change the state of any job
 //!
 //! [[token]]
+//! name = "gate"
+//! token = "secret:gate"
+//! read = true                     # may read the web UI and the API, where `PAGE_ACCESS` is `basic`
+//!
+//! [[token]]
 //! name = "job-board"
 //! algorithm = "RS256"             # signs JSON Web Tokens: HS256, HS384, HS512, RS256, RS384, RS512
 //! key = "file:/etc/job-board.pem" # RS..: the public key in PEM; HS..: the shared key
@@ -87,6 +92,8 @@ pub(super) struct Grant {
     bots: Vec<String>,
     /// States of Travis CI jobs.
     jobs: Jobs,
+    /// Whether it may read the web UI and the API.
+    read: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,6 +143,11 @@ impl Grant {
             Use::Jobs => self.jobs != Jobs::None,
         }
     }
+
+    /// Whether it may be used to post anything.
+    fn may_post(&self) -> bool {
+        [Use::Submit, Use::Bots, Use::Jobs].iter().any(|usage| self.is_for(*usage))
+    }
 }
 
 impl Signed {
@@ -157,6 +169,7 @@ impl Signed {
             submit: (self.submit && !origins.is_empty()).then_some(rights),
             bots: Vec::new(),
             jobs: job.map_or(Jobs::None, Jobs::One),
+            read: false,
         }
     }
 }
@@ -206,9 +219,14 @@ impl Tokens {
         Ok(())
     }
 
-    /// Whether there are any.
+    /// Whether there are any to post with.
     pub(super) fn is_open(&self) -> bool {
-        !self.bearers.is_empty() || !self.signers.is_empty()
+        self.bearers.iter().any(|(_, grant)| grant.may_post()) || !self.signers.is_empty()
+    }
+
+    /// Those that may read.
+    pub(super) fn readers(self) -> Vec<Secret> {
+        self.bearers.into_iter().filter(|(_, grant)| grant.read).map(|(token, _)| token).collect()
     }
 
     /// The grant of the token of a request. `Err` when the token is missing, unknown, or for another use.
@@ -264,6 +282,7 @@ struct Raw {
     own_ids: Option<bool>,
     bots: Vec<String>,
     jobs: bool,
+    read: bool,
 }
 
 impl Raw {
@@ -283,9 +302,10 @@ impl Raw {
             submit: (!self.origins.is_empty()).then_some(rights),
             bots: self.bots.clone(),
             jobs: if self.jobs { Jobs::All } else { Jobs::None },
+            read: self.read,
         };
-        if [Use::Submit, Use::Bots, Use::Jobs].iter().all(|usage| !grant.is_for(*usage)) {
-            return Err("permits nothing: set origins, bots or jobs".to_owned());
+        if !grant.may_post() && !grant.read {
+            return Err("permits nothing: set origins, bots, jobs or read".to_owned());
         }
         Ok((token, grant))
     }
@@ -294,8 +314,8 @@ impl Raw {
         if !self.jobs && !self.submit {
             return Err("permits nothing: set jobs or submit".to_owned());
         }
-        if !self.origins.is_empty() || !self.bots.is_empty() {
-            return Err("origins and bots belong to a token; signed tokens have the claim origin".to_owned());
+        if !self.origins.is_empty() || !self.bots.is_empty() || self.read {
+            return Err("origins, bots and read belong to a token; signed tokens have the claim origin".to_owned());
         }
         let names = Algorithm::NAMES.join(", ");
         let known =
@@ -354,6 +374,10 @@ mod tests {
             ("[[token]]\nname = 'a'\nalgorithm = 'HS256'\nkey = 'env:TOKEN'\njobs = true", "shorter than 32"),
             ("[[token]]\nname = 'a'\nalgorithm = 'RS256'\nkey = 'env:KEY'\njobs = true", "BEGIN PUBLIC KEY"),
             ("[[token]]\nname = 'a'\nalgorithm = 'HS256'\nkey = 'env:KEY'", "a: permits nothing"),
+            (
+                "[[token]]\nname = 'a'\nalgorithm = 'HS256'\nkey = 'env:KEY'\njobs = true\nread = true",
+                "a: origins, bots and read belong to a token",
+            ),
             ("/no/such/file", "cannot read /no/such/file"),
         ] {
             let error = read(document).err().expect(document).to_string();
@@ -397,6 +421,22 @@ mod tests {
             let rights = grant.unwrap_or_else(|error| panic!("{error}")).submit.expect("may submit");
             assert_eq!(rights.own_ids, own_ids, "{more}");
         }
+    }
+
+    /// A token that only reads opens nothing to post to.
+    #[test]
+    fn a_token_that_reads_is_for_nothing_else() {
+        let tokens = read("[[token]]\nname = 'a'\ntoken = 'env:TOKEN'\nread = true");
+        let tokens = tokens.unwrap_or_else(|error| panic!("{error}"));
+        assert!(!tokens.is_open());
+        for usage in [Use::Submit, Use::Bots, Use::Jobs] {
+            let problem = allow(&tokens, &format!("Bearer {TOKEN}"), usage).err();
+            assert_eq!(problem.as_deref(), Some("Closed"), "{usage:?}");
+        }
+        assert!(matches!(tokens.readers().as_slice(), [token] if token.is(TOKEN)));
+        let tokens = read("[[token]]\nname = 'a'\ntoken = 'env:TOKEN'\njobs = true");
+        let tokens = tokens.unwrap_or_else(|error| panic!("{error}"));
+        assert!(tokens.is_open() && tokens.readers().is_empty());
     }
 
     #[test]

@@ -50,7 +50,8 @@ pub(super) async fn run(args: WebArgs) -> anyhow::Result<()> {
 /// (DELIVERY_TARGETS). Prints which of the latter are enabled.
 pub(super) fn routes(database: &Database) -> anyhow::Result<Routes> {
     let reading = database.for_reading(CONNECTIONS, STATEMENT)?;
-    let app = App::new(reading).with_access(Access::from_env(&environment)?);
+    let access = Access::from_env(&environment)?.with_tokens(submit::readers(&environment)?);
+    let app = App::new(reading).with_access(access).waiting();
     let app = app.with_documents([submit::document(), pull::document()]);
     let writing = database.for_writing(CONNECTIONS)?;
     let intake = Intake::new(writing.clone(), Settings::from_env(&environment)?, &environment)?;
