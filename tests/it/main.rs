@@ -42,6 +42,7 @@ mod tls;
 mod transports;
 mod travis;
 mod trips;
+mod wait;
 mod web;
 mod words;
 mod worker;

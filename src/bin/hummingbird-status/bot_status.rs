@@ -77,7 +77,7 @@ pub(super) async fn run(args: BotStatusArgs) -> anyhow::Result<()> {
 const SHOWN: usize = 300;
 
 /// The explanation in the answer of a failed request: the detail of a problem document, or plain text; not HTML.
-fn explanation(body: &str) -> Option<String> {
+pub(super) fn explanation(body: &str) -> Option<String> {
     let json = serde_json::from_str::<serde_json::Value>(body).ok();
     let member = |name: &str| json.as_ref().and_then(|json| json[name].as_str()).map(str::to_owned);
     let text = ["detail", "error", "message", "title"].into_iter().find_map(member);

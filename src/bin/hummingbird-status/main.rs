@@ -23,6 +23,7 @@ mod rejected;
 mod repair;
 mod show;
 mod up;
+mod wait;
 mod web;
 mod worker;
 
@@ -69,6 +70,11 @@ enum Command {
     /// Explain an object's state: its row, the messages behind it, notifications and their responses, rejected
     /// messages.
     Explain(explain::ExplainArgs),
+    /// Wait for the verdict of a commit or of a merge request, by all its checks; the exit status is the verdict.
+    ///
+    /// Exit status: 0 passed; 1 failed; 3 time over; 4 no check says anything, or the commit is unknown; 5 cannot ask;
+    /// 6 blocked (waits for a person). A verdict counts when it is settled.
+    Wait(wait::WaitArgs),
     /// Lower the times of a row that lie in the future and make its version guard reject all messages; see explain.
     Repair(repair::RepairArgs),
     /// Ingest the messages of a dead-letter queue, until it is empty.
@@ -102,6 +108,7 @@ async fn main() -> ExitCode {
         Command::Backfill(args) => backfill::run(args).await,
         Command::Rejected(command) => rejected::run(command).await,
         Command::Explain(args) => explain::run(args).await,
+        Command::Wait(args) => wait::run(args).await,
         Command::Repair(args) => repair::run(args).await,
         Command::Redrive(args) => redrive::run(args).await,
         Command::Maintenance(args) => maintenance::run(args).await,
@@ -117,9 +124,12 @@ async fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<out::ClosedPipe>() => ExitCode::from(out::ClosedPipe::STATUS),
-        Err(error) => {
-            note!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => match error.downcast_ref::<out::Status>() {
+            Some(out::Status(status)) => ExitCode::from(*status),
+            None => {
+                note!("error: {error:#}");
+                ExitCode::FAILURE
+            }
+        },
     }
 }

@@ -75,6 +75,11 @@ impl ClosedPipe {
     pub(super) const SIGNAL: i32 = 13;
 }
 
+/// The exit status of a command that has printed its result itself.
+#[derive(Debug, thiserror::Error)]
+#[error("exit status {0}")]
+pub(super) struct Status(pub(super) u8);
+
 /// An output stream.
 #[derive(Clone, Copy)]
 pub(super) enum Stream {

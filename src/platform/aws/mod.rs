@@ -5,6 +5,7 @@ mod connector;
 pub mod invoke;
 pub mod secrets;
 mod sign;
+pub mod site;
 
 use std::time::Duration;
 
