@@ -134,6 +134,15 @@ async fn builds_are_ordered_by_number_within_a_pipeline_and_by_time_between_pipe
     assert_all(&statuses, "0 error");
 }
 
+/// An earlier build that starts later, when an agent is free, skips no later one that waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_waiting_build_is_not_skipped_when_an_earlier_one_starts() {
+    let of = |digit| with(commit(digit), json!({"pipeline": {"uuid": "{n}", "slug": "app-{n}"}}));
+    let story = [event("{n}-2", 2, "scheduled", 10, of(2)), event("{n}-1", 1, "started", 60, of(1))];
+    let (states, _) = in_all_orders(&story).await;
+    assert_all(&states, "1 started, 2 scheduled");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_waiting_build_is_skipped_when_a_later_one_starts() {
     let of = |digit| with(commit(digit), json!({"pipeline": {"uuid": "{n}", "slug": "app-{n}"}}));

@@ -107,6 +107,14 @@ async fn gives(what: &str, messages: &[Delivery], expected: &[&str]) {
     }
 }
 
+/// Merged is final: a later webhook with another state is one that GitLab sent again.
+#[tokio::test]
+async fn a_merge_request_of_gitlab_that_is_merged_stays_merged() {
+    let of = ("a.example", 7, "acme/app");
+    let messages = [merge_request(of, 5, "merged", 10), merge_request(of, 5, "opened", 12)];
+    gives("merged", &messages, &["acme/app!5 head 65", "acme/app!5 merged of a.example:7 merged"]).await;
+}
+
 #[tokio::test]
 async fn a_renamed_project_takes_its_rows_along() {
     let (old, new) = (("a.example", 7, "acme/tools/old"), ("a.example", 7, "acme/tools/new"));
