@@ -13,7 +13,7 @@ use crate::sources::kcidb::rules::{STATUSES, check_state, is_commit, repository,
 /// is a function of rows: the setting `KCIDB_SILENCE` can differ between processes.
 const SILENCE: SignedDuration = SignedDuration::from_hours(24);
 
-/// The checks of the changed checkouts. The lock of [`lock`] must be held.
+/// The checks of the changed checkouts. The advisory lock of their progress must be held.
 ///
 /// # Errors
 /// When the statement fails.
