@@ -53,6 +53,8 @@ fn cell(value: Value, kind: &Type) -> Cell {
     match *kind {
         Type::TEXT => Box::new(text(value)),
         Type::TEXT_ARRAY => Box::new(vec![text(value)]),
+        Type::BOOL => Box::new(value.as_bool()),
+        Type::BOOL_ARRAY => Box::new(vec![value.as_bool()]),
         Type::INT8 => Box::new(value.as_i64()),
         Type::INT8_ARRAY => Box::new(vec![value.as_i64()]),
         Type::INT2 => Box::new(small(value)),
