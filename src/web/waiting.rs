@@ -57,7 +57,7 @@ impl Waiting {
     pub(super) fn begin(&self, store: &Store) -> Option<Waiter> {
         let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
         let receiver = self.changes.sender.subscribe();
-        if !self.changes.has_task.swap(true, Ordering::Relaxed) {
+        if !self.changes.has_task.swap(true, Ordering::SeqCst) {
             tokio::spawn(listen(store.clone(), Arc::clone(&self.changes)));
         }
         Some(Waiter { _permit: permit, receiver, changes: Arc::clone(&self.changes) })
@@ -72,8 +72,19 @@ impl Waiter {
     }
 }
 
-/// Passes notifications on while a request waits.
+/// Passes notifications on until no request waits.
 async fn listen(store: Store, changes: Arc<Changes>) {
+    loop {
+        listen_while_needed(&store, &changes).await;
+        changes.has_task.store(false, Ordering::SeqCst);
+        // A request that began meanwhile found this task, which no longer listens.
+        if changes.sender.receiver_count() == 0 || changes.has_task.swap(true, Ordering::SeqCst) {
+            return;
+        }
+    }
+}
+
+async fn listen_while_needed(store: &Store, changes: &Changes) {
     while changes.sender.receiver_count() > 0 {
         match store.listen(Channel::Checks, Deadline::within(CONNECT)).await {
             Ok(Some(mut listener)) => {
@@ -95,5 +106,4 @@ async fn listen(store: Store, changes: Arc<Changes>) {
             }
         }
     }
-    changes.has_task.store(false, Ordering::Relaxed);
 }
