@@ -1,6 +1,7 @@
 //! A check: a run, job, status or checkout of a source, in the terms that all sources share.
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use crate::outbox::State;
 
@@ -54,8 +55,15 @@ pub fn is_bad(state: State) -> bool {
     Outcome::of(state) == Outcome::Bad
 }
 
+/// Whether a text is the whole hash of a commit (SHA-1 or SHA-256), not an abbreviation or a name such as `HEAD`.
+#[must_use]
+pub fn is_whole_hash(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 /// Why a run exists. Checks of a commit are compared within a lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Lane {
     /// A push to a branch.
     Push,
@@ -99,8 +107,8 @@ impl Lane {
     }
 }
 
-/// A row of the table `checks`. It is a function of the row of its source.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A row of the table `checks`. It is a function of the row of its source. Its JSON has what clients of the API need.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Check {
     /// Name of the source.
     pub system: String,
@@ -123,17 +131,22 @@ pub struct Check {
     /// Number of the merge request that it ran for.
     pub mr: Option<i64>,
     /// Why it ran.
+    #[schema(value_type = String)]
     pub lane: Lane,
     /// Run that it belongs to: its attempts share it.
+    #[serde(skip)]
     pub run: String,
     /// Number of the attempt within the run, from 1.
     pub attempt: i32,
     /// Whether each attempt of the run has all checks of the run: then those of an older attempt that the newer one
     /// does not have do not count.
+    #[serde(skip)]
     pub attempt_is_whole: bool,
     /// Order among the checks of one name: the number of the run or of its job, or its creation in microseconds.
+    #[serde(skip)]
     pub seq: i64,
     /// Its state.
+    #[schema(value_type = String)]
     pub state: State,
     /// Its state in the word of the source.
     pub original: String,
@@ -142,8 +155,10 @@ pub struct Check {
     /// Whether a failure is allowed: then it does not count for a verdict.
     pub optional: bool,
     /// Whether it has ever been bad, by any message; `None` if that is not recorded.
+    #[serde(skip)]
     pub ever_bad: Option<bool>,
     /// Known issue that explains its failure.
+    #[serde(skip)]
     pub waived_by: Option<String>,
     /// Its page.
     pub url: Option<String>,
@@ -156,8 +171,10 @@ pub struct Check {
     /// When it ended.
     pub finished_at: Option<Timestamp>,
     /// When its state changed last.
+    #[serde(skip)]
     pub changed_at: Timestamp,
     /// From when on it counts as stuck, if it is still open then: the time limit of its source. `None` for no limit.
+    #[serde(skip)]
     pub stuck_since: Option<Timestamp>,
 }
 
@@ -194,6 +211,14 @@ impl Check {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn abbreviations_and_names_are_no_whole_hashes() {
+        assert!(is_whole_hash(&"a1".repeat(20)) && is_whole_hash(&"0F".repeat(32)));
+        for text in ["HEAD", "", "5a74161", "...", "00000", &"a".repeat(39), &"a".repeat(41), &"g".repeat(40)] {
+            assert!(!is_whole_hash(text), "{text}");
+        }
+    }
 
     #[test]
     fn every_state_has_an_outcome_and_its_name_of_json() {

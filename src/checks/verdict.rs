@@ -106,7 +106,12 @@ const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 /// The verdict of a commit, from all its checks.
 #[must_use]
 pub fn verdict(checks: &[Check], head: Head, rules: &Rules, now: Timestamp) -> Verdict {
-    let slots = slots(checks, rules, now);
+    verdict_of_slots(&slots(checks, rules, now), head, rules, now)
+}
+
+/// The verdict of a commit, from its slots by the same rules.
+#[must_use]
+pub fn verdict_of_slots(slots: &[Slot<'_>], head: Head, rules: &Rules, now: Timestamp) -> Verdict {
     let counting: Vec<&Slot<'_>> = slots.iter().filter(|slot| !slot.is_optional).collect();
     let labels = |fits: &dyn Fn(&Slot<'_>) -> bool| -> Vec<String> {
         let found: BTreeSet<String> = counting.iter().filter(|slot| fits(slot)).map(|slot| slot.label()).collect();

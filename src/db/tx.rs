@@ -103,8 +103,21 @@ impl Tx<'_> {
     /// # Errors
     /// As there; also when a column is missing or of another type.
     pub async fn read<T: FromRow>(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<T>, StoreError> {
+        self.read_by(sql, params, T::from_row).await
+    }
+
+    /// As [`Tx::read`], with a function that reads a row.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn read_by<T>(
+        &self,
+        sql: &'static str,
+        params: &[Param<'_>],
+        read: impl Fn(&Row) -> Result<T, Error>,
+    ) -> Result<Vec<T>, StoreError> {
         let failed = |source| StoreError::Statement { name: name_of(sql), source };
-        self.query(sql, params).await?.iter().map(T::from_row).collect::<Result<_, _>>().map_err(failed)
+        self.query(sql, params).await?.iter().map(read).collect::<Result<_, _>>().map_err(failed)
     }
 
     /// Runs a `COPY .. FROM STDIN (FORMAT binary)` with rows, whose columns are of these types.

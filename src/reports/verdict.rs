@@ -8,9 +8,8 @@ use sha2::{Digest, Sha256};
 
 use crate::checks::rules::Verdicts;
 use crate::checks::store::{checks_of_commit, projecting_since, registered_rules};
-use crate::checks::{Answer, Check, Head, Lane, Outcome, Pattern, Reason, Verdict, Why, slots, verdict};
+use crate::checks::{Answer, Check, Head, Lane, Outcome, Pattern, Reason, Verdict, Why, slots, verdict_of_slots};
 use crate::db::{Reader, StoreError, rows};
-use crate::outbox::State;
 use crate::platform::hex::hex;
 
 /// The verdict of a commit in one repository, with its checks.
@@ -34,97 +33,39 @@ pub struct CommitVerdict {
 /// A check for display.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct CheckItem {
-    /// Name of the source.
-    pub system: String,
-    /// Table of the source's own row.
-    pub kind: String,
-    /// Key of the source's own row.
-    pub key: String,
-    /// What it does: `build`, `test`, `release`, `checkout`, `bot`.
-    pub stage: String,
-    /// Its name.
-    pub name: String,
-    /// Host of the repository; empty if unknown.
-    pub host: String,
-    /// Path of the repository; empty if there is none.
-    pub repo: String,
-    /// The whole hash of the commit.
-    pub sha: Option<String>,
-    /// Branch that it ran for.
-    pub branch: Option<String>,
-    /// Number of the merge request that it ran for.
-    pub mr: Option<i64>,
-    /// Why it ran: `push`, `mr`, `queue`, `schedule`, `tag`, `release`, `dispatch`.
-    pub lane: &'static str,
-    /// Number of the attempt.
-    pub attempt: i32,
-    /// Its state.
-    #[schema(value_type = String)]
-    pub state: State,
-    /// Its state in the word of the source.
-    pub original: String,
+    /// The check.
+    #[serde(flatten)]
+    pub check: Check,
     /// What the state means: `open`, `bad`, `ok`, `held`, `void`.
     pub class: &'static str,
     /// Whether it decides the verdict: it is the newest of its name with a result, of a lane that counts, and not
     /// optional.
     pub counts: bool,
-    /// Whether a failure is allowed.
-    pub optional: bool,
-    /// Whether it passed with warnings.
-    pub warn: bool,
     /// Whether it passed after a failure for the same commit.
     pub flaky: bool,
     /// Whether it is open beyond the time limit of its source.
     pub stuck: bool,
-    /// Its page.
-    pub url: Option<String>,
-    /// Its log.
-    pub log_url: Option<String>,
-    /// When it was created.
-    pub created_at: Timestamp,
-    /// When it started.
-    pub started_at: Option<Timestamp>,
-    /// When it ended.
-    pub finished_at: Option<Timestamp>,
 }
 
 impl CheckItem {
     /// A check as it is at a time; by itself, without the others of its commit.
     #[must_use]
     pub fn of(check: Check, now: Timestamp) -> Self {
-        let class = check.outcome(now);
+        let outcome = check.outcome(now);
         Self {
+            class: outcome.name(),
             counts: check.lane.counts() && !check.optional,
-            flaky: class == Outcome::Ok && check.was_bad(),
+            flaky: outcome == Outcome::Ok && check.was_bad(),
             stuck: check.is_stuck(now),
-            lane: check.lane.name(),
-            class: class.name(),
-            system: check.system,
-            kind: check.kind,
-            key: check.key,
-            stage: check.stage,
-            name: check.name,
-            host: check.host,
-            repo: check.repo,
-            sha: check.sha,
-            branch: check.branch,
-            mr: check.mr,
-            attempt: check.attempt,
-            state: check.state,
-            original: check.original,
-            optional: check.optional,
-            warn: check.warn,
-            url: check.url,
-            log_url: check.log_url,
-            created_at: check.created_at,
-            started_at: check.started_at,
-            finished_at: check.finished_at,
+            check,
         }
     }
 
-    /// Its place in the list of a commit: what failed first, then what is open, held, void, and what succeeded.
-    fn rank(&self) -> usize {
-        ["bad", "open", "held", "void", "ok"].iter().position(|class| *class == self.class).unwrap_or_default()
+    /// Its place in the list of a commit: what counts before the rest; what failed first, then what is open, held,
+    /// void, and what succeeded.
+    fn place(&self) -> (bool, usize, &str, &str, &str) {
+        let rank = ["bad", "open", "held", "void", "ok"].iter().position(|class| *class == self.class);
+        (!self.counts, rank.unwrap_or_default(), &self.check.system, &self.check.name, &self.check.key)
     }
 }
 
@@ -200,7 +141,7 @@ pub async fn verdicts(
     required: &[Pattern],
     now: Timestamp,
 ) -> Result<Vec<CommitVerdict>, StoreError> {
-    let checks = checks_of_commit(reader, sha, repo, None).await?;
+    let checks = checks_of_commit(reader, sha, repo).await?;
     let mut heads: Vec<CommitHead> = reader.read(include_str!("sql/commit_heads.sql"), &[&sha]).await?;
     heads.retain(|head| repo.is_none_or(|repo| head.repo == repo));
     let projecting_since = projecting_since(reader).await?;
@@ -311,13 +252,13 @@ impl Commit {
                 rules.required.push(pattern.clone());
             }
         }
-        let mut answer = verdict(&self.checks, self.head, &rules, now);
+        let slots = slots(&self.checks, &rules, now);
+        let mut answer = verdict_of_slots(&slots, self.head, &rules, now);
         let begun = self.checks.iter().map(|check| check.created_at).chain(self.head.pushed_at).min();
         if projecting_since.is_some_and(|since| begun.is_none_or(|begun| begun < since)) {
             let reasons = Vec::from([Reason { why: Why::BeingComputed, of: Vec::new() }]);
             answer = Verdict { verdict: Answer::None, reasons, settled: false };
         }
-        let slots = slots(&self.checks, &rules, now);
         let counting = slots.iter().filter(|slot| !slot.is_optional).filter_map(|slot| slot.shown());
         let counting: BTreeSet<(&str, &str)> = counting.map(|check| (&*check.kind, &*check.key)).collect();
         let flaky = slots.iter().filter(|slot| slot.is_flaky()).filter_map(|slot| slot.shown());
@@ -328,9 +269,7 @@ impl Commit {
             CheckItem { counts, flaky, ..CheckItem::of(check.clone(), now) }
         };
         let mut checks: Vec<CheckItem> = self.checks.iter().map(item).collect();
-        checks.sort_by(|a, b| {
-            (!a.counts, a.rank(), &a.system, &a.name, &a.key).cmp(&(!b.counts, b.rank(), &b.system, &b.name, &b.key))
-        });
+        checks.sort_by(|a, b| a.place().cmp(&b.place()));
         let version = version(&answer, &checks);
         CommitVerdict { host: self.host, repo: self.repo, sha: self.sha, verdict: answer, version, checks }
     }

@@ -74,12 +74,12 @@ pub async fn write_checks(tx: &Tx<'_>, touched: &Touched) -> Result<(), StoreErr
     Box::pin(store::write(tx, system, touched, checks)).await
 }
 
-/// Projects the next rows of those that were there before checks existed. The rows are locked first, so that ingest
-/// does not change them meanwhile.
+/// Adds the next rows of those that were there before checks existed, for [`write_checks`]. The rows are locked, so
+/// that ingest does not change them meanwhile.
 ///
 /// # Errors
 /// When a statement fails.
-pub(super) async fn project_old_rows(tx: &Tx<'_>) -> Result<ChunkResult, StoreError> {
+pub(super) async fn next_old_rows(tx: &Tx<'_>, touched: &mut Touched) -> Result<ChunkResult, StoreError> {
     let Some((table, after)) = store::next_projection(tx).await? else { return Ok(ChunkResult::default()) };
     let Some((source, table)) = source_of(&table)
         .and_then(|source| Some((source, *source.check_tables().iter().find(|known| **known == table)?)))
@@ -87,9 +87,7 @@ pub(super) async fn project_old_rows(tx: &Tx<'_>) -> Result<ChunkResult, StoreEr
         return Ok(ChunkResult::default());
     };
     let keys = source.lock_rows(tx, table, &after, CHUNK).await?;
-    let mut touched = Touched::default();
     touched.add(table, keys.iter().map(String::as_str));
-    write_checks(tx, &touched).await?;
     store::advance_projection(tx, table, keys.last().map(String::as_str), keys.len()).await?;
     Ok(ChunkResult { objects: keys.len(), written: keys.len(), more: true })
 }

@@ -203,13 +203,10 @@ impl Source {
         now: Timestamp,
         write: bool,
     ) -> Result<(Vec<Stuck>, Due), StoreError> {
-        let sweep = async |announcer: &mut Announcer| {
-            let mut touched = Touched::default();
-            let found = self.find_stuck(tx, settings, now, write, announcer, &mut touched).await?;
-            write_checks(tx, &touched).await?;
-            Ok(found)
+        let sweep = async |announcer: &mut Announcer, touched: &mut Touched| {
+            self.find_stuck(tx, settings, now, write, announcer, touched).await
         };
-        announcing(tx, sweep).await
+        working(tx, sweep).await
     }
 
     async fn find_stuck(
@@ -234,6 +231,21 @@ impl Source {
             Self::Bots => bots::sweep(tx, now, write).await,
         }
     }
+}
+
+/// Runs work that no message causes: writes the checks of what it changed, and announces its events. Returns what
+/// became due.
+async fn working<T>(
+    tx: &Tx<'_>,
+    body: impl AsyncFnOnce(&mut Announcer, &mut Touched) -> Result<T, StoreError>,
+) -> Result<(T, Due), StoreError> {
+    let whole = async |announcer: &mut Announcer| {
+        let mut touched = Touched::default();
+        let done = body(announcer, &mut touched).await?;
+        Box::pin(write_checks(tx, &touched)).await?;
+        Ok(done)
+    };
+    announcing(tx, whole).await
 }
 
 /// Background work that messages cause and that takes too long for the transaction that stored them. It is done in
@@ -272,20 +284,15 @@ impl Task {
     /// Does the next chunk in a transaction. The position in the work is committed with it.
     async fn chunk(self, tx: &Tx<'_>, settings: &Settings) -> Result<(ChunkResult, Due), StoreError> {
         let host = settings.gitlab.hosts.first().map(String::as_str);
-        let chunk = async |announcer: &mut Announcer| {
-            let mut touched = Touched::default();
-            let done = match self {
-                Self::KonfluxHosts => Box::pin(konflux::fill_hosts(tx, host, &mut touched)).await?,
-                Self::GitlabHosts => Box::pin(gitlab::fill_hosts(tx, host)).await?,
-                Self::KcidbRequeue => Box::pin(kcidb::requeue(tx, kcidb::CHUNK, announcer)).await?,
-                // Matching happens outside of transactions: see `Tasks::chunk`.
-                Self::KcidbTriage => ChunkResult::default(),
-                Self::Checks => Box::pin(checks::project_old_rows(tx)).await?,
-            };
-            Box::pin(write_checks(tx, &touched)).await?;
-            Ok(done)
+        let chunk = async |announcer: &mut Announcer, touched: &mut Touched| match self {
+            Self::KonfluxHosts => Box::pin(konflux::fill_hosts(tx, host, touched)).await,
+            Self::GitlabHosts => Box::pin(gitlab::fill_hosts(tx, host)).await,
+            Self::KcidbRequeue => Box::pin(kcidb::requeue(tx, kcidb::CHUNK, announcer)).await,
+            // Matching happens outside of transactions: see `Tasks::chunk`.
+            Self::KcidbTriage => Ok(ChunkResult::default()),
+            Self::Checks => Box::pin(checks::next_old_rows(tx, touched)).await,
         };
-        announcing(tx, chunk).await
+        working(tx, chunk).await
     }
 }
 

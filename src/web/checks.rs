@@ -53,7 +53,9 @@ async fn rows(app: &App, params: &Params) -> Result<Rows<CheckItem>, Problem> {
     };
     let limit = params.number("limit", ROWS, 1, MOST)?;
     let found = list_checks(&mut app.reader().await?, &filter(params)?, after.as_ref(), limit + 1).await?;
-    let key = |item: &CheckItem| cursor(&[&item.created_at.to_string(), &item.system, &item.kind, &item.key]);
+    let key = |CheckItem { check, .. }: &CheckItem| {
+        cursor(&[&check.created_at.to_string(), &check.system, &check.kind, &check.key])
+    };
     let now = app.now();
     Ok(Rows::new(found.into_iter().map(|check| CheckItem::of(check, now)).collect(), limit, key))
 }
@@ -147,24 +149,25 @@ fn csv(list: &Rows<CheckItem>) -> Response {
     drop(writer.write_record(heads));
     for item in &list.results {
         let time = |at: Option<jiff::Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
+        let check = &item.check;
         let cells = [
-            item.system.clone(),
-            item.kind.clone(),
-            item.key.clone(),
-            item.name.clone(),
-            item.state.name().to_owned(),
+            check.system.clone(),
+            check.kind.clone(),
+            check.key.clone(),
+            check.name.clone(),
+            check.state.name().to_owned(),
             item.class.to_owned(),
-            item.host.clone(),
-            item.repo.clone(),
-            item.sha.clone().unwrap_or_default(),
-            item.branch.clone().unwrap_or_default(),
-            item.mr.map(|mr| mr.to_string()).unwrap_or_default(),
-            item.lane.to_owned(),
-            time(Some(item.created_at)),
-            time(item.started_at),
-            time(item.finished_at),
-            item.url.clone().unwrap_or_default(),
-            item.log_url.clone().unwrap_or_default(),
+            check.host.clone(),
+            check.repo.clone(),
+            check.sha.clone().unwrap_or_default(),
+            check.branch.clone().unwrap_or_default(),
+            check.mr.map(|mr| mr.to_string()).unwrap_or_default(),
+            check.lane.name().to_owned(),
+            time(Some(check.created_at)),
+            time(check.started_at),
+            time(check.finished_at),
+            check.url.clone().unwrap_or_default(),
+            check.log_url.clone().unwrap_or_default(),
         ];
         drop(writer.write_record(cells.map(plain)));
     }

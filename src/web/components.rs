@@ -11,6 +11,7 @@ use super::html::{Shell, Tone, empty, facts, or_none, outside, path, shell, shor
 use super::lists::{Field, ROWS, Rows, form, json, nothing, pager};
 use super::params::{self, Params, bad_after, cursor, encode, encode_path, merge_request_path};
 use super::problem::{Problem, ProblemResponses};
+use crate::checks::is_whole_hash;
 use crate::platform::routing::Routes;
 use crate::sources::konflux::reads::{self, ComponentDetail, ComponentRow, RunRow};
 
@@ -211,8 +212,7 @@ pub(super) fn run_table_of(caption: &str, runs: &[RunRow], now: Timestamp, with_
 
 /// A commit, with a link to its page if it is a whole hash, not `HEAD` or an abbreviation.
 pub(super) fn maybe_whole(sha: Option<&str>) -> Markup {
-    let is_whole = |sha: &&str| matches!(sha.len(), 40 | 64) && sha.bytes().all(|byte| byte.is_ascii_hexdigit());
-    html! { @if sha.is_some_and(|sha| is_whole(&sha)) { (commit(sha)) } @else { (or_none(sha)) } }
+    html! { @if sha.is_some_and(is_whole_hash) { (commit(sha)) } @else { (or_none(sha)) } }
 }
 
 /// A merge request with a link to its page.

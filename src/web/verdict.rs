@@ -14,7 +14,7 @@ use super::html::{Tone, or_none, outside, path, state, table, time, toned};
 use super::lists::json;
 use super::params::{Params, encode};
 use super::problem::{Problem, ProblemResponses};
-use crate::checks::{Answer, Pattern, Verdict, Why};
+use crate::checks::{Answer, Lane, Pattern, Verdict, Why};
 use crate::db::Reader;
 use crate::platform::clock::Deadline;
 use crate::platform::routing::Routes;
@@ -203,13 +203,14 @@ pub(super) fn check_table(caption: &str, checks: &[CheckItem], now: Timestamp) -
         caption,
         &heads,
         &html! {
-            @for check in checks {
+            @for item in checks {
+                @let check = &item.check;
                 tr {
                     th scope="row" { (check.system) " " (outside(check.url.as_deref(), &check.name)) }
                     td {
                         (state(check.state.name()))
-                        @if check.stuck { " " (toned(Tone::Bad, "stuck")) }
-                        @if check.flaky { " " (toned(Tone::Notice, "flaky")) }
+                        @if item.stuck { " " (toned(Tone::Bad, "stuck")) }
+                        @if item.flaky { " " (toned(Tone::Notice, "flaky")) }
                         @if check.warn { " " (toned(Tone::Notice, "warnings")) }
                         @if check.optional { " " (toned(Tone::Quiet, "optional")) }
                         @if check.log_url.is_some() { " " (outside(check.log_url.as_deref(), "log")) }
@@ -219,7 +220,7 @@ pub(super) fn check_table(caption: &str, checks: &[CheckItem], now: Timestamp) -
                     td {
                         (or_none(check.branch.as_deref()))
                         @match check.mr { Some(mr) => { " " span.dim { "!" (mr) } }, None => {} }
-                        @if !matches!(check.lane, "push" | "mr") { " " span.dim { (check.lane) } }
+                        @if !matches!(check.lane, Lane::Push | Lane::Mr) { " " span.dim { (check.lane.name()) } }
                     }
                     td { (time(Some(check.created_at), now)) }
                     td { (took(check.started_at, check.finished_at)) }

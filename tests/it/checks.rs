@@ -8,10 +8,9 @@ mod konflux;
 mod scenarios;
 mod travis;
 
-use hummingbird_status::db::{Retrying, Store};
+use hummingbird_status::db::Store;
 use hummingbird_status::ingest::ingest;
-use hummingbird_status::platform::clock;
-use hummingbird_status::sources::{Settings, Source, Task, Tasks};
+use hummingbird_status::sources::{Settings, Source, Task};
 use hummingbird_status::transport::Delivery;
 
 use crate::support::{self, deadline, files, render};
@@ -19,13 +18,6 @@ use crate::support::{self, deadline, files, render};
 /// All checks, as JSON.
 async fn all(store: &Store) -> Vec<String> {
     render::rows(store, "SELECT to_jsonb(c)::text FROM checks AS c ORDER BY c.system, c.kind, c.key").await
-}
-
-/// Runs a task until it is done.
-async fn run(store: &Store, task: Task) {
-    let retrying = Retrying::until(store, deadline()).at_most(5);
-    let mut tasks = Tasks::new(clock::processor_time);
-    while tasks.chunk(task, &retrying, &Settings::default()).await.unwrap().0.more {}
 }
 
 /// The fixtures of all sources, and what the projection of their rows is compared with: what ingest wrote.
@@ -48,7 +40,7 @@ async fn old_rows_get_the_checks_that_ingest_writes() {
     }
     let forget = format!("DELETE FROM checks; INSERT INTO check_projections (kind) VALUES {}", kinds.join(", "));
     db.store.script(&forget, deadline()).await.unwrap();
-    run(&db.store, Task::Checks).await;
+    support::run_task(&db.store, Task::Checks).await;
     assert_eq!(all(&db.store).await, live);
     let unfinished = "SELECT kind FROM check_projections WHERE done_at IS NULL OR rows = 0";
     assert_eq!(render::rows(&db.store, unfinished).await, Vec::<String>::new());

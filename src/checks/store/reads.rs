@@ -7,7 +7,7 @@ use crate::db::{Reader, StoreError};
 use crate::outbox::State;
 
 /// Most checks of a commit that are read.
-const MOST_OF_COMMIT: usize = 5000;
+const MOST_OF_COMMIT: i64 = 5000;
 
 /// Which checks to list; `None` for all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,18 +41,12 @@ pub struct Position {
     pub key: String,
 }
 
-/// All checks of a commit, by its whole hash; of one repository and host if given.
+/// All checks of a commit, by its whole hash; of one repository if given.
 ///
 /// # Errors
 /// As [`Reader::read`].
-pub async fn checks_of_commit(
-    reader: &mut Reader,
-    sha: &str,
-    repo: Option<&str>,
-    host: Option<&str>,
-) -> Result<Vec<Check>, StoreError> {
-    let most = i64::try_from(MOST_OF_COMMIT).unwrap_or(i64::MAX);
-    reader.read(include_str!("sql/checks_of_commit.sql"), &[&sha, &repo, &host, &most]).await
+pub async fn checks_of_commit(reader: &mut Reader, sha: &str, repo: Option<&str>) -> Result<Vec<Check>, StoreError> {
+    reader.read(include_str!("sql/checks_of_commit.sql"), &[&sha, &repo, &MOST_OF_COMMIT]).await
 }
 
 /// Checks, newest first, after a position if given; at most `limit`.

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::record::Build;
 use super::rules;
+use crate::checks::is_whole_hash;
 use crate::outbox::{CommitStatus, Event, Version};
 
 /// Codes for why a build has no commit status. They are stable, for counting and filtering.
@@ -90,7 +91,7 @@ pub(super) fn outdated_status(build: &Build, newest: &Build) -> Option<Event> {
 /// When the build has no commit status: a stable code that says why.
 pub fn commit_status(build: &Build) -> Result<CommitStatus, &'static str> {
     let state = rules::state(&build.state, build.blocked_state.as_deref()).ok_or(reason::STATE)?;
-    let sha = build.commit.as_deref().filter(|commit| rules::is_resolved(commit)).ok_or(reason::COMMIT)?;
+    let sha = build.commit.as_deref().filter(|commit| is_whole_hash(commit)).ok_or(reason::COMMIT)?;
     let repo = build.repo.as_ref().ok_or(reason::REPOSITORY)?;
     let pipeline = build.pipeline.as_deref().ok_or(reason::PIPELINE)?;
     let seconds = match (build.started_at, build.finished_at) {

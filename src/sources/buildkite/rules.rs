@@ -34,12 +34,6 @@ pub fn repo(url: &str) -> Option<Repo> {
     (is_host(&host) && parts.len() >= 2 && parts.iter().all(is_part)).then(|| Repo { host, path: path.to_owned() })
 }
 
-/// Whether a commit is a full hash. Until Buildkite has resolved the commit, it can be `HEAD` or a short hash.
-#[must_use]
-pub fn is_resolved(commit: &str) -> bool {
-    matches!(commit.len(), 40 | 64) && commit.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
 /// The standard state of a build in a Buildkite state; `None` for a state that Buildkite does not document.
 ///
 /// The states are the union of four pages of its documentation (`_build_states.md`, `conditionals.md`,
@@ -160,14 +154,6 @@ mod tests {
             (86_460, "1 day"),
         ] {
             assert_eq!(duration(seconds), expected);
-        }
-    }
-
-    #[test]
-    fn only_full_hashes_are_resolved() {
-        assert!(is_resolved(&"a1".repeat(20)) && is_resolved(&"0F".repeat(32)));
-        for commit in ["HEAD", "5a74161", "...", "00000", &"g".repeat(40), &"a".repeat(41)] {
-            assert!(!is_resolved(commit), "{commit}");
         }
     }
 

@@ -224,12 +224,6 @@ pub(super) fn repository(url: &str) -> Option<(String, String)> {
     (is_host && !path.is_empty()).then(|| (host.to_ascii_lowercase(), path.to_owned()))
 }
 
-/// Whether a commit is a full hash.
-#[must_use]
-pub(super) fn is_commit(text: &str) -> bool {
-    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
 impl Record {
     /// Clamps the times that the sender wrote. An impossible one (in the future) becomes the known time of the message.
     ///

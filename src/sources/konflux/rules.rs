@@ -244,12 +244,6 @@ pub(super) fn context(text: &str) -> String {
     if context == "." { String::new() } else { context.to_owned() }
 }
 
-/// Whether the text is a full commit hash, SHA-1 or SHA-256.
-#[must_use]
-pub(super) fn is_commit(text: &str) -> bool {
-    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
 /// A branch without `refs/heads/`.
 #[must_use]
 pub(super) fn branch(text: &str) -> String {

@@ -7,8 +7,7 @@ use hummingbird_status::transport::Delivery;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::run as run_task;
-use crate::support::{self, deadline, render, schema};
+use crate::support::{self, deadline, render, run_task, schema};
 
 const SHA: &str = "0123456789ABCDEF0123456789abcdef01234567";
 

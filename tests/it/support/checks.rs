@@ -2,7 +2,7 @@
 
 use hummingbird_status::db::Store;
 use hummingbird_status::ingest::ingest;
-use hummingbird_status::sources::Settings;
+use hummingbird_status::sources::{Settings, Task};
 use hummingbird_status::transport::Delivery;
 
 use super::{deadline, render};
@@ -30,7 +30,7 @@ pub async fn whole(store: &Store) -> String {
 pub async fn project_again(store: &Store, table: &str) {
     let script = format!("DELETE FROM checks; INSERT INTO check_projections (kind) VALUES ('{table}')");
     store.script(&script, deadline()).await.unwrap();
-    super::project_checks(store).await;
+    super::run_task(store, Task::Checks).await;
     let done = render::table(store, &["kind", "done_at IS NOT NULL"], "FROM check_projections").await;
     assert_eq!(done, format!("{table} | true"));
 }

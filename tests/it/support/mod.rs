@@ -47,11 +47,11 @@ pub async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// Projects all rows from before checks existed.
-pub async fn project_checks(store: &Store) {
+/// Runs a task until it is done.
+pub async fn run_task(store: &Store, task: Task) {
     let retrying = Retrying::until(store, deadline());
     let mut tasks = Tasks::new(|| Duration::ZERO);
-    while tasks.chunk(Task::Checks, &retrying, &Settings::default()).await.unwrap().0.more {}
+    while tasks.chunk(task, &retrying, &Settings::default()).await.unwrap().0.more {}
 }
 
 /// How many cases a property is tried with: so many in a normal run, and in a long one (`.ci/soak`) `PROPERTY_FACTOR`

@@ -2,6 +2,7 @@
 
 use hummingbird_status::checks::store::register_rules;
 use hummingbird_status::db::{Store, Tx};
+use hummingbird_status::sources::Task;
 use hummingbird_status::transport::Delivery;
 use hummingbird_status::web::App;
 use jiff::Timestamp;
@@ -150,7 +151,7 @@ async fn rows_from_before_are_being_computed_until_they_are_projected() {
     let path = format!("/api/v1/commits/{}", sha("a"));
     let found = site.json(&path).await;
     assert_eq!((&found["verdict"], &found["reasons"][0]["why"]), (&json!("none"), &json!("being_computed")));
-    support::project_checks(&db.store).await;
+    support::run_task(&db.store, Task::Checks).await;
     let after = site.json(&format!("/api/v1/verdict?sha={}", sha("a"))).await;
     assert_eq!(before, after);
 }

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use tokio_postgres::Row;
 
-use crate::checks::{Check, Lane, Touched};
+use crate::checks::{Check, Lane, Touched, is_whole_hash};
 use crate::db::{StoreError, Tx, shown};
 use crate::outbox::State;
 use crate::sources::buildkite::rules;
@@ -23,9 +23,7 @@ pub async fn checks(tx: &Tx<'_>, touched: &Touched) -> Result<Vec<Check>, StoreE
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let failed = |source| StoreError::Statement { name: "project_checks", source };
-    let rows = tx.query(include_str!("sql/project_checks.sql"), &[&ids]).await?;
-    rows.iter().map(check).collect::<Result<_, _>>().map_err(failed)
+    tx.read_by(include_str!("sql/project_checks.sql"), &[&ids], check).await
 }
 
 /// Locks the next builds after an id, and returns their ids.
@@ -64,7 +62,7 @@ fn check(row: &Row) -> Result<Check, tokio_postgres::Error> {
         name: pipeline.unwrap_or_else(|| "?".to_owned()),
         host: row.get::<_, Option<String>>("repo_host").unwrap_or_default(),
         repo: row.get::<_, Option<String>>("repo_path").unwrap_or_default(),
-        sha: commit.filter(|commit| rules::is_resolved(commit)).map(|commit| commit.to_ascii_lowercase()),
+        sha: commit.filter(|commit| is_whole_hash(commit)).map(|commit| commit.to_ascii_lowercase()),
         branch: row.get("branch"),
         mr: None,
         lane: if row.get::<_, Option<&str>>("source") == Some("schedule") { Lane::Schedule } else { Lane::Push },

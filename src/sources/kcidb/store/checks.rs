@@ -4,10 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_postgres::Row;
 
 use super::progress::{TABLE, lock, progress};
-use crate::checks::{Check, Lane, Touched};
+use crate::checks::{Check, Lane, Touched, is_whole_hash};
 use crate::db::{StoreError, Tx, shown};
 use crate::outbox::State;
-use crate::sources::kcidb::rules::{STATUSES, check_state, is_commit, repository, summary};
+use crate::sources::kcidb::rules::{STATUSES, check_state, repository, summary};
 
 /// How long an unfinished checkout may be without a message about itself or one of its builds. Fixed, because a check
 /// is a function of rows: the setting `KCIDB_SILENCE` can differ between processes.
@@ -22,9 +22,7 @@ pub async fn checks(tx: &Tx<'_>, touched: &Touched) -> Result<Vec<Check>, StoreE
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let failed = |source| StoreError::Statement { name: "project_checks", source };
-    let rows = tx.query(include_str!("sql/project_checks.sql"), &[&STATUSES.as_slice(), &ids]).await?;
-    rows.iter().map(check).collect::<Result<_, _>>().map_err(failed)
+    tx.read_by(include_str!("sql/project_checks.sql"), &[&STATUSES.as_slice(), &ids], check).await
 }
 
 /// The next checkouts after an id. The lock excludes all transactions that derive checks of checkouts, and each of them
@@ -62,7 +60,7 @@ fn check(row: &Row) -> Result<Check, tokio_postgres::Error> {
         repo,
         sha: row
             .get::<_, Option<&str>>("git_commit_hash")
-            .filter(|hash| is_commit(hash))
+            .filter(|hash| is_whole_hash(hash))
             .map(|hash| hash.to_ascii_lowercase()),
         branch: row.get::<_, Option<String>>("git_repository_branch").filter(|branch| !branch.is_empty()),
         mr: None,

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::Origin;
 use super::metadata::Metadata;
 use super::status::{Condition, Named, changed_at, condition, conditions, named};
+use crate::checks::is_whole_hash;
 use crate::sources::konflux::record::{FINISHED, Identity, LIVE, PipelineRun};
 use crate::sources::konflux::rules;
 use crate::transport::field::{Document, Name};
@@ -112,7 +113,7 @@ pub(super) fn read(message: &Message<'_>) -> Result<PipelineRun, Rejection> {
         },
         application: labels.name("appstudio.openshift.io/application"),
         component,
-        sha: sha.or_else(|| named(&params, "revision").filter(|revision| rules::is_commit(revision))),
+        sha: sha.or_else(|| named(&params, "revision").filter(|revision| is_whole_hash(revision))),
         project: metadata.project(build).or_else(|| rules::project_of(url.as_deref()?)),
         host: metadata.host(build).or_else(|| rules::host_of(url.as_deref()?)),
         mr_iid: metadata.mr_iid(build),

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::Origin;
 use super::metadata::Metadata;
 use super::status::{Condition, changed_at, condition, conditions, storable, summary};
+use crate::checks::is_whole_hash;
 use crate::sources::konflux::record::{Identity, LIVE, Snapshot};
 use crate::sources::konflux::rules;
 use crate::transport::field::{Document, Name, owned};
@@ -97,7 +98,7 @@ pub(super) fn read(message: &Message<'_>) -> Result<Snapshot, Rejection> {
     let built =
         built_member(&members, component.as_deref(), metadata.either("appstudio.openshift.io/version"), sha.as_deref());
     let image = owned(built.and_then(|member| member.container_image.as_ref()));
-    let revision = built.and_then(Member::revision).filter(|revision| rules::is_commit(revision));
+    let revision = built.and_then(Member::revision).filter(|revision| is_whole_hash(revision));
 
     let succeeded =
         condition(&conditions, &["AppStudioTestSucceeded", "HACBSStudioTestSucceeded", "HACBSTestSucceeded"])?;

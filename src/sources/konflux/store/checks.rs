@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use jiff::Timestamp;
 use tokio_postgres::{Error, Row};
 
-use crate::checks::{Check, Lane, Touched};
+use crate::checks::{Check, Lane, Touched, is_whole_hash};
 use crate::db::{StoreError, Tx, column, shown};
 use crate::outbox::State;
 use crate::sources::konflux::record::{LIVE, PipelineRun};
@@ -41,9 +41,7 @@ async fn read(
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let failed = |source| StoreError::Statement { name: "project_checks", source };
-    let rows = tx.query(sql, &[&names]).await?;
-    rows.iter().map(check).collect::<Result<_, _>>().map_err(failed)
+    tx.read_by(sql, &[&names], check).await
 }
 
 /// Locks the next rows of a table after a name, and returns their names.
@@ -160,7 +158,7 @@ fn check(row: &Row, table: &str, state: State, limit: u32) -> Result<Check, Erro
         name: String::new(),
         host: row.get::<_, Option<String>>("host").unwrap_or_default(),
         repo: row.get::<_, Option<String>>("project").unwrap_or_default(),
-        sha: sha.filter(|sha| rules::is_commit(sha)).map(str::to_ascii_lowercase),
+        sha: sha.filter(|sha| is_whole_hash(sha)).map(str::to_ascii_lowercase),
         branch: None,
         mr: None,
         lane: Lane::Push,

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::words;
+use crate::checks::is_whole_hash;
 use crate::sources::travis::record::{Build, Job, Repository, Stage, State};
 
 /// The subject of a notification.
@@ -52,8 +53,7 @@ impl Subject<'_> {
     /// The commit that gets the status, if its hash is whole.
     #[must_use]
     pub fn whole_head_sha(&self) -> Option<&str> {
-        let is_whole = |sha: &&str| matches!(sha.len(), 40 | 64) && sha.bytes().all(|byte| byte.is_ascii_hexdigit());
-        Some(self.head_sha()).filter(is_whole)
+        Some(self.head_sha()).filter(|sha| is_whole_hash(sha))
     }
 
     /// The first characters of the commit.
