@@ -92,6 +92,18 @@ impl Lane {
         matches!(self, Self::Push | Self::Mr | Self::Queue)
     }
 
+    /// Whether its checks have series. Each merge request has results of its own commits only.
+    #[must_use]
+    pub fn has_series(self) -> bool {
+        !matches!(self, Self::Mr | Self::Queue)
+    }
+
+    /// The lane of a name; the constraint of the table allows no other names.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        Self::ALL.iter().copied().find(|known| known.name() == name).unwrap_or(Self::Dispatch)
+    }
+
     /// Its name in tables and JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -193,6 +205,12 @@ impl Check {
             Outcome::Open if self.is_stuck(now) => Outcome::Held,
             outcome => outcome,
         }
+    }
+
+    /// Its place among checks: the key of its row.
+    #[must_use]
+    pub fn place(&self) -> (&str, &str, &str) {
+        (&self.system, &self.kind, &self.key)
     }
 
     /// The label that patterns of rules are compared with: `SYSTEM:NAME`.

@@ -9,6 +9,7 @@ mod check;
 #[cfg(test)]
 mod properties;
 pub mod rules;
+pub mod series;
 mod slots;
 pub mod store;
 mod touched;

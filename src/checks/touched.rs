@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::series::BranchCommit;
+
 /// What the sources changed in one transaction. They add to it while they write; after the last of them, the checks of
 /// all of it are written at once.
 #[derive(Debug, Default)]
@@ -11,6 +13,9 @@ pub struct Touched {
     /// Keys of changed rows, by table. A row that is not there any more loses its check.
     rows: BTreeMap<&'static str, BTreeSet<String>>,
     repositories: BTreeMap<(String, String), Repository>,
+    pushes: BTreeSet<BranchCommit>,
+    deleted_branches: BTreeSet<(String, String)>,
+    unsettled: BTreeSet<[String; 3]>,
 }
 
 /// What a message says about a repository.
@@ -41,6 +46,39 @@ impl Touched {
         }
     }
 
+    /// Adds the push of a commit to a branch that was changed, as (repository, branch, hash).
+    pub fn add_push(&mut self, push: BranchCommit) {
+        self.pushes.insert(push);
+    }
+
+    /// The pushes that were changed.
+    #[must_use]
+    pub fn pushes(&self) -> &BTreeSet<BranchCommit> {
+        &self.pushes
+    }
+
+    /// Adds a check, by system, table and key, whose series was never settled. The caller has locked its row.
+    pub fn add_unsettled(&mut self, check: [String; 3]) {
+        self.unsettled.insert(check);
+    }
+
+    /// The checks whose series were never settled.
+    #[must_use]
+    pub fn unsettled(&self) -> &BTreeSet<[String; 3]> {
+        &self.unsettled
+    }
+
+    /// Adds that a branch, as (repository, branch), was deleted.
+    pub fn add_deleted_branch(&mut self, branch: (String, String)) {
+        self.deleted_branches.insert(branch);
+    }
+
+    /// The branches that were deleted.
+    #[must_use]
+    pub fn deleted_branches(&self) -> &BTreeSet<(String, String)> {
+        &self.deleted_branches
+    }
+
     /// Keys of the changed rows of a table, sorted.
     #[must_use]
     pub fn keys(&self, kind: &str) -> Vec<&str> {
@@ -61,7 +99,11 @@ impl Touched {
     /// Whether nothing was changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.repositories.is_empty()
+        self.rows.is_empty()
+            && self.repositories.is_empty()
+            && self.pushes.is_empty()
+            && self.deleted_branches.is_empty()
+            && self.unsettled.is_empty()
     }
 
     /// Adds all that another part of the transaction changed.
@@ -72,5 +114,8 @@ impl Touched {
         for ((host, repo), said) in other.repositories {
             self.add_repository(&host, &repo, said);
         }
+        self.pushes.extend(other.pushes);
+        self.deleted_branches.extend(other.deleted_branches);
+        self.unsettled.extend(other.unsettled);
     }
 }

@@ -90,6 +90,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 27, name: "buildkite_waiting", sql: include_str!("migrations/0027_buildkite_waiting.sql") },
     Migration { version: 28, name: "triage", sql: include_str!("migrations/0028_triage.sql") },
     Migration { version: 29, name: "checks", sql: include_str!("migrations/0029_checks.sql") },
+    Migration { version: 30, name: "series", sql: include_str!("migrations/0030_series.sql") },
 ];
 
 /// The result of [`migrate`].

@@ -1,8 +1,9 @@
 //! Writes the checks of all that a transaction changed in the tables of the sources, and those of rows from before
 //! checks existed.
 
-use super::{Source, bots, buildkite, kcidb, konflux, travis};
-use crate::checks::{Check, Touched, store};
+use super::{Source, bots, buildkite, gitlab, kcidb, konflux, travis};
+use crate::checks::store::{self, Derived};
+use crate::checks::{Check, Touched};
 use crate::db::{ChunkResult, StoreError, Tx};
 
 /// Rows of a table that one chunk projects.
@@ -61,17 +62,20 @@ pub async fn write_checks(tx: &Tx<'_>, touched: &Touched) -> Result<(), StoreErr
     if touched.is_empty() {
         return Ok(());
     }
-    let (konflux, kcidb, buildkite, travis, bots) = tokio::try_join!(
+    let system = |table: &str| source_of(table).map_or("", Source::name);
+    let (konflux, kcidb, buildkite, travis, bots, before, old, pushes) = tokio::try_join!(
         biased;
         Source::Konflux.checks(tx, touched),
         Source::Kcidb.checks(tx, touched),
         Source::Buildkite.checks(tx, touched),
         Source::Travis.checks(tx, touched),
         Source::Bots.checks(tx, touched),
+        store::known(tx, system, touched),
+        store::unsettled_checks(tx, touched),
+        gitlab::push_times(tx, touched),
     )?;
     let checks = [konflux, kcidb, buildkite, travis, bots].concat();
-    let system = |table: &str| source_of(table).map_or("", Source::name);
-    Box::pin(store::write(tx, system, touched, checks)).await
+    Box::pin(store::write(tx, touched, Derived { checks, before, pushes, old })).await
 }
 
 /// Adds the next rows of those that were there before checks existed, for [`write_checks`]. The rows are locked, so
@@ -80,7 +84,7 @@ pub async fn write_checks(tx: &Tx<'_>, touched: &Touched) -> Result<(), StoreErr
 /// # Errors
 /// When a statement fails.
 pub(super) async fn next_old_rows(tx: &Tx<'_>, touched: &mut Touched) -> Result<ChunkResult, StoreError> {
-    let Some((table, after)) = store::next_projection(tx).await? else { return Ok(ChunkResult::default()) };
+    let Some((table, after)) = store::next_projection(tx).await? else { return next_old_series(tx, touched).await };
     let Some((source, table)) = source_of(&table)
         .and_then(|source| Some((source, *source.check_tables().iter().find(|known| **known == table)?)))
     else {
@@ -90,4 +94,22 @@ pub(super) async fn next_old_rows(tx: &Tx<'_>, touched: &mut Touched) -> Result<
     touched.add(table, keys.iter().map(String::as_str));
     store::advance_projection(tx, table, keys.last().map(String::as_str), keys.len()).await?;
     Ok(ChunkResult { objects: keys.len(), written: keys.len(), more: true })
+}
+
+/// Adds the next checks and pushes of those that were there before series existed, for [`write_checks`]. Their rows are
+/// locked.
+async fn next_old_series(tx: &Tx<'_>, touched: &mut Touched) -> Result<ChunkResult, StoreError> {
+    let Some((table, after)) = store::next_series_projection(tx).await? else { return Ok(ChunkResult::default()) };
+    let rows = match table.as_str() {
+        "checks" => store::lock_checks(tx, &after, CHUNK).await?,
+        _ => gitlab::lock_pushes(tx, &after, CHUNK).await?,
+    };
+    for row in &rows {
+        match table.as_str() {
+            "checks" => touched.add_unsettled(row.clone()),
+            _ => touched.add_push((row[1].clone(), row[2].clone(), row[0].clone())),
+        }
+    }
+    store::advance_series_projection(tx, &table, rows.last(), rows.len()).await?;
+    Ok(ChunkResult { objects: rows.len(), written: rows.len(), more: true })
 }

@@ -35,6 +35,7 @@ mod replay;
 mod routes;
 mod sam;
 mod secrets;
+mod series;
 mod sql;
 mod submit;
 mod support;

@@ -3,6 +3,7 @@
 mod projection;
 mod reads;
 mod registered;
+mod settle;
 
 use tokio_postgres::Row;
 
@@ -12,57 +13,103 @@ use super::touched::Touched;
 use crate::db::{FromRow, StoreError, Tx, column, shown};
 use crate::outbox::State;
 
-pub use self::projection::{advance_projection, next_projection, projecting_since};
+pub use self::projection::{
+    advance_projection, advance_series_projection, lock_checks, next_projection, next_series_projection,
+    projecting_since,
+};
 pub use self::reads::{CheckFilter, Position, checks_of_commit, list_checks};
+pub use self::settle::{BranchDeletion, PushTimes, delete_branches};
 
-/// Writes the checks of all that a transaction changed, and what was said of repositories. `checks` are the checks of
-/// the changed rows, as their source derives them; a changed row without one loses its check. Rows are written in the
-/// order of their keys, so that two transactions cannot deadlock.
+/// What the sources derive from the rows that a transaction changed.
+#[derive(Debug, Default)]
+pub struct Derived {
+    /// The checks of the changed rows; a changed row without one loses its check.
+    pub checks: Vec<Check>,
+    /// The checks that the changed rows have had until now, by [`known`].
+    pub before: Vec<Check>,
+    /// The pushes that were changed.
+    pub pushes: PushTimes,
+    /// Checks whose series were never settled, as they are from before there were series. They are locked.
+    pub old: Vec<Check>,
+}
+
+/// Writes the checks of all that a transaction changed, what was said of repositories, and the series that depend on
+/// them. Rows are written in the order of their keys, so that two transactions cannot deadlock.
 ///
 /// Call it once, after the last source: sources share commits.
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn write(
-    tx: &Tx<'_>,
-    system_of: impl Fn(&str) -> &'static str,
-    touched: &Touched,
-    mut checks: Vec<Check>,
-) -> Result<(), StoreError> {
+pub async fn write(tx: &Tx<'_>, touched: &Touched, derived: Derived) -> Result<(), StoreError> {
+    let Derived { mut checks, before, pushes, old } = derived;
     checks.retain_mut(limit_texts);
-    checks.sort_by(|a, b| (&a.system, &a.kind, &a.key).cmp(&(&b.system, &b.kind, &b.key)));
-    let has_check = |kind: &str, key: &str| {
-        let system = system_of(kind);
-        checks.binary_search_by(|c| (&*c.system, &*c.kind, &*c.key).cmp(&(system, kind, key))).is_ok()
+    checks.sort_by(|a, b| a.place().cmp(&b.place()));
+    let has_check = |gone: &Check| checks.binary_search_by(|check| check.place().cmp(&gone.place())).is_ok();
+    let gone: Vec<&Check> = before.iter().filter(|known| !has_check(known)).collect();
+    let is_changed = |check: &&Check| {
+        before.binary_search_by(|known| known.place().cmp(&check.place())).map_or(true, |at| before[at] != **check)
     };
-    let mut gone: Vec<(&str, &str, &str)> = Vec::new();
-    for kind in touched.kinds() {
-        gone.extend(
-            touched.keys(kind).into_iter().filter(|key| !has_check(kind, key)).map(|key| (system_of(kind), kind, key)),
-        );
-    }
+    let changed: Vec<&Check> = checks.iter().filter(is_changed).collect();
+    let unsettled = settle::unsettled(&before, &checks, &old, &pushes);
     // None of them depends on another: they are sent at once.
     tokio::try_join!(
         biased;
-        upsert(tx, &checks),
+        upsert(tx, &changed),
         delete(tx, &gone),
         write_repositories(tx, touched),
-        notify_waiters(tx, touched),
+        notify_waiters(tx, !changed.is_empty() || !gone.is_empty() || !pushes.is_empty()),
+        Box::pin(settle::settle(tx, unsettled, touched, &pushes)),
     )
     .map(drop)
 }
 
+/// The checks that changed rows have, sorted by their keys. The rows are locked by the caller, so that no other
+/// transaction changes their checks.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn known(
+    tx: &Tx<'_>,
+    system_of: impl Fn(&str) -> &'static str,
+    touched: &Touched,
+) -> Result<Vec<Check>, StoreError> {
+    let keys = |kind: &'static str| {
+        let system = system_of(kind);
+        touched.keys(kind).into_iter().map(move |key| (system, kind, key))
+    };
+    checks_by_key(tx, &touched.kinds().flat_map(keys).collect::<Vec<_>>()).await
+}
+
+/// The checks whose series were never settled, which the caller has locked.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn unsettled_checks(tx: &Tx<'_>, touched: &Touched) -> Result<Vec<Check>, StoreError> {
+    let keys = touched.unsettled().iter().map(|[system, kind, key]| (system.as_str(), kind.as_str(), key.as_str()));
+    checks_by_key(tx, &keys.collect::<Vec<_>>()).await
+}
+
+/// Checks by system, table and key.
+async fn checks_by_key(tx: &Tx<'_>, rows: &[(&str, &str, &str)]) -> Result<Vec<Check>, StoreError> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (systems, kinds, keys) = (column(rows, |r| r.0), column(rows, |r| r.1), column(rows, |r| r.2));
+    tx.read(include_str!("sql/checks_by_key.sql"), &[&systems, &kinds, &keys]).await
+}
+
 /// Deletes checks by system, table and key.
-async fn delete(tx: &Tx<'_>, gone: &[(&str, &str, &str)]) -> Result<(), StoreError> {
+async fn delete(tx: &Tx<'_>, gone: &[&Check]) -> Result<(), StoreError> {
     if gone.is_empty() {
         return Ok(());
     }
-    let (systems, kinds, keys) = (column(gone, |g| g.0), column(gone, |g| g.1), column(gone, |g| g.2));
+    let (systems, kinds) = (column(gone, |g| g.system.as_str()), column(gone, |g| g.kind.as_str()));
+    let keys = column(gone, |g| g.key.as_str());
     tx.query(include_str!("sql/delete_checks.sql"), &[&systems, &kinds, &keys]).await.map(drop)
 }
 
-async fn notify_waiters(tx: &Tx<'_>, touched: &Touched) -> Result<(), StoreError> {
-    if touched.kinds().next().is_none() {
+async fn notify_waiters(tx: &Tx<'_>, is_changed: bool) -> Result<(), StoreError> {
+    if !is_changed {
         return Ok(());
     }
     tx.query(include_str!("sql/notify_waiters.sql"), &[]).await.map(drop)
@@ -106,7 +153,7 @@ async fn write_repositories(tx: &Tx<'_>, touched: &Touched) -> Result<(), StoreE
 }
 
 /// Writes checks, sorted by their keys and each key once.
-async fn upsert(tx: &Tx<'_>, rows: &[Check]) -> Result<(), StoreError> {
+async fn upsert(tx: &Tx<'_>, rows: &[&Check]) -> Result<(), StoreError> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -162,8 +209,7 @@ impl FromRow for Check {
             sha: row.try_get("sha")?,
             branch: row.try_get("branch")?,
             mr: row.try_get("mr")?,
-            // The constraints of the table allow no other names.
-            lane: Lane::ALL.iter().copied().find(|known| known.name() == lane).unwrap_or(Lane::Dispatch),
+            lane: Lane::of(&lane),
             run: row.try_get("run")?,
             attempt: row.try_get("attempt")?,
             attempt_is_whole: row.try_get("attempt_is_whole")?,

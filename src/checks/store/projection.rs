@@ -24,6 +24,40 @@ pub async fn advance_projection(tx: &Tx<'_>, table: &str, last: Option<&str>, ro
     tx.query(include_str!("sql/advance_projection.sql"), &[&table, &last, &rows]).await.map(drop)
 }
 
+/// The first table whose rows from before series existed are not all settled, and the key of the last settled one.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn next_series_projection(tx: &Tx<'_>) -> Result<Option<(String, Vec<String>)>, StoreError> {
+    let rows = tx.query(include_str!("sql/next_series_projection.sql"), &[]).await?;
+    Ok(rows.first().map(|row| (row.get("kind"), row.get("position"))))
+}
+
+/// As [`advance_projection`], for series.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn advance_series_projection(
+    tx: &Tx<'_>,
+    table: &str,
+    last: Option<&[String; 3]>,
+    rows: usize,
+) -> Result<(), StoreError> {
+    let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+    let last = last.map(<[String; 3]>::as_slice);
+    tx.query(include_str!("sql/advance_series_projection.sql"), &[&table, &last, &rows]).await.map(drop)
+}
+
+/// Locks the next checks after a key (system, table, key), and returns their keys.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn lock_checks(tx: &Tx<'_>, after: &[String], limit: i64) -> Result<Vec<[String; 3]>, StoreError> {
+    let part = |index: usize| after.get(index).map_or("", String::as_str);
+    let rows = tx.query(include_str!("sql/lock_checks_after.sql"), &[&part(0), &part(1), &part(2), &limit]).await?;
+    Ok(rows.iter().map(|row| [row.get("system"), row.get("kind"), row.get("key")]).collect())
+}
+
 /// Since when old rows are being projected: commits from before may lack checks. `None` if all rows are projected.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ impl Record {
             Self::Push(push) => Some(&push.hosts),
             Self::MergeRequest(merge_request, _) => Some(&merge_request.hosts),
             Self::Renamed(renamed) => Some(&renamed.hosts),
-            Self::Versions(_) => None,
+            Self::Versions(_) | Self::Deleted(_) => None,
         }
     }
 
@@ -30,7 +30,7 @@ impl Record {
             Self::Push(push) => claim(push.said_at(), 0, None),
             Self::MergeRequest(merge_request, _) => claim(merge_request.stamp.version_at, 0, None),
             Self::Renamed(renamed) => claim(renamed.at, 1, renamed.before.clone()),
-            Self::Versions(_) => return None,
+            Self::Versions(_) | Self::Deleted(_) => return None,
         })
     }
 
@@ -41,6 +41,8 @@ impl Record {
             Self::MergeRequest(r, _) => Some((r.host.as_deref(), r.project_id, &r.project)),
             Self::Versions(heads) => Some((None, None, &heads.first()?.project)),
             Self::Renamed(renamed) => Some((renamed.host.as_deref(), Some(renamed.project_id), &renamed.path)),
+            // A branch belongs to the path that its checks name, which does not follow renames.
+            Self::Deleted(_) => None,
         }
     }
 
@@ -69,7 +71,7 @@ impl Record {
                 move_heads(heads);
             }
             Self::Versions(heads) => move_heads(heads),
-            Self::Renamed(_) => {}
+            Self::Renamed(_) | Self::Deleted(_) => {}
         }
     }
 }

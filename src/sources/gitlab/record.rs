@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::moment::{is_plausible, state_rank};
+use crate::checks::store::BranchDeletion;
 
 /// A record from a webhook or from an API response.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub enum Record {
     Versions(Vec<MrVersion>),
     /// A project has a new path.
     Renamed(Box<Renamed>),
+    /// A branch was deleted.
+    Deleted(BranchDeletion),
 }
 
 /// Configured hosts, in their order. If projects on two hosts have the same path, the project on the first host keeps

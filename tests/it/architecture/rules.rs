@@ -54,7 +54,7 @@ pub const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("transport", &["platform::escape"]),
     ("db", &["platform::aws", "platform::clock", "platform::environment", "platform::failure", "transport"]),
     ("outbox", &["db"]),
-    ("checks", &["db", "outbox", "platform::environment"]),
+    ("checks", &["db", "outbox", "platform::environment", "platform::hex"]),
     ("sources", &["checks", "db", "outbox", "platform::environment", "transport"]),
     (
         "ingest",

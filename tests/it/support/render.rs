@@ -39,6 +39,11 @@ const TABLES: &[&str] = &[
     "bot_beats",
     "checks",
     "repositories",
+    "commit_places",
+    "branch_deletions",
+    "series",
+    "series_results",
+    "check_transitions",
     "refused",
 ];
 

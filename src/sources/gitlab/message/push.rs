@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{Project, host, time};
+use crate::checks::store::BranchDeletion;
 use crate::sources::gitlab::record::{Push, Record};
 use crate::sources::gitlab::{Settings, rules};
 use crate::transport::field::{Bounded, Document, Name, owned};
@@ -59,7 +60,7 @@ struct Author<'a> {
     name: Optional<Name<'a>>,
 }
 
-/// Decodes a push; ignores pushes that delete a branch, and pushes to branches that are not kept.
+/// Decodes a push; ignores pushes to branches that are not kept, and deletions of branches without their time.
 pub(super) fn read(message: &Message<'_>, settings: &Settings) -> Result<Decoded<Record>, Rejection> {
     let hook: Hook<'_> = parse(message.payload)?;
     // A dropped value may have been the name of a file.
@@ -67,15 +68,21 @@ pub(super) fn read(message: &Message<'_>, settings: &Settings) -> Result<Decoded
     let Some(branch) = hook.r#ref.as_str().strip_prefix("refs/heads/") else {
         return Ok(Decoded::Ignored("not-a-branch"));
     };
-    if rules::is_no_commit(hook.after.as_str()) {
-        return Ok(Decoded::Ignored("branch-deleted"));
-    }
     let project = hook.project.as_ref();
+    let path = project.and_then(|project| project.path_with_namespace.as_ref()).and_then(Name::filled);
+    if rules::is_no_commit(hook.after.as_str()) {
+        let (Some(repo), Some(deleted_at)) = (path, message.sent_at) else {
+            return Ok(Decoded::Ignored("branch-deleted"));
+        };
+        let (repo, branch) = (repo.to_owned(), rules::kept_branch(branch));
+        let before_sha = owned(hook.before.as_ref()).unwrap_or_default();
+        return Ok(Decoded::Records(vec![Record::Deleted(BranchDeletion { repo, branch, before_sha, deleted_at })]));
+    }
     let default_branch = project.and_then(|project| project.default_branch.as_ref()).and_then(Name::filled);
     if !rules::keeps(&settings.branches, default_branch, branch) {
         return Ok(Decoded::Ignored("branch"));
     }
-    let Some(repo) = project.and_then(|project| project.path_with_namespace.as_ref()).and_then(Name::filled) else {
+    let Some(repo) = path else {
         return Err(Rejection::new("bad-field", "project.path_with_namespace: missing or empty"));
     };
 

@@ -2,17 +2,21 @@
 
 mod hosts;
 mod known;
+mod pushes;
 pub mod reads;
 mod relocate;
 
+use self::pushes::add_pushes;
 use self::relocate::relocate;
 use super::record::{Heads, MergeRequest, MrVersion, Push, Record};
+use crate::checks::store::{BranchDeletion, delete_branches};
 use crate::checks::{Repository, Touched};
 use crate::db::{Param, StoreError, Tx, column};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 pub use self::hosts::fill_hosts;
 pub use self::known::{Checked, Project, known, projects, save_checked, timed_heads, untimed};
+pub use self::pushes::{lock_pushes, push_times};
 
 /// Writes a batch and returns the numbers of the records that changed something. Idempotent: a message that is
 /// delivered again changes nothing. What pushes say of their repositories is added to `touched`.
@@ -23,12 +27,13 @@ pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)], touched: &mut Touche
     let records: Vec<&Record> = batch.iter().map(|(_, record)| *record).collect();
     let hosts =
         records.iter().filter_map(|record| record.hosts()).find(|hosts| !hosts.is_empty()).cloned().unwrap_or_default();
-    let locations = relocate(tx, &records, &hosts).await?;
+    let locations = relocate(tx, &records, &hosts, touched).await?;
     let located: Vec<(usize, Record)> =
         batch.iter().map(|(number, record)| (*number, locations.located(record))).collect();
     let mut pushes = Vec::new();
     let mut merge_requests = Vec::new();
     let mut versions = Vec::new();
+    let mut deleted = Vec::new();
     for (number, record) in &located {
         match record {
             Record::Push(push) => pushes.push((*number, &**push)),
@@ -38,12 +43,16 @@ pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)], touched: &mut Touche
             }
             Record::Versions(heads) => versions.extend(heads.iter().map(|head| (*number, head))),
             Record::Renamed(_) => {}
+            Record::Deleted(branch) => deleted.push((*number, branch)),
         }
     }
-    let mut changed = write_pushes(tx, &pushes).await?;
+    let mut changed = write_pushes(tx, &pushes, touched).await?;
     changed.extend(write_merge_requests(tx, &merge_requests).await?);
     changed.extend(write_versions(tx, &versions).await?);
     locations.displace(tx).await?;
+    let (numbers, deletions): (Vec<usize>, Vec<&BranchDeletion>) = deleted.into_iter().unzip();
+    let news = delete_branches(tx, &deletions, touched).await?;
+    changed.extend(news.into_iter().map(|index| numbers[index]));
     changed.extend(locations.renamed(batch));
     add_repositories(&records, touched);
     Ok(Vec::from_iter(BTreeSet::from_iter(changed)))
@@ -60,7 +69,11 @@ fn add_repositories(records: &[&Record], touched: &mut Touched) {
     }
 }
 
-async fn write_pushes(tx: &Tx<'_>, records: &[(usize, &Push)]) -> Result<Vec<usize>, StoreError> {
+async fn write_pushes(
+    tx: &Tx<'_>,
+    records: &[(usize, &Push)],
+    touched: &mut Touched,
+) -> Result<Vec<usize>, StoreError> {
     if records.is_empty() {
         return Ok(Vec::new());
     }
@@ -104,6 +117,7 @@ async fn write_pushes(tx: &Tx<'_>, records: &[(usize, &Push)]) -> Result<Vec<usi
             ],
         )
         .await?;
+    add_pushes(&changed, touched);
     let find = |row: &tokio_postgres::Row| united.get(&(row.get("sha"), row.get("repo"), row.get("ref"))).map(|u| u.0);
     Ok(changed.iter().filter_map(find).collect())
 }

@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
+use super::pushes::add_pushes;
+use crate::checks::Touched;
 use crate::db::{Param, StoreError, Tx, column};
 use crate::sources::gitlab::locations::{Claim, Id, Known, Location, Locations, Settled, UNKNOWN};
 use crate::sources::gitlab::record::Record;
@@ -37,6 +39,7 @@ pub(super) async fn relocate(
     tx: &Tx<'_>,
     records: &[&Record],
     hosts: &[String],
+    touched: &mut Touched,
 ) -> Result<ProjectLocations, StoreError> {
     let claims: Vec<Claim> = records.iter().filter_map(|record| record.claim()).collect();
     let paths: BTreeSet<&str> = records.iter().flat_map(|record| record.paths()).collect();
@@ -71,7 +74,7 @@ pub(super) async fn relocate(
     if !is_exclusive {
         return Err(StoreError::Moved);
     }
-    located.settle(tx, &claims, records).await?;
+    located.settle(tx, &claims, records, touched).await?;
     Ok(located)
 }
 
@@ -106,7 +109,13 @@ impl ProjectLocations {
         record
     }
 
-    async fn settle(&mut self, tx: &Tx<'_>, claims: &[Claim], records: &[&Record]) -> Result<(), StoreError> {
+    async fn settle(
+        &mut self,
+        tx: &Tx<'_>,
+        claims: &[Claim],
+        records: &[&Record],
+        touched: &mut Touched,
+    ) -> Result<(), StoreError> {
         let named = claims.iter().filter_map(|claim| {
             self.locations.project_of(claim.host.as_deref(), Some(claim.project_id), &claim.path, &self.hosts)
         });
@@ -149,17 +158,19 @@ impl ProjectLocations {
             let paths: BTreeSet<&str> = kept.chain(unnamed.filter(|path| !owned_by_others(path))).collect();
             from.extend(paths.into_iter().map(|path| (id.clone(), path.to_owned())));
         }
-        rekey(tx, &from.iter().map(|(id, path)| (id.clone(), path.clone(), own_key(id))).collect::<Vec<_>>()).await?;
+        let to_own = from.iter().map(|(id, path)| (id.clone(), path.clone(), own_key(id))).collect::<Vec<_>>();
+        rekey(tx, &to_own, touched).await?;
         let keys: Vec<String> = moving.iter().chain(named.iter().map(|(unknown, _)| unknown)).map(own_key).collect();
         for sql in [
             include_str!("sql/restore_merge_requests.sql"),
             include_str!("sql/restore_mr_versions.sql"),
             include_str!("sql/restore_pushes.sql"),
         ] {
-            tx.query(sql, &[&keys]).await?;
+            let rows = tx.query(sql, &[&keys]).await?;
+            add_pushes(&rows, touched);
         }
         let under_own = |(unknown, id): &(Id, Id)| [unknown, id].map(|from| (id.clone(), own_key(from), own_key(id)));
-        rekey(tx, &named.iter().flat_map(under_own).collect::<Vec<_>>()).await?;
+        rekey(tx, &named.iter().flat_map(under_own).collect::<Vec<_>>(), touched).await?;
         let (host, number) = (column(&named, |n| n.0.0.as_str()), column(&named, |n| n.0.1));
         tx.query(include_str!("sql/forget_projects.sql"), &[&host, &number]).await?;
         self.save(tx).await?;
@@ -170,7 +181,7 @@ impl ProjectLocations {
                 _ => None,
             })
             .collect();
-        rekey(tx, &to_paths).await?;
+        rekey(tx, &to_paths, touched).await?;
         self.replaced =
             moving.into_iter().filter(|id| self.locations.location(id) == Some(Location::Replaced)).collect();
         Ok(())
@@ -232,7 +243,7 @@ impl ProjectLocations {
 
 /// Changes the keys of rows of projects, each move as (project, old key, new key). Of rows that get the same key only
 /// the newest stays.
-async fn rekey(tx: &Tx<'_>, moves: &[(Id, String, String)]) -> Result<(), StoreError> {
+async fn rekey(tx: &Tx<'_>, moves: &[(Id, String, String)], touched: &mut Touched) -> Result<(), StoreError> {
     if moves.is_empty() {
         return Ok(());
     }
@@ -246,7 +257,8 @@ async fn rekey(tx: &Tx<'_>, moves: &[(Id, String, String)]) -> Result<(), StoreE
         include_str!("sql/single_pushes.sql"),
         include_str!("sql/rekey_pushes.sql"),
     ] {
-        tx.query(sql, &[&host, &number, &from, &to]).await?;
+        let rows = tx.query(sql, &[&host, &number, &from, &to]).await?;
+        add_pushes(&rows, touched);
     }
     Ok(())
 }

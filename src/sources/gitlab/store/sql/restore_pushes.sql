@@ -12,3 +12,4 @@ SELECT p.sha, p.repo, p.ref, p.project_id, p.host, p.default_branch, p.before_sh
     p.first_pushed_at, p.committed_at, p.title, p.author, p.pushed_by, p.url, p.commit_count, p.changed_files,
     p.files_complete, p.message_id, p.message_at
 FROM kept AS k CROSS JOIN LATERAL jsonb_populate_record(NULL::gitlab_pushes, k.object) AS p
+RETURNING sha, repo, ref

@@ -10,3 +10,4 @@ WITH ranked AS (
 )
 DELETE FROM gitlab_pushes AS t USING ranked AS r
 WHERE r.number > 1 AND t.sha = r.sha AND t.repo = r.repo AND t.ref = r.ref
+RETURNING t.sha, t.repo, t.ref
