@@ -6,6 +6,7 @@
 //! and the [`Rules`].
 
 mod check;
+pub mod failures;
 #[cfg(test)]
 mod properties;
 pub mod rules;

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::failures::compare;
+use crate::checks::failures::Failure;
 use crate::checks::rules::Verdicts;
 use crate::checks::store::{checks_of_commit, projecting_since, registered_rules};
 use crate::checks::{Answer, Check, Head, Lane, Outcome, Pattern, Reason, Verdict, Why, slots, verdict_of_slots};
@@ -45,6 +47,12 @@ pub struct CheckItem {
     pub flaky: bool,
     /// Whether it is open beyond the time limit of its source.
     pub stuck: bool,
+    /// What its failure is, beside the target branch: of merge requests, and with the checks of the whole commit only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// Page of the series of the target branch that it was compared with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
 }
 
 impl CheckItem {
@@ -57,6 +65,8 @@ impl CheckItem {
             counts: check.lane.counts() && !check.optional,
             flaky: outcome == Outcome::Ok && check.was_bad(),
             stuck: check.is_stuck(now),
+            failure: None,
+            evidence: None,
             check,
         }
     }
@@ -162,7 +172,11 @@ pub async fn verdicts(
             },
         };
         let commit = Commit { host, repo, sha: sha.to_owned(), checks, head, branch: branch_of(&heads) };
-        answers.push(commit.judge(&rules, required, projecting_since, now));
+        let mut answer = commit.judge(&rules, required, projecting_since, now);
+        if let Some(target) = heads.iter().find_map(|head| head.target.as_deref()) {
+            compare(reader, (&answer.repo, target), &mut answer.checks, now).await?;
+        }
+        answers.push(answer);
     }
     Ok(answers)
 }

@@ -11,8 +11,8 @@ use utoipa::{Modify, OpenApi, PartialSchema};
 
 use super::problem::ProblemResponses;
 use super::{
-    App, bots, builds, checkouts, checks, commits, components, deliveries, merge_requests, overview, problem, rejected,
-    releases, trends, verdict,
+    App, bots, broken, builds, checkouts, checks, commits, components, deliveries, merge_requests, overview, problem,
+    rejected, releases, trends, verdict,
 };
 use crate::platform::routing::Routes;
 
@@ -43,6 +43,8 @@ use crate::platform::routing::Routes;
         checkouts::objects::build,
         checkouts::objects::test,
         checks::list,
+        broken::list,
+        broken::show,
         verdict::show,
         trends::show,
         deliveries::list,
@@ -57,6 +59,7 @@ struct Document;
 const HTML: &str = "text/html";
 const SVG: &str = "image/svg+xml";
 const ATOM: &str = "application/atom+xml";
+const XML: &str = "application/xml";
 const TEXT: &str = "text/plain";
 const JSON: &str = "application/json";
 
@@ -69,6 +72,9 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("/mr/{key}", HTML, "A merge request"),
     ("/commits", HTML, "Commits"),
     ("/commits/{sha}", HTML, "A commit"),
+    ("/broken", HTML, "What is broken now"),
+    ("/series/{id}", HTML, "A series: one check on one branch"),
+    ("/cctray.xml", XML, "Series for monitors of builds"),
     ("/checks", HTML, "Checks of all sources"),
     ("/components", HTML, "Components"),
     ("/components/{name}", HTML, "A component"),
@@ -87,6 +93,7 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("/badge.svg", SVG, "A badge of all bots"),
     ("/badge/{kind}/{name}", SVG, "A badge; a name that ends in .json gives it as JSON"),
     ("/feed.atom", ATOM, "A feed of everything"),
+    ("/feed/transitions.atom", ATOM, "A feed of what broke and what was fixed"),
     ("/feed/bots/{name}", ATOM, "A feed of a bot"),
     ("/feed/mr/{key}", ATOM, "A feed of a merge request"),
     ("/feed/components/{name}", ATOM, "A feed of a component"),
@@ -108,6 +115,17 @@ const OF_PAGES: &[(&str, &str)] = &[
 /// Parameter of badges of projects.
 const OF_BADGES: (&str, &str) = ("branch", "Of `projects` and `verdict`: only this branch");
 
+/// Parameters of the document for monitors of builds.
+const OF_CCTRAY: &[(&str, &str)] = &[
+    ("system", "Only of this source"),
+    ("repo", "Only of this repository"),
+    ("branch", "Only of this branch; also one that is no default branch"),
+    ("lane", "Only checks that ran for this reason: push, schedule, tag, release or dispatch"),
+    ("name", "Part of the name"),
+    ("all", "Of all branches, if given"),
+    ("optional", "Also checks whose failure is allowed, if given"),
+];
+
 struct Others;
 
 impl Modify for Others {
@@ -117,8 +135,12 @@ impl Modify for Others {
             let list = document.paths.get_path_operation(format!("/api/v1{path}"), HttpMethod::Get);
             let mut parameters = list.and_then(|list| list.parameters.clone()).unwrap_or_else(|| parameters(path));
             let more = if *form == HTML { OF_PAGES } else { &[] };
-            let of_badge: &[(&str, &str)] = if path.starts_with("/badge/") { &[OF_BADGES] } else { &[] };
-            parameters.extend(more.iter().chain(of_badge).map(|(name, what)| query_parameter(name, what)));
+            let of_path: &[(&str, &str)] = match *path {
+                path if path.starts_with("/badge/") => &[OF_BADGES],
+                "/cctray.xml" => OF_CCTRAY,
+                _ => &[],
+            };
+            parameters.extend(more.iter().chain(of_path).map(|(name, what)| query_parameter(name, what)));
             let mut content = vec![*form];
             if path.starts_with("/badge/") || (*form == HTML) {
                 content.push(JSON);

@@ -14,6 +14,7 @@ use super::params::{self, encode, encode_path};
 use super::problem::Problem;
 use super::{App, checkouts, merge_requests, text};
 use crate::platform::routing::Routes;
+use crate::reports::{self, TransitionRow};
 use crate::sources::bots::reads::{self as bots, Transition};
 use crate::sources::gitlab::reads::MergeRequestRow;
 use crate::sources::kcidb::reads as kcidb;
@@ -27,6 +28,7 @@ const LATELY: SignedDuration = SignedDuration::from_hours(7 * 24);
 pub(super) fn routes() -> Routes<App> {
     Routes::new()
         .get("/feed.atom", all)
+        .get("/feed/transitions.atom", transitions)
         .get("/feed/bots/{*name}", bot)
         .get("/feed/mr/{*key}", merge_request)
         .get("/feed/components/{*name}", component)
@@ -54,6 +56,21 @@ impl Entry {
             at: change.at,
             path: format!("/bots/{}", encode_path(&change.name)),
             text: change.comment.clone().unwrap_or_default(),
+        }
+    }
+
+    fn of_transition(row: &TransitionRow) -> Self {
+        let place = [row.repo.as_str(), row.branch.as_str()];
+        let place = place.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+        let commit = row.sha.as_deref().unwrap_or(&row.point);
+        let before = row.before_point.as_deref().unwrap_or("none");
+        let good = if row.transition == "broken" { "Last good" } else { "Last bad" };
+        Self {
+            id: format!("transition:{}:{}:{}", row.series, encode(&row.point), row.transition),
+            title: format!("{} {} {}: {place}", row.system, row.name, row.transition),
+            at: row.at,
+            path: format!("/series/{}", row.series),
+            text: format!("Commit {commit}\n{good}: {before}"),
         }
     }
 
@@ -139,6 +156,15 @@ async fn all(State(app): State<App>, headers: HeaderMap) -> Result<Response, Pro
     Ok(atom("Failures, and changes of bots", "/feed.atom", entries, &headers))
 }
 
+/// What broke and what was fixed on default branches, in releases and for tags.
+async fn transitions(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
+    let now = app.now();
+    let since = now.saturating_sub(LATELY).unwrap_or(now);
+    let found = reports::transitions(&mut app.reader().await?, since, None, ENTRIES).await?;
+    let entries = found.iter().map(Entry::of_transition).collect();
+    Ok(atom("What broke and what was fixed", "/feed/transitions.atom", entries, &headers))
+}
+
 async fn bot(State(app): State<App>, Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
     let name = params::name(&name);
     let changes = bots::transitions(&mut app.reader().await?, Some(&name), ENTRIES).await?;
@@ -215,9 +241,7 @@ async fn project(State(app): State<App>, Path(name): Path<String>, headers: Head
 fn atom(title: &str, path: &str, mut entries: Vec<Entry>, headers: &HeaderMap) -> Response {
     entries.sort_by(|a, b| b.at.cmp(&a.at).then_with(|| a.id.cmp(&b.id)));
     entries.truncate(usize::try_from(ENTRIES).unwrap_or(usize::MAX));
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-    let local = host.starts_with("127.0.0.1") || host.starts_with("localhost");
-    let base = format!("{}://{host}", if local { "http" } else { "https" });
+    let base = base(headers);
     let updated = entries.first().map_or(Timestamp::UNIX_EPOCH, |entry| entry.at);
     let feed = html! {
         (PreEscaped("<?xml version=\"1.0\" encoding=\"utf-8\"?>"))
@@ -245,6 +269,13 @@ fn atom(title: &str, path: &str, mut entries: Vec<Entry>, headers: &HeaderMap) -
         (header::VARY, "host"),
     ];
     (kind, text::document(feed.into_string())).into_response()
+}
+
+/// The address of this server, as the client has it.
+pub(super) fn base(headers: &HeaderMap) -> String {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+    let local = host.starts_with("127.0.0.1") || host.starts_with("localhost");
+    format!("{}://{host}", if local { "http" } else { "https" })
 }
 
 /// An empty element: maud writes `link` as HTML, without the end that XML needs.

@@ -12,6 +12,7 @@ mod access;
 mod api;
 mod badge;
 mod bots;
+mod broken;
 mod builds;
 mod checkouts;
 mod checks;
@@ -66,6 +67,7 @@ const PAGES: &[Entry] = &[
     Entry { path: "/bots", title: "Bots", routes: bots::routes },
     Entry { path: "/mrs", title: "Merge requests", routes: merge_requests::routes },
     Entry { path: "/commits", title: "Commits", routes: commits::routes },
+    Entry { path: "/broken", title: "Broken now", routes: broken::routes },
     Entry { path: "/checks", title: "Checks", routes: checks::routes },
     Entry { path: "/components", title: "Components", routes: components::routes },
     Entry { path: "/releases", title: "Releases", routes: releases::routes },

@@ -11,6 +11,7 @@ use super::{App, html, overview};
 use crate::outbox::reads::TargetRow;
 use crate::platform::failure::chain;
 use crate::platform::routing::Routes;
+use crate::reports::broken_counts;
 
 pub(super) fn routes() -> Routes<App> {
     Routes::new()
@@ -104,6 +105,12 @@ async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
         "Whether the circuit breaker of a target is open: nothing is sent to it.",
         &of(|target| i64::from(target.open_until.is_some())),
     );
+    let broken = broken_counts(&mut app.reader().await?, app.now()).await?;
+    let broken: Vec<_> = broken
+        .iter()
+        .map(|count| (format!("{{{},{}}}", label("system", &count.system), label("lane", &count.lane)), count.broken))
+        .collect();
+    gauge("series_broken", "Checks of default branches, releases and tags that are broken now.", &broken);
     let rejected = summary.rejected.iter();
     let rejected: Vec<_> = rejected
         .map(|count| {

@@ -210,7 +210,17 @@ pub(super) fn check_table(caption: &str, checks: &[CheckItem], now: Timestamp) -
                     td {
                         (state(check.state.name()))
                         @if item.stuck { " " (toned(Tone::Bad, "stuck")) }
-                        @if item.flaky { " " (toned(Tone::Notice, "flaky")) }
+                        @match item.failure {
+                            Some(failure) => {
+                                " " (toned(Tone::Notice, html! {
+                                    @match &item.evidence {
+                                        Some(page) => a href=(page) { (failure.words()) },
+                                        None => (failure.words()),
+                                    }
+                                }))
+                            }
+                            None => { @if item.flaky { " " (toned(Tone::Notice, "flaky")) } }
+                        }
                         @if check.warn { " " (toned(Tone::Notice, "warnings")) }
                         @if check.optional { " " (toned(Tone::Quiet, "optional")) }
                         @if check.log_url.is_some() { " " (outside(check.log_url.as_deref(), "log")) }

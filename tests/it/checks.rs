@@ -5,7 +5,7 @@ mod buildkite;
 mod gitlab;
 mod kcidb;
 mod konflux;
-mod scenarios;
+pub mod scenarios;
 mod travis;
 
 use hummingbird_status::db::Store;

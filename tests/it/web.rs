@@ -10,6 +10,7 @@ mod feeds;
 mod hostile;
 pub mod lambda;
 mod reader;
+mod series;
 mod trends;
 mod verdicts;
 

@@ -106,3 +106,31 @@ SELECT i.kind FROM (VALUES
     ('gitlab_pushes', EXISTS (SELECT FROM gitlab_pushes))
 ) AS i (kind, has_rows)
 WHERE i.has_rows;
+
+-- Series with what their meaning depends on besides their results. is_main: of a release or tag, or of a default branch. is_deleted: the
+-- branch was deleted after the newest result. newer: commits of the branch after the newest result that have a check of the same source
+-- and lane, at most 10: the check of the series has another name now, or is gone.
+CREATE VIEW series_standing AS
+SELECT s.*,
+    s.branch = '' OR s.branch = ANY (coalesce(
+        (SELECT array_agg(r.default_branch) FROM repositories AS r WHERE r.repo = s.repo AND (r.host = s.host OR s.host = '')),
+        '{main,master}'
+    )) AS is_main,
+    EXISTS (
+        SELECT FROM branch_deletions AS b WHERE b.repo = s.repo AND b.branch = s.branch AND b.deleted_at >= s.place
+    ) AS is_deleted,
+    (
+        SELECT count(*) FROM (
+            SELECT FROM (
+                SELECT p.sha, p.repo FROM commit_places AS p
+                WHERE p.repo = s.repo AND p.branch = s.branch AND p.place > s.place
+                ORDER BY p.place
+                LIMIT 200
+            ) AS p
+            WHERE EXISTS (
+                SELECT FROM checks AS c WHERE c.sha = p.sha AND c.repo = p.repo AND c.system = s.system AND c.lane = s.lane
+            )
+            LIMIT 10
+        ) AS l
+    ) AS newer
+FROM series AS s;

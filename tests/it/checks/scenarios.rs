@@ -9,7 +9,7 @@ use hummingbird_status::outbox::State;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-fn minute(minutes: &Value) -> Timestamp {
+pub fn minute(minutes: &Value) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + 60 * minutes.as_i64().unwrap()).unwrap()
 }
 
@@ -24,7 +24,7 @@ type Push = (i64, String, bool);
 
 /// What was said so far.
 #[derive(Default)]
-struct Said {
+pub struct Said {
     /// The newest state of each check, with its version.
     checks: BTreeMap<String, ((i64, i64), Check)>,
     /// Pushes of each branch: minute, commit, and whether the branch was deleted.
@@ -32,7 +32,7 @@ struct Said {
 }
 
 impl Said {
-    fn take(&mut self, step: &Value) {
+    pub fn take(&mut self, step: &Value) {
         let said = &step["check"];
         if said.is_object() {
             let field =
@@ -100,7 +100,12 @@ impl Said {
         }
     }
 
-    fn of(&self, repo: &str, sha: &str) -> Vec<Check> {
+    /// The newest state of all checks.
+    pub fn checks(&self) -> impl Iterator<Item = Check> {
+        self.checks.values().map(|(_, check)| check.clone())
+    }
+
+    pub fn of(&self, repo: &str, sha: &str) -> Vec<Check> {
         let all = self.checks.values().map(|(_, check)| check);
         all.filter(|c| c.host == "h" && c.repo == repo && c.sha.as_deref() == Some(sha)).cloned().collect()
     }

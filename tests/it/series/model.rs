@@ -101,6 +101,14 @@ impl World {
         results
     }
 
+    /// As [`World::expected`], of one repository.
+    pub fn expected_of(&self, repo: &str) -> BTreeSet<String> {
+        let mut world = self.clone();
+        world.checks.retain(|_, check| check.repo == repo);
+        world.pushes.retain(|(of, ..), _| of == repo);
+        world.expected()
+    }
+
     /// Rows of all tables of series, as [`stored`] returns them.
     pub fn expected(&self) -> BTreeSet<String> {
         let mut rows = BTreeSet::new();

@@ -1,0 +1,16 @@
+-- same_failures
+-- In how many other merge requests of a repository ($1, all but $2) checks of these sources and names failed within a
+-- day of a time ($5), among the first 10,000 failures of that time.
+SELECT f.system, f.name, count(DISTINCT f.mr) AS requests
+FROM (
+    SELECT c.repo, c.system, c.name, c.mr, c.lane FROM checks AS c
+    WHERE c.state IN ('failing', 'failed', 'errored', 'blocked_failed')
+        AND c.created_at BETWEEN $5::timestamptz - interval '24 hours' AND $5 + interval '24 hours'
+    ORDER BY c.created_at DESC
+    LIMIT 10000
+) AS f
+JOIN (SELECT unnest($3::text[]) AS system, unnest($4::text[]) AS name) AS i
+    ON f.system = i.system AND f.name = i.name
+WHERE f.repo = $1 AND f.lane = 'mr' AND f.mr <> $2
+GROUP BY f.system, f.name
+ORDER BY f.system, f.name
