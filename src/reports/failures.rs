@@ -1,9 +1,10 @@
 //! Compares the failed checks of a merge request with the target branch.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
-use super::verdict::CheckItem;
-use crate::checks::failures::{TargetResult, failure};
+use crate::checks::failures::{Failure, TargetResult, failure};
 use crate::checks::{Check, Lane, Rules, Slot, slots};
 use crate::db::{Reader, StoreError, column, rows};
 
@@ -45,46 +46,48 @@ fn is_of_request(check: &Check, target: &str) -> bool {
     check.lane == Lane::Mr || check.lane == Lane::Push && check.branch.as_deref() != Some(target)
 }
 
-/// Adds to the checks of a merge request's head what their failures are, beside the target branch.
+/// What a failed check is, and the page of the series that it was compared with.
+pub(super) type Compared = (Failure, Option<String>);
+
+/// What the failures of a merge request's head are, beside the target branch; by the table and key of each check.
 ///
 /// # Errors
 /// As [`Reader::read`].
 pub(super) async fn compare(
     reader: &mut Reader,
     (repo, target): (&str, &str),
-    items: &mut [CheckItem],
+    checks: &[Check],
     now: Timestamp,
-) -> Result<(), StoreError> {
-    let checks: Vec<Check> = items.iter().map(|item| item.check.clone()).collect();
-    let slots = slots(&checks, &Rules::default(), now);
+) -> Result<BTreeMap<(String, String), Compared>, StoreError> {
+    let mut compared = BTreeMap::new();
+    let slots = slots(checks, &Rules::default(), now);
     let is_asked = |slot: &&Slot<'_>| {
         slot.newest.is_some_and(|check| is_of_request(check, target)) && failure(slot, &[], 0).is_some()
     };
     let asked: Vec<(&Slot<'_>, &Check)> = slots.iter().filter(is_asked).filter_map(|s| Some((s, s.newest?))).collect();
     if asked.is_empty() {
-        return Ok(());
+        return Ok(compared);
     }
     let (systems, names) = (column(&asked, |a| a.1.system.as_str()), column(&asked, |a| a.1.name.as_str()));
     let sql = include_str!("sql/target_results.sql");
-    let results: Vec<TargetRow> = reader.read(sql, &[&repo, &target, &systems, &names, &MOST]).await?;
+    let results: Vec<TargetRow> = reader.read(sql, &[&systems, &names, &repo, &target, &MOST]).await?;
     let (mr, at) = (asked[0].1.mr.unwrap_or_default(), asked[0].1.created_at);
     let sql = include_str!("sql/same_failures.sql");
-    let same: Vec<SameFailure> = reader.read(sql, &[&repo, &mr, &systems, &names, &at]).await?;
+    let same: Vec<SameFailure> = reader.read(sql, &[&systems, &names, &repo, &mr, &at]).await?;
     for (slot, check) in asked {
         let is_same_host = |host: &str| host.is_empty() || check.host.is_empty() || host == check.host;
         let is_of = |row: &&TargetRow| row.system == check.system && row.name == check.name && is_same_host(&row.host);
         let of_target: Vec<&TargetRow> = results.iter().filter(is_of).collect();
-        let compared: Vec<TargetResult> = of_target
+        let before: Vec<TargetResult> = of_target
             .iter()
             .map(|row| TargetResult { place: row.place, is_ok: row.is_ok, is_flaky: row.is_flaky })
             .collect();
         let elsewhere = same.iter().find(|row| row.system == check.system && row.name == check.name);
         let elsewhere = elsewhere.map_or(0, |row| usize::try_from(row.requests).unwrap_or_default());
-        let found = failure(slot, &compared, elsewhere);
-        for item in items.iter_mut().filter(|item| item.check.place() == check.place()) {
-            item.failure = found;
-            item.evidence = of_target.last().map(|row| format!("/series/{}", row.series));
+        let page = of_target.last().map(|row| format!("/series/{}", row.series));
+        if let Some(found) = failure(slot, &before, elsewhere) {
+            compared.insert((check.kind.clone(), check.key.clone()), (found, page));
         }
     }
-    Ok(())
+    Ok(compared)
 }

@@ -174,7 +174,15 @@ pub async fn verdicts(
         let commit = Commit { host, repo, sha: sha.to_owned(), checks, head, branch: branch_of(&heads) };
         let mut answer = commit.judge(&rules, required, projecting_since, now);
         if let Some(target) = heads.iter().find_map(|head| head.target.as_deref()) {
-            compare(reader, (&answer.repo, target), &mut answer.checks, now).await?;
+            let checks: Vec<Check> = answer.checks.iter().map(|item| item.check.clone()).collect();
+            let mut compared = compare(reader, (&answer.repo, target), &checks, now).await?;
+            for item in &mut answer.checks {
+                let key = (item.check.kind.clone(), item.check.key.clone());
+                (item.failure, item.evidence) = match compared.remove(&key) {
+                    Some((failure, page)) => (Some(failure), page),
+                    None => (None, None),
+                };
+            }
         }
         answers.push(answer);
     }

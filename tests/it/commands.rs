@@ -88,6 +88,8 @@ async fn a_closed_pipe_changes_no_exit_status_and_is_not_reported() {
         &["wait", "0000000", "--timeout", "0s"],
         &["wait", "0000000", "--timeout", "0s", "--json"],
         &["wait", "nonsense"],
+        &["status"],
+        &["status", "acme/app", "main"],
         &["rejected", "list"],
         &["rejected", "show", "broken"],
         &["rejected", "replay"],
@@ -277,6 +279,7 @@ fn read_only_commands_create_no_database() {
     let folder = Folder::new("no-database");
     for arguments in [
         &["explain", "bot", "b"][..],
+        &["status"],
         &["rejected", "list"],
         &["rejected", "show", "x"],
         &["rejected", "replay"],

@@ -22,6 +22,7 @@ mod redrive;
 mod rejected;
 mod repair;
 mod show;
+mod status;
 mod up;
 mod wait;
 mod web;
@@ -70,6 +71,8 @@ enum Command {
     /// Explain an object's state: its row, the messages behind it, notifications and their responses, rejected
     /// messages.
     Explain(explain::ExplainArgs),
+    /// Show what is broken now: since when, the last good and the first bad commit, and who pushed between them.
+    Status(status::StatusArgs),
     /// Wait for the verdict of a commit or of a merge request, by all its checks; the exit status is the verdict.
     ///
     /// Exit status: 0 passed; 1 failed; 3 time over; 4 no check says anything, or the commit is unknown; 5 cannot ask;
@@ -108,6 +111,7 @@ async fn main() -> ExitCode {
         Command::Backfill(args) => backfill::run(args).await,
         Command::Rejected(command) => rejected::run(command).await,
         Command::Explain(args) => explain::run(args).await,
+        Command::Status(args) => status::run(args).await,
         Command::Wait(args) => wait::run(args).await,
         Command::Repair(args) => repair::run(args).await,
         Command::Redrive(args) => redrive::run(args).await,

@@ -1,5 +1,5 @@
 -- same_failures
--- In how many other merge requests of a repository ($1, all but $2) checks of these sources and names failed within a
+-- In how many other merge requests of a repository ($3, all but $4) checks of these sources and names failed within a
 -- day of a time ($5), among the first 10,000 failures of that time.
 SELECT f.system, f.name, count(DISTINCT f.mr) AS requests
 FROM (
@@ -9,8 +9,8 @@ FROM (
     ORDER BY c.created_at DESC
     LIMIT 10000
 ) AS f
-JOIN (SELECT unnest($3::text[]) AS system, unnest($4::text[]) AS name) AS i
+JOIN (SELECT unnest($1::text[]) AS system, unnest($2::text[]) AS name) AS i
     ON f.system = i.system AND f.name = i.name
-WHERE f.repo = $1 AND f.lane = 'mr' AND f.mr <> $2
+WHERE f.repo = $3 AND f.lane = 'mr' AND f.mr <> $4
 GROUP BY f.system, f.name
 ORDER BY f.system, f.name

@@ -24,6 +24,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "series",
             "series_projections",
             "series_results",
+            "series_standing",
             "verdict_rules",
         ],
     ),

@@ -1,6 +1,6 @@
 -- settle_series
--- Writes how series stand: their newest result, and the edge that began the present run of equal outcomes; deletes series
--- without a result. The series are locked; their results and transitions are settled.
+-- Writes how series stand: their newest result, and the edge that began the present run of equal outcomes; deletes
+-- series without a result. The series are locked; their results and transitions are settled.
 WITH gone AS (
     DELETE FROM series AS t USING (SELECT unnest($1::text[])::uuid AS id) AS i
     WHERE t.id = i.id AND NOT EXISTS (SELECT FROM series_results AS r WHERE r.series = i.id)
