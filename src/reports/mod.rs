@@ -20,7 +20,7 @@ pub use self::failures::{SameFailure, TargetRow};
 pub use self::lead::{LeadStage, STAGES, lead_stages};
 pub use self::repair::{frozen_until, repair, repairable};
 pub use self::series::{
-    BrokenCount, ResultRow, SeriesFilter, SeriesHistory, SeriesItem, SeriesRow, SuspectRow, TransitionRow,
+    BrokenCount, ResultRow, SeriesFilter, SeriesHistory, SeriesItem, SeriesRow, SuspectRow, TransitionRow, broken,
     broken_counts, series, series_history, transitions,
 };
 pub use self::summary::{TableSummary, filled_tables, summary};

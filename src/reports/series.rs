@@ -3,9 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::checks::Outcome;
 use crate::checks::failures::is_known_flaky;
-use crate::db::{Reader, StoreError, column, rows};
+use crate::db::{Param, Reader, StoreError, column, rows};
 
 /// Commits with checks of other names only, after which a series is not shown as broken any more. The view
 /// `series_standing` counts no more than these.
@@ -194,8 +193,6 @@ pub struct SeriesHistory {
 /// Which series to list; `None` for all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SeriesFilter {
-    /// Outcome of the newest result: `ok` or `bad`.
-    pub outcome: Option<&'static str>,
     /// Name of the source.
     pub system: Option<String>,
     /// Path of the repository.
@@ -213,10 +210,12 @@ pub struct SeriesFilter {
 }
 
 impl SeriesFilter {
-    /// What is broken now.
-    #[must_use]
-    pub fn broken() -> Self {
-        Self { outcome: Some(Outcome::Bad.name()), ..Self::default() }
+    fn params(&self) -> [Param<'_>; 5] {
+        [&self.system, &self.repo, &self.branch, &self.lane, &self.name]
+    }
+
+    fn every_branch(&self) -> bool {
+        self.all_branches || self.branch.is_some()
     }
 }
 
@@ -225,38 +224,58 @@ fn lately(now: Timestamp) -> Timestamp {
     now.saturating_sub(LATELY).unwrap_or(Timestamp::MIN)
 }
 
-/// Series, those that began to stand so last first; after a position (since, id) if given, at most `limit`.
+/// What is broken now, what broke last first; after a position (since, id) if given, at most `limit`.
 ///
 /// # Errors
 /// As [`Reader::read`].
-pub async fn series(
+pub async fn broken(
     reader: &mut Reader,
     filter: &SeriesFilter,
     after: Option<(Timestamp, &str)>,
     limit: i64,
     now: Timestamp,
 ) -> Result<Vec<SeriesItem>, StoreError> {
+    let (since, id) = after.unzip();
+    let (all_branches, lately) = (filter.every_branch(), lately(now));
+    let [system, repo, branch, lane, name] = filter.params();
     let found: Vec<SeriesRow> = reader
         .read(
-            include_str!("sql/list_series.sql"),
+            include_str!("sql/list_broken.sql"),
             &[
-                &filter.outcome,
-                &filter.system,
-                &filter.repo,
-                &filter.branch,
-                &filter.lane,
-                &filter.name,
-                &(filter.all_branches || filter.branch.is_some()),
+                system,
+                repo,
+                branch,
+                lane,
+                name,
+                &all_branches,
                 &filter.optional,
-                &lately(now),
+                &lately,
                 &ABSENT_AFTER,
-                &after.map(|(since, _)| since),
-                &after.map(|(_, id)| id),
                 &limit,
+                &since,
+                &id,
             ],
         )
         .await?;
     with_suspects(reader, found).await
+}
+
+/// How series stand, by repository, branch and name; at most `limit`.
+///
+/// # Errors
+/// As [`Reader::read`].
+pub async fn series(
+    reader: &mut Reader,
+    filter: &SeriesFilter,
+    limit: i64,
+    now: Timestamp,
+) -> Result<Vec<SeriesRow>, StoreError> {
+    let (all_branches, lately) = (filter.every_branch(), lately(now));
+    let [system, repo, branch, lane, name] = filter.params();
+    let sql = include_str!("sql/list_series.sql");
+    let params: [Param<'_>; 10] =
+        [system, repo, branch, lane, name, &all_branches, &filter.optional, &lately, &ABSENT_AFTER, &limit];
+    reader.read(sql, &params).await
 }
 
 /// How many series are broken now, by source and lane: of default branches, releases and tags.

@@ -16,7 +16,7 @@ use super::problem::{Problem, ProblemResponses};
 use super::text;
 use crate::checks::Lane;
 use crate::platform::routing::Routes;
-use crate::reports::{SeriesFilter, SeriesHistory, SeriesItem, SeriesRow, series, series_history};
+use crate::reports::{SeriesFilter, SeriesHistory, SeriesItem, SeriesRow, broken, series, series_history};
 
 /// Most rows of a page of the API, and series in `cctray.xml`.
 const MOST: i64 = 500;
@@ -36,7 +36,6 @@ fn filter(params: &Params) -> Result<SeriesFilter, Problem> {
         name: text("name"),
         all_branches: params.text("all").is_some(),
         optional: params.text("optional").is_some(),
-        ..SeriesFilter::broken()
     })
 }
 
@@ -48,7 +47,7 @@ async fn rows(app: &App, params: &Params) -> Result<Rows<SeriesItem>, Problem> {
     };
     let limit = params.number("limit", ROWS, 1, MOST)?;
     let after = after.as_ref().map(|(since, id)| (*since, id.as_str()));
-    let found = series(&mut app.reader().await?, &filter(params)?, after, limit + 1, app.now()).await?;
+    let found = broken(&mut app.reader().await?, &filter(params)?, after, limit + 1, app.now()).await?;
     let key = |item: &SeriesItem| cursor(&[&item.series.since.unwrap_or_default().to_string(), &item.series.id]);
     Ok(Rows::new(found, limit, key))
 }
@@ -224,11 +223,10 @@ pub(super) fn series_table(caption: &str, items: &[SeriesItem], now: Timestamp) 
 /// branch.
 async fn cctray(State(app): State<App>, params: Params, headers: HeaderMap) -> Result<Response, Problem> {
     let base = base(&headers);
-    let filter = SeriesFilter { outcome: None, ..filter(&params)? };
-    let found = series(&mut app.reader().await?, &filter, None, MOST, app.now()).await?;
+    let found = series(&mut app.reader().await?, &filter(&params)?, MOST, app.now()).await?;
     let body = html! {
         (PreEscaped("<?xml version=\"1.0\" encoding=\"utf-8\"?>"))
-        Projects { @for item in &found { (PreEscaped(project(&item.series, &base))) } }
+        Projects { @for item in &found { (PreEscaped(project(item, &base))) } }
     };
     let kind = [
         (header::CONTENT_TYPE, "application/xml; charset=utf-8"),

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use anyhow::Context;
 use hummingbird_status::platform::clock;
-use hummingbird_status::reports::{SeriesFilter, SeriesItem, series};
+use hummingbird_status::reports::{SeriesFilter, SeriesItem, broken};
 
 use super::{database, out, show};
 
@@ -25,9 +25,9 @@ pub(super) struct StatusArgs {
 /// Prints what is broken now: on a terminal as a table, elsewhere as JSON.
 pub(super) async fn run(args: StatusArgs) -> anyhow::Result<()> {
     let database = database::open_existing(1).await?;
-    let filter = SeriesFilter { repo: args.repo, branch: args.branch, ..SeriesFilter::broken() };
+    let filter = SeriesFilter { repo: args.repo, branch: args.branch, ..SeriesFilter::default() };
     let mut reader = database.store.reader(database::time_limit()).await?;
-    let found = series(&mut reader, &filter, None, MOST, clock::now()).await?;
+    let found = broken(&mut reader, &filter, None, MOST, clock::now()).await?;
     if args.json || !std::io::stdout().is_terminal() {
         out::json(&serde_json::to_string_pretty(&found).context("cannot write it")?);
         return Ok(());

@@ -24,6 +24,9 @@ CREATE TABLE branch_deletions (
     PRIMARY KEY (repo, branch, before_sha)
 );
 
+-- holds writers: few rows
+CREATE INDEX repositories_path ON repositories (repo);
+
 -- One row for each series with a result. kind, key, point, place, state, outcome, optional, at: the newest result. edge_*: the result that
 -- began the present run of equal outcomes, if an edge did; before_*: the result before that. count: results of the present run of bad
 -- ones, at most 100.
@@ -51,7 +54,7 @@ CREATE TABLE series (
     count integer,
     CONSTRAINT series_outcome CHECK (outcome IN ('ok', 'bad'))
 ) WITH (fillfactor = 80);
-CREATE INDEX series_bad ON series (edge_at DESC, id) WHERE outcome = 'bad';
+CREATE INDEX series_bad ON series (edge_at DESC, id DESC) WHERE outcome = 'bad';
 CREATE INDEX series_branch ON series (repo, branch, name);
 
 -- The result of a series for one commit: that of the newest of its checks. point: the commit, or without one the key of the check.

@@ -14,16 +14,23 @@ asked AS MATERIALIZED (
         SELECT max(b.deleted_at) AS deleted_at FROM branch_deletions AS b WHERE b.repo = p.repo AND b.branch = p.branch
     ) AS d ON true
 ),
+-- All checks of each commit, once: a commit can have many.
+of_commits AS MATERIALIZED (
+    SELECT c.system, c.host, c.repo, coalesce(c.branch, '') AS branch, c.lane, c.name, c.sha, c.kind, c.key, c.state,
+        c.optional, c.ever_bad, c.seq, c.attempt, c.run, coalesce(c.finished_at, c.changed_at) AS at
+    FROM (SELECT DISTINCT p.point, p.repo FROM points AS p WHERE p.kind IS NULL) AS i
+    JOIN checks AS c ON c.sha = i.point AND c.repo = i.repo
+        AND (c.state = ANY ($10::text[]) OR c.state = ANY ($11::text[]))
+),
 found AS MATERIALIZED (
-    SELECT p.series, p.point, c.kind, c.key, c.state, c.optional, c.state = ANY ($10::text[]) AS is_ok,
-        coalesce(c.finished_at, c.changed_at) AS at, l.place, row_number() OVER newest AS number,
+    SELECT p.series, p.point, c.kind, c.key, c.state, c.optional, c.state = ANY ($10) AS is_ok, c.at, l.place,
+        row_number() OVER newest AS number,
         bool_or(c.state = ANY ($10)) OVER every
-            AND bool_or(c.state = ANY ($11::text[]) OR coalesce(c.ever_bad, false)) OVER every AS flaky
+            AND bool_or(c.state = ANY ($11) OR coalesce(c.ever_bad, false)) OVER every AS flaky
     FROM asked AS p
     JOIN commit_places AS l ON l.repo = p.repo AND l.branch = p.branch AND l.sha = p.point AND l.place > p.deleted_at
-    JOIN checks AS c ON c.sha = p.point AND c.repo = p.repo AND c.system = p.system AND c.name = p.name
-        AND c.lane = p.lane AND c.host = p.host AND (p.lane = 'tag' OR coalesce(c.branch, '') = p.branch)
-        AND (c.state = ANY ($10) OR c.state = ANY ($11))
+    JOIN of_commits AS c ON c.sha = p.point AND c.repo = p.repo AND c.system = p.system AND c.name = p.name
+        AND c.lane = p.lane AND c.host = p.host AND (p.lane = 'tag' OR c.branch = p.branch)
     WHERE p.kind IS NULL
     WINDOW every AS (PARTITION BY p.series, p.point),
         newest AS (PARTITION BY p.series, p.point
