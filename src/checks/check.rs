@@ -36,6 +36,12 @@ impl Outcome {
         }
     }
 
+    /// The names of the states with this outcome, as a parameter of statements.
+    #[must_use]
+    pub fn states(self) -> Vec<&'static str> {
+        names(|state| Self::of(state) == self)
+    }
+
     /// Its name in JSON and in filters.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -53,6 +59,22 @@ impl Outcome {
 #[must_use]
 pub fn is_bad(state: State) -> bool {
     Outcome::of(state) == Outcome::Bad
+}
+
+/// Whether a check in a state will have another one: it is open, or has failed and goes on.
+#[must_use]
+pub fn is_unfinished(state: State) -> bool {
+    Outcome::of(state) == Outcome::Open || state == State::Failing
+}
+
+/// The names of the states of [`is_unfinished`], as a parameter of statements.
+#[must_use]
+pub fn unfinished_states() -> Vec<&'static str> {
+    names(is_unfinished)
+}
+
+fn names(fits: impl Fn(State) -> bool) -> Vec<&'static str> {
+    State::ALL.iter().filter(|state| fits(**state)).map(|state| state.name()).collect()
 }
 
 /// Whether a text is the whole hash of a commit (SHA-1 or SHA-256), not an abbreviation or a name such as `HEAD`.
@@ -194,8 +216,7 @@ impl Check {
     /// Whether it is open and beyond the time limit of its source. The one definition of stuck.
     #[must_use]
     pub fn is_stuck(&self, now: Timestamp) -> bool {
-        let is_open = Outcome::of(self.state) == Outcome::Open || self.state == State::Failing;
-        is_open && self.stuck_since.is_some_and(|since| since <= now)
+        is_unfinished(self.state) && self.stuck_since.is_some_and(|since| since <= now)
     }
 
     /// The outcome. An open check that is stuck is held.

@@ -16,8 +16,8 @@ pub mod store;
 mod touched;
 mod verdict;
 
-pub use self::check::{Check, Lane, Outcome, is_bad, is_whole_hash};
+pub use self::check::{Check, Lane, Outcome, is_bad, is_unfinished, is_whole_hash, unfinished_states};
 pub use self::rules::{Pattern, Rules};
 pub use self::slots::{Slot, slots};
 pub use self::touched::{Repository, Touched};
-pub use self::verdict::{Answer, Head, Reason, Verdict, Why, verdict, verdict_of_slots};
+pub use self::verdict::{Answer, Head, Reason, Verdict, Why, verdict, verdict_of_slots, worst};

@@ -109,6 +109,21 @@ pub fn verdict(checks: &[Check], head: Head, rules: &Rules, now: Timestamp) -> V
     verdict_of_slots(&slots(checks, rules, now), head, rules, now)
 }
 
+/// The worst of single checks that need not be of one commit, such as the newest build, tests and release of a
+/// component. Optional ones do not count.
+#[must_use]
+pub fn worst(checks: &[Check], now: Timestamp) -> Answer {
+    let all: BTreeSet<Outcome> =
+        checks.iter().filter(|check| !check.optional).map(|check| check.outcome(now)).collect();
+    let order = [
+        (Outcome::Bad, Answer::Failed),
+        (Outcome::Open, Answer::Pending),
+        (Outcome::Held, Answer::Blocked),
+        (Outcome::Ok, Answer::Passed),
+    ];
+    order.into_iter().find(|(outcome, _)| all.contains(outcome)).map_or(Answer::None, |(_, answer)| answer)
+}
+
 /// The verdict of a commit, from its slots by the same rules.
 #[must_use]
 pub fn verdict_of_slots(slots: &[Slot<'_>], head: Head, rules: &Rules, now: Timestamp) -> Verdict {

@@ -91,6 +91,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 28, name: "triage", sql: include_str!("migrations/0028_triage.sql") },
     Migration { version: 29, name: "checks", sql: include_str!("migrations/0029_checks.sql") },
     Migration { version: 30, name: "series", sql: include_str!("migrations/0030_series.sql") },
+    Migration { version: 31, name: "check_lists", sql: include_str!("migrations/0031_check_lists.sql") },
 ];
 
 /// The result of [`migrate`].

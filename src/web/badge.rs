@@ -10,9 +10,11 @@ use super::html::Tone;
 use super::merge_requests::key;
 use super::params::{self, Params};
 use super::problem::Problem;
-use super::tally::Tally;
 use super::{App, bots, builds, verdict};
+use crate::checks::store::{checks_by_key, projecting_since};
+use crate::checks::{Answer, worst};
 use crate::platform::routing::Routes;
+use crate::reports::Asked;
 use crate::sources::bots::Effective;
 use crate::sources::gitlab::reads as gitlab;
 use crate::sources::konflux::reads as konflux;
@@ -61,7 +63,7 @@ async fn one(
         "components" => component(&app, name).await?,
         "mr" => merge_request(&app, name).await?,
         "builds" => build(&app, name).await?,
-        "verdict" => verdict::of_branch(&app, name, params.text("branch")).await?,
+        "verdict" => Some(branch(&app, name, params.text("branch")).await?),
         "projects" => project(&app, name, params.text("branch")).await?,
         _ => return Err(missing()),
     };
@@ -80,24 +82,39 @@ async fn bot(app: &App, name: &str) -> Result<Option<String>, Problem> {
     Ok(bot.map(|bot| bot.effective.to_owned()))
 }
 
+/// The worst of what the component is at on its branch.
 async fn component(app: &App, name: &str) -> Result<Option<String>, Problem> {
-    Ok(konflux::build_state(&mut app.reader().await?, name).await?)
+    let mut reader = app.reader().await?;
+    let rows = konflux::newest_of_component(&mut reader, name).await?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let checks = checks_by_key(&mut reader, "konflux", &rows).await?;
+    let is_complete = checks.len() == rows.len() || projecting_since(&mut reader).await?.is_none();
+    Ok(Some(verdict::word(worst(&checks, app.now()), !is_complete)))
 }
 
+/// The verdict of the head of an open merge request; the state of another one.
 async fn merge_request(app: &App, name: &str) -> Result<Option<String>, Problem> {
     let Some((project, iid)) = key(name) else { return Ok(None) };
-    let mut reader = app.reader().await?;
-    let Some(row) = gitlab::merge_request(&mut reader, &project, iid).await? else { return Ok(None) };
-    // For an open merge request, the state of its head is more useful.
-    let Some(sha) = row.sha.as_deref().filter(|_| row.state == "opened") else { return Ok(Some(row.state)) };
-    let runs = konflux::runs_of_commits(&mut reader, &[sha]).await?;
-    let worst = ["build", "test"].map(|kind| Tally::of(&runs, kind)).into_iter().sum::<Tally>().worst();
-    Ok(Some(worst.map_or(row.state, str::to_owned)))
+    let Some(row) = gitlab::merge_request(&mut app.reader().await?, &project, iid).await? else { return Ok(None) };
+    if row.state != "opened" || row.sha.is_none() {
+        return Ok(Some(row.state));
+    }
+    let found = verdict::of(app, &Asked::MergeRequest(iid), &project).await?;
+    let has_checks = found.verdict.verdict != Answer::None || !found.verdict.reasons.is_empty();
+    Ok(Some(if has_checks { verdict::word_of(&found.verdict) } else { row.state }))
 }
 
 async fn build(app: &App, name: &str) -> Result<Option<String>, Problem> {
     let Some((system, id)) = name.split_once('/') else { return Ok(None) };
     Ok(builds::find(app, system, id).await?.and_then(|build| build.state))
+}
+
+/// The verdict of the newest commit of a branch; of the default branch if none is given.
+async fn branch(app: &App, repo: &str, branch: Option<&str>) -> Result<String, Problem> {
+    let found = verdict::of(app, &Asked::Branch(branch.map(str::to_owned)), repo).await?;
+    Ok(verdict::word_of(&found.verdict))
 }
 
 async fn project(app: &App, name: &str, branch: Option<&str>) -> Result<Option<String>, Problem> {

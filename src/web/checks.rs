@@ -70,7 +70,7 @@ async fn rows(app: &App, params: &Params) -> Result<Rows<CheckItem>, Problem> {
         ("branch" = Option<String>, Query, description = "Only of this branch"),
         (
             "name" = Option<String>, Query,
-            description = "Part of the name, in the first 10,000 checks that match the other filters"
+            description = "Part of the name, in any case"
         ),
         (
             "state" = Option<String>, Query,
@@ -89,7 +89,15 @@ async fn rows(app: &App, params: &Params) -> Result<Rows<CheckItem>, Problem> {
             description = "`csv` for the page as CSV; cells that a spreadsheet would take as a formula begin with `'`"
         ),
     ),
-    responses((status = 200, description = "Checks of all sources, newest first.", body = Rows<CheckItem>), ProblemResponses)
+    responses(
+        (
+            status = 200,
+            description = "Checks of all sources, newest first. Filters other than `repo`, `branch` of a `repo`, and \
+                `class=bad` without it are applied to the first 10,000 checks that match these.",
+            body = Rows<CheckItem>
+        ),
+        ProblemResponses
+    )
 )]
 pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Response, Problem> {
     let list = rows(&app, &params).await?;
@@ -118,6 +126,10 @@ pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Respo
     let none = "No checks yet. Each pipeline, build, test, release, checkout and bot is one.";
     let content = html! {
         h1 { "Checks" }
+        @if list.results.is_empty() && params.filters() {
+            p.dim { "A filter by name, system or result is applied to the newest 10,000 checks of the repository, or of \
+                all; that by the result failed to all checks." }
+        }
         (view.rows(&params, &fields, &list, none, |checks| check_table("Checks, newest first", checks, now)))
     };
     Ok(view.list(&params, &content))

@@ -12,13 +12,13 @@ use super::builds::{self, Build};
 use super::html::short;
 use super::params::{self, encode, encode_path};
 use super::problem::Problem;
-use super::{App, checkouts, merge_requests, text};
+use super::{App, attention, checkouts, merge_requests, text};
 use crate::platform::routing::Routes;
 use crate::reports::{self, TransitionRow};
 use crate::sources::bots::reads::{self as bots, Transition};
 use crate::sources::gitlab::reads::MergeRequestRow;
 use crate::sources::kcidb::reads as kcidb;
-use crate::sources::konflux::reads::{self as konflux, ReleaseFilter, ReleaseRow, RunRow};
+use crate::sources::konflux::reads::{self as konflux, ReleaseRow, RunRow};
 
 /// Entries of a feed.
 const ENTRIES: i64 = 100;
@@ -82,7 +82,7 @@ impl Entry {
             Some(component) => format!("/components/{}", encode_path(component)),
             None => format!("/commits/{}", encode_path(run.sha.as_deref()?)),
         };
-        let parts: Vec<&str> = [Some(run.kind.as_str()), run.scenario.as_deref(), Some(run.state.as_str())]
+        let parts: Vec<&str> = [Some(run.kind.as_str()), run.scenario.as_deref(), Some(run.result().name())]
             .into_iter()
             .flatten()
             .collect();
@@ -145,11 +145,10 @@ async fn all(State(app): State<App>, headers: HeaderMap) -> Result<Response, Pro
     let mut reader = app.reader().await?;
     let mut entries: Vec<Entry> =
         bots::transitions(&mut reader, None, ENTRIES).await?.iter().map(Entry::of_bot).collect();
-    entries.extend(konflux::failed_runs(&mut reader, since, ENTRIES).await?.iter().filter_map(Entry::of_run));
-    let failed = ReleaseFilter { state: Some("failed"), ..ReleaseFilter::default() };
-    let releases = konflux::releases(&mut reader, &failed, ENTRIES).await?;
-    entries.extend(releases.iter().filter_map(Entry::of_release));
-    entries.extend(builds::failed(&mut reader, since, ENTRIES).await?.iter().map(Entry::of_build));
+    let failed = attention::failed(&mut reader, since, ENTRIES).await?;
+    entries.extend(failed.runs.iter().filter_map(Entry::of_run));
+    entries.extend(failed.releases.iter().filter_map(Entry::of_release));
+    entries.extend(failed.builds.iter().map(Entry::of_build));
     let failed = kcidb::CheckoutFilter { failed: Some(true), since: Some(since), ..kcidb::CheckoutFilter::default() };
     let failed = checkouts::read(&mut reader, &failed, ENTRIES).await?;
     entries.extend(failed.iter().filter_map(Entry::of_checkout));

@@ -17,8 +17,12 @@ use super::params::{self, Params, bad_after, cursor, encode, merge_request_path}
 use super::problem::{Problem, ProblemResponses};
 use super::releases::release_table;
 use super::tally::Tally;
-use super::{App, html};
+use super::verdict::check_table;
+use super::{App, html, verdict};
+use crate::checks::Verdict;
 use crate::platform::routing::Routes;
+use crate::reports;
+use crate::reports::CheckItem;
 use crate::sources::gitlab::reads::{self, MergeRequestCounts, MergeRequestFilter, MergeRequestRow, VersionRow};
 use crate::sources::konflux::reads::{self as konflux, ReleaseRow, RunRow};
 
@@ -205,6 +209,13 @@ pub(super) struct Detail {
     pub(super) iid: i64,
     /// None when no message about the merge request itself was received, only about its runs.
     pub(super) merge_request: Option<MergeRequestRow>,
+    /// The verdict of its head.
+    #[serde(flatten)]
+    verdict: Verdict,
+    /// Changes when the verdict or a check of the head does.
+    version: String,
+    /// The checks of its head, those that failed first.
+    checks: Vec<CheckItem>,
     pub(super) versions: Vec<VersionRow>,
     pub(super) runs: Vec<RunRow>,
     pub(super) releases: Vec<ReleaseRow>,
@@ -251,10 +262,16 @@ pub(super) async fn find(app: &App, address: &str) -> Result<Detail, Problem> {
     let shas: Vec<&str> = shas.into_iter().collect();
     let releases = konflux::releases_of_commits(&mut reader, &shas).await?;
     let builds = builds::of_commits(&mut reader, &shas).await?;
-    if merge_request.is_none() {
-        return Ok(Detail { project, iid, merge_request, versions, runs: named, releases, builds });
-    }
-    let mut runs = konflux::runs_of_commits(&mut reader, &shas).await?;
+    let verdicts = match reports::head_of_merge_request(&mut reader, &project, iid).await? {
+        Some(head) => reports::verdicts(&mut reader, &head, Some(&project), &[], app.now()).await?,
+        None => Vec::new(),
+    };
+    let (verdict, version) = reports::joint(&verdicts);
+    let checks = verdicts.into_iter().flat_map(|one| one.checks).collect();
+    let mut runs = match &merge_request {
+        Some(_) => konflux::runs_of_commits(&mut reader, &shas).await?,
+        None => named,
+    };
     // In the order of the versions, newest first, and of each the newest run first. A head that is not a version yet is
     // newer than all.
     let index = |run: &RunRow| versions.iter().position(|version| Some(&version.sha) == run.sha.as_ref());
@@ -262,7 +279,7 @@ pub(super) async fn find(app: &App, address: &str) -> Result<Detail, Problem> {
         let order = |run: &RunRow| (index(run), std::cmp::Reverse(run.created_at.or(run.started_at)));
         order(a).cmp(&order(b)).then_with(|| a.name.cmp(&b.name))
     });
-    Ok(Detail { project, iid, merge_request, versions, runs, releases, builds })
+    Ok(Detail { project, iid, merge_request, verdict, version, checks, versions, runs, releases, builds })
 }
 
 /// A merge request with its versions, runs and releases.
@@ -295,6 +312,9 @@ async fn detail(State(app): State<App>, Path(key): Path<String>, params: Params)
             h1 { (name) }
             p { "No message about the merge request itself was received, only about its runs." }
         }
+        h2 { "Verdict of the head" }
+        (verdict::banner(&found.verdict))
+        @if !found.checks.is_empty() { (check_table("Checks of the head", &found.checks, now)) }
         @if !found.versions.is_empty() || found.merge_request.is_some() {
             h2 { "Versions by component" }
             (matrix(&found.versions, &found.runs, &found.releases, now))

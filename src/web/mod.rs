@@ -10,6 +10,7 @@
 
 mod access;
 mod api;
+mod attention;
 mod badge;
 mod bots;
 mod broken;

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::attention::BuildCounts;
 use super::problem::Problem;
 use super::{App, html, overview};
 use crate::outbox::reads::TargetRow;
@@ -61,30 +62,30 @@ async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
             &[(String::new(), counts.stale)],
         );
     }
-    if let Some(counts) = &summary.pipelines {
-        for (name, help, number) in [
-            ("runs_unfinished", "Runs that are not finished.", counts.unfinished),
-            ("runs_stuck", "Runs that should have ended.", counts.stuck),
-            ("runs_failed_24h", "Runs that failed in the last 24 hours.", counts.failed),
-            ("releases_failed_24h", "Releases that failed in the last 24 hours.", counts.failed_releases),
-            ("releases_unfinished", "Releases that are not finished.", counts.unfinished_releases),
-        ] {
-            gauge(name, help, &[(String::new(), number)]);
-        }
+    let counts = &summary.pipelines;
+    for (name, help, number) in [
+        ("runs_unfinished", "Builds and tests that are not finished.", counts.unfinished),
+        ("runs_stuck", "Builds and tests that should have ended.", counts.stuck),
+        ("runs_failed_24h", "Builds and tests that failed in the last 24 hours.", counts.failed),
+        ("releases_failed_24h", "Releases that failed in the last 24 hours.", counts.failed_releases),
+        ("releases_unfinished", "Releases that are not finished.", counts.unfinished_releases),
+        ("releases_stuck", "Releases that should have ended.", counts.stuck_releases),
+        (
+            "checks_being_computed",
+            "Whether objects from before the last update are still being read: the numbers of failed and stuck ones \
+             may be too low.",
+            i64::from(summary.being_computed),
+        ),
+    ] {
+        gauge(name, help, &[(String::new(), number)]);
     }
-    let mut builds = Vec::new();
-    if let Some(counts) = &summary.buildkite {
-        builds.push(("buildkite", counts.stuck, counts.failed, counts.running));
-    }
-    if let Some(counts) = &summary.travis {
-        builds.push(("travis", counts.stuck, counts.failed, counts.running));
-    }
-    let of = |number: fn(&(&str, i64, i64, i64)) -> i64| -> Vec<_> {
-        builds.iter().map(|counts| (format!("{{{}}}", label("system", counts.0)), number(counts))).collect()
+    let builds = [("buildkite", &summary.buildkite), ("travis", &summary.travis)];
+    let of = |number: fn(&BuildCounts) -> i64| -> Vec<_> {
+        builds.iter().map(|(system, counts)| (format!("{{{}}}", label("system", system)), number(counts))).collect()
     };
-    gauge("builds_stuck", "Builds that should have ended.", &of(|counts| counts.1));
-    gauge("builds_failed_24h", "Builds that failed in the last 24 hours.", &of(|counts| counts.2));
-    gauge("builds_unfinished", "Builds that are not finished.", &of(|counts| counts.3));
+    gauge("builds_stuck", "Builds that should have ended.", &of(|counts| counts.stuck));
+    gauge("builds_failed_24h", "Builds that failed in the last 24 hours.", &of(|counts| counts.failed));
+    gauge("builds_unfinished", "Builds that are not finished.", &of(|counts| counts.running));
     if let Some(counts) = &summary.checkouts {
         for (name, help, number) in [
             ("checkouts_failed_24h", "Checkouts of the last 24 hours with failures.", counts.failed),

@@ -6,7 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use serde::Serialize;
 
-use super::builds::{self, Build, build_table};
+use super::attention::{self, BuildCounts, LATELY, Objects, PipelineCounts};
+use super::builds::build_table;
 use super::checkouts::{self, checkout_table};
 use super::components::run_table_of;
 use super::deliveries::target_table;
@@ -16,19 +17,13 @@ use super::params::{Params, encode_path};
 use super::problem::{Problem, ProblemResponses};
 use super::releases::release_table;
 use super::{App, bots, deliveries, merge_requests, rejected};
+use crate::checks::store::projecting_since;
 use crate::db::{RejectedCount, count_rejected};
 use crate::outbox::reads::{self as outbox, TargetRow};
 use crate::platform::routing::Routes;
-use crate::sources::buildkite::reads::{self as buildkite, BuildkiteCounts};
 use crate::sources::gitlab::reads::MergeRequestCounts;
 use crate::sources::kcidb::reads::{self as kcidb, CheckoutCounts};
-use crate::sources::konflux::reads::{self as konflux, Counts, ReleaseFilter, ReleaseRow, RunRow};
-use crate::sources::travis::reads::{self as travis, TravisCounts};
 
-/// A run that has not ended by then is stuck: builds may take 4 hours, tests 10 (Konflux's own limits).
-pub(super) const STUCK: SignedDuration = SignedDuration::from_hours(10);
-/// Period of the recent failures.
-pub(super) const LATELY: SignedDuration = SignedDuration::from_hours(24);
 /// Checkouts that have not ended by then are not counted as unfinished: they will not end any more.
 const LONG: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// Objects of each kind that are shown.
@@ -48,11 +43,14 @@ pub(super) struct Summary {
     /// Merge requests.
     pub(super) merge_requests: Option<MergeRequestCounts>,
     /// Runs and releases.
-    pub(super) pipelines: Option<Counts>,
+    pub(super) pipelines: PipelineCounts,
     /// Builds of Buildkite.
-    pub(super) buildkite: Option<BuildkiteCounts>,
+    pub(super) buildkite: BuildCounts,
     /// Builds of Travis.
-    pub(super) travis: Option<TravisCounts>,
+    pub(super) travis: BuildCounts,
+    /// Whether checks of rows from before the last update are still being computed: until then, runs, releases and
+    /// builds may be missing from the counts.
+    pub(super) being_computed: bool,
     /// Checkouts.
     pub(super) checkouts: Option<CheckoutCounts>,
     /// Targets of deliveries.
@@ -67,10 +65,8 @@ pub(super) struct Summary {
 
 struct Attention {
     bots: Vec<bots::Bot>,
-    stuck: Vec<RunRow>,
-    failed: Vec<RunRow>,
-    releases: Vec<ReleaseRow>,
-    builds: Vec<Build>,
+    stuck: Objects,
+    failed: Objects,
     checkouts: Vec<checkouts::Item>,
 }
 
@@ -83,24 +79,18 @@ pub(super) async fn read(app: &App) -> Result<Summary, Problem> {
     let bot_counts = bots::counts(&all).into_iter().map(|(state, number)| (state.name(), number)).collect();
     all.retain(|bot| matches!(bot.effective, "failed" | "stale" | "warning"));
     all.truncate(SHOWN as usize);
-    let failed_releases = ReleaseFilter { state: Some("failed"), ..ReleaseFilter::default() };
-    let mut releases = konflux::releases(&mut reader, &failed_releases, SHOWN).await?;
-    releases.retain(|release| release.created_at.is_some_and(|at| at >= ago(LATELY)));
     let failed_checkouts =
         kcidb::CheckoutFilter { failed: Some(true), since: Some(ago(LATELY)), ..kcidb::CheckoutFilter::default() };
     let attention = Attention {
         bots: all,
-        stuck: konflux::stuck_runs(&mut reader, ago(STUCK), SHOWN).await?,
-        failed: konflux::failed_runs(&mut reader, ago(LATELY), SHOWN).await?,
-        releases,
-        builds: builds::failed(&mut reader, ago(LATELY), SHOWN).await?,
+        stuck: attention::stuck(&mut reader, now, SHOWN).await?,
+        failed: attention::failed(&mut reader, ago(LATELY), SHOWN).await?,
         checkouts: checkouts::read(&mut reader, &failed_checkouts, SHOWN).await?,
     };
     let checkouts = kcidb::counts(&mut reader, ago(LATELY), ago(LONG)).await?;
-    let buildkite = buildkite::counts(&mut reader, ago(LATELY), ago(STUCK)).await?;
-    let travis = travis::counts(&mut reader, ago(LATELY), ago(STUCK)).await?;
+    let counts = attention::counts(&mut reader, ago(LATELY), now).await?;
+    let being_computed = projecting_since(&mut reader).await?.is_some();
     let targets = outbox::targets(&mut reader).await?;
-    let pipelines = konflux::counts(&mut reader, ago(STUCK), ago(LATELY)).await?;
     let rejected = count_rejected(&mut reader, ago(rejected::COUNTED)).await?;
     drop(reader);
     let merge_requests = merge_requests::counts(app, None).await?;
@@ -108,9 +98,10 @@ pub(super) async fn read(app: &App) -> Result<Summary, Problem> {
         at: now,
         bots: bot_counts,
         merge_requests,
-        pipelines,
-        buildkite,
-        travis,
+        pipelines: counts.pipelines,
+        buildkite: counts.buildkite,
+        travis: counts.travis,
+        being_computed,
         checkouts,
         targets,
         rejected,
@@ -178,37 +169,34 @@ fn cards(summary: &Summary) -> Markup {
                     p.dim { "Newest message " (time(counts.newest, now)) }
                 }
             }
-            @if let Some(counts) = &summary.pipelines {
-                li {
-                    h2 { a href="/components" { "Pipelines" } }
-                    p {
-                        (count(counts.stuck, Tone::Bad, "stuck"))
-                        ", "
-                        (count(counts.failed, Tone::Bad, "failed in 24 h"))
-                        ", "
-                        (toned(Tone::Running, html! { (counts.unfinished) " unfinished" }))
-                    }
-                    p.dim { "Newest run " (time(counts.newest, now)) }
+            @let counts = &summary.pipelines;
+            li {
+                h2 { a href="/components" { "Pipelines" } }
+                p {
+                    (count(counts.stuck, Tone::Bad, "stuck"))
+                    ", "
+                    (count(counts.failed, Tone::Bad, "failed in 24 h"))
+                    ", "
+                    (toned(Tone::Running, html! { (counts.unfinished) " unfinished" }))
                 }
-                li {
-                    h2 { a href="/releases" { "Releases" } }
-                    p {
-                        (count(counts.failed_releases, Tone::Bad, "failed in 24 h"))
-                        ", "
-                        (toned(Tone::Running, html! { (counts.unfinished_releases) " unfinished" }))
-                    }
+                p.dim { "Newest change " (time(counts.newest, now)) }
+            }
+            li {
+                h2 { a href="/releases" { "Releases" } }
+                p {
+                    (count(counts.stuck_releases, Tone::Bad, "stuck"))
+                    ", "
+                    (count(counts.failed_releases, Tone::Bad, "failed in 24 h"))
+                    ", "
+                    (toned(Tone::Running, html! { (counts.unfinished_releases) " unfinished" }))
                 }
             }
-            @if let Some(counts) = &summary.buildkite {
+            @for (system, title, counts) in
+                [("buildkite", "Buildkite", &summary.buildkite), ("travis", "Travis", &summary.travis)]
+            {
                 li {
-                    h2 { a href="/builds?system=buildkite" { "Buildkite" } }
-                    (build_line([counts.stuck, counts.failed, counts.running, counts.passed], counts.newest, now))
-                }
-            }
-            @if let Some(counts) = &summary.travis {
-                li {
-                    h2 { a href="/builds?system=travis" { "Travis" } }
-                    (build_line([counts.stuck, counts.failed, counts.running, counts.passed], counts.newest, now))
+                    h2 { a href={ "/builds?system=" (system) } { (title) } }
+                    (build_line(counts, now))
                 }
             }
             @if let Some(counts) = &summary.checkouts {
@@ -242,22 +230,26 @@ fn cards(summary: &Summary) -> Markup {
     }
 }
 
-fn build_line([stuck, failed, running, passed]: [i64; 4], newest: Option<Timestamp>, now: Timestamp) -> Markup {
+fn build_line(counts: &BuildCounts, now: Timestamp) -> Markup {
     html! {
-        p { (count(stuck, Tone::Bad, "stuck")) ", " (count(failed, Tone::Bad, "failed in 24 h")) ", "
-            (count(running, Tone::Running, "unfinished")) ", " (count(passed, Tone::Good, "passed in 24 h")) }
-        p.dim { "Newest message " (time(newest, now)) }
+        p { (count(counts.stuck, Tone::Bad, "stuck")) ", " (count(counts.failed, Tone::Bad, "failed in 24 h")) ", "
+            (count(counts.running, Tone::Running, "unfinished")) ", "
+            (count(counts.passed, Tone::Good, "passed in 24 h")) }
+        p.dim { "Newest message " (time(counts.newest, now)) }
     }
 }
 
 fn attention(summary: &Summary, now: Timestamp) -> Markup {
-    let Attention { bots, stuck, failed, releases, builds, checkouts } = &summary.attention;
+    let Attention { bots, stuck, failed, checkouts } = &summary.attention;
     let targets: Vec<TargetRow> =
         summary.targets.iter().filter(|target| deliveries::needs_attention(target)).cloned().collect();
     let nothing =
-        [bots.len(), stuck.len(), failed.len(), releases.len(), builds.len(), checkouts.len(), targets.len()] == [0; 7];
+        bots.is_empty() && stuck.is_empty() && failed.is_empty() && checkouts.is_empty() && targets.is_empty();
     html! {
-        @if nothing { p { (toned(Tone::Good, "Nothing needs attention.")) } }
+        @if summary.being_computed {
+            p { (toned(Tone::Running, "Being computed: runs, releases and builds from before the last update are not all \
+                read yet, so failed and stuck ones may be missing here.")) }
+        } @else if nothing { p { (toned(Tone::Good, "Nothing needs attention.")) } }
         @if !bots.is_empty() {
             h2 { "Bots that need attention" }
             (table("Worst first", &["Bot", "Status", "Comment", "Last heartbeat"], &html! {
@@ -271,14 +263,17 @@ fn attention(summary: &Summary, now: Timestamp) -> Markup {
             }))
         }
         @if !targets.is_empty() { h2 { "Targets that need attention" } (target_table(&targets, now)) }
-        @if !releases.is_empty() { h2 { "Releases that failed in 24 hours" } (release_table(releases, now)) }
-        @if !failed.is_empty() {
-            h2 { "Runs that failed in 24 hours" } (run_table_of("Failed, newest first", failed, now, true))
-        }
-        @if !builds.is_empty() { h2 { "Builds that failed in 24 hours" } (build_table(builds, now)) }
+        (objects(failed, "that failed in 24 hours", "Failed, newest first", now))
         @if !checkouts.is_empty() { h2 { "Checkouts of 24 hours with failures" } (checkout_table(checkouts, now)) }
-        @if !stuck.is_empty() {
-            h2 { "Runs that should have ended" } (run_table_of("Unfinished, oldest first", stuck, now, true))
-        }
+        (objects(stuck, "that should have ended", "Unfinished, oldest first", now))
+    }
+}
+
+/// Lists of objects under headings that say what they have in common.
+fn objects(found: &Objects, what: &str, caption: &str, now: Timestamp) -> Markup {
+    html! {
+        @if !found.releases.is_empty() { h2 { "Releases " (what) } (release_table(&found.releases, now)) }
+        @if !found.runs.is_empty() { h2 { "Runs " (what) } (run_table_of(caption, &found.runs, now, true)) }
+        @if !found.builds.is_empty() { h2 { "Builds " (what) } (build_table(&found.builds, now)) }
     }
 }

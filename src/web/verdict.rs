@@ -134,15 +134,25 @@ fn answer(shown: &VerdictOfCommit, tag: &str, retry: bool) -> Response {
     response.into_response()
 }
 
-/// The verdict of the newest commit of a branch, for badges; of the default branch if none is given.
-pub(super) async fn of_branch(app: &App, repo: &str, branch: Option<&str>) -> Result<Option<String>, Problem> {
-    let mut reader = app.reader().await?;
-    let asked = Asked::Branch(branch.map(str::to_owned));
-    let shown = look(&mut reader, &asked, Some(repo), &[], app.now()).await?;
-    Ok(Some(match shown.verdict.verdict {
-        Answer::None => "no results".to_owned(),
-        verdict => verdict.name().to_owned(),
-    }))
+/// The verdict of a commit of a repository, for badges.
+pub(super) async fn of(app: &App, asked: &Asked, repo: &str) -> Result<VerdictOfCommit, Problem> {
+    look(&mut app.reader().await?, asked, Some(repo), &[], app.now()).await
+}
+
+/// The word of a verdict on a badge.
+pub(super) fn word_of(verdict: &Verdict) -> String {
+    word(verdict.verdict, verdict.reasons.iter().any(|reason| reason.why == Why::BeingComputed))
+}
+
+/// The word of an answer on a badge; `is_being_computed`: while old rows are read, an answer would be about a part.
+pub(super) fn word(answer: Answer, is_being_computed: bool) -> String {
+    match answer {
+        Answer::Failed => answer.name(),
+        _ if is_being_computed => "being computed",
+        Answer::None => "no results",
+        _ => answer.name(),
+    }
+    .to_owned()
 }
 
 /// The words for a reason.

@@ -12,15 +12,8 @@ use serde_json::Value;
 
 use crate::support::{self, project};
 
-// Reasons for cases of the list below.
-const PAGES: &str = "of the web UI and the commands: not repaired yet";
-
 /// Cases of known faults, and the issue that will repair them.
-const LATER: &[(&str, &str)] = &[
-    ("pages/build-running-9h", PAGES),
-    ("pages/failed-test-in-explain", PAGES),
-    ("pages/failed-test-on-overview", PAGES),
-];
+const LATER: &[(&str, &str)] = &[];
 
 /// Cases with a disputable expectation that was accepted; the reason is at the documentation of the rule.
 const DECIDED: &[&str] = &[

@@ -4,7 +4,7 @@ mod bots;
 mod buildkite;
 mod gitlab;
 mod kcidb;
-mod konflux;
+pub mod konflux;
 pub mod scenarios;
 mod travis;
 

@@ -1,6 +1,7 @@
 //! The web UI over real HTTP: each address answers with the expected content, and escapes its input.
 
 mod asked;
+mod attention;
 mod builds;
 mod checkouts;
 mod commits;

@@ -1,5 +1,6 @@
 //! Writes and reads the tables `checks` and `repositories`.
 
+mod attention;
 mod projection;
 mod reads;
 mod registered;
@@ -7,6 +8,7 @@ mod settle;
 
 use tokio_postgres::Row;
 
+pub use self::attention::{CheckCounts, CheckKey, checks_by_key, count_checks, failed_checks, stuck_checks};
 pub use self::registered::{RegisteredRules, register_rules, registered_rules};
 use super::check::{Check, Lane};
 use super::touched::Touched;
@@ -77,7 +79,7 @@ pub async fn known(
         let system = system_of(kind);
         touched.keys(kind).into_iter().map(move |key| (system, kind, key))
     };
-    checks_by_key(tx, &touched.kinds().flat_map(keys).collect::<Vec<_>>()).await
+    read_checks(tx, &touched.kinds().flat_map(keys).collect::<Vec<_>>()).await
 }
 
 /// The checks whose series were never settled, which the caller has locked.
@@ -86,11 +88,11 @@ pub async fn known(
 /// When the statement fails.
 pub async fn unsettled_checks(tx: &Tx<'_>, touched: &Touched) -> Result<Vec<Check>, StoreError> {
     let keys = touched.unsettled().iter().map(|[system, kind, key]| (system.as_str(), kind.as_str(), key.as_str()));
-    checks_by_key(tx, &keys.collect::<Vec<_>>()).await
+    read_checks(tx, &keys.collect::<Vec<_>>()).await
 }
 
 /// Checks by system, table and key.
-async fn checks_by_key(tx: &Tx<'_>, rows: &[(&str, &str, &str)]) -> Result<Vec<Check>, StoreError> {
+async fn read_checks(tx: &Tx<'_>, rows: &[(&str, &str, &str)]) -> Result<Vec<Check>, StoreError> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::checks::check::{Check, Outcome};
-use crate::db::{Reader, StoreError};
+use crate::db::{Param, Reader, StoreError};
 use crate::outbox::State;
 
 /// Most checks of a commit that are read.
@@ -49,7 +49,8 @@ pub async fn checks_of_commit(reader: &mut Reader, sha: &str, repo: Option<&str>
     reader.read(include_str!("sql/checks_of_commit.sql"), &[&sha, &repo, &MOST_OF_COMMIT]).await
 }
 
-/// Checks, newest first, after a position if given; at most `limit`.
+/// Checks, newest first, after a position if given; at most `limit`. Conditions without an index are evaluated on the
+/// first 10,000 checks that match the others.
 ///
 /// # Errors
 /// As [`Reader::read`].
@@ -59,29 +60,24 @@ pub async fn list_checks(
     after: Option<&Position>,
     limit: i64,
 ) -> Result<Vec<Check>, StoreError> {
-    let states: Option<Vec<&str>> = match (filter.state, filter.outcome) {
-        (Some(state), _) => Some(Vec::from([state.name()])),
-        (None, Some(outcome)) => {
-            Some(State::ALL.iter().filter(|state| Outcome::of(**state) == outcome).map(|state| state.name()).collect())
-        }
-        (None, None) => None,
+    let CheckFilter { outcome, state, system, kind, repo, branch, name } = filter;
+    let states = state.map(|state| Vec::from([state.name()])).or_else(|| outcome.map(Outcome::states));
+    let bad = Outcome::Bad.states();
+    let is_bad = states.as_ref().is_some_and(|states| states.iter().all(|state| bad.contains(state)));
+    let (at, of_system) = (after.map(|after| after.created_at), after.map(|after| &after.system));
+    let (of_kind, key) = (after.map(|after| &after.kind), after.map(|after| &after.key));
+    let mut params: Vec<Param<'_>> = vec![&at, &of_system, &of_kind, &key, &limit, &states, system, kind, name];
+    let sql = match (repo, branch) {
+        (Some(_), None) => include_str!("sql/list_checks_of_repository.sql"),
+        (Some(_), Some(_)) => include_str!("sql/list_checks_of_branch.sql"),
+        (None, _) if is_bad => include_str!("sql/list_bad_checks.sql"),
+        (None, _) => include_str!("sql/list_checks.sql"),
     };
-    reader
-        .read(
-            include_str!("sql/list_checks.sql"),
-            &[
-                &states,
-                &filter.system,
-                &filter.kind,
-                &filter.repo,
-                &filter.branch,
-                &filter.name,
-                &after.map(|after| after.created_at),
-                &after.map(|after| &after.system),
-                &after.map(|after| &after.kind),
-                &after.map(|after| &after.key),
-                &limit,
-            ],
-        )
-        .await
+    if repo.is_some() {
+        params.push(repo);
+    }
+    if repo.is_none() || branch.is_some() {
+        params.push(branch);
+    }
+    reader.read(sql, &params).await
 }

@@ -4,7 +4,11 @@ FROM gitlab_pushes AS t WHERE t.sha = $1::text
 UNION ALL
 SELECT 'version', v.created_at, v.project || '!' || v.iid, to_jsonb(v) FROM gitlab_mr_versions AS v WHERE v.sha = $1
 UNION ALL
-SELECT 'pipelinerun', r.created_at, r.name || ' ' || r.state, to_jsonb(r) FROM pipelineruns AS r WHERE r.sha = $1
+SELECT 'pipelinerun', r.created_at, r.name || ' ' || coalesce(k.state, concat_ws(', ', r.state, 'tests ' || r.verdict)),
+    to_jsonb(r)
+FROM pipelineruns AS r
+LEFT JOIN checks AS k ON k.system = 'konflux' AND k.kind = 'pipelineruns' AND k.key = r.name
+WHERE r.sha = $1
 UNION ALL
 SELECT 'snapshot', s.created_at, s.name, to_jsonb(s) FROM snapshots AS s WHERE s.sha = $1
 UNION ALL

@@ -10,9 +10,11 @@ UNION ALL
 SELECT 'version', v.created_at, v.sha, to_jsonb(v) FROM parameters AS a
 JOIN gitlab_mr_versions AS v ON v.project = a.project AND v.iid = a.iid
 UNION ALL
-SELECT 'pipelinerun', r.created_at, r.name || ' ' || r.state, to_jsonb(r)
+SELECT 'pipelinerun', r.created_at, r.name || ' ' || coalesce(k.state, concat_ws(', ', r.state, 'tests ' || r.verdict)),
+    to_jsonb(r)
 FROM parameters AS a JOIN gitlab_mr_versions AS v ON v.project = a.project AND v.iid = a.iid
     JOIN pipelineruns AS r ON r.sha = v.sha AND r.project = v.project
+    LEFT JOIN checks AS k ON k.system = 'konflux' AND k.kind = 'pipelineruns' AND k.key = r.name
 UNION ALL
 SELECT 'commit status', c.wanted_at,
     c.target || ' ' || c.name || ' ' || c.wanted_state || ': ' || c.state || coalesce(', ' || c.reason, ''), to_jsonb(c)

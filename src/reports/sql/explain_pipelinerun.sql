@@ -1,8 +1,10 @@
 -- explain_pipelinerun
 SELECT 'pipelinerun' AS part, t.message_at AS at,
-    t.state || coalesce(', ' || t.reason, '') || coalesce(', ' || t.message, '') AS what,
+    concat_ws(', ', coalesce(k.state, t.state), 'tests ' || t.verdict, t.reason, t.message) AS what,
     to_jsonb(t) AS "row"
-FROM pipelineruns AS t WHERE t.name = $1::text
+FROM pipelineruns AS t
+LEFT JOIN checks AS k ON k.system = 'konflux' AND k.kind = 'pipelineruns' AND k.key = t.name
+WHERE t.name = $1::text
 UNION ALL
 SELECT 'replaced', r.received_at, r.uid, r."row" FROM replaced AS r WHERE r.kind = 'pipelineruns' AND r.name = $1
 UNION ALL

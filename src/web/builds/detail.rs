@@ -30,7 +30,7 @@ pub(in crate::web) async fn buildkite(
     params: Params,
 ) -> Result<Response, Problem> {
     let id = params::name(&id);
-    let found = buildkite_reads::build(&mut app.reader().await?, &id).await?;
+    let found = buildkite_reads::builds_by_id(&mut app.reader().await?, &[&id]).await?.pop();
     let Some(row) = found else { return Err(Problem::NotFound(format!("no build of Buildkite has the id {id:?}"))) };
     if params.wants_json {
         return Ok(json(&row));
@@ -85,7 +85,7 @@ pub(in crate::web) async fn travis(
     let missing = || Problem::NotFound(format!("no build of Travis has the id {:?}", params::name(&id)));
     let number: i64 = id.parse().map_err(|_| missing())?;
     let mut reader = app.reader().await?;
-    let row = travis_reads::build(&mut reader, number).await?.ok_or_else(missing)?;
+    let row = travis_reads::builds_by_id(&mut reader, &[number]).await?.pop().ok_or_else(missing)?;
     let found = Detail { build: row, jobs: travis_reads::jobs(&mut reader, number).await? };
     if params.wants_json {
         return Ok(json(&found));

@@ -116,11 +116,20 @@ impl Build {
     }
 }
 
-/// Failed builds since a time, newest first.
-pub(super) async fn failed(reader: &mut Reader, since: Timestamp, most: i64) -> Result<Vec<Build>, StoreError> {
-    let filter = Filter { states: Some(STATES[0].1), since: Some(since), ..Filter::default() };
-    let mut builds = read(reader, &filter, most + 1).await?;
-    builds.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+/// Builds by their ids in each system, in any order.
+pub(super) async fn by_id(
+    reader: &mut Reader,
+    buildkite_ids: &[&str],
+    travis_ids: &[&str],
+) -> Result<Vec<Build>, StoreError> {
+    let mut builds: Vec<Build> = Vec::new();
+    if !buildkite_ids.is_empty() {
+        builds.extend(buildkite::builds_by_id(reader, buildkite_ids).await?.into_iter().map(Build::from));
+    }
+    let travis_ids: Vec<i64> = travis_ids.iter().filter_map(|id| id.parse().ok()).collect();
+    if !travis_ids.is_empty() {
+        builds.extend(travis::builds_by_id(reader, &travis_ids).await?.into_iter().map(Build::from));
+    }
     Ok(builds)
 }
 
@@ -139,12 +148,12 @@ pub(super) async fn of_project(
 
 /// A build by its system and id.
 pub(super) async fn find(app: &App, system: &str, id: &str) -> Result<Option<Build>, Problem> {
-    let mut reader = app.reader().await?;
-    Ok(match (system, id.parse()) {
-        ("buildkite", _) => buildkite::build(&mut reader, id).await?.map(Build::from),
-        ("travis", Ok(id)) => travis::build(&mut reader, id).await?.map(Build::from),
-        _ => None,
-    })
+    let (buildkite_ids, travis_ids): (&[&str], &[&str]) = match system {
+        "buildkite" => (&[id], &[]),
+        "travis" => (&[], &[id]),
+        _ => return Ok(None),
+    };
+    Ok(by_id(&mut app.reader().await?, buildkite_ids, travis_ids).await?.pop())
 }
 
 /// Builds of some commits, newest first.
@@ -164,25 +173,24 @@ struct Filter<'a> {
     project: Option<&'a str>,
     branch: Option<&'a str>,
     text: Option<&'a str>,
-    since: Option<Timestamp>,
     after: Option<(Timestamp, String, String)>,
     oldest_first: bool,
 }
 
 /// Reads up to `most` builds of each system and merges them in order: the first `most` of the result are right.
 async fn read(reader: &mut Reader, filter: &Filter<'_>, most: i64) -> Result<Vec<Build>, StoreError> {
-    let Filter { states, project, branch, text, since, oldest_first, .. } = *filter;
+    let Filter { states, project, branch, text, oldest_first, .. } = *filter;
     let selects = |system| filter.system.is_none_or(|selected| selected == system);
     let after = filter.after.as_ref().map(|(at, system, id)| (*at, system.as_str(), id.as_str()));
     let mut builds: Vec<Build> = Vec::new();
     if selects("buildkite") {
-        let filter = buildkite::BuildFilter { states, project, branch, text, since, after, oldest_first };
+        let filter = buildkite::BuildFilter { states, project, branch, text, after, oldest_first };
         builds.extend(buildkite::builds(reader, &filter, most).await?.into_iter().map(Build::from));
     }
     if selects("travis") {
         // The id counts only where the cursor is of a build of Travis CI.
         let after = after.map(|(at, system, id)| (at, system, id.parse().unwrap_or_default()));
-        let filter = travis::BuildFilter { states, project, branch, text, since, after, oldest_first };
+        let filter = travis::BuildFilter { states, project, branch, text, after, oldest_first };
         builds.extend(travis::builds(reader, &filter, most).await?.into_iter().map(Build::from));
     }
     // Both lists are in order already; the sort is stable.
@@ -206,7 +214,6 @@ async fn rows(app: &App, params: &Params) -> Result<Rows<Build>, Problem> {
         project: params.text("project"),
         branch: params.text("branch"),
         text: params.text("q"),
-        since: None,
         after,
         oldest_first: params.oldest_first()?,
     };

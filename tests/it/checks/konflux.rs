@@ -13,20 +13,21 @@ const SHA: &str = "0123456789ABCDEF0123456789abcdef01234567";
 
 /// What a run is, in parts that the tests change.
 #[derive(Clone)]
-struct Run {
-    kind: &'static str,
-    name: String,
-    uid: &'static str,
-    version: u32,
-    labels: Value,
-    annotations: Value,
-    condition: (&'static str, &'static str),
-    output: Option<&'static str>,
-    event_type: &'static str,
+pub struct Run {
+    pub kind: &'static str,
+    pub name: String,
+    pub uid: &'static str,
+    pub version: u32,
+    pub labels: Value,
+    pub annotations: Value,
+    pub condition: (&'static str, &'static str),
+    pub output: Option<&'static str>,
+    pub ended: &'static str,
+    pub event_type: &'static str,
 }
 
 impl Run {
-    fn build(name: &str) -> Self {
+    pub fn build(name: &str) -> Self {
         Self {
             kind: "PipelineRun",
             name: name.to_owned(),
@@ -40,28 +41,29 @@ impl Run {
                 "pipelinesascode.tekton.dev/log-url": "https://konflux.example/log"}),
             condition: ("True", "Completed"),
             output: None,
+            ended: "2026-03-10T09:20:00Z",
             event_type: "MODIFIED",
         }
     }
 
-    fn test(name: &str) -> Self {
+    pub fn test(name: &str) -> Self {
         let mut run = Self::build(name);
         run.labels["pipelines.appstudio.openshift.io/type"] = json!("test");
         run.labels["test.appstudio.openshift.io/scenario"] = json!("e2e");
         run
     }
 
-    fn release(name: &str) -> Self {
+    pub fn release(name: &str) -> Self {
         Self { kind: "Release", ..Self::build(name) }
     }
 
-    fn with(mut self, change: impl Fn(&mut Self)) -> Self {
+    pub fn with(mut self, change: impl Fn(&mut Self)) -> Self {
         change(&mut self);
         self
     }
 
     /// With other marks of Pipelines as Code.
-    fn marked(self, marks: &[(&str, &str)]) -> Self {
+    pub fn marked(self, marks: &[(&str, &str)]) -> Self {
         self.with(|run| {
             for (mark, text) in marks {
                 run.annotations[format!("pipelinesascode.tekton.dev/{mark}")] = json!(text);
@@ -69,7 +71,7 @@ impl Run {
         })
     }
 
-    fn delivery(&self) -> Delivery {
+    pub fn delivery(&self) -> Delivery {
         let (status, reason) = self.condition;
         let api = if self.kind == "PipelineRun" { "tekton.dev/v1" } else { "appstudio.redhat.com/v1alpha1" };
         let condition = if self.kind == "PipelineRun" { "Succeeded" } else { "Released" };
@@ -83,13 +85,13 @@ impl Run {
             body["status"]["conditions"] = json!([{"type": condition, "status": status, "reason": reason}]);
         }
         if matches!(status, "True" | "False") && reason != "Progressing" {
-            body["status"]["completionTime"] = json!("2026-03-10T09:20:00Z");
+            body["status"]["completionTime"] = json!(self.ended);
         }
         if let Some(output) = self.output {
             body["status"]["results"] = json!([{"name": "TEST_OUTPUT", "value": output}]);
         }
         let envelope = json!({"Type": "Notification", "MessageId": format!("{} {}", self.name, self.version),
-            "TopicArn": "t", "Message": body.to_string(), "Timestamp": "2026-03-10T09:30:00Z",
+            "TopicArn": "t", "Message": body.to_string(), "Timestamp": self.ended.max("2026-03-10T09:30:00Z"),
             "MessageAttributes": {"event_type": {"Type": "String", "Value": self.event_type}}});
         Delivery { id: "sqs".to_owned(), body: envelope.to_string().into_bytes(), ..Delivery::default() }
     }

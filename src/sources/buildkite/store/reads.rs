@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+pub use super::checks::TABLE;
 use crate::db::{Reader, StoreError, rows};
 use crate::sources::buildkite::rules;
 
@@ -47,20 +48,6 @@ rows! {
         /// When the message was sent.
         pub message_at: Option<Timestamp>,
     }
-
-    /// Numbers of builds.
-    pub struct BuildkiteCounts {
-        /// Passed recently.
-        pub passed: i64,
-        /// Failed recently.
-        pub failed: i64,
-        /// Not finished.
-        pub running: i64,
-        /// Not finished, and without an event for long.
-        pub stuck: i64,
-        /// Time of the newest event.
-        pub newest: Option<Timestamp>,
-    }
 }
 
 impl BuildkiteBuild {
@@ -82,8 +69,6 @@ pub struct BuildFilter<'a> {
     pub branch: Option<&'a str>,
     /// Text in organization, pipeline, number, title, repository, branch or commit.
     pub text: Option<&'a str>,
-    /// Changed since.
-    pub since: Option<Timestamp>,
     /// Only builds after this position in the list of builds of all systems: time, system, id.
     pub after: Option<(Timestamp, &'a str, &'a str)>,
     /// Oldest change first.
@@ -102,9 +87,9 @@ pub async fn builds(
     let newest = include_str!("sql/list_buildkite_builds.sql");
     let oldest = include_str!("sql/list_buildkite_builds_oldest.sql");
     let sql = if filter.oldest_first { oldest } else { newest };
-    let BuildFilter { states, project, branch, text, since, after, .. } = filter;
+    let BuildFilter { states, project, branch, text, after, .. } = filter;
     let (at, system, id) = (after.map(|a| a.0), after.map(|a| a.1), after.map(|a| a.2));
-    reader.read(sql, &[states, project, branch, text, since, &at, &system, &id, &most]).await
+    reader.read(sql, &[states, project, branch, text, &at, &system, &id, &most]).await
 }
 
 /// Up to `most` builds of some commits, newest first.
@@ -115,23 +100,10 @@ pub async fn builds_of(reader: &mut Reader, shas: &[&str], most: i64) -> Result<
     reader.read(include_str!("sql/list_buildkite_builds_of_commits.sql"), &[&shas, &most]).await
 }
 
-/// The build with this id.
+/// Builds by their ids.
 ///
 /// # Errors
 /// As [`Reader::read`].
-pub async fn build(reader: &mut Reader, id: &str) -> Result<Option<BuildkiteBuild>, StoreError> {
-    reader.first(include_str!("sql/find_buildkite_build.sql"), &[&id]).await
-}
-
-/// Numbers of builds: of those that ended since `recent`, of the unfinished ones, and of those without an event since
-/// `stuck`.
-///
-/// # Errors
-/// As [`Reader::read`].
-pub async fn counts(
-    reader: &mut Reader,
-    recent: Timestamp,
-    stuck: Timestamp,
-) -> Result<Option<BuildkiteCounts>, StoreError> {
-    reader.first(include_str!("sql/count_buildkite_builds.sql"), &[&recent, &stuck]).await
+pub async fn builds_by_id(reader: &mut Reader, ids: &[&str]) -> Result<Vec<BuildkiteBuild>, StoreError> {
+    reader.read(include_str!("sql/list_buildkite_builds_by_id.sql"), &[&ids]).await
 }

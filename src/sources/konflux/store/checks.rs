@@ -12,9 +12,9 @@ use crate::sources::konflux::record::{LIVE, PipelineRun};
 use crate::sources::konflux::rules;
 
 /// The table of runs, of which builds and tests are checks.
-pub(super) const RUNS: &str = "pipelineruns";
+pub const RUNS: &str = "pipelineruns";
 /// The table of Releases.
-pub(super) const RELEASES: &str = "releases";
+pub const RELEASES: &str = "releases";
 
 /// The tables whose rows are checks.
 pub const TABLES: &[&str] = &[RUNS, RELEASES];

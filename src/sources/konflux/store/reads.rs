@@ -2,9 +2,13 @@
 
 use jiff::Timestamp;
 
+pub use super::checks::{RELEASES, RUNS};
 pub use super::effects::{Affected, Changed, HeldUp, Inherited, Named, affected, held_up, inherited, projects_of};
 pub use super::flaky::{FlakyTest, flaky_tests};
+use crate::checks::store::CheckKey;
 use crate::db::{Reader, StoreError, rows};
+use crate::outbox::State;
+use crate::sources::konflux::rules;
 
 rows! {
     /// A run of a pipeline.
@@ -47,22 +51,6 @@ rows! {
         pub started_at: Option<Timestamp>,
         /// When it ended.
         pub finished_at: Option<Timestamp>,
-    }
-
-    /// Numbers for the overview.
-    pub struct Counts {
-        /// Runs that are not finished.
-        pub unfinished: i64,
-        /// Unfinished runs that are stuck.
-        pub stuck: i64,
-        /// Runs that failed recently.
-        pub failed: i64,
-        /// Releases that failed recently.
-        pub failed_releases: i64,
-        /// Releases that are not finished.
-        pub unfinished_releases: i64,
-        /// When the newest run was created.
-        pub newest: Option<Timestamp>,
     }
 
     /// A component with its newest build of a push, and the snapshot and release of that build.
@@ -208,6 +196,14 @@ rows! {
     }
 }
 
+impl RunRow {
+    /// Its state in the terms that all sources share: a test that ran to its end has failed if its output says so.
+    #[must_use]
+    pub fn result(&self) -> State {
+        rules::check_state(&self.state, self.verdict.as_deref(), false)
+    }
+}
+
 type Read<T> = Result<T, StoreError>;
 
 /// The newest run of each build and test of some commits.
@@ -242,28 +238,12 @@ pub async fn runs_of_merge_request(reader: &mut Reader, project: &str, iid: i64,
     reader.read(include_str!("sql/list_runs_of_merge_request.sql"), &[&project, &iid, &most]).await
 }
 
-/// Runs that are not finished and were created before a time, oldest first.
+/// Runs by their names.
 ///
 /// # Errors
 /// As [`Reader::read`].
-pub async fn stuck_runs(reader: &mut Reader, before: Timestamp, most: i64) -> Read<Vec<RunRow>> {
-    reader.read(include_str!("sql/list_stuck_runs.sql"), &[&before, &most]).await
-}
-
-/// Runs that failed since a time, newest first.
-///
-/// # Errors
-/// As [`Reader::read`].
-pub async fn failed_runs(reader: &mut Reader, since: Timestamp, most: i64) -> Read<Vec<RunRow>> {
-    reader.read(include_str!("sql/list_failed_runs.sql"), &[&since, &most]).await
-}
-
-/// Numbers for the overview.
-///
-/// # Errors
-/// As [`Reader::read`].
-pub async fn counts(reader: &mut Reader, stuck_before: Timestamp, failed_since: Timestamp) -> Read<Option<Counts>> {
-    reader.first(include_str!("sql/count_runs.sql"), &[&stuck_before, &failed_since]).await
+pub async fn runs_named(reader: &mut Reader, names: &[&str]) -> Read<Vec<RunRow>> {
+    reader.read(include_str!("sql/list_runs_named.sql"), &[&names]).await
 }
 
 /// Components by name, after a name if given; filtered by application and by a text.
@@ -286,13 +266,13 @@ pub async fn component(reader: &mut Reader, name: &str) -> Read<Option<Component
     reader.first(include_str!("sql/find_component.sql"), &[&name]).await
 }
 
-/// The state of the newest build of a push to the branch of a component.
+/// What a component is at on its branch, as rows of checks: its newest build of a push, the tests of the newest commit
+/// that was tested, and its newest Release.
 ///
 /// # Errors
 /// As [`Reader::read`].
-pub async fn build_state(reader: &mut Reader, component: &str) -> Read<Option<String>> {
-    let build: Option<Named> = reader.first(include_str!("sql/find_build.sql"), &[&component]).await?;
-    Ok(build.map(|build| build.name))
+pub async fn newest_of_component(reader: &mut Reader, component: &str) -> Read<Vec<CheckKey>> {
+    reader.read(include_str!("sql/newest_of_component.sql"), &[&component]).await
 }
 
 /// Filter of the list of releases; `None` for any.
@@ -337,7 +317,15 @@ pub async fn releases_of_commits(reader: &mut Reader, shas: &[&str]) -> Read<Vec
 /// # Errors
 /// As [`Reader::read`].
 pub async fn release(reader: &mut Reader, name: &str) -> Read<Option<ReleaseRow>> {
-    reader.first(include_str!("sql/find_release.sql"), &[&name]).await
+    Ok(releases_named(reader, &[name]).await?.pop())
+}
+
+/// Releases by their names.
+///
+/// # Errors
+/// As [`Reader::read`].
+pub async fn releases_named(reader: &mut Reader, names: &[&str]) -> Read<Vec<ReleaseRow>> {
+    reader.read(include_str!("sql/list_releases_named.sql"), &[&names]).await
 }
 
 /// Failed releases since a time, grouped by what they have in common.

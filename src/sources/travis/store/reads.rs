@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+pub use super::save::TABLE;
 use crate::db::{Reader, StoreError, rows};
 use crate::sources::travis::record::State;
 
@@ -109,20 +110,6 @@ rows! {
         /// Id of the newest build with such a job.
         pub build: i64,
     }
-
-    /// Counts of builds.
-    pub struct TravisCounts {
-        /// Builds that passed recently.
-        pub passed: i64,
-        /// Builds that failed recently.
-        pub failed: i64,
-        /// Builds that have not ended.
-        pub running: i64,
-        /// Stuck builds: not ended, and without a recent message.
-        pub stuck: i64,
-        /// Time of the newest message.
-        pub newest: Option<Timestamp>,
-    }
 }
 
 /// A filter for builds; `None` for any.
@@ -136,8 +123,6 @@ pub struct BuildFilter<'a> {
     pub branch: Option<&'a str>,
     /// Text in repository, number, branch, commit or its message.
     pub text: Option<&'a str>,
-    /// Only builds that changed since then.
-    pub since: Option<Timestamp>,
     /// Only builds after this one in the list of builds of all systems: time, system, id.
     pub after: Option<(Timestamp, &'a str, i64)>,
     /// Oldest change first.
@@ -152,9 +137,9 @@ pub async fn builds(reader: &mut Reader, filter: &BuildFilter<'_>, limit: i64) -
     let newest = include_str!("sql/list_travis_builds.sql");
     let oldest = include_str!("sql/list_travis_builds_oldest.sql");
     let sql = if filter.oldest_first { oldest } else { newest };
-    let BuildFilter { states, project, branch, text, since, after, .. } = filter;
+    let BuildFilter { states, project, branch, text, after, .. } = filter;
     let (at, system, id) = (after.map(|a| a.0), after.map(|a| a.1), after.map(|a| a.2));
-    reader.read(sql, &[states, project, branch, text, since, &at, &system, &id, &limit]).await
+    reader.read(sql, &[states, project, branch, text, &at, &system, &id, &limit]).await
 }
 
 /// Builds of some commits, newest first.
@@ -165,12 +150,12 @@ pub async fn builds_of(reader: &mut Reader, shas: &[&str], limit: i64) -> Result
     reader.read(include_str!("sql/list_travis_builds_of_commits.sql"), &[&shas, &limit]).await
 }
 
-/// A build, by id.
+/// Builds by their ids.
 ///
 /// # Errors
 /// As [`Reader::read`].
-pub async fn build(reader: &mut Reader, id: i64) -> Result<Option<TravisBuild>, StoreError> {
-    reader.first(include_str!("sql/find_travis_build.sql"), &[&id]).await
+pub async fn builds_by_id(reader: &mut Reader, ids: &[i64]) -> Result<Vec<TravisBuild>, StoreError> {
+    reader.read(include_str!("sql/list_travis_builds_by_id.sql"), &[&ids]).await
 }
 
 /// Jobs of a build, in the order of the stages.
@@ -179,19 +164,6 @@ pub async fn build(reader: &mut Reader, id: i64) -> Result<Option<TravisBuild>, 
 /// As [`Reader::read`].
 pub async fn jobs(reader: &mut Reader, build: i64) -> Result<Vec<TravisJob>, StoreError> {
     reader.read(include_str!("sql/list_travis_jobs.sql"), &[&build]).await
-}
-
-/// Counts of builds: those that ended since `recent`, those that have not ended, and of these the ones without a
-/// message since `stuck_before`.
-///
-/// # Errors
-/// As [`Reader::read`].
-pub async fn counts(
-    reader: &mut Reader,
-    recent: Timestamp,
-    stuck_before: Timestamp,
-) -> Result<Option<TravisCounts>, StoreError> {
-    reader.first(include_str!("sql/count_travis_builds.sql"), &[&recent, &stuck_before]).await
 }
 
 /// Jobs that both failed and passed, among the newest 2,000 restarts since a time; the most frequent first.

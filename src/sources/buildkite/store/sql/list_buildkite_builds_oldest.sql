@@ -9,10 +9,9 @@ FROM (
     WHERE ($1::text[] IS NULL OR k.state = ANY ($1))
         AND ($2::text IS NULL OR $2 IN (k.repo_path, k.pipeline))
         AND ($3::text IS NULL OR k.branch = $3)
-        AND ($5::timestamptz IS NULL OR k.event_at >= $5)
-        AND ($6::timestamptz IS NULL OR (k.event_at, 'buildkite', k.id) > ($6, $7::text, $8::text))
+        AND ($5::timestamptz IS NULL OR (k.event_at, 'buildkite', k.id) > ($5, $6::text, $7::text))
     ORDER BY k.event_at, k.id
-    LIMIT CASE WHEN $4::text IS NULL THEN $9::bigint ELSE 10000 END
+    LIMIT CASE WHEN $4::text IS NULL THEN $8::bigint ELSE 10000 END
 ) AS b
 WHERE $4 IS NULL OR strpos(
     lower(
@@ -21,4 +20,4 @@ WHERE $4 IS NULL OR strpos(
     ),
     lower($4)) > 0
 ORDER BY b.event_at, b.id
-LIMIT $9
+LIMIT $8

@@ -1,9 +1,0 @@
--- list_stuck_runs
--- Unfinished runs that were created before a time ($1), oldest first.
-SELECT r.name, r.type AS kind, r.application, r.component, r.scenario, r.sha, r.project, r.mr_iid, r.event, r.state,
-    r.verdict, r.message, r.snapshot, r.release_name, r.log_url, r.image_digest, r.created_at, r.started_at,
-    r.finished_at
-FROM pipelineruns AS r
-WHERE r.rank = 0 AND r.created_at < $1
-ORDER BY r.created_at
-LIMIT $2
