@@ -6,6 +6,7 @@ mod gitlab;
 mod kcidb;
 pub mod konflux;
 pub mod scenarios;
+mod size;
 mod travis;
 
 use hummingbird_status::db::Store;

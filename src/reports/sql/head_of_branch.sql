@@ -1,6 +1,7 @@
 -- head_of_branch
 -- The newest commit of a branch: by pushes, and where a repository sends none by its checks. A commit is as new as its
--- first check, so that a rerun of an old commit does not make it the newest.
+-- first check, so that a rerun of an old commit does not make it the newest. That one is found by the commit alone:
+-- without statistics, PostgreSQL would read the branch from its beginning.
 SELECT h.sha
 FROM (
     (SELECT p.sha, 0 AS rank, p.pushed_at AS at FROM gitlab_pushes AS p
@@ -18,8 +19,9 @@ FROM (
         ) AS k
     ) AS r
     CROSS JOIN LATERAL (
-        SELECT min(c.created_at) AS first_at FROM checks AS c
-        WHERE c.sha = r.sha AND c.repo = $1 AND c.branch = $2 AND c.lane = 'push'
+        SELECT min(c.created_at) FILTER (WHERE c.repo = $1 AND c.branch = $2 AND c.lane = 'push') AS first_at
+        FROM checks AS c
+        WHERE c.sha = r.sha
     ) AS f
     ORDER BY f.first_at DESC, r.sha DESC
     LIMIT 1)

@@ -15,7 +15,9 @@ FROM (
         ) AS k
     ) AS r
     CROSS JOIN LATERAL (
-        SELECT min(c.created_at) AS first_at FROM checks AS c WHERE c.sha = r.sha AND c.repo = $1 AND c.mr = $2
+        SELECT min(c.created_at) FILTER (WHERE c.repo = $1 AND c.mr = $2) AS first_at
+        FROM checks AS c
+        WHERE c.sha = r.sha
     ) AS f
     ORDER BY f.first_at DESC, r.sha DESC
     LIMIT 1)
