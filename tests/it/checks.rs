@@ -8,6 +8,7 @@ pub mod konflux;
 pub mod scenarios;
 mod size;
 mod travis;
+mod writers;
 
 use hummingbird_status::db::Store;
 use hummingbird_status::ingest::ingest;
