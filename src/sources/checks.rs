@@ -85,6 +85,11 @@ pub async fn write_checks(tx: &Tx<'_>, touched: &Touched) -> Result<(), StoreErr
 /// When a statement fails.
 pub(super) async fn next_old_rows(tx: &Tx<'_>, touched: &mut Touched) -> Result<ChunkResult, StoreError> {
     let Some((table, after)) = store::next_projection(tx).await? else { return next_old_series(tx, touched).await };
+    if table == gitlab::PUSHES {
+        // They are no checks, but say what is in `repositories`.
+        let commits = gitlab::add_old_repositories(tx, &after, CHUNK, touched).await?;
+        return projected(tx, gitlab::PUSHES, &commits).await;
+    }
     let Some((source, table)) = source_of(&table)
         .and_then(|source| Some((source, *source.check_tables().iter().find(|known| **known == table)?)))
     else {
@@ -92,6 +97,11 @@ pub(super) async fn next_old_rows(tx: &Tx<'_>, touched: &mut Touched) -> Result<
     };
     let keys = source.lock_rows(tx, table, &after, CHUNK).await?;
     touched.add(table, keys.iter().map(String::as_str));
+    projected(tx, table, &keys).await
+}
+
+/// Records that the rows of a table are projected up to the last of some keys; without any, all are.
+async fn projected(tx: &Tx<'_>, table: &str, keys: &[String]) -> Result<ChunkResult, StoreError> {
     store::advance_projection(tx, table, keys.last().map(String::as_str), keys.len()).await?;
     Ok(ChunkResult { objects: keys.len(), written: keys.len(), more: true })
 }

@@ -6,3 +6,5 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS checks_stuck ON checks (kind, stuck_sinc
 DROP INDEX CONCURRENTLY IF EXISTS checks_open;
 -- The newest Release of a component, for its badge.
 CREATE INDEX CONCURRENTLY IF NOT EXISTS releases_component ON releases (component, created_at DESC) WHERE component IS NOT NULL AND deleted_at IS NULL;
+-- What pushes of before say of their repositories is read as the rows of checks are.
+INSERT INTO check_projections (kind) SELECT 'gitlab_pushes' WHERE EXISTS (SELECT FROM gitlab_pushes) ON CONFLICT (kind) DO NOTHING;

@@ -17,8 +17,8 @@ pub use self::difference::{Change, Comparison, compare, gone};
 pub use self::message::{Answer, decode, read_merge_requests, read_project_id, read_versions};
 pub use self::record::{Author, Heads, Hosts, MergeRequest, MrVersion, Push, Record, Renamed, Stamp};
 pub use self::store::{
-    Checked, Project, fill_hosts, known, lock_pushes, projects, push_times, reads, save_checked, timed_heads, untimed,
-    write,
+    Checked, PUSHES, Project, add_old_repositories, fill_hosts, known, lock_pushes, projects, push_times, reads,
+    save_checked, timed_heads, untimed, write,
 };
 
 use crate::transport::Message;

@@ -91,6 +91,11 @@ pub struct Push {
     pub message_at: Option<Timestamp>,
 }
 
+/// [`Push::said_at`] by the time of the head commit and that of the message.
+pub(super) fn said_at(committed_at: Option<Timestamp>, message_at: Option<Timestamp>) -> Timestamp {
+    committed_at.filter(|at| is_plausible(*at, message_at)).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
 impl Push {
     /// The version: the earliest message about a commit counts, because a redelivery and a push back to the commit say
     /// nothing new about what the commit changed.
@@ -101,8 +106,7 @@ impl Push {
     /// When the project had this path and this default branch: the time of the head commit, unless it is ahead of the
     /// message. The send time is not used, because it changes with each redelivery.
     pub(super) fn said_at(&self) -> Timestamp {
-        let at = self.committed_at.filter(|at| is_plausible(*at, self.message_at));
-        at.unwrap_or(Timestamp::UNIX_EPOCH)
+        said_at(self.committed_at, self.message_at)
     }
 
     /// Merges two records of one commit on one branch. Commutative and associative.

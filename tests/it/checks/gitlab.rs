@@ -1,21 +1,27 @@
 //! The default branches of repositories, from pushes.
 
 use hummingbird_status::ingest::ingest;
-use hummingbird_status::sources::Settings;
+use hummingbird_status::sources::{Settings, Task};
 use hummingbird_status::transport::Delivery;
 use serde_json::{Value, json};
 
+use crate::support::checks::take_in;
 use crate::support::{self, deadline, render, schema};
 
-/// A push to a path of project 7, whose head commit is of a minute, and which was sent at another one.
+/// A push to a path of project 7. See [`push_of`].
 fn push(path: &str, default: Option<&str>, committed: u32, sent: u32) -> Delivery {
+    push_of(7, path, default, committed, sent)
+}
+
+/// A push to a path of a project, whose head commit is of a minute, and which was sent at another one.
+fn push_of(project: u32, path: &str, default: Option<&str>, committed: u32, sent: u32) -> Delivery {
     let commit = format!("{committed:040}");
     let mut project =
-        json!({"id": 7, "path_with_namespace": path, "web_url": format!("https://GitLab.example/{path}")});
+        json!({"id": project, "path_with_namespace": path, "web_url": format!("https://GitLab.example/{path}")});
     if let Some(default) = default {
         project["default_branch"] = json!(default);
     }
-    let time = |minute: u32| format!("2026-03-10T10:{minute:02}:00Z");
+    let time = |minute: u32| format!("2026-03-10T{:02}:{:02}:00Z", 10 + minute / 60, minute % 60);
     let payload = json!({"object_kind": "push", "ref": "refs/heads/main", "after": commit, "project": project,
         "commits": [{"id": commit, "timestamp": time(committed)}]});
     let body = json!({"Type": "Notification", "MessageId": format!("{path} {committed} {sent}"), "TopicArn": "t",
@@ -55,6 +61,31 @@ async fn a_renamed_repository_has_a_row_for_each_path() {
     for order in [[&old, &new], [&new, &old]] {
         assert_eq!(repositories(&order).await, expected);
     }
+}
+
+/// Pushes from before the table are read as rows: each repository has what its newest push said, also where several
+/// repositories have a commit and where there are more pushes than are read at once.
+#[tokio::test]
+async fn old_pushes_say_what_they_said_when_they_came() {
+    let projects = [(1, "g/a"), (2, "g/b"), (3, "g/c")];
+    let branch = |number: u32| if number % 7 < 3 { "main" } else { "trunk" };
+    let all: Vec<Delivery> = (0..600_u32)
+        .flat_map(|number| {
+            projects.map(|(project, path)| push_of(project, path, Some(branch(number)), number, number + 1))
+        })
+        .chain([push_of(4, "g/silent", None, 3, 4)])
+        .collect();
+    let db = support::database().await;
+    take_in(&db.store, &all, 500).await;
+    let text = "SELECT r::text FROM repositories AS r ORDER BY host, repo";
+    let live = render::rows(&db.store, text).await;
+    assert_eq!(live.len(), projects.len());
+    let script = "DELETE FROM repositories; INSERT INTO check_projections (kind) VALUES ('gitlab_pushes')";
+    db.store.script(script, deadline()).await.unwrap();
+    support::run_task(&db.store, Task::Checks).await;
+    assert_eq!(render::rows(&db.store, text).await, live);
+    let done = "SELECT (done_at IS NOT NULL AND rows > 0)::text FROM check_projections";
+    assert_eq!(render::rows(&db.store, done).await, ["true"]);
 }
 
 /// A push whose URLs name no host says nothing of a repository.

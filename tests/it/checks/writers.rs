@@ -186,8 +186,12 @@ async fn an_updated_database_equals_one_that_was_fed_live() {
     let (before, after) = messages.split_at(messages.len() / 2);
     take_in(&db.store, before, 100).await;
     let tables = Source::ALL.iter().flat_map(|source| source.check_tables());
+    let tables = tables.chain(&["gitlab_pushes"]);
     let tables: Vec<String> = tables.map(|table| format!("('{table}')")).collect();
-    let begin = format!("DELETE FROM checks; INSERT INTO check_projections (kind) VALUES {}", tables.join(", "));
+    let begin = format!(
+        "DELETE FROM checks; DELETE FROM repositories; INSERT INTO check_projections (kind) VALUES {}",
+        tables.join(", ")
+    );
     db.store.script(&begin, deadline()).await.unwrap();
     thread::scope(|scope| {
         for (seed, batch) in [(6, 40), (7, 90)] {

@@ -112,7 +112,8 @@ fn outside(code: &str) -> Option<&'static str> {
     if code.starts_with("CREATE INDEX IF NOT EXISTS ") && !code.contains(" ON ONLY ") {
         return Some("an index holds writers while it is made: CONCURRENTLY");
     }
-    let repeatable = constraint || REPEATABLE.iter().any(|start| code.starts_with(start));
+    let insert = code.starts_with("INSERT INTO ") && code.ends_with(" DO NOTHING");
+    let repeatable = constraint || insert || REPEATABLE.iter().any(|start| code.starts_with(start));
     (!repeatable).then_some("an interruption would have it run twice, which is not known to be harmless")
 }
 

@@ -5,18 +5,20 @@ mod known;
 mod pushes;
 pub mod reads;
 mod relocate;
+mod repositories;
 
 use self::pushes::add_pushes;
 use self::relocate::relocate;
 use super::record::{Heads, MergeRequest, MrVersion, Push, Record};
+use crate::checks::Touched;
 use crate::checks::store::{BranchDeletion, delete_branches};
-use crate::checks::{Repository, Touched};
 use crate::db::{Param, StoreError, Tx, column};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 pub use self::hosts::fill_hosts;
 pub use self::known::{Checked, Project, known, projects, save_checked, timed_heads, untimed};
 pub use self::pushes::{lock_pushes, push_times};
+pub use self::repositories::{PUSHES, add_old as add_old_repositories};
 
 /// Writes a batch and returns the numbers of the records that changed something. Idempotent: a message that is
 /// delivered again changes nothing. What pushes say of their repositories is added to `touched`.
@@ -54,19 +56,8 @@ pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)], touched: &mut Touche
     let news = delete_branches(tx, &deletions, touched).await?;
     changed.extend(news.into_iter().map(|index| numbers[index]));
     changed.extend(locations.renamed(batch));
-    add_repositories(&records, touched);
+    repositories::add(&records, touched);
     Ok(Vec::from_iter(BTreeSet::from_iter(changed)))
-}
-
-/// Adds the default branches that pushes name, each for the path that the push names: what a message says of a
-/// repository does not depend on renames that other messages report. A push without a host says nothing of one.
-fn add_repositories(records: &[&Record], touched: &mut Touched) {
-    for record in records {
-        let Record::Push(push) = record else { continue };
-        let (Some(host), Some(default_branch)) = (&push.host, push.default_branch.clone()) else { continue };
-        let upstream_id = push.project_id.map(|id| id.to_string());
-        touched.add_repository(host, &push.repo, Repository { said_at: push.said_at(), default_branch, upstream_id });
-    }
 }
 
 async fn write_pushes(
