@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::check::Check;
 use super::series::BranchCommit;
 
 /// What the sources changed in one transaction. They add to it while they write; after the last of them, the checks of
@@ -12,6 +13,9 @@ use super::series::BranchCommit;
 pub struct Touched {
     /// Keys of changed rows, by table. A row that is not there any more loses its check.
     rows: BTreeMap<&'static str, BTreeSet<String>>,
+    /// Checks of changed rows, by table and key, where the statement that wrote a row returned all of it; `None` for a
+    /// row that is no check.
+    derived: BTreeMap<(&'static str, String), Option<Check>>,
     repositories: BTreeMap<(String, String), Repository>,
     pushes: BTreeSet<BranchCommit>,
     deleted_branches: BTreeSet<(String, String)>,
@@ -30,12 +34,19 @@ pub struct Repository {
 }
 
 impl Touched {
-    /// Adds keys of changed rows of a table.
+    /// Adds keys of changed rows of a table, which are to be read.
     pub fn add<K: Into<String>>(&mut self, kind: &'static str, keys: impl IntoIterator<Item = K>) {
-        let mut keys = keys.into_iter().map(Into::into).peekable();
-        if keys.peek().is_some() {
-            self.rows.entry(kind).or_default().extend(keys);
+        for key in keys.into_iter().map(Into::into) {
+            self.derived.remove(&(kind, key.clone()));
+            self.rows.entry(kind).or_default().insert(key);
         }
+    }
+
+    /// Adds a changed row of a table with its check, which was derived of all of the row; `None` for a row that is no
+    /// check. If the transaction changes the row again, it has to be added again.
+    pub fn add_derived(&mut self, kind: &'static str, key: &str, check: Option<Check>) {
+        self.rows.entry(kind).or_default().insert(key.to_owned());
+        self.derived.insert((kind, key.to_owned()), check);
     }
 
     /// Adds what a message says about the repository `repo` on `host`.
@@ -85,6 +96,18 @@ impl Touched {
         self.rows.get(kind).into_iter().flatten().map(String::as_str).collect()
     }
 
+    /// Keys of the changed rows of a table whose checks are not derived yet, sorted.
+    #[must_use]
+    pub fn unread_keys(&self, kind: &'static str) -> Vec<&str> {
+        let is_unread = |key: &&String| !self.derived.contains_key(&(kind, (*key).clone()));
+        self.rows.get(kind).into_iter().flatten().filter(is_unread).map(String::as_str).collect()
+    }
+
+    /// The checks that are derived already.
+    pub fn derived(&self) -> impl Iterator<Item = &Check> {
+        self.derived.values().flatten()
+    }
+
     /// The tables with changed rows.
     pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
         self.rows.keys().copied()
@@ -109,13 +132,36 @@ impl Touched {
     /// Adds all that another part of the transaction changed.
     pub fn extend(&mut self, other: Self) {
         for (kind, keys) in other.rows {
-            self.rows.entry(kind).or_default().extend(keys);
+            self.add(kind, keys);
         }
+        self.derived.extend(other.derived);
         for ((host, repo), said) in other.repositories {
             self.add_repository(&host, &repo, said);
         }
         self.pushes.extend(other.pushes);
         self.deleted_branches.extend(other.deleted_branches);
         self.unsettled.extend(other.unsettled);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_is_changed_again_is_read_again() {
+        let mut touched = Touched::default();
+        for key in ["a", "b", "c"] {
+            touched.add_derived("t", key, None);
+        }
+        touched.add("t", ["b", "d"]);
+        assert_eq!((touched.keys("t"), touched.unread_keys("t")), (vec!["a", "b", "c", "d"], vec!["b", "d"]));
+        // Parts of a transaction, in their order.
+        let mut later = Touched::default();
+        later.add("t", ["c"]);
+        later.add_derived("t", "d", None);
+        touched.extend(later);
+        assert_eq!((touched.keys("t").len(), touched.unread_keys("t")), (4, vec!["b", "c"]));
+        assert_eq!(touched.derived().count(), 0);
     }
 }

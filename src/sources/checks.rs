@@ -24,7 +24,7 @@ impl Source {
         }
     }
 
-    /// The checks of the changed rows. As in [`super::write`], the future of each source is boxed.
+    /// The checks of the changed rows that are to be read. As in [`super::write`], the future of each source is boxed.
     async fn checks(self, tx: &Tx<'_>, touched: &Touched) -> Result<Vec<Check>, StoreError> {
         match self {
             Self::Konflux => Box::pin(konflux::checks(tx, touched)).await,
@@ -74,7 +74,8 @@ pub async fn write_checks(tx: &Tx<'_>, touched: &Touched) -> Result<(), StoreErr
         store::unsettled_checks(tx, touched),
         gitlab::push_times(tx, touched),
     )?;
-    let checks = [konflux, kcidb, buildkite, travis, bots].concat();
+    let derived = touched.derived().cloned().collect();
+    let checks = [derived, konflux, kcidb, buildkite, travis, bots].concat();
     Box::pin(store::write(tx, touched, Derived { checks, before, pushes, old })).await
 }
 

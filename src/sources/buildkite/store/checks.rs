@@ -14,12 +14,12 @@ pub const TABLE: &str = "buildkite_builds";
 /// How long a build may be without an event, once it runs: Buildkite ends builds long before that.
 const SILENCE: SignedDuration = SignedDuration::from_hours(24);
 
-/// The checks of the changed builds.
+/// The checks of the changed builds that are to be read.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn checks(tx: &Tx<'_>, touched: &Touched) -> Result<Vec<Check>, StoreError> {
-    let ids = touched.keys(TABLE);
+    let ids = touched.unread_keys(TABLE);
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -35,8 +35,8 @@ pub async fn lock_rows(tx: &Tx<'_>, after: &str, limit: i64) -> Result<Vec<Strin
     Ok(rows.iter().map(|row| row.get("id")).collect())
 }
 
-/// The check of a build.
-fn check(row: &Row) -> Result<Check, tokio_postgres::Error> {
+/// The check of a build, by the columns that `project_checks` reads and `upsert_builds` returns.
+pub(super) fn check(row: &Row) -> Result<Check, tokio_postgres::Error> {
     let (id, number): (String, i64) = (row.get("id"), row.get("number"));
     let (original, blocked): (String, Option<String>) = (row.get("state"), row.get("blocked_state"));
     let state = match rules::state(&original, blocked.as_deref()) {

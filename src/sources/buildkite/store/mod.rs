@@ -45,7 +45,7 @@ pub async fn write(
         }
     }
     let rows: Vec<&Build> = newest.values().map(|(_, build)| *build).collect();
-    let changed = tx
+    let returned = tx
         .query(
             include_str!("sql/upsert_builds.sql"),
             &[
@@ -75,12 +75,16 @@ pub async fn write(
         )
         .await?;
     let mut changed: Vec<(usize, &Build)> =
-        changed.iter().filter_map(|row| newest.get(row.get::<_, &str>("id")).copied()).collect();
+        returned.iter().filter_map(|row| newest.get(row.get::<_, &str>("id")).copied()).collect();
     changed.sort_by(|a, b| a.1.id.cmp(&b.1.id));
     let ids = column(&changed, |(_, build)| build.id.as_str());
     ever_bad.retain(|id| ids.binary_search(id).is_err());
     let (skipped, marked, ()) = tokio::try_join!(biased; skip(tx, &ids), mark_bad(tx, &ever_bad), announcer.open(tx))?;
-    touched.add(TABLE, ids);
+    for row in &returned {
+        let check = checks::check(row).map_err(|source| StoreError::Statement { name: "upsert_builds", source })?;
+        touched.add_derived(TABLE, row.get("id"), Some(check));
+    }
+    // These rows have changed since.
     touched.add(TABLE, marked);
     touched.add(TABLE, skipped.iter().map(|build| build.id.as_str()));
     let written: HashSet<usize> = changed.iter().map(|(number, _)| *number).collect();

@@ -19,14 +19,14 @@ pub const RELEASES: &str = "releases";
 /// The tables whose rows are checks.
 pub const TABLES: &[&str] = &[RUNS, RELEASES];
 
-/// The checks of the changed runs and Releases.
+/// The checks of the changed runs and Releases that are to be read.
 ///
 /// # Errors
 /// When a statement fails.
 pub async fn checks(tx: &Tx<'_>, touched: &Touched) -> Result<Vec<Check>, StoreError> {
-    let of_runs = read(tx, include_str!("sql/project_pipelinerun_checks.sql"), touched.keys(RUNS), check_of_run);
+    let of_runs = read(tx, include_str!("sql/project_pipelinerun_checks.sql"), touched.unread_keys(RUNS), check_of_run);
     let of_releases =
-        read(tx, include_str!("sql/project_release_checks.sql"), touched.keys(RELEASES), check_of_release);
+        read(tx, include_str!("sql/project_release_checks.sql"), touched.unread_keys(RELEASES), check_of_release);
     let (mut checks, releases) = tokio::try_join!(biased; of_runs, of_releases)?;
     checks.extend(releases);
     Ok(checks)
@@ -84,6 +84,22 @@ pub(super) async fn mark_bad(
     let marked = tx.query(include_str!("sql/mark_bad_pipelineruns.sql"), &[&names, &uids, &created]).await?;
     touched.add(RUNS, marked.iter().map(|row| row.get::<_, &str>("name")));
     Ok(())
+}
+
+/// Derives the check of a changed row; `None` for a row that is no check.
+pub(super) type CheckOf = fn(&Row) -> Result<Option<Check>, Error>;
+
+/// The check of a changed run, if it is a build or a test, by the columns that `upsert_pipelineruns` returns.
+pub(super) fn of_run(row: &Row) -> Result<Option<Check>, Error> {
+    match row.get("type") {
+        "build" | "test" => check_of_run(row).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// The check of a changed Release, by the columns that `upsert_releases` returns.
+pub(super) fn of_release(row: &Row) -> Result<Option<Check>, Error> {
+    check_of_release(row).map(Some)
 }
 
 /// The check of a build or a test.

@@ -11,11 +11,13 @@ mod stuck;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use tokio_postgres::Row;
 
 use super::record::{Component, Identity, Keyed, PipelineRun, Record, Release, Snapshot};
 use crate::checks::Touched;
 use crate::db::{Param, StoreError, Tx, column};
 
+use self::checks::CheckOf;
 pub use self::checks::{TABLES, checks, lock_rows};
 pub use self::hosts::fill_hosts;
 pub use self::stuck::sweep;
@@ -70,11 +72,11 @@ trait Table: Keyed + Serialize + std::fmt::Debug + Sync + Sized {
     const UPSERT: &'static str;
     const HOLDERS: &'static str;
     const REPLACED: &'static str;
-    /// The table, if its rows are checks.
-    const CHECKS: Option<&'static str> = None;
+    /// The table, if its rows are checks, and what derives them of a row that the upsert returns.
+    const CHECKS: Option<(&'static str, CheckOf)> = None;
 
-    /// Runs [`Table::UPSERT`] with the columns of `rows`.
-    async fn upsert(tx: &Tx<'_>, rows: &[&Self]) -> Result<Vec<String>, StoreError>;
+    /// Runs [`Table::UPSERT`] with the columns of `rows`, and returns the rows that changed.
+    async fn upsert(tx: &Tx<'_>, rows: &[&Self]) -> Result<Vec<Row>, StoreError>;
 }
 
 /// Writes the records of one kind, and returns the indexes of those that changed something. The statement gets each
@@ -93,9 +95,13 @@ async fn write_kind<T: Table>(
     let rows = |indexes: &[usize]| indexes.iter().map(|at| records[*at].1).collect::<Vec<&T>>();
     let newest = Newest::of(&identities);
     let changed = T::upsert(tx, &rows(&newest.winners())).await?;
-    if let Some(table) = T::CHECKS {
-        touched.add(table, changed.iter().map(String::as_str));
+    if let Some((table, check_of)) = T::CHECKS {
+        for row in &changed {
+            let check = check_of(row).map_err(|source| StoreError::Statement { name: "upsert", source })?;
+            touched.add_derived(table, row.get("name"), check);
+        }
     }
+    let changed = changed.iter().map(|row| row.get("name")).collect();
     let (mut written, others) = newest.settle(changed, &identities);
     let displaced = displaced(tx, T::HOLDERS, &others, &identities).await?;
     if !displaced.is_empty() {
@@ -234,18 +240,18 @@ impl<'r> IdentityColumns<'r> {
 }
 
 /// Runs an upsert with the columns of the identity before and after the columns `own`, and then `last`; returns the
-/// names that changed.
+/// rows that changed.
 async fn run<T: Keyed>(
     tx: &Tx<'_>,
     sql: &'static str,
     rows: &[&T],
     own: &[Param<'_>],
     last: &[Param<'_>],
-) -> Result<Vec<String>, StoreError> {
+) -> Result<Vec<Row>, StoreError> {
     let identity = IdentityColumns::of(rows);
     let (head, tail) = (identity.head(), identity.tail());
     let params: Vec<Param<'_>> = head.iter().chain(own).chain(&tail).chain(last).copied().collect();
-    Ok(tx.query(sql, &params).await?.iter().map(|row| row.get("name")).collect())
+    tx.query(sql, &params).await
 }
 
 impl Table for Component {
@@ -253,7 +259,7 @@ impl Table for Component {
     const HOLDERS: &'static str = include_str!("sql/holders_components.sql");
     const REPLACED: &'static str = include_str!("sql/replaced_components.sql");
 
-    async fn upsert(tx: &Tx<'_>, rows: &[&Self]) -> Result<Vec<String>, StoreError> {
+    async fn upsert(tx: &Tx<'_>, rows: &[&Self]) -> Result<Vec<Row>, StoreError> {
         let own: &[Param<'_>] = &[
             /* application */ &column(rows, |r| r.application.as_deref()),
             /* git_url */ &column(rows, |r| r.git_url.as_deref()),
@@ -274,9 +280,9 @@ impl Table for PipelineRun {
     const UPSERT: &'static str = include_str!("sql/upsert_pipelineruns.sql");
     const HOLDERS: &'static str = include_str!("sql/holders_pipelineruns.sql");
     const REPLACED: &'static str = include_str!("sql/replaced_pipelineruns.sql");
-    const CHECKS: Option<&'static str> = Some(checks::RUNS);
+    const CHECKS: Option<(&'static str, CheckOf)> = Some((checks::RUNS, checks::of_run));
 
-    async fn upsert(tx: &Tx<'_>, rows: &[&Self]) -> Result<Vec<String>, StoreError> {
+    async fn upsert(tx: &Tx<'_>, rows: &[&Self]) -> Result<Vec<Row>, StoreError> {
         let own: &[Param<'_>] = &[
             /* type */ &column(rows, |r| r.r#type),
             /* type_label */ &column(rows, |r| r.type_label.as_deref()),
@@ -316,7 +322,7 @@ impl Table for Snapshot {
     const HOLDERS: &'static str = include_str!("sql/holders_snapshots.sql");
     const REPLACED: &'static str = include_str!("sql/replaced_snapshots.sql");
 
-    async fn upsert(tx: &Tx<'_>, rows: &[&Self]) -> Result<Vec<String>, StoreError> {
+    async fn upsert(tx: &Tx<'_>, rows: &[&Self]) -> Result<Vec<Row>, StoreError> {
         let own: &[Param<'_>] = &[
             /* type */ &column(rows, |r| r.r#type.as_deref()),
             /* application */ &column(rows, |r| r.application.as_deref()),
@@ -348,9 +354,9 @@ impl Table for Release {
     const UPSERT: &'static str = include_str!("sql/upsert_releases.sql");
     const HOLDERS: &'static str = include_str!("sql/holders_releases.sql");
     const REPLACED: &'static str = include_str!("sql/replaced_releases.sql");
-    const CHECKS: Option<&'static str> = Some(checks::RELEASES);
+    const CHECKS: Option<(&'static str, CheckOf)> = Some((checks::RELEASES, checks::of_release));
 
-    async fn upsert(tx: &Tx<'_>, rows: &[&Self]) -> Result<Vec<String>, StoreError> {
+    async fn upsert(tx: &Tx<'_>, rows: &[&Self]) -> Result<Vec<Row>, StoreError> {
         let own: &[Param<'_>] = &[
             /* application */ &column(rows, |r| r.application.as_deref()),
             /* component */ &column(rows, |r| r.component.as_deref()),

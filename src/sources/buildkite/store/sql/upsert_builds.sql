@@ -75,4 +75,5 @@ WHERE (t.number, t.event_at,
         coalesce(excluded.repo_path, '') COLLATE "C", coalesce(excluded.title, '') COLLATE "C",
         coalesce(excluded.pipeline_id, '') COLLATE "C", coalesce(excluded.organization_id, '') COLLATE "C",
         coalesce(excluded.detail_type, '') COLLATE "C", coalesce(excluded.message_at, '-infinity'))
-RETURNING t.id
+RETURNING t.id, t.number, t.state, t.blocked_state, t.ever_bad, t.commit, t.branch, t.source, t.repo_host, t.repo_path,
+    t.organization, t.pipeline, t.started_at, t.finished_at, t.event_at

@@ -50,4 +50,6 @@ ON CONFLICT (name) DO UPDATE SET
 WHERE (coalesce(t.created_at, '-infinity'), t.uid, t.rank, t.resource_version, t.tie, t.message_id)
     < (coalesce(excluded.created_at, '-infinity'), excluded.uid, excluded.rank, excluded.resource_version,
        excluded.tie, excluded.message_id)
-RETURNING t.name
+RETURNING t.name, t.type, t.application, t.component, t.scenario, t.host, t.project, t.sha, t.event, t.target_branch,
+    t.source_branch, t.mr_iid, t.state, t.verdict, t.labels ->> 'test.appstudio.openshift.io/optional' AS optional,
+    t.ever_bad, t.rank, t.log_url, t.created_at, t.started_at, t.finished_at, t.deleted_at, t.message_at

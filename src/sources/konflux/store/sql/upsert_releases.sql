@@ -45,4 +45,5 @@ ON CONFLICT (name) DO UPDATE SET
 WHERE (coalesce(t.created_at, '-infinity'), t.uid, t.rank, t.resource_version, t.tie, t.message_id)
     < (coalesce(excluded.created_at, '-infinity'), excluded.uid, excluded.rank, excluded.resource_version,
        excluded.tie, excluded.message_id)
-RETURNING t.name
+RETURNING t.name, t.release_plan, t.host, t.project, t.sha, t.mr_iid, t.state, t.rank, t.created_at, t.started_at,
+    t.finished_at, t.deleted_at, t.message_at
