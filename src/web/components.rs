@@ -196,7 +196,7 @@ pub(super) fn run_table_of(caption: &str, runs: &[RunRow], now: Timestamp, with_
                         } }
                         td { (outside(run.log_url.as_deref(), &run.name)) }
                         td { (run.kind) @if let Some(scenario) = &run.scenario { " " (scenario) } }
-                        td { (state(&run.state)) }
+                        td { (state(run.shown_state())) }
                         td { @if let Some(verdict) = &run.verdict { (state(verdict)) } }
                         td { (commit(run.sha.as_deref())) }
                         td { (merge_request(run.project.as_deref(), run.mr_iid)) }

@@ -34,6 +34,7 @@ async fn a_test_that_failed_in_a_run_that_succeeded_is_failed_everywhere() {
     assert!(site.get("/metrics").await.body.contains("\nhummingbird_runs_failed_24h 1\n"));
     let page = site.get("/").await.body;
     assert!(page.contains(">tested<") && !page.contains("Nothing needs attention"), "{page}");
+    assert!(!page.contains("succeeded"), "{page}");
     let title = "<title>app: test e2e failed</title>";
     for feed in ["/feed.atom", "/feed/components/app"] {
         let body = site.get(feed).await.body;

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 pub use super::checks::{RELEASES, RUNS};
 pub use super::effects::{Affected, Changed, HeldUp, Inherited, Named, affected, held_up, inherited, projects_of};
 pub use super::flaky::{FlakyTest, flaky_tests};
+use crate::checks::is_bad;
 use crate::checks::store::CheckKey;
 use crate::db::{Reader, StoreError, rows};
 use crate::outbox::State;
@@ -201,6 +202,13 @@ impl RunRow {
     #[must_use]
     pub fn result(&self) -> State {
         rules::check_state(&self.state, self.verdict.as_deref(), false)
+    }
+
+    /// Its own state; that of the test if the run ended well and the test did not.
+    #[must_use]
+    pub fn shown_state(&self) -> &str {
+        let result = self.result();
+        if self.state == "succeeded" && is_bad(result) { result.name() } else { &self.state }
     }
 }
 
