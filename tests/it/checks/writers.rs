@@ -17,8 +17,10 @@ use crate::support::hot::deadlocks;
 use crate::support::random::Random;
 use crate::support::{self, buildkite, deadline, difference, render, run_task, store_of};
 
-/// Commits that all writers write checks of; each has some twenty messages.
-const COMMITS: usize = 80;
+/// Commits that all writers write checks of; each has some twenty messages. In a long run there are more.
+fn commits() -> std::ops::RangeInclusive<usize> {
+    1..=support::cases(80) as usize
+}
 
 fn sha(commit: usize) -> String {
     format!("{commit:040x}")
@@ -116,7 +118,7 @@ fn others(commit: usize) -> Vec<Delivery> {
 }
 
 fn messages() -> Vec<Delivery> {
-    (1..=COMMITS).flat_map(|commit| [konflux(commit), others(commit)].concat()).collect()
+    commits().flat_map(|commit| [konflux(commit), others(commit)].concat()).collect()
 }
 
 /// All checks, default branches, and the verdict of each commit.
@@ -126,7 +128,7 @@ async fn found(store: &Store) -> String {
     let mut text = whole(store).await;
     text += "\n";
     text += &render::rows(store, "SELECT r::text FROM repositories AS r ORDER BY host, repo").await.join("\n");
-    for commit in 1..=COMMITS {
+    for commit in commits() {
         for one in verdicts(&mut reader, &sha(commit), None, &[], now).await.unwrap() {
             let checks = one.checks.len();
             text += &format!("\n{} {}/{} {checks} {}", one.sha, one.host, one.repo, json!(one.verdict));
@@ -218,7 +220,7 @@ async fn repeated_messages_write_no_check() {
     // The place of each version of a row: an update would make a new one, even with the same values.
     let versions = "SELECT ctid::text || xmin::text FROM checks ORDER BY system, kind, key";
     let before = render::rows(&db.store, versions).await;
-    assert!(before.len() > 5 * COMMITS, "{}", before.len());
+    assert!(before.len() > 5 * commits().count(), "{}", before.len());
     take_in(&db.store, &messages, 100).await;
     for table in ["buildkite_builds", "travis_builds", "pipelineruns", "releases", "kcidb_checkouts", "bots"] {
         db.store.script(&format!("INSERT INTO check_projections (kind) VALUES ('{table}')"), deadline()).await.unwrap();
