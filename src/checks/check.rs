@@ -3,7 +3,13 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::rules::Rules;
 use crate::outbox::State;
+
+/// The stage and the name of the check of a pipeline whose jobs are checks, too.
+pub const PIPELINE: &str = "pipeline";
+/// The stage of such jobs.
+pub const JOB: &str = "job";
 
 /// What a state means for a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -238,6 +244,14 @@ impl Check {
     #[must_use]
     pub fn label(&self) -> String {
         format!("{}:{}", self.system, self.name)
+    }
+
+    /// Whether a rule requires it by name, although it is a job of a pipeline, whose own check counts for it. A pattern
+    /// that the check of the pipeline satisfies requires no job.
+    #[must_use]
+    pub fn is_required_job(&self, rules: &Rules) -> bool {
+        let whole = format!("{}:{PIPELINE}", self.system);
+        self.stage == JOB && rules.required.iter().any(|pattern| pattern.fits(&self.label()) && !pattern.fits(&whole))
     }
 
     /// Whether it has been bad, now or earlier.

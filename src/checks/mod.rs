@@ -16,7 +16,7 @@ pub mod store;
 mod touched;
 mod verdict;
 
-pub use self::check::{Check, Lane, Outcome, is_bad, is_unfinished, is_whole_hash, unfinished_states};
+pub use self::check::{Check, JOB, Lane, Outcome, PIPELINE, is_bad, is_unfinished, is_whole_hash, unfinished_states};
 pub use self::rules::{Pattern, Rules};
 pub use self::slots::{Slot, slots};
 pub use self::touched::{Repository, Touched};

@@ -74,7 +74,8 @@ pub fn slots<'c>(checks: &'c [Check], rules: &Rules, now: Timestamp) -> Vec<Slot
         let mut checks: Vec<&Check> = all.iter().copied().filter(|check| !is_replaced(check)).collect();
         checks.sort_by(|a, b| (a.seq, a.attempt, &a.run, &a.key).cmp(&(b.seq, b.attempt, &b.run, &b.key)));
         let Some(last) = checks.last() else { continue };
-        let is_optional = last.optional || rules.optional.iter().any(|pattern| pattern.fits(&last.label()));
+        let is_allowed_to_fail = last.optional && !last.is_required_job(rules);
+        let is_optional = is_allowed_to_fail || rules.optional.iter().any(|pattern| pattern.fits(&last.label()));
         let newest = checks.iter().rev().find(|check| check.outcome(now) != Outcome::Void).copied();
         let outcome = newest.map_or(Outcome::Void, |check| check.outcome(now));
         slots.insert(key, Slot { checks, newest, outcome, is_optional });

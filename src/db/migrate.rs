@@ -92,6 +92,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 29, name: "checks", sql: include_str!("migrations/0029_checks.sql") },
     Migration { version: 30, name: "series", sql: include_str!("migrations/0030_series.sql") },
     Migration { version: 31, name: "check_lists", sql: include_str!("migrations/0031_check_lists.sql") },
+    Migration { version: 32, name: "gitlab_ci", sql: include_str!("migrations/0032_gitlab_ci.sql") },
+    Migration { version: 33, name: "gitlab_merges", sql: include_str!("migrations/0033_gitlab_merges.sql") },
 ];
 
 /// The result of [`migrate`].

@@ -15,8 +15,7 @@ impl Source {
     pub fn check_tables(self) -> &'static [&'static str] {
         match self {
             Self::Konflux => konflux::TABLES,
-            // Pushes and merge requests are no checks; pushes say what is in `repositories`.
-            Self::Gitlab => &[],
+            Self::Gitlab => gitlab::TABLES,
             Self::Kcidb => &[kcidb::TABLE],
             Self::Buildkite => &[buildkite::TABLE],
             Self::Travis => &[travis::TABLE],
@@ -28,11 +27,11 @@ impl Source {
     async fn checks(self, tx: &Tx<'_>, touched: &Touched) -> Result<Vec<Check>, StoreError> {
         match self {
             Self::Konflux => Box::pin(konflux::checks(tx, touched)).await,
+            Self::Gitlab => Box::pin(gitlab::checks(tx, touched)).await,
             Self::Kcidb => Box::pin(kcidb::checks(tx, touched)).await,
             Self::Buildkite => Box::pin(buildkite::checks(tx, touched)).await,
             Self::Travis => Box::pin(travis::checks(tx, touched)).await,
             Self::Bots => Box::pin(bots::checks(tx, touched)).await,
-            Self::Gitlab => Ok(Vec::new()),
         }
     }
 
@@ -40,11 +39,11 @@ impl Source {
     async fn lock_rows(self, tx: &Tx<'_>, table: &str, after: &str, limit: i64) -> Result<Vec<String>, StoreError> {
         match self {
             Self::Konflux => konflux::lock_rows(tx, table, after, limit).await,
+            Self::Gitlab => gitlab::lock_rows(tx, table, after, limit).await,
             Self::Kcidb => kcidb::lock_rows(tx, after, limit).await,
             Self::Buildkite => buildkite::lock_rows(tx, after, limit).await,
             Self::Travis => travis::lock_rows(tx, after, limit).await,
             Self::Bots => bots::lock_rows(tx, after, limit).await,
-            Self::Gitlab => Ok(Vec::new()),
         }
     }
 }
@@ -63,9 +62,10 @@ pub async fn write_checks(tx: &Tx<'_>, touched: &Touched) -> Result<(), StoreErr
         return Ok(());
     }
     let system = |table: &str| source_of(table).map_or("", Source::name);
-    let (konflux, kcidb, buildkite, travis, bots, before, old, pushes) = tokio::try_join!(
+    let (konflux, gitlab, kcidb, buildkite, travis, bots, before, old, pushes) = tokio::try_join!(
         biased;
         Source::Konflux.checks(tx, touched),
+        Source::Gitlab.checks(tx, touched),
         Source::Kcidb.checks(tx, touched),
         Source::Buildkite.checks(tx, touched),
         Source::Travis.checks(tx, touched),
@@ -75,7 +75,7 @@ pub async fn write_checks(tx: &Tx<'_>, touched: &Touched) -> Result<(), StoreErr
         gitlab::push_times(tx, touched),
     )?;
     let derived = touched.derived().cloned().collect();
-    let checks = [derived, konflux, kcidb, buildkite, travis, bots].concat();
+    let checks = [derived, konflux, gitlab, kcidb, buildkite, travis, bots].concat();
     Box::pin(store::write(tx, touched, Derived { checks, before, pushes, old })).await
 }
 

@@ -220,8 +220,8 @@ impl Source {
     ) -> Result<Vec<Stuck>, StoreError> {
         match self {
             Self::Konflux => konflux::sweep(tx, now, write).await,
-            // The module reconcile asks GitLab for each open merge request instead.
-            Self::Gitlab => Ok(Vec::new()),
+            // The module reconcile asks GitLab for each open merge request and pipeline instead.
+            Self::Gitlab => gitlab::sweep(tx, now).await,
             Self::Kcidb => kcidb::sweep(tx, &settings.kcidb, write, announcer).await,
             // Buildkite ends builds that run for too long, and sends an event. It sends none for builds that never
             // start.

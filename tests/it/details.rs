@@ -39,6 +39,15 @@ const NEEDED: &[&str] = &[
     "object_attributes.target",
     "object_attributes.target.id",
     "object_attributes.target.path_with_namespace",
+    "object_attributes.id",
+    "object_attributes.status",
+    "build_id",
+    "build_name",
+    "build_status",
+    "pipeline_id",
+    "deployment_id",
+    "deployable_id",
+    "status_changed_at",
     "path_with_namespace",
     "old_path_with_namespace",
     "name",
@@ -69,6 +78,10 @@ const NEEDED_IN: &[(&str, &str)] = &[
     ("gitlab/merge-request-sparse.json", "object_attributes.url"),
     ("gitlab/push-default-branch.json", "project.default_branch"),
     ("gitlab/push-default-branch-forced.json", "project.default_branch"),
+    // No other address names the host; an old release of GitLab names the project by its address only.
+    ("gitlab/pipeline-nulls.json", "project.web_url"),
+    ("gitlab/job-old-gitlab.json", "repository"),
+    ("gitlab/job-old-gitlab.json", "repository.homepage"),
     // Without an envelope it is recognised by these parts.
     ("buildkite/detail-only.json", "pipeline"),
     ("buildkite/detail-only.json", "organization"),
@@ -156,6 +169,15 @@ fn essence(batch: &Batch) -> Vec<String> {
         Record::Konflux(konflux::Record::Release(r)) => of(&r.identity, ""),
         Record::Gitlab(gitlab::Record::Push(r)) => format!("{} {} {}", r.sha, r.repo, r.branch),
         Record::Gitlab(gitlab::Record::MergeRequest(r, _)) => format!("{}!{} {}", r.project, r.iid, r.state),
+        Record::Gitlab(gitlab::Record::Ci(gitlab::ci::Record::Pipeline(r))) => {
+            format!("{}/{} {}", r.origin.host, r.id, r.status)
+        }
+        Record::Gitlab(gitlab::Record::Ci(gitlab::ci::Record::Job(r))) => {
+            format!("{}/{} {} {}", r.origin.host, r.id, r.pipeline_id, r.status)
+        }
+        Record::Gitlab(gitlab::Record::Ci(gitlab::ci::Record::Deployment(r))) => {
+            format!("{}/{} {}", r.origin.host, r.id, r.status)
+        }
         Record::Bots(r) => format!("{} {} {}", r.name, r.status, r.at),
         Record::Buildkite(r) => format!("{} {} {}", r.id, r.number, r.state),
         Record::Travis(travis::Record::Message(r)) => format!("{:?} {:?}", r.object, r.event),
@@ -263,6 +285,7 @@ fn details_that_are_dropped_are_counted() {
         ("konflux/pipelinerun-odd-details", 7),
         ("gitlab/merge-request-odd-details", 12),
         ("gitlab/push-odd-details", 9),
+        ("gitlab/pipeline-odd-details", 11),
         ("buildkite/odd-details", 9),
     ] {
         let body = std::fs::read_to_string(crate::support::project(&format!("events/{name}.json"))).unwrap();

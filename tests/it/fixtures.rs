@@ -80,6 +80,30 @@ const COLUMNS: &[(&str, &[&str])] = &[
     ),
     ("gitlab_mr_versions", &["project iid sha head_at seen_at"]),
     (
+        "gitlab_pipelines",
+        &[
+            "host id iid project project_id name status detailed_status source ever_bad",
+            "ref tag sha title username stages url",
+            "mr_iid mr_project_id mr_source_branch mr_target_branch parent_project parent_id",
+            "created_at finished_at newest_job version_at job_ranks rank",
+        ],
+    ),
+    (
+        "gitlab_jobs",
+        &[
+            "host id pipeline_id check_name status allow_failure failure_reason ever_bad",
+            "project project_id stage name ref merge_ref tag sha environment username url",
+            "created_at started_at finished_at version_at rank",
+        ],
+    ),
+    (
+        "gitlab_deployments",
+        &[
+            "host id project project_id environment tier environment_url status",
+            "job_id job_url ref sha title commit_url username changed_at version_at rank",
+        ],
+    ),
+    (
         "kcidb_checkouts",
         &[
             "id origin tree_name valid",
@@ -228,7 +252,11 @@ async fn konflux() {
 
 #[tokio::test]
 async fn gitlab() {
-    insta::assert_snapshot!(of_source("gitlab").await);
+    let checks: (&str, &[&str]) = (
+        "checks",
+        &["kind key stage name state original warn optional ever_bad", "host repo sha branch mr lane attempt url"],
+    );
+    insta::assert_snapshot!(of_source_with("gitlab", &[checks]).await);
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ mod e2e;
 mod explain;
 mod faults;
 mod fixtures;
+mod gitlab_ci;
 mod hostile;
 mod identity;
 mod ingest;

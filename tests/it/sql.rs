@@ -283,6 +283,18 @@ fn labels_are_in_the_order_of_the_columns() {
 /// Fields that may be named otherwise than their columns.
 const OTHER_FIELDS: &[(&str, &str)] = &[
     ("ref", "branch"),
+    ("ref", "git_ref"),
+    ("mr_iid", "request"),
+    ("mr_project_id", "request"),
+    ("mr_source_branch", "request"),
+    ("mr_target_branch", "request"),
+    ("parent_project", "parent"),
+    ("parent_id", "parent"),
+    ("rank", "status"),
+    ("ever_bad", "bad_pipelines"),
+    ("ever_bad", "bad_jobs"),
+    ("message_id", "sent"),
+    ("message_at", "sent"),
     ("repo_host", "repo"),
     ("repo_path", "repo"),
     ("context", "contexts"),

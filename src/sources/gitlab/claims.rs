@@ -1,7 +1,8 @@
 //! The statement of a record about the path of its project, and the move of a record to another path. Pure.
 
+use super::Hosts;
 use super::locations::{Claim, Id, UNKNOWN};
-use super::record::{Hosts, MrVersion, Record};
+use super::record::{MrVersion, Record};
 
 impl Record {
     /// The configured hosts, if the record has them.
@@ -11,6 +12,7 @@ impl Record {
             Self::MergeRequest(merge_request, _) => Some(&merge_request.hosts),
             Self::Renamed(renamed) => Some(&renamed.hosts),
             Self::Versions(_) | Self::Deleted(_) => None,
+            Self::Ci(record) => Some(&record.origin().hosts),
         }
     }
 
@@ -30,7 +32,8 @@ impl Record {
             Self::Push(push) => claim(push.said_at(), 0, None),
             Self::MergeRequest(merge_request, _) => claim(merge_request.stamp.version_at, 0, None),
             Self::Renamed(renamed) => claim(renamed.at, 1, renamed.before.clone()),
-            Self::Versions(_) | Self::Deleted(_) => return None,
+            // Its path is replaced by the current one, and says nothing new about the project.
+            Self::Versions(_) | Self::Deleted(_) | Self::Ci(_) => return None,
         })
     }
 
@@ -43,6 +46,11 @@ impl Record {
             Self::Renamed(renamed) => Some((renamed.host.as_deref(), Some(renamed.project_id), &renamed.path)),
             // A branch belongs to the path that its checks name, which does not follow renames.
             Self::Deleted(_) => None,
+            Self::Ci(record) => {
+                let origin = record.origin();
+                // Without its number the project is not known to have another path.
+                origin.project_id.map(|id| (Some(&*origin.host), Some(id), &*origin.project))
+            }
         }
     }
 
@@ -72,6 +80,7 @@ impl Record {
             }
             Self::Versions(heads) => move_heads(heads),
             Self::Renamed(_) | Self::Deleted(_) => {}
+            Self::Ci(record) => record.move_to(path),
         }
     }
 }

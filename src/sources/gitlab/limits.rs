@@ -24,6 +24,7 @@ impl Record {
             Self::Versions(versions) => versions.iter_mut().for_each(|version| version.limit_times(latest)),
             Self::Renamed(renamed) => latest.cut(&mut renamed.at),
             Self::Deleted(branch) => latest.cut(&mut branch.deleted_at),
+            Self::Ci(record) => record.limit_times(latest),
         }
         Ok(())
     }

@@ -1,8 +1,10 @@
-//! The source `gitlab`: pushes, merge requests and their versions, from webhooks and (during reconcile) from the API.
+//! The source `gitlab`: pushes, merge requests and their versions, pipelines, jobs and deployments ([`ci`]), from
+//! webhooks and (during reconcile) from the API.
 //!
 //! Webhooks arrive late, twice, again after years and in any order, and their `updated_at` has whole seconds only. The
 //! versions that decide which record is newer are in `record.rs`, the formats and their peculiarities in `message/`.
 
+pub mod ci;
 mod claims;
 mod difference;
 mod limits;
@@ -13,15 +15,24 @@ mod record;
 mod rules;
 mod store;
 
+use std::sync::Arc;
+
 pub use self::difference::{Change, Comparison, compare, gone};
-pub use self::message::{Answer, decode, read_merge_requests, read_project_id, read_versions};
-pub use self::record::{Author, Heads, Hosts, MergeRequest, MrVersion, Push, Record, Renamed, Stamp};
+pub use self::message::{
+    Answer, PipelineAnswer, answered, decode, read_jobs, read_merge_requests, read_pipeline, read_project_id,
+    read_versions,
+};
+pub use self::record::{Author, Heads, MergeRequest, MrVersion, Push, Record, Renamed, Stamp};
 pub use self::store::{
-    Checked, PUSHES, Project, add_old_repositories, fill_hosts, known, lock_pushes, projects, push_times, reads,
-    save_checked, timed_heads, untimed, write,
+    Checked, PUSHES, Project, TABLES, add_old_repositories, checks, fill_hosts, known, lock_pushes, lock_rows,
+    mark_asked, open_pipelines, projects, push_times, reads, save_checked, sweep, timed_heads, untimed, write,
 };
 
 use crate::transport::Message;
+
+/// Configured hosts, in their order. If projects on two hosts have the same path, the project on the first host keeps
+/// it.
+pub type Hosts = Arc<[String]>;
 
 /// Settings of this source.
 #[derive(Clone, Debug)]

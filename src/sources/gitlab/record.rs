@@ -2,12 +2,12 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::moment::{is_plausible, state_rank};
+use super::{Hosts, ci};
 use crate::checks::store::BranchDeletion;
 
 /// A record from a webhook or from an API response.
@@ -23,11 +23,9 @@ pub enum Record {
     Renamed(Box<Renamed>),
     /// A branch was deleted.
     Deleted(BranchDeletion),
+    /// A pipeline, a job or a deployment.
+    Ci(ci::Record),
 }
-
-/// Configured hosts, in their order. If projects on two hosts have the same path, the project on the first host keeps
-/// it.
-pub type Hosts = Arc<[String]>;
 
 /// A rename or transfer of a project, from a hook or found by an API request.
 #[derive(Clone, Debug)]

@@ -45,6 +45,10 @@ fn kcidb(list: &str, mut object: Value, own: &str, second: bool, word: [&str; 2]
     json!({"version": {"major": 5, "minor": 3}, list: [object]})
 }
 
+fn project() -> Value {
+    json!({"id": 1, "path_with_namespace": "g/p", "web_url": "https://h/g/p"})
+}
+
 const TEXTS: [&str; 2] = ["first", "second"];
 
 const THINGS: &[Thing] = &[
@@ -65,6 +69,44 @@ const THINGS: &[Thing] = &[
         times:
             "SELECT greatest(m.updated_at, m.version_at, m.message_at, m.head_version_at, m.created_at, v.created_at)
             FROM gitlab_merge_requests AS m JOIN gitlab_mr_versions AS v USING (project, iid)",
+    },
+    Thing {
+        kind: "pipeline",
+        key: "h/1",
+        message: |own, _, second| {
+            json!({"object_kind": "pipeline", "project": project(), "object_attributes": {"id": 1, "created_at": own,
+                "finished_at": own, "status": TEXTS[usize::from(second)]}, "builds": [{"id": 2, "name": "n",
+                "status": "running", "created_at": own}]})
+        },
+        state: "SELECT status FROM gitlab_pipelines",
+        states: TEXTS,
+        future: Outcome::Kept,
+        times: "SELECT greatest(message_at, created_at, finished_at, version_at) FROM gitlab_pipelines",
+    },
+    Thing {
+        kind: "job",
+        key: "h/1",
+        message: |own, _, second| {
+            json!({"object_kind": "build", "project": project(), "build_id": 1, "pipeline_id": 1, "build_name": "n",
+                "build_status": TEXTS[usize::from(second)], "build_created_at": own, "build_started_at": own,
+                "build_finished_at": own})
+        },
+        state: "SELECT status FROM gitlab_jobs",
+        states: TEXTS,
+        future: Outcome::Kept,
+        times: "SELECT greatest(message_at, created_at, started_at, finished_at, version_at) FROM gitlab_jobs",
+    },
+    Thing {
+        kind: "deployment",
+        key: "h/1",
+        message: |own, _, second| {
+            json!({"object_kind": "deployment", "project": project(), "deployment_id": 1, "environment": "e",
+                "status": TEXTS[usize::from(second)], "status_changed_at": own})
+        },
+        state: "SELECT status FROM gitlab_deployments",
+        states: TEXTS,
+        future: Outcome::Kept,
+        times: "SELECT greatest(message_at, changed_at, version_at) FROM gitlab_deployments",
     },
     Thing {
         kind: "component",

@@ -67,7 +67,8 @@ fn hash(text: &str) -> u64 {
 
 /// Any message of any kind.
 pub fn said() -> impl Strategy<Value = Said> {
-    prop_oneof![6 => kubernetes(), 4 => merge_request(), 3 => build(), 1 => push(), 3 => beat(), 1 => poison()]
+    let of_gitlab = prop_oneof![4 => merge_request(), 1 => push(), 3 => pipeline(), 3 => job(), 1 => deployment()];
+    prop_oneof![6 => kubernetes(), 11 => of_gitlab, 3 => build(), 3 => beat(), 1 => poison()]
 }
 
 fn kubernetes() -> impl Strategy<Value = Said> {
@@ -128,10 +129,10 @@ fn merge_request() -> impl Strategy<Value = Said> {
             }
             attributes["last_commit"] = match head {
                 0 => Value::Null,
-                head => json!({"id": format!("sha{head}"), "timestamp": at(1)}),
+                head => json!({"id": commit(head), "timestamp": at(1)}),
             };
             if let Some(oldrev) = oldrev {
-                attributes["oldrev"] = json!(format!("sha{oldrev}"));
+                attributes["oldrev"] = json!(commit(oldrev));
             }
             let payload = json!({
                 "object_kind": "merge_request",
@@ -152,6 +153,87 @@ fn project() -> impl Strategy<Value = Value> {
         json!({"id": id, "path_with_namespace": path, "default_branch": "main",
             "web_url": format!("https://{host}/{path}")})
     })
+}
+
+/// The hash of a commit.
+fn commit(number: u8) -> String {
+    format!("{:x}", number + 10).repeat(40)
+}
+
+const STATUSES: [&str; 9] =
+    ["created", "manual", "pending", "running", "failed", "success", "canceled", "skipped", "a new one"];
+
+/// A job of a pipeline, in any state. Its number and name belong to the pipeline.
+fn any_job() -> impl Strategy<Value = (i64, usize, [Option<u32>; 3], bool)> {
+    let times = [(); 3].map(|()| prop::option::of(0..4_u32));
+    (0..4_i64, 0..STATUSES.len(), times, prop::bool::weighted(0.2))
+}
+
+/// The number of a job, its name and its stage: the last one is the second attempt of the first, and the middle ones
+/// are parts of one job.
+fn named((pipeline, job): (i64, i64)) -> (i64, &'static str, &'static str) {
+    let name = ["unit", "lint 1/2", "lint 2/2", "unit"][usize::try_from(job).unwrap()];
+    (pipeline * 10 + job, name, "test")
+}
+
+fn zoned(second: Option<u32>) -> Value {
+    json!(second.map(|second| at(second).replace('T', " ").replace('Z', " UTC")))
+}
+
+/// A pipeline of a project: what it runs for belongs to its number. Numbers belong to projects.
+fn pipeline() -> impl Strategy<Value = Said> {
+    let jobs = prop::collection::vec(any_job(), 0..4);
+    (0..5_i64, 0..STATUSES.len(), prop::option::of(0..4_u32), jobs, 0..3_u32, project()).prop_map(
+        |(number, status, finished, jobs, sent, project)| {
+            let id = project["id"].as_i64().unwrap() * 100 + number;
+            let place = usize::try_from(number).unwrap();
+            let job = |(job, status, [created, started, finished], allow_failure): (i64, usize, [_; 3], bool)| {
+                let (id, name, stage) = named((id, job));
+                json!({"id": id, "stage": stage, "name": name, "status": STATUSES[status], "allow_failure": allow_failure,
+                    "created_at": zoned(created), "started_at": zoned(started), "finished_at": zoned(finished)})
+            };
+            let request = json!({"iid": 1, "target_project_id": project["id"], "source_branch": "topic",
+                "target_branch": "main"});
+            let title = ["t", "t", "Merge branch 'topic' into 'main'", "t", "t"][place];
+            let payload = json!({
+                "object_kind": "pipeline", "project": project, "builds": jobs.into_iter().map(job).collect::<Vec<_>>(),
+                "merge_request": if place == 2 { request } else { Value::Null }, "commit": {"title": title},
+                "source_pipeline": if place == 3 { json!({"pipeline_id": id - 1}) } else { Value::Null },
+                "object_attributes": {"id": id, "status": STATUSES[status], "ref": if place == 2 { "topic" } else { "main" },
+                    "source": (["push", "push", "merge_request_event", "parent_pipeline", "push"][place]),
+                    "sha": commit(u8::try_from(number).unwrap()), "tag": false,
+                    "created_at": zoned(Some(1)), "finished_at": zoned(finished)},
+            });
+            Said { payload, event_type: "pipeline", sent, packed: false }
+        },
+    )
+}
+
+fn job() -> impl Strategy<Value = Said> {
+    (0..5_i64, any_job(), 0..3_u32, project()).prop_map(|(number, job, sent, project)| {
+        let (number_of_job, status, [created, started, finished], allow_failure) = job;
+        let pipeline = project["id"].as_i64().unwrap() * 100 + number;
+        let (id, name, stage) = named((pipeline, number_of_job));
+        let git_ref = if number == 2 { "refs/merge-requests/1/train" } else { "main" };
+        let payload = json!({
+            "object_kind": "build", "project": project, "build_id": id, "build_name": name, "build_stage": stage,
+            "build_status": STATUSES[status], "build_allow_failure": allow_failure, "pipeline_id": pipeline,
+            "ref": git_ref, "sha": commit(u8::try_from(number).unwrap()), "build_created_at": zoned(created),
+            "build_started_at": zoned(started), "build_finished_at": zoned(finished),
+        });
+        Said { payload, event_type: "build", sent, packed: false }
+    })
+}
+
+fn deployment() -> impl Strategy<Value = Said> {
+    (0..2_i64, 0..STATUSES.len(), prop::option::of(0..3_u32), 0..3_u32, project()).prop_map(
+        |(number, status, changed, sent, project)| {
+            let payload = json!({"object_kind": "deployment", "project": project, "status": STATUSES[status],
+                "deployment_id": project["id"].as_i64().unwrap() * 100 + number, "environment": "production",
+                "status_changed_at": zoned(changed)});
+            Said { payload, event_type: "deployment", sent, packed: false }
+        },
+    )
 }
 
 fn push() -> impl Strategy<Value = Said> {

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{User, time};
-use crate::sources::gitlab::record::{Author, Heads, Hosts, MergeRequest, MrVersion, Stamp};
-use crate::sources::gitlab::rules;
+use crate::sources::gitlab::record::{Author, Heads, MergeRequest, MrVersion, Stamp};
+use crate::sources::gitlab::{Hosts, rules};
 use crate::transport::field::{Name, Text, owned};
 use crate::transport::lenient::{self, Each, Optional};
 use crate::transport::time::second;

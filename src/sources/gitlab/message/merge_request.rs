@@ -8,7 +8,7 @@ use crate::sources::gitlab::record::{Author, Heads, MergeRequest, MrVersion, Sta
 use crate::sources::gitlab::{Settings, rules};
 use crate::transport::field::{Name, Text, owned};
 use crate::transport::lenient::{Each, Optional, parse};
-use crate::transport::time::second;
+use crate::transport::time::{bounded, second};
 use crate::transport::{Message, Rejection};
 use std::collections::BTreeSet;
 
@@ -137,7 +137,7 @@ pub(super) fn read(message: &Message<'_>, settings: &Settings) -> Result<(MergeR
     }
     if let Some(sha) = &oldrev {
         // It was the head until now. Without another message about it, it is sorted just before its successor.
-        let before = event_at.saturating_sub(SignedDuration::from_secs(1)).unwrap_or(event_at);
+        let before = bounded(event_at.saturating_sub(SignedDuration::from_secs(1)).unwrap_or(event_at));
         versions.push(version(sha, None, at_time(before)));
     }
     let heads = |sha: String| Heads::of_webhook(sha, oldrev.as_deref(), version_at, sent.clone());

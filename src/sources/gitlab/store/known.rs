@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use crate::db::{StoreError, Tx, column};
-use crate::sources::gitlab::record::{Author, Heads, Hosts, MergeRequest, Stamp};
-use crate::sources::gitlab::rules;
+use crate::sources::gitlab::record::{Author, Heads, MergeRequest, Stamp};
+use crate::sources::gitlab::{Hosts, rules};
 
 /// A project with at least one stored merge request or push.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,7 @@
-//! Writes pushes, merge requests and versions. [`reads`] has the queries of the web UI.
+//! Writes pushes, merge requests and versions, and in `ci` pipelines, jobs and deployments. [`reads`] has the queries
+//! of the web UI.
 
+mod ci;
 mod hosts;
 mod known;
 mod pushes;
@@ -15,10 +17,14 @@ use crate::checks::store::{BranchDeletion, delete_branches};
 use crate::db::{Param, StoreError, Tx, column};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+pub use self::ci::{checks, lock_rows, mark_asked, open_pipelines, sweep};
 pub use self::hosts::fill_hosts;
 pub use self::known::{Checked, Project, known, projects, save_checked, timed_heads, untimed};
 pub use self::pushes::{lock_pushes, push_times};
 pub use self::repositories::{PUSHES, add_old as add_old_repositories};
+
+/// The tables whose rows are checks. Pushes and merge requests are none.
+pub const TABLES: &[&str] = &[ci::PIPELINES, ci::JOBS];
 
 /// Writes a batch and returns the numbers of the records that changed something. Idempotent: a message that is
 /// delivered again changes nothing. What pushes say of their repositories is added to `touched`.
@@ -36,6 +42,7 @@ pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)], touched: &mut Touche
     let mut merge_requests = Vec::new();
     let mut versions = Vec::new();
     let mut deleted = Vec::new();
+    let mut of_ci = Vec::new();
     for (number, record) in &located {
         match record {
             Record::Push(push) => pushes.push((*number, &**push)),
@@ -46,15 +53,27 @@ pub async fn write(tx: &Tx<'_>, batch: &[(usize, &Record)], touched: &mut Touche
             Record::Versions(heads) => versions.extend(heads.iter().map(|head| (*number, head))),
             Record::Renamed(_) => {}
             Record::Deleted(branch) => deleted.push((*number, branch)),
+            Record::Ci(record) => of_ci.push((*number, record)),
         }
     }
-    let mut changed = write_pushes(tx, &pushes, touched).await?;
-    changed.extend(write_merge_requests(tx, &merge_requests).await?);
-    changed.extend(write_versions(tx, &versions).await?);
-    locations.displace(tx).await?;
-    let (numbers, deletions): (Vec<usize>, Vec<&BranchDeletion>) = deleted.into_iter().unzip();
-    let news = delete_branches(tx, &deletions, touched).await?;
-    changed.extend(news.into_iter().map(|index| numbers[index]));
+    let numbers = locations.numbers_for_checks(&located);
+    let requests = versions.iter().map(|(_, version)| (&*version.project, version.iid)).collect();
+    let writes = async {
+        let mut changed = write_pushes(tx, &pushes, touched).await?;
+        changed.extend(write_merge_requests(tx, &merge_requests).await?);
+        let (of_versions, pipelines) =
+            tokio::try_join!(biased; write_versions(tx, &versions), ci::of_merge_requests(tx, &requests))?;
+        changed.extend(of_versions);
+        locations.displace(tx).await?;
+        let (numbers, deletions): (Vec<usize>, Vec<&BranchDeletion>) = deleted.into_iter().unzip();
+        let news = delete_branches(tx, &deletions, touched).await?;
+        changed.extend(news.into_iter().map(|index| numbers[index]));
+        changed.extend(ci::write(tx, &of_ci, touched).await?);
+        Ok((changed, pipelines))
+    };
+    let ((), (mut changed, mut pipelines)) = tokio::try_join!(biased; ci::lock(tx, &numbers), writes)?;
+    pipelines.extend_from_slice(&locations.moved_pipelines);
+    ci::touch(tx, pipelines, touched).await?;
     changed.extend(locations.renamed(batch));
     repositories::add(&records, touched);
     Ok(Vec::from_iter(BTreeSet::from_iter(changed)))

@@ -1,6 +1,11 @@
-//! Queries of the web UI about merge requests and pushes.
+//! Queries of the web UI about merge requests and pushes, and those about pipelines, jobs and deployments.
 
 use jiff::Timestamp;
+
+pub use super::ci::reads::{
+    ChildRow, EnvironmentRow, JobRow, PipelineDetail, PipelineFilter, PipelineRow, children, environments, jobs,
+    pipeline, pipelines,
+};
 
 use crate::db::{Reader, StoreError, rows};
 

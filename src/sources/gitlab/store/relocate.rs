@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
+use super::ci;
 use super::pushes::add_pushes;
 use crate::checks::Touched;
 use crate::db::{Param, StoreError, Tx, column};
@@ -23,6 +24,8 @@ pub(super) struct ProjectLocations {
     replaced: BTreeSet<Id>,
     /// Whether a project has moved.
     has_moved: bool,
+    /// Pipelines whose project has another path now.
+    pub(super) moved_pipelines: Vec<(String, i64)>,
 }
 
 /// The own key of a project, which no path can be equal to. Rows under it are moved to the table `replaced`.
@@ -48,6 +51,7 @@ pub(super) async fn relocate(
         hosts: hosts.to_vec(),
         replaced: BTreeSet::new(),
         has_moved: false,
+        moved_pipelines: Vec::new(),
     };
     if paths.is_empty() {
         return Ok(located);
@@ -57,7 +61,9 @@ pub(super) async fn relocate(
         let host = claim.host.clone().or_else(|| hosts.first().cloned()).unwrap_or_default();
         [host, String::new(), UNKNOWN.to_owned()].map(|host| (host, claim.project_id))
     };
-    let ids: Vec<Id> = claims.iter().flat_map(of_claim).collect::<BTreeSet<Id>>().into_iter().collect();
+    let named = records.iter().filter_map(|record| Some((record.project()?.0?.to_owned(), record.project()?.1?)));
+    let ids: BTreeSet<Id> = claims.iter().flat_map(of_claim).chain(named).collect();
+    let ids: Vec<Id> = ids.into_iter().collect();
     let (host, number) = (column(&ids, |id| id.0.as_str()), column(&ids, |id| id.1));
     let paths: Vec<&str> = paths.into_iter().collect();
     let is_exclusive = tx.is_retry();
@@ -99,14 +105,35 @@ impl ProjectLocations {
     /// The record as it is written: under the current path of its project.
     pub(super) fn located(&self, record: &Record) -> Record {
         let mut record = record.clone();
-        if let Some((id, location)) = self.location_of(&record) {
-            let path = match location {
-                Location::Path(path) => path,
-                Location::Replaced => own_key(&id),
-            };
+        let id = self.location_of(&record).map(|(id, _)| id);
+        if let Some((id, path)) = id.and_then(|id| self.key_of(&id).map(|path| (id, path))) {
             record.move_to(&id, &path);
         }
         record
+    }
+
+    /// The path under which the rows of a project are stored.
+    fn key_of(&self, id: &Id) -> Option<String> {
+        Some(match self.locations.location(id)? {
+            Location::Path(path) => path,
+            Location::Replaced => own_key(id),
+        })
+    }
+
+    /// Numbers of the projects of pipelines, jobs, and merge requests with heads, as these are written: what checks of
+    /// pipelines depend on.
+    pub(super) fn numbers_for_checks(&self, located: &[(usize, Record)]) -> Vec<i64> {
+        let is_needed = |record: &Record| match record {
+            Record::Ci(_) => true,
+            Record::MergeRequest(_, heads) | Record::Versions(heads) => !heads.is_empty(),
+            Record::Push(_) | Record::Renamed(_) | Record::Deleted(_) => false,
+        };
+        let number = |record: &Record| match self.location_of(record) {
+            Some(((_, number), _)) => number,
+            None => record.project().and_then(|(_, number, _)| number).unwrap_or_default(),
+        };
+        let needed = located.iter().map(|(_, record)| record).filter(|record| is_needed(record)).map(number);
+        needed.collect::<BTreeSet<i64>>().into_iter().collect()
     }
 
     async fn settle(
@@ -182,6 +209,8 @@ impl ProjectLocations {
             })
             .collect();
         rekey(tx, &to_paths, touched).await?;
+        let paths: Vec<(Id, String)> = moving.iter().filter_map(|id| Some((id.clone(), self.key_of(id)?))).collect();
+        self.moved_pipelines = ci::move_projects(tx, &paths).await?;
         self.replaced =
             moving.into_iter().filter(|id| self.locations.location(id) == Some(Location::Replaced)).collect();
         Ok(())
