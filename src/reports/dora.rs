@@ -1,4 +1,4 @@
-//! The four DORA metrics, over the deployments of all systems (migration 0017 defines these).
+//! The four DORA metrics, over the deployments of all systems (migrations 0017 and 0030 define these).
 
 use jiff::Timestamp;
 
@@ -10,7 +10,7 @@ const MOST: i64 = 2000;
 crate::db::rows! {
     /// DORA metrics of a project.
     pub struct Delivered {
-        /// `konflux`, `buildkite` or `travis`.
+        /// `konflux`, `buildkite`, `travis` or `gitlab`.
         pub system: String,
         /// Application or repository.
         pub project: Option<String>,

@@ -51,6 +51,9 @@ pub const EXPLAINED: &[Explained] = &[
     kind(("kcidb-build", "build"), "ID", include_str!("sql/explain_kcidb_build.sql"), Some(("kcidb", "build "))),
     kind(("kcidb-test", "test"), "ID", include_str!("sql/explain_kcidb_test.sql"), Some(("kcidb", "test "))),
     kind(("issue", "issue"), "ID", include_str!("sql/explain_issue.sql"), Some(("kcidb", "issue "))),
+    kind(("pipeline", "pipeline"), "HOST/ID", include_str!("sql/explain_pipeline.sql"), None),
+    kind(("job", "gitlab job"), "HOST/ID", include_str!("sql/explain_job.sql"), None),
+    kind(("deployment", "deployment"), "HOST/ID", include_str!("sql/explain_deployment.sql"), None),
     kind(("bot", "bot"), "NAME", include_str!("sql/explain_bot.sql"), None),
     kind(("delivery", ""), "s12 or e12", include_str!("sql/explain_delivery.sql"), None),
 ];
@@ -126,8 +129,11 @@ pub async fn explain(tx: &Tx<'_>, object: &Explained, key: &str) -> Result<Vec<P
     }
     let messages = parts.iter().chain(&rest).filter_map(|part| part.row.get("message_id")?.as_str());
     let ids: Vec<String> = messages.map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect();
-    // Messages do not contain `GROUP/PROJECT!7`.
-    let needle = key.split('!').next().unwrap_or(key);
+    // Messages do not contain `GROUP/PROJECT!7`, and of `HOST/ID` only the parts.
+    let needle = match object.key {
+        "HOST/ID" => key.split_once('/').map_or(key, |(_, id)| id),
+        _ => key.split('!').next().unwrap_or(key),
+    };
     let rejected = tx.query(include_str!("sql/explain_rejected.sql"), &[&needle, &ids]).await?;
     rest.extend(rejected.iter().map(read));
     rest.append(&mut notes);

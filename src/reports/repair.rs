@@ -26,6 +26,9 @@ const REPAIRS: &[(&str, &[&str])] = &[
     ("kcidb-build", &[include_str!("sql/repair_kcidb_build.sql")]),
     ("kcidb-test", &[include_str!("sql/repair_kcidb_test.sql")]),
     ("issue", &[include_str!("sql/repair_issue.sql"), include_str!("sql/repair_issue_regexes.sql")]),
+    ("pipeline", &[include_str!("sql/repair_pipeline.sql")]),
+    ("job", &[include_str!("sql/repair_job.sql")]),
+    ("deployment", &[include_str!("sql/repair_deployment.sql")]),
     (BOT, &[include_str!("sql/repair_bot.sql"), include_str!("sql/repair_bot_beats.sql")]),
 ];
 

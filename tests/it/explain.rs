@@ -77,6 +77,20 @@ const KEYS: &[(&str, &str)] = &[
     ("kcidb-build", "SELECT build_id FROM kcidb_tests JOIN kcidb_builds AS b ON b.id = build_id ORDER BY 1 LIMIT 1"),
     ("kcidb-test", "SELECT t.id FROM kcidb_tests AS t JOIN kcidb_builds AS b ON b.id = build_id ORDER BY 1 LIMIT 1"),
     ("issue", "SELECT id FROM kcidb_issues ORDER BY 1 LIMIT 1"),
+    (
+        "pipeline",
+        "SELECT host || '/' || parent_id FROM gitlab_pipelines WHERE source = 'parent_pipeline' ORDER BY 1 LIMIT 1",
+    ),
+    (
+        "job",
+        "SELECT j.host || '/' || max(j.id) FROM gitlab_jobs AS j JOIN gitlab_deployments AS d ON d.job_id = j.id
+        GROUP BY j.host LIMIT 1",
+    ),
+    (
+        "deployment",
+        "SELECT d.host || '/' || d.id FROM gitlab_deployments AS d JOIN gitlab_jobs AS j ON d.job_id = j.id
+        ORDER BY 1 LIMIT 1",
+    ),
     ("bot", "SELECT name FROM bot_beats GROUP BY name ORDER BY count(*) DESC, 1 LIMIT 1"),
     ("delivery", "SELECT 's' || min(id) FROM commit_statuses"),
     ("delivery", "SELECT 'e' || min(outbox_id) FROM deliveries"),
@@ -129,7 +143,7 @@ async fn the_command_prints_the_explanation_or_fails() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hummingbird-status"));
         command.arg("explain").args(arguments).env("DATABASE_URL", &db.url).output().unwrap()
     };
-    let bot = render::rows(&db.store, KEYS[13].1).await.concat();
+    let bot = render::rows(&db.store, KEYS.iter().find(|(kind, _)| *kind == "bot").unwrap().1).await.concat();
     let output = run(&["bot", &bot]);
     assert!(output.status.success(), "{output:?}");
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -8,6 +8,8 @@ WITH newest AS (
     (SELECT d.* FROM dora_buildkite AS d WHERE d.at >= $1 ORDER BY d.at DESC LIMIT $3)
     UNION ALL
     (SELECT d.* FROM dora_travis AS d WHERE d.at >= $1 ORDER BY d.at DESC LIMIT $3)
+    UNION ALL
+    (SELECT d.* FROM dora_gitlab AS d WHERE d.at >= $1 ORDER BY d.at DESC LIMIT $3)
 ), deployments AS MATERIALIZED (
     SELECT n.system, coalesce(n.project, '') AS project, n.id, n.sha, n.at, n.succeeded FROM newest AS n
 ), older (system) AS (
@@ -16,6 +18,8 @@ WITH newest AS (
     SELECT 'buildkite' WHERE EXISTS (SELECT FROM dora_buildkite AS d WHERE d.at < $1)
     UNION ALL
     SELECT 'travis' WHERE EXISTS (SELECT FROM dora_travis AS d WHERE d.at < $1)
+    UNION ALL
+    SELECT 'gitlab' WHERE EXISTS (SELECT FROM dora_gitlab AS d WHERE d.at < $1)
 ), systems AS (
     SELECT d.system,
         CASE WHEN count(*) < $3 AND d.system IN (SELECT o.system FROM older AS o) THEN $1 ELSE min(d.at) END AS since

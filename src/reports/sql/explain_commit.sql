@@ -4,6 +4,13 @@ FROM gitlab_pushes AS t WHERE t.sha = $1::text
 UNION ALL
 SELECT 'version', v.created_at, v.project || '!' || v.iid, to_jsonb(v) FROM gitlab_mr_versions AS v WHERE v.sha = $1
 UNION ALL
+SELECT 'pipeline', coalesce(p.message_at, p.version_at), p.project || ' ' || p.id || ' ' || p.status, to_jsonb(p)
+FROM gitlab_pipelines AS p WHERE p.sha = $1
+UNION ALL
+SELECT 'deployment', coalesce(d.message_at, d.version_at), d.project || ' ' || d.environment || ' ' || d.status,
+    to_jsonb(d)
+FROM gitlab_deployments AS d WHERE d.sha = $1
+UNION ALL
 SELECT 'pipelinerun', r.created_at, r.name || ' ' || coalesce(k.state, concat_ws(', ', r.state, 'tests ' || r.verdict)),
     to_jsonb(r)
 FROM pipelineruns AS r

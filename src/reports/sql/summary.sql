@@ -3,6 +3,9 @@ WITH parts (name, part) AS (
     SELECT 'gitlab_pushes', 'of ' || repo FROM gitlab_pushes
     UNION ALL SELECT 'gitlab_merge_requests', state FROM gitlab_merge_requests
     UNION ALL SELECT 'gitlab_mr_versions', 'heads' FROM gitlab_mr_versions
+    UNION ALL SELECT 'gitlab_pipelines', status FROM gitlab_pipelines
+    UNION ALL SELECT 'gitlab_jobs', status FROM gitlab_jobs
+    UNION ALL SELECT 'gitlab_deployments', status FROM gitlab_deployments
     UNION ALL SELECT 'components', CASE WHEN deleted_at IS NULL THEN 'live' ELSE 'deleted' END FROM components
     UNION ALL SELECT 'pipelineruns', type || ' ' || state FROM pipelineruns
     UNION ALL SELECT 'snapshots', 'tests ' || coalesce(test_state, 'unknown') FROM snapshots
@@ -23,10 +26,10 @@ WITH parts (name, part) AS (
 SELECT t.name, coalesce(sum(c.n), 0)::bigint AS rows,
     coalesce(string_agg(c.part || ' ' || c.n, ', ' ORDER BY c.n DESC, c.part), '') AS detail
 FROM (VALUES
-    (1, 'gitlab_pushes'), (2, 'gitlab_merge_requests'), (3, 'gitlab_mr_versions'), (4, 'components'),
-    (5, 'pipelineruns'), (6, 'snapshots'), (7, 'releases'), (8, 'replaced'), (9, 'buildkite_builds'),
-    (10, 'travis_builds'), (11, 'travis_jobs'), (12, 'kcidb_checkouts'), (13, 'kcidb_builds'), (14, 'kcidb_tests'),
-    (15, 'bots'), (16, 'outbox'), (17, 'refused')
+    (1, 'gitlab_pushes'), (2, 'gitlab_merge_requests'), (3, 'gitlab_mr_versions'), (4, 'gitlab_pipelines'),
+    (5, 'gitlab_jobs'), (6, 'gitlab_deployments'), (7, 'components'), (8, 'pipelineruns'), (9, 'snapshots'),
+    (10, 'releases'), (11, 'replaced'), (12, 'buildkite_builds'), (13, 'travis_builds'), (14, 'travis_jobs'),
+    (15, 'kcidb_checkouts'), (16, 'kcidb_builds'), (17, 'kcidb_tests'), (18, 'bots'), (19, 'outbox'), (20, 'refused')
 ) AS t (ordinal, name)
 LEFT JOIN counted AS c USING (name)
 GROUP BY t.ordinal, t.name

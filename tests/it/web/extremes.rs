@@ -130,6 +130,9 @@ const KEYS: &[(&str, &str)] = &[
     ("kcidb-build", "SELECT id FROM kcidb_builds"),
     ("kcidb-test", "SELECT id FROM kcidb_tests"),
     ("issue", "SELECT id FROM kcidb_issues"),
+    ("pipeline", "SELECT host || '/' || id FROM gitlab_pipelines"),
+    ("job", "SELECT host || '/' || id FROM gitlab_jobs"),
+    ("deployment", "SELECT host || '/' || id FROM gitlab_deployments"),
     ("bot", "SELECT name FROM bots"),
     ("delivery", "SELECT 'e' || id FROM outbox"),
 ];
