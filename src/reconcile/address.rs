@@ -57,6 +57,17 @@ pub(super) fn versions(root: &Url, path: &str, iid: i64) -> Url {
     project(root, path, &format!("/merge_requests/{iid}/versions"), Some(&query))
 }
 
+/// A pipeline.
+pub(super) fn pipeline(root: &Url, path: &str, id: i64) -> Url {
+    project(root, path, &format!("/pipelines/{id}"), None)
+}
+
+/// The jobs of a pipeline, without those that were retried.
+pub(super) fn jobs(root: &Url, path: &str, id: i64) -> Url {
+    let query = format!("per_page={BULK}");
+    project(root, path, &format!("/pipelines/{id}/jobs"), Some(&query))
+}
+
 /// A URL that GitLab returned, with its host replaced by the configured one. `None` when it is not below the root of
 /// the API.
 pub(super) fn on_configured_host(root: &Url, given: &str) -> Option<Url> {

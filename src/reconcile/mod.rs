@@ -7,6 +7,7 @@
 //!   └ each:  open merge requests, 100 a request ─► compare ─► gitlab::write, as ingest does
 //!            changed since the last sweep       ─► compare ─► ..     (reopened ones, missing ones)
 //!            versions of those with a new head             ─► ..
+//!            pipelines that have not ended after 2 hours   ─► ..     (and those that were deleted)
 //! sources ─► sweep: objects that should have ended long ago
 //!         ─► tasks: deferred work of ingest, chunk by chunk
 //! ```
@@ -19,6 +20,7 @@ mod address;
 mod client;
 mod error;
 mod limits;
+mod pipelines;
 mod project;
 mod reach;
 mod report;
@@ -36,7 +38,7 @@ use self::error::CheckError;
 pub use self::error::{ApiError, SetupError};
 use self::project::Check;
 use self::reach::Reach;
-pub use self::report::{Correction, Missing, Moved, RejectedItem, Report, Unreachable, Worked};
+pub use self::report::{Correction, Missing, Moved, PipelineCorrection, RejectedItem, Report, Unreachable, Worked};
 use crate::db::{Retrying, Store, StoreError};
 use crate::maintenance;
 use crate::maintenance::Retention;

@@ -42,7 +42,7 @@ pub(super) struct Check<'c> {
     /// Whether the project is known to be the stored one.
     confirmed: bool,
     /// Its current path, which differs from the stored one after a redirect.
-    path: String,
+    pub(super) path: String,
 }
 
 /// A merge request that is to be written.
@@ -75,7 +75,7 @@ impl<'c> Check<'c> {
     }
 
     /// Checks the stored open merge requests, then those that changed since the last sweep, then the times of new
-    /// heads.
+    /// heads, then the pipelines that have not ended.
     pub(super) async fn run(&mut self, started: Timestamp) -> Result<(), CheckError> {
         let path = self.project.path.as_str();
         let open = self.store.in_tx("reconcile_open", async |tx| gitlab::known(tx, path, None).await);
@@ -95,7 +95,7 @@ impl<'c> Check<'c> {
             self.sweep(started).await?;
             self.time_heads(started).await?;
         }
-        Ok(())
+        self.check_pipelines(started).await
     }
 
     /// Requests stored merge requests by their numbers. One that a complete answer lacks is deleted.
@@ -217,7 +217,7 @@ impl<'c> Check<'c> {
 
     /// Where an answer is doubtful, makes sure that the path does not belong to another project now: the merge requests
     /// of that one have the same numbers and are other ones.
-    async fn confirm(&mut self, answer: &Answer, is_empty: bool) -> Result<(), CheckError> {
+    pub(super) async fn confirm(&mut self, answer: &Answer, is_empty: bool) -> Result<(), CheckError> {
         let Some(known) = self.project.id else { return Ok(()) };
         let differs = |found: &MergeRequest| found.project_id.is_some_and(|id| id != known);
         if self.confirmed || !(is_empty || answer.merge_requests.iter().any(differs)) {
@@ -284,8 +284,8 @@ impl<'c> Check<'c> {
     }
 
     /// Writes records in one transaction; returns the indexes of those that changed a row. In a dry run those are all.
-    async fn write(&self, records: &[Record]) -> Result<HashSet<usize>, StoreError> {
-        if self.options.dry_run {
+    pub(super) async fn write(&self, records: &[Record]) -> Result<HashSet<usize>, StoreError> {
+        if self.options.dry_run || records.is_empty() {
             return Ok((0..records.len()).collect());
         }
         let batch: Vec<(usize, &Record)> = records.iter().enumerate().collect();

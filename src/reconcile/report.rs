@@ -37,6 +37,10 @@ pub struct Report {
     pub versions: u64,
     /// Merge requests whose rows were wrong: lost webhooks.
     pub corrections: Vec<Correction>,
+    /// Pipelines that GitLab was asked about.
+    pub pipelines_checked: u64,
+    /// Pipelines whose rows were wrong: lost webhooks.
+    pub pipelines: Vec<PipelineCorrection>,
     /// Merge requests that were not in the table.
     pub missing: Vec<Missing>,
     /// Projects that could not be checked; their rows are unchanged.
@@ -74,6 +78,17 @@ impl Correction {
     pub fn is_deletion(&self) -> bool {
         self.changes.iter().any(|change| change.field == "state" && change.new == "deleted")
     }
+}
+
+/// A pipeline whose row was wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PipelineCorrection {
+    /// Path of the project.
+    pub project: String,
+    /// Number of the pipeline.
+    pub id: i64,
+    /// The columns that were wrong; a deletion is a change of `status` to `deleted`.
+    pub changes: Vec<Change>,
 }
 
 /// The work of a task of a source.
@@ -147,6 +162,8 @@ impl Report {
         self.overtaken += found.overtaken;
         self.versions += found.versions;
         self.corrections.extend(found.corrections);
+        self.pipelines_checked += found.pipelines_checked;
+        self.pipelines.extend(found.pipelines);
         self.missing.extend(found.missing);
         self.moved.extend(found.moved);
         self.refused.extend(found.refused);
@@ -171,6 +188,7 @@ impl Report {
     /// Sorts the lists, so that they do not depend on the order in which the workers finished.
     pub(super) fn sort(&mut self) {
         self.corrections.sort_by(|a, b| (&a.project, a.iid).cmp(&(&b.project, b.iid)));
+        self.pipelines.sort_by(|a, b| (&a.project, a.id).cmp(&(&b.project, b.id)));
         self.missing.sort_by(|a, b| (&a.project, a.iid).cmp(&(&b.project, b.iid)));
         self.unreachable.sort_by(|a, b| a.project.cmp(&b.project));
         self.moved.sort_by(|a, b| a.project.cmp(&b.project));
@@ -185,6 +203,7 @@ impl Report {
         counter!("checked").increment(self.checked);
         counter!("corrected").increment(count(self.corrections.len()));
         counter!("deleted").increment(count(deleted));
+        counter!("pipelines_corrected").increment(count(self.pipelines.len()));
         counter!("missing").increment(count(self.missing.len()));
         counter!("refreshed").increment(self.refreshed);
         counter!("unreachable").increment(count(self.unreachable.len()));
@@ -206,6 +225,13 @@ impl Report {
         for Correction { project, iid, changes } in &self.corrections {
             let changes = changes.iter().map(|c| format!("{} {} -> {}", c.field, c.old, c.new)).collect::<Vec<_>>();
             tracing::info!(gitlab.project = project, gitlab.iid = iid, changes = changes.join("; "), "corrected");
+        }
+        for PipelineCorrection { project, id, changes } in &self.pipelines {
+            let changes = changes.iter().map(|c| format!("{} {} -> {}", c.field, c.old, c.new)).collect::<Vec<_>>();
+            tracing::info!(gitlab.project = project, gitlab.pipeline = id, changes = changes.join("; "), "corrected");
+        }
+        for Stuck { kind, name, state, since } in &self.stale {
+            tracing::warn!(kind, name, state, %since, "stuck");
         }
         for Unreachable { project, problem } in &self.unreachable {
             tracing::warn!(gitlab.project = project, problem, "not checked");

@@ -2,6 +2,7 @@
 
 use hummingbird_status::maintenance::retention;
 use hummingbird_status::sources::Settings;
+use hummingbird_status::sources::gitlab::Change;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -128,6 +129,11 @@ fn tables(report: &Report) -> String {
             .iter()
             .map(move |change| [merge_request.clone(), change.field.to_owned(), change.old.clone(), change.new.clone()])
     });
+    let pipelines = report.pipelines.iter().flat_map(|correction| {
+        let pipeline = format!("{} {}", correction.project, correction.id);
+        let row = move |change: &Change| [pipeline.clone(), change.old.clone(), change.new.clone()];
+        correction.changes.iter().map(row)
+    });
     let missing = report.missing.iter().map(|m| [format!("{}!{}", m.project, m.iid), m.state.to_owned()]);
     let unreachable = report.unreachable.iter().map(|u| [u.project.clone(), u.problem.clone()]);
     let moved = report.moved.iter().map(|m| [m.project.clone(), m.to.clone()]);
@@ -143,6 +149,7 @@ fn tables(report: &Report) -> String {
     });
     let mut text = [
         show::rows(["corrected", "field", "old", "new"], corrected),
+        show::rows(["pipeline", "status was", "is"], pipelines),
         show::rows(["missing", "state"], missing),
         show::rows(["unreachable", "why"], unreachable),
         show::rows(["moved", "to"], moved),
@@ -172,10 +179,8 @@ fn tables(report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hummingbird_status::reconcile::{Correction, Unreachable};
-    use hummingbird_status::sources::gitlab::Change;
-
     use super::*;
+    use hummingbird_status::reconcile::{Correction, Unreachable};
 
     #[test]
     fn times_come_in_three_forms() {

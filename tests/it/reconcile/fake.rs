@@ -20,6 +20,8 @@ pub struct State {
     pub projects: BTreeMap<String, BTreeMap<i64, Value>>,
     /// Versions by path and number, newest first.
     pub versions: BTreeMap<(String, i64), Value>,
+    /// Pipelines by path and number, each with its jobs.
+    pub pipelines: BTreeMap<(String, i64), (Value, Vec<Value>)>,
     /// Numbers of projects, where that is not 7.
     pub ids: BTreeMap<String, i64>,
     /// Answers for the next requests whose path and query hold the text, first come first served.
@@ -167,6 +169,16 @@ impl State {
             let versions = self.versions.get(&(project, iid.parse().unwrap()));
             return versions.map_or_else(not_found, |versions| answer(200, &[], versions.to_string()));
         }
+        if let Some(rest) = rest.strip_prefix("pipelines/") {
+            let (id, jobs) = rest.split_once('/').unwrap_or((rest, ""));
+            let Some((pipeline, all)) = self.pipelines.get(&(project, id.parse().unwrap())) else {
+                return not_found();
+            };
+            return match jobs {
+                "" => answer(200, &[], pipeline.to_string()),
+                _ => self.page_of(uri, &all.iter().collect::<Vec<_>>()),
+            };
+        }
         assert_eq!(rest, "merge_requests");
         self.list(uri, items)
     }
@@ -189,11 +201,18 @@ impl State {
         if get("order_by") == Some("updated_at") {
             found.sort_by_key(|item| std::cmp::Reverse(item["updated_at"].as_str().unwrap().to_owned()));
         }
+        self.page_of(uri, &found)
+    }
+
+    /// A page of a list.
+    fn page_of(&self, uri: &Uri, found: &[&Value]) -> Response<Body> {
+        let pairs: Vec<(&str, &str)> = uri.query().unwrap().split('&').filter_map(|p| p.split_once('=')).collect();
+        let get = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
         let asked: usize = get("per_page").unwrap().parse().unwrap();
         let size = self.page.unwrap_or(asked).min(asked);
         let page: usize = get("page").unwrap_or("1").parse().unwrap();
         let last = found.len().div_ceil(size).max(1);
-        let part: Vec<_> = found.into_iter().skip((page - 1) * size).take(size).cloned().collect();
+        let part: Vec<_> = found.iter().skip((page - 1) * size).take(size).map(|item| (*item).clone()).collect();
         let body = Value::Array(part).to_string();
         if page >= last {
             return answer(200, &[("x-next-page", "")], body);

@@ -6,6 +6,7 @@ pub mod fake;
 mod lambda;
 mod load;
 mod order;
+mod pipelines;
 mod races;
 mod repairs;
 mod runs;

@@ -10,7 +10,7 @@ use super::{Db, SENT, ingest_webhook, merge_requests, open_only, render, run, wi
 use crate::support::store_of;
 
 /// Takes a webhook in while the request waits for its answer: after the rows were read, before any is written.
-fn during(db: &Db, payload: Value, sent_at: String) -> Answer {
+pub fn during(db: &Db, payload: Value, sent_at: String) -> Answer {
     let url = db.url.clone();
     Arc::new(move |state, uri| {
         let (url, payload, sent_at) = (url.clone(), payload.clone(), sent_at.clone());
