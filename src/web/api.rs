@@ -11,8 +11,8 @@ use utoipa::{Modify, OpenApi, PartialSchema};
 
 use super::problem::ProblemResponses;
 use super::{
-    App, bots, broken, builds, checkouts, checks, commits, components, deliveries, merge_requests, overview, problem,
-    rejected, releases, trends, verdict,
+    App, bots, broken, builds, checkouts, checks, commits, components, deliveries, environments, merge_requests,
+    overview, pipelines, problem, rejected, releases, trends, verdict,
 };
 use crate::platform::routing::Routes;
 
@@ -35,6 +35,9 @@ use crate::platform::routing::Routes;
         components::detail_json,
         releases::list_json,
         releases::detail_json,
+        pipelines::list,
+        pipelines::detail,
+        environments::list,
         builds::list,
         builds::detail::buildkite,
         builds::detail::travis,
@@ -80,6 +83,9 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("/components/{name}", HTML, "A component"),
     ("/releases", HTML, "Releases"),
     ("/releases/{name}", HTML, "A release"),
+    ("/pipelines", HTML, "Pipelines of GitLab CI"),
+    ("/pipelines/{host}/{id}", HTML, "A pipeline of GitLab CI"),
+    ("/environments", HTML, "Environments, and what is deployed there"),
     ("/builds", HTML, "Builds"),
     ("/builds/buildkite/{id}", HTML, "A build of Buildkite"),
     ("/builds/travis/{id}", HTML, "A build of Travis"),

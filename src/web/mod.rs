@@ -21,6 +21,7 @@ mod commits;
 mod components;
 mod deliveries;
 mod effects;
+mod environments;
 mod feed;
 mod finish;
 mod html;
@@ -32,6 +33,7 @@ mod natural;
 mod operations;
 mod overview;
 mod params;
+mod pipelines;
 mod problem;
 mod rejected;
 mod releases;
@@ -72,6 +74,8 @@ const PAGES: &[Entry] = &[
     Entry { path: "/checks", title: "Checks", routes: checks::routes },
     Entry { path: "/components", title: "Components", routes: components::routes },
     Entry { path: "/releases", title: "Releases", routes: releases::routes },
+    Entry { path: "/pipelines", title: "Pipelines", routes: pipelines::routes },
+    Entry { path: "/environments", title: "Environments", routes: environments::routes },
     Entry { path: "/builds", title: "Builds", routes: builds::routes },
     Entry { path: "/checkouts", title: "Checkouts", routes: checkouts::routes },
     Entry { path: "/trends", title: "Trends", routes: trends::routes },

@@ -10,6 +10,7 @@ mod extremes;
 mod feeds;
 mod hostile;
 pub mod lambda;
+mod pipelines;
 mod reader;
 mod series;
 mod trends;
@@ -297,6 +298,8 @@ async fn hostile_names_are_escaped() {
         "/commits",
         "/components",
         "/releases",
+        "/pipelines",
+        "/environments",
         "/builds",
         "/checkouts",
         "/trends",
