@@ -20,4 +20,4 @@ pub use self::check::{Check, JOB, Lane, Outcome, PIPELINE, is_bad, is_unfinished
 pub use self::rules::{Pattern, Rules};
 pub use self::slots::{Slot, slots};
 pub use self::touched::{Repository, Touched};
-pub use self::verdict::{Answer, Head, Reason, Verdict, Why, verdict, verdict_of_slots, worst};
+pub use self::verdict::{Answer, Head, Reason, Verdict, Why, changes_at, verdict, verdict_of_slots, worst};

@@ -20,6 +20,7 @@ pub struct Touched {
     pushes: BTreeSet<BranchCommit>,
     deleted_branches: BTreeSet<(String, String)>,
     unsettled: BTreeSet<[String; 3]>,
+    silent: bool,
 }
 
 /// What a message says about a repository.
@@ -34,6 +35,23 @@ pub struct Repository {
 }
 
 impl Touched {
+    /// What a transaction changes; with `silent` nothing is announced of it.
+    #[must_use]
+    pub fn new(silent: bool) -> Self {
+        Self { silent, ..Self::default() }
+    }
+
+    /// Announces nothing of what is changed.
+    pub fn silence(&mut self) {
+        self.silent = true;
+    }
+
+    /// Whether nothing is announced of what is changed.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.silent
+    }
+
     /// Adds keys of changed rows of a table, which are to be read.
     pub fn add<K: Into<String>>(&mut self, kind: &'static str, keys: impl IntoIterator<Item = K>) {
         for key in keys.into_iter().map(Into::into) {

@@ -143,10 +143,7 @@ pub fn verdict_of_slots(slots: &[Slot<'_>], head: Head, rules: &Rules, now: Time
     let warnings = labels(&|slot| slot.outcome == Outcome::Ok && slot.newest.is_some_and(|check| check.warn));
     let missing = missing(&counting, rules);
 
-    let known = |at: Timestamp| if at.duration_since(now) > AHEAD { now } else { at };
-    let times = slots.iter().flat_map(|slot| &slot.checks);
-    let start = times.clone().map(|check| known(check.created_at)).chain(head.pushed_at.map(known)).min();
-    let newest = times.map(|check| known(check.changed_at)).max();
+    let (start, newest) = times(slots, head, now);
     let is_late = !missing.is_empty() && start.is_some_and(|start| now.duration_since(start) >= rules.missing_after);
     let is_awaited = !missing.is_empty() && !is_late && start.is_some();
     let is_settling = newest.is_some_and(|newest| now.duration_since(newest) < rules.settle);
@@ -178,6 +175,28 @@ pub fn verdict_of_slots(slots: &[Slot<'_>], head: Head, rules: &Rules, now: Time
         (Answer::None, Vec::new())
     };
     Verdict { verdict, reasons, settled }
+}
+
+/// When the first of these checks was created, or the commit was pushed; and when a check changed last.
+fn times(slots: &[Slot<'_>], head: Head, now: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
+    let known = |at: Timestamp| if at.duration_since(now) > AHEAD { now } else { at };
+    let checks = slots.iter().flat_map(|slot| &slot.checks);
+    let start = checks.clone().map(|check| known(check.created_at)).chain(head.pushed_at.map(known)).min();
+    (start, checks.map(|check| known(check.changed_at)).max())
+}
+
+/// When time alone can change the verdict next: nothing has changed for long enough, a required check counts as
+/// missing, or an open check as stuck.
+#[must_use]
+pub fn changes_at(slots: &[Slot<'_>], head: Head, rules: &Rules, now: Timestamp) -> Option<Timestamp> {
+    let counting: Vec<&Slot<'_>> = slots.iter().filter(|slot| !slot.is_optional).collect();
+    let (start, newest) = times(slots, head, now);
+    let settled = newest.and_then(|newest| newest.checked_add(rules.settle).ok());
+    let is_missing = !missing(&counting, rules).is_empty();
+    let missed = start.filter(|_| is_missing).and_then(|start| start.checked_add(rules.missing_after).ok());
+    let open = counting.iter().filter(|slot| slot.outcome == Outcome::Open).filter_map(|slot| slot.newest);
+    let stuck = open.filter_map(|check| check.stuck_since);
+    stuck.chain(settled).chain(missed).filter(|at| *at > now).min()
 }
 
 /// Required patterns that no slot satisfies. A skipped check satisfies one if nothing in its run is bad.

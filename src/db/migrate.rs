@@ -94,6 +94,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 31, name: "check_lists", sql: include_str!("migrations/0031_check_lists.sql") },
     Migration { version: 32, name: "gitlab_ci", sql: include_str!("migrations/0032_gitlab_ci.sql") },
     Migration { version: 33, name: "gitlab_merges", sql: include_str!("migrations/0033_gitlab_merges.sql") },
+    Migration { version: 34, name: "verdicts", sql: include_str!("migrations/0034_verdicts.sql") },
 ];
 
 /// The result of [`migrate`].

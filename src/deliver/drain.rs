@@ -15,6 +15,7 @@ use super::sender::{Sender, Turn, Turns, one_status, outdated, some_events};
 use super::sns::ENTRIES;
 use super::step::{self, Claimed, Done};
 use super::targets::{Kind, Target};
+use super::verdicts;
 use super::wake::{POLL, Wake};
 use crate::db::StoreError;
 use crate::outbox::EventDue;
@@ -190,6 +191,8 @@ struct Drain<'d> {
     /// Whether anything was due since it began.
     has_found: bool,
     has_routed: bool,
+    /// Whether a target asks for verdicts.
+    has_verdicts: bool,
     totals: Totals,
 }
 
@@ -216,6 +219,7 @@ impl<'d> Drain<'d> {
             lingers: None,
             has_found: false,
             has_routed: false,
+            has_verdicts: verdicts::is_asked_for(&deliverer.targets),
             totals: Totals::default(),
         }
     }
@@ -249,7 +253,9 @@ impl<'d> Drain<'d> {
                 missed.then_some(Duration::ZERO)
             }
             _ => {
+                let judged = if self.has_verdicts { verdicts::next(&self.deliverer.store).await? } else { None };
                 let routes = self.routed.remaining().max(POLL);
+                let next = next.into_iter().chain(judged).min();
                 Some(wake.pause(Some(next.map_or(routes, |next| next.min(routes)))))
             }
         })
@@ -293,6 +299,7 @@ impl<'d> Drain<'d> {
             let next = if std::mem::replace(&mut self.has_routed, true) { ROUTE } else { SOON };
             self.routed = Deadline::within(if routed == 0 { next } else { Duration::ZERO });
         }
+        let judged = if self.has_verdicts { verdicts::announce(store).await? } else { 0 };
         let workers = self.workers.values().map(|worker| (&worker.target, worker.free()));
         let free: Vec<(&Target, usize)> = workers.filter(|(_, free)| *free > 0).collect();
         let claimed = step::exchange(store, &self.done, &self.by_name, &free).await?;
@@ -302,9 +309,10 @@ impl<'d> Drain<'d> {
         if count > 0 {
             (self.lingers, self.has_found) = (None, true);
         }
-        Ok(match (routed, count) {
+        Ok(match (routed, judged + count) {
             (0, 0) => Worked::Nothing,
             (1000.., _) => Worked::Full,
+            _ if judged >= verdicts::MANY => Worked::Full,
             _ => Worked::Something,
         })
     }

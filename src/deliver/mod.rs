@@ -9,6 +9,8 @@
 //!                                                     pull: a worker inside ──┘
 //! ```
 //!
+//! Where a target asks for verdicts of commits, the same processes announce their changes ([`verdicts`]).
+//!
 //! A drain ([`Deliverer::run`]) is one loop that writes and reads rows, and one task for each delivery in progress. The
 //! number of tasks is limited for each target, so that a slow target delays only its own deliveries. No task sleeps
 //! because of a backoff or a rate limit: the row holds the time of the next attempt. A target with several faults in a
@@ -31,6 +33,7 @@ mod signature;
 mod sns;
 mod step;
 pub mod targets;
+mod verdicts;
 mod wake;
 mod webhook;
 

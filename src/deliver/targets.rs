@@ -77,8 +77,12 @@
 //! pages = "https://ci.acme.example"
 //! ```
 //!
-//! Commit statuses of Travis CI link to their builds where the target has `pages`. Events that begin with `notify:` or
-//! `worker:` are internal: only a target that names them in `events` gets them.
+//! A target of the kind `github` or `gitlab` with `verdict = "ci/verdict"` also gets the verdict of each commit over
+//! all checks, as one status of that name: to be the only one that a merge needs. `verdict_page` is the base URL of the
+//! web UI, to whose page of the commit the status links.
+//!
+//! Commit statuses of Travis CI link to their builds where the target has `pages`. Events that begin with `notify:`,
+//! `worker:` or `verdict:` are internal: only a target that names them in `events` gets them.
 //!
 //! All targets may have `concurrency`, `interval_ms`, `max_attempts`, and `max_age_hours` (default: 7 days; for chat,
 //! mail and webhooks 6 hours): an event that is older than that, by the time of its message, is not announced.

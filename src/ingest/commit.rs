@@ -67,12 +67,12 @@ async fn once(
     let whole = store
         .in_tx("ingest", deadline, async |tx| {
             let mut announcer = announcer(batch, settings);
-            let mut touched = Touched::default();
+            let mut touched = Touched::new(settings.silent);
             let records = batch.records.iter().collect::<Vec<_>>();
             let kept = sources::write(tx, &records, &mut announcer, &mut touched).await?;
-            sources::write_checks(tx, &touched).await?;
+            let of_verdicts = sources::write_checks(tx, &touched).await?;
             reject(tx, &rejections(batch)).await?;
-            let due = announcer.finish(tx).await?;
+            let due = announcer.finish(tx).await?.and(of_verdicts);
             Ok(Committed { kept: kept.into_iter().collect(), poison: HashMap::new(), due })
         })
         .await;
@@ -104,7 +104,7 @@ async fn by_halves(
 ) -> Result<Committed, StoreError> {
     let mut committed = Committed::default();
     let mut announcer = announcer(batch, settings);
-    let mut touched = Touched::default();
+    let mut touched = Touched::new(settings.silent);
     let mut ranges = Vec::from([(0, batch.messages.len())]);
     while let Some((start, end)) = ranges.pop() {
         let records: Vec<&(usize, Record)> =
@@ -135,7 +135,7 @@ async fn by_halves(
             Err(error) => return Err(error),
         }
     }
-    sources::write_checks(tx, &touched).await?;
+    committed.due = committed.due.and(sources::write_checks(tx, &touched).await?);
     let mut of_delivery: HashMap<usize, Vec<usize>> = HashMap::new();
     for number in committed.poison.keys() {
         of_delivery.entry(batch.messages[*number].delivery).or_default().push(*number);

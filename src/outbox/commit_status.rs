@@ -144,6 +144,9 @@ pub struct CommitStatus {
     pub url: Option<String>,
     /// Its version.
     pub version: Version,
+    /// Whether it is the verdict of the commit over all checks: for targets that ask for it, under a name of theirs.
+    #[serde(default)]
+    pub is_verdict: bool,
 }
 
 /// The report of an event about a commit.

@@ -12,9 +12,9 @@ pub struct Filter {
 }
 
 /// Whether an event (or a pattern of events) is internal: an instruction for another part of this program or for a
-/// worker.
+/// worker, or a verdict for commit statuses.
 fn is_internal(event: &str) -> bool {
-    event.starts_with("notify:") || event.starts_with("worker:")
+    ["notify:", "worker:", "verdict:"].iter().any(|start| event.starts_with(start))
 }
 
 /// Whether a name matches a pattern.

@@ -47,7 +47,7 @@ pub use self::due::{Attempts, CheckRun, EventDue};
 pub use self::filter::Filter;
 pub use self::notice::{Notice, PAGES, PAGES_HOST, fingerprint};
 pub use self::payload::{OMITTED, StoredPayload};
-pub use self::write::Due;
+pub use self::write::{Due, notify_due};
 
 /// An event to be announced to targets.
 #[derive(Clone, Debug, PartialEq)]

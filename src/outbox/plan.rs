@@ -101,6 +101,9 @@ pub fn plan<'r>(event: Candidate<'_>, receivers: impl Iterator<Item = &'r Receiv
                     plan.deliveries.extend(is_fresh.then(|| receiver.name.clone()));
                 }
             }
+            // Only targets that ask for verdicts get them.
+            (Some(Rules::Commit(CommitRules { verdict: None, .. })), _, CommitReport::Status(status))
+                if status.is_verdict => {}
             (Some(Rules::Commit(rules)), _, CommitReport::Status(status)) => {
                 (asked, for_commits) = (true, true);
                 let fits = rules.hosts.contains(&status.host) && rules.forge.has(&status.path) && path_fits(status);
@@ -165,15 +168,19 @@ pub fn age(at: Timestamp, now: Timestamp) -> Duration {
 fn desired_status(status: &CommitStatus, receiver: &Receiver, rules: &CommitRules, announced: bool) -> DesiredStatus {
     // PostgreSQL stores no NUL in text.
     let clean = |text: &str| text.replace('\0', "");
+    let verdict = rules.verdict.as_ref().filter(|_| status.is_verdict);
     DesiredStatus {
         target: receiver.name.clone(),
         status: Status {
             repo: clean(&status.path),
             sha: clean(&status.sha),
-            name: shortened(&clean(&context(rules, status)), CONTEXT),
+            name: shortened(&clean(&verdict.map_or_else(|| context(rules, status), |own| own.name.clone())), CONTEXT),
             state: rules.word(status.state).to_owned(),
             description: shortened(&clean(&status.description), DESCRIPTION),
-            url: status.url.as_deref().and_then(|url| linked(rules, url)).map(|url| clean(&url)),
+            url: match verdict {
+                Some(own) => own.page.as_ref().map(|page| clean(&format!("{page}/commits/{}", status.sha))),
+                None => status.url.as_deref().and_then(|url| linked(rules, url)).map(|url| clean(&url)),
+            },
         },
         version: Version { tie: clean(&status.version.tie), ..status.version.clone() },
         announced,
@@ -222,6 +229,7 @@ mod tests {
             ignored: Vec::new(),
             pages: None,
             beside_check_runs: false,
+            verdict: None,
         };
         let names = [("branch", branch), ("pipeline", "app")];
         let status = CommitStatus {
@@ -234,6 +242,7 @@ mod tests {
             description: String::new(),
             url: None,
             version: Version { line: String::new(), number: 1, at: Timestamp::UNIX_EPOCH, tie: String::new() },
+            is_verdict: false,
         };
         context(&rules, &status)
     }

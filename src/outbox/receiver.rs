@@ -55,6 +55,19 @@ pub struct CommitRules {
     pub pages: Option<String>,
     /// Whether a status is posted where there is a check run, too.
     pub beside_check_runs: bool,
+    /// The status for the verdict of a commit; `None` if the target does not ask for it.
+    #[serde(default)]
+    pub verdict: Option<VerdictStatus>,
+}
+
+/// The status for the verdict of a commit over all checks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerdictStatus {
+    /// Its name.
+    pub name: String,
+    /// Base URL of the web UI, without a slash at the end: the status links to the page of the commit.
+    #[serde(default)]
+    pub page: Option<String>,
 }
 
 /// Which notices a target receives.

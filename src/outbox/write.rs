@@ -95,6 +95,14 @@ pub(super) async fn notify(tx: &Tx<'_>, is_last: bool) -> Result<Due, StoreError
     Ok(Due { something: true, asleep: rows.first().is_none_or(|row| row.get("asleep")) })
 }
 
+/// As for deliveries: notifies listening processes that there is work, and returns whether a deliverer is awake.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn notify_due(tx: &Tx<'_>) -> Result<Due, StoreError> {
+    notify(tx, false).await
+}
+
 /// The ids of events (existing or new ones, in order), and the time of the transaction.
 async fn ids(tx: &Tx<'_>, rows: &[Row]) -> Result<(Vec<i64>, Timestamp), StoreError> {
     let known: Vec<i64> = rows.iter().filter_map(|row| row.id).collect();

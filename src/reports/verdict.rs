@@ -10,7 +10,9 @@ use super::failures::compare;
 use crate::checks::failures::Failure;
 use crate::checks::rules::Verdicts;
 use crate::checks::store::{checks_of_commit, projecting_since, registered_rules};
-use crate::checks::{Answer, Check, Head, Lane, Outcome, Pattern, Reason, Verdict, Why, slots, verdict_of_slots};
+use crate::checks::{
+    Answer, Check, Head, Lane, Outcome, Pattern, Reason, Verdict, Why, changes_at, slots, verdict_of_slots,
+};
 use crate::db::{Reader, StoreError, rows};
 use crate::platform::hex::hex;
 
@@ -30,6 +32,15 @@ pub struct CommitVerdict {
     pub version: String,
     /// The checks, those that failed first.
     pub checks: Vec<CheckItem>,
+    /// When time alone can change the verdict next.
+    #[serde(skip)]
+    pub changes_at: Option<Timestamp>,
+    /// Whether a newer head has replaced the commit.
+    #[serde(skip)]
+    pub is_superseded: bool,
+    /// The branch that the commit was pushed to, or is to be merged into.
+    #[serde(skip)]
+    pub branch: Option<String>,
 }
 
 /// A check for display.
@@ -276,6 +287,7 @@ impl Commit {
         }
         let slots = slots(&self.checks, &rules, now);
         let mut answer = verdict_of_slots(&slots, self.head, &rules, now);
+        let changes_at = changes_at(&slots, self.head, &rules, now);
         let begun = self.checks.iter().map(|check| check.created_at).chain(self.head.pushed_at).min();
         if projecting_since.is_some_and(|since| begun.is_none_or(|begun| begun < since)) {
             let reasons = Vec::from([Reason { why: Why::BeingComputed, of: Vec::new() }]);
@@ -293,6 +305,16 @@ impl Commit {
         let mut checks: Vec<CheckItem> = self.checks.iter().map(item).collect();
         checks.sort_by(|a, b| a.place().cmp(&b.place()));
         let version = version(&answer, &checks);
-        CommitVerdict { host: self.host, repo: self.repo, sha: self.sha, verdict: answer, version, checks }
+        CommitVerdict {
+            host: self.host,
+            repo: self.repo,
+            sha: self.sha,
+            verdict: answer,
+            version,
+            checks,
+            changes_at,
+            is_superseded: self.head.is_superseded,
+            branch: self.branch,
+        }
     }
 }

@@ -5,6 +5,7 @@ use super::{Source, bots, buildkite, gitlab, kcidb, konflux, travis};
 use crate::checks::store::{self, Derived};
 use crate::checks::{Check, Touched};
 use crate::db::{ChunkResult, StoreError, Tx};
+use crate::outbox::Due;
 
 /// Rows of a table that one chunk projects.
 const CHUNK: i64 = 500;
@@ -54,12 +55,13 @@ fn source_of(table: &str) -> Option<Source> {
 }
 
 /// Writes the checks of all that a transaction changed. Call it once, after the last source and the last savepoint.
+/// Returns whether verdicts have to be announced.
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn write_checks(tx: &Tx<'_>, touched: &Touched) -> Result<(), StoreError> {
+pub async fn write_checks(tx: &Tx<'_>, touched: &Touched) -> Result<Due, StoreError> {
     if touched.is_empty() {
-        return Ok(());
+        return Ok(Due::default());
     }
     let system = |table: &str| source_of(table).map_or("", Source::name);
     let (konflux, gitlab, kcidb, buildkite, travis, bots, before, old, pushes) = tokio::try_join!(
@@ -85,6 +87,8 @@ pub async fn write_checks(tx: &Tx<'_>, touched: &Touched) -> Result<(), StoreErr
 /// # Errors
 /// When a statement fails.
 pub(super) async fn next_old_rows(tx: &Tx<'_>, touched: &mut Touched) -> Result<ChunkResult, StoreError> {
+    // What was so before is no news.
+    touched.silence();
     let Some((table, after)) = store::next_projection(tx).await? else { return next_old_series(tx, touched).await };
     if table == gitlab::PUSHES {
         // They are no checks, but say what is in `repositories`.

@@ -242,10 +242,11 @@ async fn working<T>(
     let whole = async |announcer: &mut Announcer| {
         let mut touched = Touched::default();
         let done = body(announcer, &mut touched).await?;
-        Box::pin(write_checks(tx, &touched)).await?;
-        Ok(done)
+        let due = Box::pin(write_checks(tx, &touched)).await?;
+        Ok((done, due))
     };
-    announcing(tx, whole).await
+    let ((done, of_verdicts), due) = announcing(tx, whole).await?;
+    Ok((done, due.and(of_verdicts)))
 }
 
 /// Background work that messages cause and that takes too long for the transaction that stored them. It is done in

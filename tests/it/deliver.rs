@@ -15,6 +15,7 @@ mod processes;
 mod pull;
 mod receivers;
 mod tls;
+mod verdicts;
 
 use hummingbird_status::db::{Store, Tx};
 use hummingbird_status::deliver::targets::{Target, targets};

@@ -1,5 +1,6 @@
 //! Writes and reads the tables `checks` and `repositories`.
 
+mod announced;
 mod attention;
 mod projection;
 mod reads;
@@ -13,8 +14,12 @@ pub use self::registered::{RegisteredRules, register_rules, registered_rules};
 use super::check::{Check, Lane};
 use super::touched::Touched;
 use crate::db::{FromRow, StoreError, Tx, column, shown};
-use crate::outbox::State;
+use crate::outbox::{Due, State};
 
+pub use self::announced::{
+    KnownVerdict, VerdictChange, VerdictDue, announced_verdicts, next_verdict_due, record_verdicts,
+    take_verdict_changes, verdict_changes,
+};
 pub use self::projection::{
     advance_projection, advance_series_projection, lock_checks, next_projection, next_series_projection,
     projecting_since,
@@ -36,13 +41,14 @@ pub struct Derived {
 }
 
 /// Writes the checks of all that a transaction changed, what was said of repositories, and the series that depend on
-/// them. Rows are written in the order of their keys, so that two transactions cannot deadlock.
+/// them. Rows are written in the order of their keys, so that two transactions cannot deadlock. Returns whether
+/// verdicts have to be announced.
 ///
 /// Call it once, after the last source: sources share commits.
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn write(tx: &Tx<'_>, touched: &Touched, derived: Derived) -> Result<(), StoreError> {
+pub async fn write(tx: &Tx<'_>, touched: &Touched, derived: Derived) -> Result<Due, StoreError> {
     let Derived { mut checks, before, pushes, old } = derived;
     checks.retain_mut(limit_texts);
     checks.sort_by(|a, b| a.place().cmp(&b.place()));
@@ -53,16 +59,18 @@ pub async fn write(tx: &Tx<'_>, touched: &Touched, derived: Derived) -> Result<(
     };
     let changed: Vec<&Check> = checks.iter().filter(is_changed).collect();
     let unsettled = settle::unsettled(&before, &checks, &old, &pushes);
+    let news: Vec<&Check> = changed.iter().chain(&gone).copied().collect();
     // None of them depends on another: they are sent at once.
-    tokio::try_join!(
+    let (.., due, ()) = tokio::try_join!(
         biased;
         upsert(tx, &changed),
         delete(tx, &gone),
         write_repositories(tx, touched),
         notify_waiters(tx, !changed.is_empty() || !gone.is_empty() || !pushes.is_empty()),
+        announced::note_changes(tx, &news, &pushes, touched),
         Box::pin(settle::settle(tx, unsettled, touched, &pushes)),
-    )
-    .map(drop)
+    )?;
+    Ok(due)
 }
 
 /// The checks that changed rows have, sorted by their keys. The rows are locked by the caller, so that no other

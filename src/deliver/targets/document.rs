@@ -55,6 +55,8 @@ pub(super) struct Raw {
     pub(super) pages: Option<String>,
     #[serde(default)]
     pub(super) beside_check_runs: bool,
+    pub(super) verdict: Option<String>,
+    pub(super) verdict_page: Option<String>,
     pub(super) from: Option<String>,
     pub(super) region: Option<String>,
     #[serde(default)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{KINDS, Raw, TargetsError, address};
-use crate::outbox::receiver::{CommitRules, NoticeKind, NoticeRules, Rules};
+use crate::outbox::receiver::{CommitRules, NoticeKind, NoticeRules, Rules, VerdictStatus};
 use crate::outbox::registry::Registration;
 use crate::outbox::states::Forge;
 use crate::outbox::{Filter, State};
@@ -63,7 +63,23 @@ fn commit_rules(raw: &Raw) -> Result<CommitRules, TargetsError> {
         ignored: branches.chain(sources).collect(),
         pages: pages.map(|url| url.as_str().trim_end_matches('/').to_owned()),
         beside_check_runs: raw.beside_check_runs,
+        verdict: verdict_status(raw)?,
     })
+}
+
+/// The status for verdicts that a target asks for.
+fn verdict_status(raw: &Raw) -> Result<Option<VerdictStatus>, TargetsError> {
+    let wrong = |member, what: &str| TargetsError::Member { target: raw.name.clone(), member, what: what.to_owned() };
+    let page = raw.verdict_page.as_deref().map(address).transpose().map_err(|what| wrong("verdict_page", &what))?;
+    match &raw.verdict {
+        Some(name) if name.trim().is_empty() => Err(wrong("verdict", "expected the name of the status")),
+        Some(name) => Ok(Some(VerdictStatus {
+            name: name.clone(),
+            page: page.map(|url| url.as_str().trim_end_matches('/').to_owned()),
+        })),
+        None if page.is_some() => Err(wrong("verdict_page", "needs verdict, the name of the status")),
+        None => Ok(None),
+    }
 }
 
 fn notice_rules(raw: &Raw, notices: NoticeKind) -> Result<NoticeRules, TargetsError> {

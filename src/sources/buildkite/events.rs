@@ -106,6 +106,7 @@ pub fn commit_status(build: &Build) -> Result<CommitStatus, &'static str> {
     ];
     let names = names.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
     Ok(CommitStatus {
+        is_verdict: false,
         host: repo.host.clone(),
         path: repo.path.clone(),
         sha: sha.to_ascii_lowercase(),

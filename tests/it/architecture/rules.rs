@@ -85,6 +85,7 @@ pub const DEPENDENCIES: &[(&str, &[&str])] = &[
     (
         "deliver",
         &[
+            "checks",
             "db",
             "outbox",
             "platform::aws",
@@ -95,6 +96,7 @@ pub const DEPENDENCIES: &[(&str, &[&str])] = &[
             "platform::routing",
             "platform::secret",
             "platform::shutdown",
+            "reports",
         ],
     ),
     (

@@ -132,7 +132,7 @@ async fn a_deleted_branch_has_no_series_and_a_new_one_of_its_name_begins_anew() 
     take(&db.store, &[build(4, "b", "failed", "topic")]).await;
     let site = Site::of(&db.store, NOW).await;
     let id = site.json("/api/v1/broken?branch=topic").await["results"][0]["id"].as_str().unwrap().to_owned();
-    take(&db.store, &[deletion.clone()]).await;
+    take(&db.store, std::slice::from_ref(&deletion)).await;
     assert_eq!(site.json("/api/v1/broken?branch=topic").await["results"], json!([]));
     assert_eq!(site.get(&format!("/api/v1/series/{id}")).await.status, 404);
     take(&db.store, &[build(30, "c", "failed", "topic")]).await;

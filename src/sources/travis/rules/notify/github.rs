@@ -24,6 +24,7 @@ pub fn status(subject: &Subject<'_>, host: &str) -> CommitStatus {
     let of = if subject.is_pull_request() { "pr" } else { "push" };
     let names = [("branch", subject.branch()), ("event_type", build.event_type.as_deref().unwrap_or_default())];
     CommitStatus {
+        is_verdict: false,
         host: host.to_owned(),
         path: subject.slug(),
         sha: subject.head_sha().to_ascii_lowercase(),
