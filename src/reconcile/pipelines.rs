@@ -126,7 +126,7 @@ impl Check<'_> {
         let mark = async |tx: &mut Tx<'_>| {
             let mut touched = Touched::default();
             gitlab::mark_asked(tx, &asked, &gone, started, &mut touched).await?;
-            write_checks(tx, &touched).await
+            write_checks(tx, &touched).await.map(drop)
         };
         self.store.in_tx("reconcile_asked", mark).await
     }
