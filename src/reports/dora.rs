@@ -1,4 +1,4 @@
-//! The four DORA metrics, over the deployments of all systems (migrations 0017 and 0030 define these).
+//! The four DORA metrics, over the deployments of all systems (migrations 0017 and 0032 define these).
 
 use jiff::Timestamp;
 

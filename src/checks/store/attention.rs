@@ -81,5 +81,5 @@ pub async fn count_checks(
 pub async fn checks_by_key(reader: &mut Reader, system: &str, rows: &[CheckKey]) -> Result<Vec<Check>, StoreError> {
     let (kinds, keys): (Vec<&str>, Vec<&str>) = rows.iter().map(|row| (row.kind.as_str(), row.key.as_str())).unzip();
     let systems = vec![system; rows.len()];
-    reader.read(include_str!("sql/checks_by_key.sql"), &[&systems, &kinds, &keys]).await
+    reader.read(super::BY_KEY, &[&systems, &kinds, &keys]).await
 }

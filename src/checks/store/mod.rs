@@ -27,6 +27,9 @@ pub use self::projection::{
 pub use self::reads::{CheckFilter, Position, checks_of_commit, list_checks};
 pub use self::settle::{BranchDeletion, PushTimes, delete_branches};
 
+/// Checks by their keys.
+const BY_KEY: &str = include_str!("sql/checks_by_key.sql");
+
 /// What the sources derive from the rows that a transaction changed.
 #[derive(Debug, Default)]
 pub struct Derived {
@@ -105,7 +108,7 @@ async fn read_checks(tx: &Tx<'_>, rows: &[(&str, &str, &str)]) -> Result<Vec<Che
         return Ok(Vec::new());
     }
     let (systems, kinds, keys) = (column(rows, |r| r.0), column(rows, |r| r.1), column(rows, |r| r.2));
-    tx.read(include_str!("sql/checks_by_key.sql"), &[&systems, &kinds, &keys]).await
+    tx.read(BY_KEY, &[&systems, &kinds, &keys]).await
 }
 
 /// Deletes checks by system, table and key.

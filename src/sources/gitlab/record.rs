@@ -8,7 +8,6 @@ use sha2::{Digest, Sha256};
 
 use super::moment::{is_plausible, state_rank};
 use super::{Hosts, ci};
-use crate::checks::store::BranchDeletion;
 
 /// A record from a webhook or from an API response.
 #[derive(Clone, Debug)]
@@ -22,7 +21,7 @@ pub enum Record {
     /// A project has a new path.
     Renamed(Box<Renamed>),
     /// A branch was deleted.
-    Deleted(BranchDeletion),
+    Deleted(crate::checks::store::BranchDeletion),
     /// A pipeline, a job or a deployment.
     Ci(ci::Record),
 }

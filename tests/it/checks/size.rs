@@ -58,7 +58,7 @@ fn asked() -> Vec<Asked> {
         ("default_branch", "", "'acme/r1'".to_owned(), 1),
         ("failed_checks", "in a day", format!("{TABLES}, {BAD}, {DAY_BEFORE}, 10"), 160),
         ("stuck_checks", "", format!("{TABLES}, {OPEN}, {NOW}, 10"), 1_000),
-        ("checks_by_key", "", "'{pipelineruns,pipelineruns}', '{503,504}', 'konflux'".to_owned(), 2),
+        ("checks_by_key", "", "'{konflux,konflux}', '{pipelineruns,pipelineruns}', '{503,504}'".to_owned(), 2),
     ];
     // As many as there are of a day, and as are unfinished and stuck.
     let counts = format!("{TABLES}, {BAD}, '{{passed}}', {OPEN}, {ALL}, {DAY_BEFORE}, {NOW}");
