@@ -145,7 +145,7 @@ pub struct CommitStatus {
     /// Its version.
     pub version: Version,
     /// Whether it is the verdict of the commit over all checks: for targets that ask for it, under a name of theirs.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_verdict: bool,
 }
 

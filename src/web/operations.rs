@@ -12,7 +12,6 @@ use super::{App, html, overview};
 use crate::outbox::reads::TargetRow;
 use crate::platform::failure::chain;
 use crate::platform::routing::Routes;
-use crate::reports::broken_counts;
 
 pub(super) fn routes() -> Routes<App> {
     Routes::new()
@@ -106,8 +105,8 @@ async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
         "Whether the circuit breaker of a target is open: nothing is sent to it.",
         &of(|target| i64::from(target.open_until.is_some())),
     );
-    let broken = broken_counts(&mut app.reader().await?, app.now()).await?;
-    let broken: Vec<_> = broken
+    let broken: Vec<_> = summary
+        .broken
         .iter()
         .map(|count| (format!("{{{},{}}}", label("system", &count.system), label("lane", &count.lane)), count.broken))
         .collect();

@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use serde::Serialize;
 
 use super::attention::{self, BuildCounts, LATELY, Objects, PipelineCounts};
+use super::broken::series_table;
 use super::builds::build_table;
 use super::checkouts::{self, checkout_table};
 use super::components::run_table_of;
@@ -21,6 +22,7 @@ use crate::checks::store::projecting_since;
 use crate::db::{RejectedCount, count_rejected};
 use crate::outbox::reads::{self as outbox, TargetRow};
 use crate::platform::routing::Routes;
+use crate::reports::{self, BrokenCount, SeriesFilter, SeriesItem};
 use crate::sources::gitlab::reads::MergeRequestCounts;
 use crate::sources::kcidb::reads::{self as kcidb, CheckoutCounts};
 
@@ -28,6 +30,8 @@ use crate::sources::kcidb::reads::{self as kcidb, CheckoutCounts};
 const LONG: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// Objects of each kind that are shown.
 const SHOWN: i64 = 10;
+/// Broken checks that are shown.
+const BROKEN: i64 = 20;
 
 pub(super) fn routes() -> Routes<App> {
     Routes::new().get("/", show).get("/api/v1/summary", summary)
@@ -51,6 +55,8 @@ pub(super) struct Summary {
     /// Whether checks of rows from before the last update are still being computed: until then, runs, releases and
     /// builds may be missing from the counts.
     pub(super) being_computed: bool,
+    /// How many checks of default branches, releases and tags are broken now, by source and lane.
+    pub(super) broken: Vec<BrokenCount>,
     /// Checkouts.
     pub(super) checkouts: Option<CheckoutCounts>,
     /// Targets of deliveries.
@@ -64,6 +70,7 @@ pub(super) struct Summary {
 }
 
 struct Attention {
+    broken: Vec<SeriesItem>,
     bots: Vec<bots::Bot>,
     stuck: Objects,
     failed: Objects,
@@ -82,6 +89,7 @@ pub(super) async fn read(app: &App) -> Result<Summary, Problem> {
     let failed_checkouts =
         kcidb::CheckoutFilter { failed: Some(true), since: Some(ago(LATELY)), ..kcidb::CheckoutFilter::default() };
     let attention = Attention {
+        broken: reports::broken(&mut reader, &SeriesFilter::default(), None, BROKEN, now).await?,
         bots: all,
         stuck: attention::stuck(&mut reader, now, SHOWN).await?,
         failed: attention::failed(&mut reader, ago(LATELY), SHOWN).await?,
@@ -89,6 +97,7 @@ pub(super) async fn read(app: &App) -> Result<Summary, Problem> {
     };
     let checkouts = kcidb::counts(&mut reader, ago(LATELY), ago(LONG)).await?;
     let counts = attention::counts(&mut reader, ago(LATELY), now).await?;
+    let broken = reports::broken_counts(&mut reader, now).await?;
     let being_computed = projecting_since(&mut reader).await?.is_some();
     let targets = outbox::targets(&mut reader).await?;
     let rejected = count_rejected(&mut reader, ago(rejected::COUNTED)).await?;
@@ -102,6 +111,7 @@ pub(super) async fn read(app: &App) -> Result<Summary, Problem> {
         buildkite: counts.buildkite,
         travis: counts.travis,
         being_computed,
+        broken,
         checkouts,
         targets,
         rejected,
@@ -240,16 +250,23 @@ fn build_line(counts: &BuildCounts, now: Timestamp) -> Markup {
 }
 
 fn attention(summary: &Summary, now: Timestamp) -> Markup {
-    let Attention { bots, stuck, failed, checkouts } = &summary.attention;
+    let Attention { broken, bots, stuck, failed, checkouts } = &summary.attention;
     let targets: Vec<TargetRow> =
         summary.targets.iter().filter(|target| deliveries::needs_attention(target)).cloned().collect();
-    let nothing =
-        bots.is_empty() && stuck.is_empty() && failed.is_empty() && checkouts.is_empty() && targets.is_empty();
+    let is_well = broken.is_empty() && bots.is_empty() && targets.is_empty() && checkouts.is_empty();
+    let nothing = is_well && stuck.is_empty() && failed.is_empty();
     html! {
         @if summary.being_computed {
             p { (toned(Tone::Running, "Being computed: runs, releases and builds from before the last update are not all \
                 read yet, so failed and stuck ones may be missing here.")) }
         } @else if nothing { p { (toned(Tone::Good, "Nothing needs attention.")) } }
+        @if !broken.is_empty() {
+            @let all = summary.broken.iter().map(|count| count.broken).sum::<i64>();
+            @let others = all - i64::try_from(broken.len()).unwrap_or(all);
+            h2 { a href="/broken" { "Broken now" } }
+            (series_table("Broken now, newest first", broken, now))
+            @if others > 0 { p { a href="/broken" { "and " (others) " more" } } }
+        }
         @if !bots.is_empty() {
             h2 { "Bots that need attention" }
             (table("Worst first", &["Bot", "Status", "Comment", "Last heartbeat"], &html! {

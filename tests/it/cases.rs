@@ -47,6 +47,7 @@ const DECIDED: &[&str] = &[
     "konflux-gitlab/push-commit-date-offset-518h",
     "konflux-gitlab/push-main-forced-back",
     "pages/badge-of-a-component-with-failed-tests",
+    "pages/broken-for-37-hours",
     "pages/deliveries-without-a-target",
     "pages/replay-of-an-unknown-reason",
     "pages/short-sha",

@@ -60,6 +60,25 @@ fn konflux(commit: usize) -> Vec<Delivery> {
     runs.iter().map(Run::delivery).collect()
 }
 
+/// Hooks about a pipeline of GitLab CI with one job, which runs and ends.
+fn pipeline(commit: usize) -> Vec<Delivery> {
+    let ended = if commit.is_multiple_of(5) { "failed" } else { "success" };
+    let hook = |(second, status): (i64, &str)| {
+        let time = |second: i64| at(commit, second).replace('T', " ").replace('Z', " UTC");
+        let finished = (status != "running").then(|| time(second));
+        let message = json!({"object_kind": "pipeline", "merge_request": null, "commit": {"id": sha(commit)},
+            "object_attributes": {"id": commit, "iid": commit, "ref": "main", "tag": false, "sha": sha(commit),
+                "source": "push", "status": status, "detailed_status": status, "stages": ["test"],
+                "created_at": time(0), "finished_at": finished},
+            "project": {"id": 7, "path_with_namespace": "acme/app", "web_url": "https://gitlab.example/acme/app",
+                "default_branch": "main"},
+            "builds": [{"id": commit, "stage": "test", "name": "unit", "status": status, "created_at": time(0),
+                "started_at": time(1), "finished_at": finished, "allow_failure": false}]});
+        enveloped(format!("pipeline {commit} {status}"), &at(commit, second), &message)
+    };
+    [(2, "running"), (3, ended)].map(hook).into()
+}
+
 /// A push, the events of builds of two pipelines and of a build of Travis, a checkout with a build, and heartbeats of
 /// bots that many commits share.
 fn others(commit: usize) -> Vec<Delivery> {
@@ -118,7 +137,7 @@ fn others(commit: usize) -> Vec<Delivery> {
 }
 
 fn messages() -> Vec<Delivery> {
-    commits().flat_map(|commit| [konflux(commit), others(commit)].concat()).collect()
+    commits().flat_map(|commit| [konflux(commit), pipeline(commit), others(commit)].concat()).collect()
 }
 
 /// All checks, default branches, and the verdict of each commit.

@@ -90,6 +90,10 @@ async fn what_is_broken_names_the_last_good_and_the_first_bad_commit_and_who_pus
             found["results"].as_array().unwrap().iter().filter_map(|s| s["branch"].as_str()).collect();
         assert!(branches.contains(&"topic"), "{query}: {branches:?}");
     }
+    let overview = site.get("/").await.body;
+    assert!(overview.contains("Broken now") && overview.contains("buildkite app"), "{overview}");
+    let counts = &site.json("/api/v1/summary").await["broken"];
+    assert_eq!(*counts, json!([{"system": "buildkite", "lane": "push", "broken": 1}]));
     let page = site.get("/broken").await;
     assert!(page.body.contains("Broken now") && page.body.contains("Ada"), "{}", page.body);
     let metrics = site.get("/metrics").await;
