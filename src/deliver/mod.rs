@@ -9,7 +9,7 @@
 //!                                                     pull: a worker inside ──┘
 //! ```
 //!
-//! Where a target asks for verdicts of commits, the same processes announce their changes ([`verdicts`]).
+//! Where a target asks for verdicts of commits, the same processes announce their changes.
 //!
 //! A drain ([`Deliverer::run`]) is one loop that writes and reads rows, and one task for each delivery in progress. The
 //! number of tasks is limited for each target, so that a slow target delays only its own deliveries. No task sleeps

@@ -68,7 +68,9 @@ async fn two_pollers_empty_a_queue() {
     assert_eq!(worker.health.check(std::time::Instant::now()), Ok(()));
     let counts = end(running, stopper).await;
     assert_eq!((counts.received, counts.again), (all as u64, 0));
-    assert_eq!(counts.kept + counts.stale + counts.ignored, all as u64, "{counts:?}");
+    // Three samples are rejected, each time.
+    assert_eq!(counts.refused, 3 * 3, "{counts:?}");
+    assert_eq!(counts.kept + counts.stale + counts.ignored + counts.refused, all as u64, "{counts:?}");
     assert!(counts.kept > 50, "{counts:?}");
     assert!(fake.state.lock().unwrap().deleted.contains(&format!("{id}-0")));
     assert!(render::rows(&db.store, "SELECT name FROM pipelineruns").await.len() > 20);
