@@ -25,12 +25,15 @@ pub(super) fn unsettled(before: &[Check], now: &[Check], old: &[Check], pushes: 
     for check in old {
         unsettled.add(None, Trace::of(check).as_ref());
     }
-    let key = |check: &Check| (check.system.clone(), check.kind.clone(), check.key.clone());
-    let before: BTreeMap<_, _> = before.iter().map(|check| (key(check), Trace::of(check))).collect();
-    let now: BTreeMap<_, _> = now.iter().map(|check| (key(check), Trace::of(check))).collect();
-    for key in before.keys().chain(now.keys()).collect::<BTreeSet<_>>() {
-        let trace = |of: &'_ BTreeMap<_, Option<Trace>>| of.get(key).cloned().flatten();
-        unsettled.add(trace(&before).as_ref(), trace(&now).as_ref());
+    let mut changes: BTreeMap<_, (Option<Trace>, Option<Trace>)> = BTreeMap::new();
+    for check in before {
+        changes.entry(check.place()).or_default().0 = Trace::of(check);
+    }
+    for check in now {
+        changes.entry(check.place()).or_default().1 = Trace::of(check);
+    }
+    for (before, now) in changes.values() {
+        unsettled.add(before.as_ref(), now.as_ref());
     }
     for commit in pushes.keys() {
         unsettled.commits.entry(commit.clone()).or_default();
@@ -64,8 +67,9 @@ pub(super) async fn settle(
     if points.is_empty() {
         return Ok(());
     }
-    let series: BTreeMap<String, &SeriesKey> = points.iter().map(|point| (point.series.id(), &point.series)).collect();
-    let ids: Vec<&str> = series.keys().map(String::as_str).collect();
+    let points: Vec<(String, &Point)> = points.iter().map(|point| (point.series.id(), point)).collect();
+    let series: BTreeMap<&str, &SeriesKey> = points.iter().map(|(id, point)| (id.as_str(), &point.series)).collect();
+    let ids: Vec<&str> = series.keys().copied().collect();
     tokio::try_join!(
         biased;
         lock_series(tx, &series),
@@ -252,12 +256,12 @@ fn id(uuid: &str) -> String {
     uuid.replace('-', "")
 }
 
-async fn lock_series(tx: &Tx<'_>, series: &BTreeMap<String, &SeriesKey>) -> Result<(), StoreError> {
-    let rows: Vec<(&String, &&SeriesKey)> = series.iter().collect();
+async fn lock_series(tx: &Tx<'_>, series: &BTreeMap<&str, &SeriesKey>) -> Result<(), StoreError> {
+    let rows: Vec<(&&str, &&SeriesKey)> = series.iter().collect();
     tx.query(
         include_str!("sql/lock_series.sql"),
         &[
-            /* id */ &column(&rows, |(id, _)| id.as_str()),
+            /* id */ &column(&rows, |(id, _)| **id),
             /* system */ &column(&rows, |(_, series)| series.system.as_str()),
             /* host */ &column(&rows, |(_, series)| series.host.as_str()),
             /* repo */ &column(&rows, |(_, series)| series.repo.as_str()),
@@ -270,20 +274,20 @@ async fn lock_series(tx: &Tx<'_>, series: &BTreeMap<String, &SeriesKey>) -> Resu
     .map(drop)
 }
 
-async fn settle_results(tx: &Tx<'_>, points: &BTreeSet<Point>) -> Result<(), StoreError> {
-    let rows: Vec<&Point> = points.iter().collect();
+/// `rows` are the results with the ids of their series.
+async fn settle_results(tx: &Tx<'_>, rows: &[(String, &Point)]) -> Result<(), StoreError> {
     tx.query(
         include_str!("sql/settle_results.sql"),
         &[
-            &column(&rows, |r| r.series.id()),
-            &column(&rows, |r| r.point.as_str()),
-            &column(&rows, |r| r.series.system.as_str()),
-            &column(&rows, |r| r.series.host.as_str()),
-            &column(&rows, |r| r.series.repo.as_str()),
-            &column(&rows, |r| r.series.branch.as_str()),
-            &column(&rows, |r| r.series.lane.name()),
-            &column(&rows, |r| r.series.name.as_str()),
-            &column(&rows, |r| r.kind.as_deref()),
+            &column(rows, |(id, _)| id.as_str()),
+            &column(rows, |(_, r)| r.point.as_str()),
+            &column(rows, |(_, r)| r.series.system.as_str()),
+            &column(rows, |(_, r)| r.series.host.as_str()),
+            &column(rows, |(_, r)| r.series.repo.as_str()),
+            &column(rows, |(_, r)| r.series.branch.as_str()),
+            &column(rows, |(_, r)| r.series.lane.name()),
+            &column(rows, |(_, r)| r.series.name.as_str()),
+            &column(rows, |(_, r)| r.kind.as_deref()),
             &result_states(Outcome::Ok),
             &result_states(Outcome::Bad),
         ],
@@ -300,11 +304,10 @@ async fn settle_series(tx: &Tx<'_>, ids: &[&str]) -> Result<(), StoreError> {
 /// `places` are those of the results before they were settled.
 async fn settle_transitions(
     tx: &Tx<'_>,
-    points: &BTreeSet<Point>,
+    rows: &[(String, &Point)],
     places: &BTreeMap<(String, String), Timestamp>,
 ) -> Result<(), StoreError> {
-    let rows: Vec<(String, &Point)> = points.iter().map(|point| (point.series.id(), point)).collect();
-    let (series, point) = (column(&rows, |r| r.0.as_str()), column(&rows, |r| r.1.point.as_str()));
-    let place = column(&rows, |r| places.get(&(r.0.clone(), r.1.point.clone())).copied());
+    let (series, point) = (column(rows, |r| r.0.as_str()), column(rows, |r| r.1.point.as_str()));
+    let place = column(rows, |r| places.get(&(r.0.clone(), r.1.point.clone())).copied());
     tx.query(include_str!("sql/settle_transitions.sql"), &[&series, &point, &place]).await.map(drop)
 }
